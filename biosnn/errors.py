@@ -1,0 +1,50 @@
+"""The errors that biosnn raises on purpose.
+
+Every one of them says which object and parameter is meant, what was received, what
+would have been accepted and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class BiosnnError(Exception):
+    """Base class of all errors that biosnn raises on purpose."""
+
+
+class ParameterError(BiosnnError, ValueError):
+    """A parameter of a public object has a value it cannot have.
+
+    Parameters
+    ----------
+    obj : str
+        The object (class or function) that was given the value, e.g. ``"LIF"``.
+    name : str
+        The parameter's name, e.g. ``"tau_m"``.
+    got : object
+        The value received.
+    wanted : str
+        The bound that it breaks, as a phrase after "must be", e.g. ``"> 0 s"``.
+    remedy : str, optional
+        What the user can do about it, one sentence.
+    """
+
+    def __init__(self, obj: str, name: str, got: object, wanted: str, remedy: str = ""):
+        self.obj = obj
+        self.name = name
+        self.got = got
+        self.wanted = wanted
+        self.remedy = remedy
+        message = f"{obj}.{name} must be {wanted}, got {got}"
+        super().__init__(f"{message}. {remedy}" if remedy else message)
+
+
+class DataError(BiosnnError, ValueError):
+    """A dataset or an input array is missing, malformed or out of its range."""
+
+
+class DeviceError(BiosnnError, RuntimeError):
+    """A device cannot build or run a network (no compiler, failed build, failed run)."""
+
+
+class StorageError(BiosnnError, RuntimeError):
+    """A saved file is missing, truncated, foreign or would be overwritten."""
