@@ -1,0 +1,106 @@
+"""Declarations as plain data: what is hashed for the build cache and stored in model files.
+
+Every frozen spec of biosnn registers itself with :func:`declared`. :func:`to_data` turns a tree
+of specs, quantities and arrays into JSON types, :func:`from_data` turns it back. Nothing is
+executed on the way: the only classes that can come out are the registered ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, TypeVar
+
+import attrs
+import numpy as np
+from brian2.units.fundamentalunits import Quantity, get_or_create_dimension
+
+from biosnn.errors import StorageError
+
+_REGISTRY: dict[str, type] = {}
+T = TypeVar("T", bound=type)
+
+
+def declared(cls: T) -> T:
+    """Register an attrs class as part of declarations (a class decorator)."""
+    _REGISTRY[cls.__name__] = cls
+    return cls
+
+
+def to_data(value: Any) -> Any:
+    """Turn a spec, quantity, array or container into JSON types.
+
+    Parameters
+    ----------
+    value : object
+        A registered spec, `Quantity`, NumPy array or scalar, or a container of them.
+
+    Returns
+    -------
+    object
+        Nested dicts, lists, strings, numbers and ``None``; quantities are in SI units.
+
+    Raises
+    ------
+    StorageError
+        If something in it cannot be declared, such as a Python function.
+    """
+    if isinstance(value, Quantity):
+        return {
+            "$quantity": np.asarray(value, dtype=float).tolist(),
+            "dim": list(value.dim._dims),
+        }
+    if isinstance(value, np.ndarray):
+        return {"$array": value.tolist(), "dtype": str(value.dtype)}
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {str(key): to_data(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_data(item) for item in value]
+    if type(value).__name__ in _REGISTRY:
+        fields = {f.name: to_data(getattr(value, f.name)) for f in attrs.fields(type(value))}
+        return {"$spec": type(value).__name__, **fields}
+    raise StorageError(
+        f"a declaration cannot hold {value!r} of type {type(value).__name__}; "
+        "use equations, numbers, quantities and arrays"
+    )
+
+
+def from_data(data: Any) -> Any:
+    """Turn what :func:`to_data` returned back into specs, quantities and arrays.
+
+    Raises
+    ------
+    StorageError
+        If the data name a class that is not a biosnn spec, or fields that it does not have.
+    """
+    if isinstance(data, list):
+        return tuple(from_data(item) for item in data)
+    if not isinstance(data, dict):
+        return data
+    if "$quantity" in data:
+        return Quantity(np.asarray(data["$quantity"]), dim=get_or_create_dimension(data["dim"]))
+    if "$array" in data:
+        return np.asarray(data["$array"], dtype=data["dtype"])
+    items = {key: from_data(item) for key, item in data.items() if key != "$spec"}
+    if "$spec" not in data:
+        return items
+    cls = _REGISTRY.get(data["$spec"])
+    if cls is None:
+        raise StorageError(f"unknown kind of declaration {data['$spec']!r}: not a biosnn spec")
+    known = {field.name for field in attrs.fields(cls)}
+    if set(items) - known:
+        raise StorageError(
+            f"{data['$spec']} has no field {sorted(set(items) - known)}: "
+            "the file was written by another version of biosnn"
+        )
+    return cls(**items)
+
+
+def fingerprint(*parts: Any) -> str:
+    """SHA-256 (hex) of declarations and plain values, independent of process and platform."""
+    text = json.dumps([to_data(part) for part in parts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,26 @@
+"""Leaky integrate-and-fire neuron driven by a current."""
+
+from brian2.units import Mohm, amp, ms, mV
+
+NAME = "LIF"
+EQUATIONS = """
+dv/dt = (E_L - v + R*I)/tau_m : volt (unless refractory)
+I : amp
+"""
+THRESHOLD = "v > V_th"
+RESET = "v = V_r"
+REFRACTORY = "t_ref"
+METHOD = "exact"
+PARAMETERS = {
+    "tau_m": (10 * ms, "> 0", "membrane time constant"),
+    "E_L": (-65 * mV, "finite", "resting potential"),
+    "V_th": (-50 * mV, "finite", "firing threshold"),
+    "V_r": (-65 * mV, "finite", "reset potential"),
+    "t_ref": (0 * ms, ">= 0", "absolute refractory period"),
+    "R": (1 * Mohm, "> 0", "membrane resistance"),
+}
+INITIAL = {"v": "E_L", "I": 0 * amp}
+REFERENCE = (
+    "Gerstner, Kistler, Naud & Paninski 2014, Neuronal Dynamics, eq. 1.5, "
+    "doi:10.1017/CBO9781107447615"
+)

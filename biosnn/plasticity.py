@@ -1,0 +1,455 @@
+"""Plasticity rules: frozen specs of ``on_pre``/``on_post`` statements over neuron traces.
+
+A rule says which traces it needs on the presynaptic and on the postsynaptic *neuron*
+(``rule.needs("pre")``, ``rule.needs("post")``); ``model.group(n, traces=...)`` provides them and
+``rule.connect(pre, post)`` gives a plain ``brian2.Synapses``.
+
+Convention for a pair at the same time step: the presynaptic trace is bumped before the synapses
+of the step, the postsynaptic one after them. ``on_pre`` therefore sees the postsynaptic spikes of
+earlier steps only, and ``on_post`` sees presynaptic spikes up to and including its own step: a
+pair at dt = 0 potentiates and does not depress.
+
+>>> from brian2 import ms
+>>> from biosnn import models, plasticity
+>>> rule = plasticity.pair_stdp(tau_plus=20 * ms, A_plus=0.01)
+>>> pre = models.lif().group(10, traces=rule.needs("pre"))
+>>> post = models.lif().group(5, traces=rule.needs("post"))
+>>> synapses = rule.connect(pre, post)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from brian2 import Synapses, ms, second
+from brian2.groups.neurongroup import NeuronGroup
+
+from biosnn.declaration import declared
+from biosnn.errors import ParameterError
+from biosnn.models import Schedule, Trace, check_value
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class Statements:
+    """What one event does to the weight.
+
+    Parameters
+    ----------
+    side : {"pre", "post"}
+        Whose event it is.
+    code : str
+        Brian2 statements on the synapse (``w``, ``x_pre``, ``y_post``, parameters).
+    event : str
+        ``"spike"`` or the name of another event of that neuron.
+    order : int
+        Order within Brian2's slot ``synapses``; transmission has order -1.
+    """
+
+    side: str = attrs.field(validator=attrs.validators.in_(("pre", "post")))
+    code: str
+    event: str = "spike"
+    order: int = 0
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class PlasticityRule:
+    """A learning rule: a frozen declaration without any Brian2 object.
+
+    Parameters
+    ----------
+    name : str
+        The rule's name, used in messages.
+    statements : tuple of Statements
+        What happens on which event.
+    pre_traces, post_traces : tuple of Trace
+        The traces that the statements use as ``name_pre`` and ``name_post``.
+    parameters : dict
+        Name -> Quantity, float or :class:`~biosnn.models.Schedule`.
+    reference : str
+        Source with DOI and equation.
+    """
+
+    name: str
+    statements: tuple[Statements, ...] = attrs.field(converter=tuple)
+    pre_traces: tuple[Trace, ...] = attrs.field(default=(), converter=tuple)
+    post_traces: tuple[Trace, ...] = attrs.field(default=(), converter=tuple)
+    parameters: dict[str, Any] = attrs.Factory(dict)
+    reference: str = ""
+
+    def needs(self, side: str) -> tuple[Trace, ...]:
+        """Traces that the rule needs on the neurons of one side, ``"pre"`` or ``"post"``."""
+        if side not in ("pre", "post"):
+            raise ParameterError(self.name, "side", repr(side), '"pre" or "post"')
+        return self.pre_traces if side == "pre" else self.post_traces
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The parameters that follow a schedule over the learned samples."""
+        return {k: v for k, v in self.parameters.items() if isinstance(v, Schedule)}
+
+    def prefixed(self, prefix: str) -> PlasticityRule:
+        """Return the rule with its traces and schedules renamed ``prefix_name``.
+
+        Two rules can then keep their traces on the same neurons. Scheduled parameters become
+        variables of the postsynaptic neuron, ``prefix_name_post``.
+        """
+        names: dict[str, str] = {}
+        renamed: dict[str, list[Trace]] = {"pre": [], "post": []}
+        for side, traces in (("pre", self.pre_traces), ("post", self.post_traces)):
+            for trace in traces:
+                names[f"{trace.name}_{side}"] = f"{prefix}_{trace.name}_{side}"
+                renamed[side].append(attrs.evolve(trace, name=f"{prefix}_{trace.name}"))
+        names.update({name: f"{prefix}_{name}_post" for name in self.schedules})
+        return attrs.evolve(
+            self,
+            statements=tuple(
+                attrs.evolve(part, code=rename(part.code, names)) for part in self.statements
+            ),
+            pre_traces=tuple(renamed["pre"]),
+            post_traces=tuple(renamed["post"]),
+        )
+
+    def connect(
+        self,
+        pre: NeuronGroup,
+        post: NeuronGroup,
+        *,
+        transmit: str = "",
+        name: str | None = None,
+        pairs: Any = None,
+    ) -> Synapses:
+        """Make plain Brian2 synapses with this rule.
+
+        Parameters
+        ----------
+        pre, post : brian2.NeuronGroup
+            Groups that carry the traces of ``needs("pre")`` and ``needs("post")``.
+        transmit : str
+            What a presynaptic spike does to the target, e.g. ``"g_e_post += w"``.
+        name : str, optional
+            Name of the Brian2 object.
+        pairs : str or tuple of array_like, optional
+            Brian2 condition such as ``"i != j"``, or arrays ``(i, j)``; all pairs by default.
+
+        Returns
+        -------
+        brian2.Synapses
+            With the dimensionless weight ``w`` (all zero) and no delays: the traces live on
+            the neurons, so the weight change would not see a delay.
+
+        Raises
+        ------
+        ParameterError
+            If a group lacks a trace, or a parameter follows a schedule (which needs a
+            network's count of learned samples).
+        """
+        for side, group in (("pre", pre), ("post", post)):
+            lacking = [t.name for t in self.needs(side) if t.name not in group.variables]
+            if lacking:
+                raise ParameterError(
+                    self.name,
+                    side,
+                    f"group '{group.name}' without {lacking}",
+                    "a group that carries the rule's traces",
+                    f'Make it with model.group(n, traces=rule.needs("{side}"))',
+                )
+        if self.schedules:
+            raise ParameterError(
+                self.name,
+                sorted(self.schedules)[0],
+                "a Schedule",
+                "a constant outside a NetworkModel",
+            )
+        codes: dict[str, dict[str, str]] = {"pre": {}, "post": {}}
+        events: dict[str, str] = {}
+        orders: dict[str, int] = {}
+        if transmit:
+            codes["pre"]["pre"] = transmit
+            events["pre"] = "spike"
+            orders["pre"] = -1
+        for number, part in enumerate(self.statements):
+            pathway = f"learn_{part.side}_{number}"
+            codes[part.side][pathway] = part.code
+            events[pathway] = part.event
+            orders[pathway] = part.order
+        synapses = Synapses(
+            pre,
+            post,
+            "w : 1",
+            on_pre=codes["pre"] or None,
+            on_post=codes["post"] or None,
+            on_event=events,
+            delay=dict.fromkeys(events, 0 * second),
+            namespace=self.parameters,
+            **({"name": name} if name else {}),
+        )
+        for pathway, order in orders.items():
+            getattr(synapses, pathway).order = order
+        if pairs is None:
+            synapses.connect()
+        elif isinstance(pairs, str):
+            synapses.connect(condition=pairs)
+        else:
+            synapses.connect(i=pairs[0], j=pairs[1])
+        return synapses
+
+
+def rename(code: str, names: Mapping[str, str]) -> str:
+    """Replace whole identifiers in Brian2 code."""
+    return re.sub(r"\b[A-Za-z_]\w*\b", lambda match: names.get(match[0], match[0]), code)
+
+
+def _number(rule: str, name: str, value: Any, bound: str = ">= 0") -> Any:
+    if isinstance(value, Schedule):
+        return value
+    return check_value(rule, name, value, 1.0, bound)
+
+
+def _bounds(rule: str, w_min: float, w_max: float) -> dict[str, float]:
+    check_value(rule, "w_min", w_min, 1.0)
+    check_value(rule, "w_max", w_max, 1.0)
+    if not w_min < w_max:
+        raise ParameterError(rule, "w_max", w_max, f"above w_min ({w_min})")
+    return {"w_min": w_min, "w_max": w_max}
+
+
+def _tau(rule: str, name: str, value: Any) -> Any:
+    return check_value(rule, name, value, ms, "> 0")
+
+
+def pair_stdp(
+    *,
+    tau_plus: Any = 20 * ms,
+    tau_minus: Any = 20 * ms,
+    A_plus: Any = 0.01,
+    A_minus: Any = 0.0105,
+    w_min: float = 0.0,
+    w_max: float = 1.0,
+    pairing: str = "all",
+) -> PlasticityRule:
+    """Additive pair STDP with hard bounds.
+
+    A pair at ``s = t_post - t_pre`` changes the weight by ``A_plus*exp(-s/tau_plus)`` for
+    ``s >= 0`` and by ``-A_minus*exp(s/tau_minus)`` for ``s < 0``.
+
+    Parameters
+    ----------
+    tau_plus, tau_minus : Quantity
+        Time constants of the two sides of the window.
+    A_plus, A_minus : float or Schedule
+        Amplitudes, >= 0.
+    w_min, w_max : float
+        Bounds of the weight.
+    pairing : {"all", "nearest"}
+        All pairs, or each spike with the nearest earlier one of the other side.
+
+    Notes
+    -----
+    Song, Miller & Abbott 2000, Nat. Neurosci. 3:919, doi:10.1038/78829; trace formulation:
+    Morrison, Diesmann & Gerstner 2008, Biol. Cybern. 98:459, doi:10.1007/s00422-008-0233-1.
+    """
+    rule = "PairSTDP"
+    if pairing not in ("all", "nearest"):
+        raise ParameterError(rule, "pairing", repr(pairing), '"all" or "nearest"')
+    bump = "+= 1" if pairing == "all" else "= 1"
+    return PlasticityRule(
+        name=rule,
+        statements=(
+            Statements(side="pre", code="w = clip(w - A_minus*y_post, w_min, w_max)"),
+            Statements(side="post", code="w = clip(w + A_plus*x_pre, w_min, w_max)", order=1),
+        ),
+        pre_traces=(Trace(name="x", tau=_tau(rule, "tau_plus", tau_plus), bump=bump),),
+        post_traces=(
+            Trace(
+                name="y",
+                tau=_tau(rule, "tau_minus", tau_minus),
+                bump=bump,
+                when="after_synapses",
+            ),
+        ),
+        parameters={
+            "A_plus": _number(rule, "A_plus", A_plus),
+            "A_minus": _number(rule, "A_minus", A_minus),
+            **_bounds(rule, w_min, w_max),
+        },
+        reference="Song, Miller & Abbott 2000, doi:10.1038/78829",
+    )
+
+
+def diehl_cook_power_law(
+    *,
+    tau_pre: Any = 20 * ms,
+    eta: Any = 0.01,
+    x_tar: float = 0.4,
+    mu: float = 0.2,
+    w_max: float = 1.0,
+) -> PlasticityRule:
+    """Diehl & Cook's rule of the paper: ``dw = eta*(x_pre - x_tar)*(w_max - w)**mu`` on a spike.
+
+    Parameters
+    ----------
+    tau_pre : Quantity
+        Time constant of the presynaptic trace, which a spike sets to 1.
+    eta : float or Schedule
+        Learning rate.
+    x_tar : float
+        Target value of the trace: synapses whose trace is below it are depressed.
+    mu : float
+        Exponent of the dependence on the weight.
+    w_max : float
+        Largest weight.
+
+    Notes
+    -----
+    Diehl & Cook 2015, sec. 2.3, eq. of the power-law rule, doi:10.3389/fncom.2015.00099.
+    """
+    rule = "DiehlCookPowerLaw"
+    return PlasticityRule(
+        name=rule,
+        statements=(
+            Statements(
+                side="post",
+                code="w = clip(w + eta*(x_pre - x_tar)*(w_max - w)**mu, 0, w_max)",
+                order=1,
+            ),
+        ),
+        pre_traces=(Trace(name="x", tau=_tau(rule, "tau_pre", tau_pre), bump="= 1"),),
+        parameters={
+            "eta": _number(rule, "eta", eta),
+            "x_tar": check_value(rule, "x_tar", x_tar, 1.0, ">= 0"),
+            "mu": check_value(rule, "mu", mu, 1.0, ">= 0"),
+            "w_max": check_value(rule, "w_max", w_max, 1.0, "> 0"),
+        },
+        reference="Diehl & Cook 2015, sec. 2.3, doi:10.3389/fncom.2015.00099",
+    )
+
+
+def diehl_cook_triplet(
+    *,
+    tau_pre: Any = 20 * ms,
+    tau_post_1: Any = 20 * ms,
+    tau_post_2: Any = 40 * ms,
+    eta_pre: Any = 0.0001,
+    eta_post: Any = 0.01,
+    w_max: float = 1.0,
+) -> PlasticityRule:
+    """Diehl & Cook's rule of the published code, which is like a triplet rule.
+
+    A presynaptic spike subtracts ``eta_pre*post1``, a postsynaptic one adds
+    ``eta_post*pre*post2`` with ``post2`` as it was before this spike. All traces are set to 1.
+
+    Parameters
+    ----------
+    tau_pre, tau_post_1, tau_post_2 : Quantity
+        Time constants of the traces.
+    eta_pre, eta_post : float or Schedule
+        Learning rates of depression and potentiation.
+    w_max : float
+        Largest weight.
+
+    Notes
+    -----
+    Form after Pfister & Gerstner 2006, doi:10.1523/JNEUROSCI.1425-06.2006; constants of the
+    code published with Diehl & Cook 2015, doi:10.3389/fncom.2015.00099.
+    """
+    rule = "DiehlCookTriplet"
+    late = "after_synapses"
+    return PlasticityRule(
+        name=rule,
+        statements=(
+            Statements(side="pre", code="w = clip(w - eta_pre*post1_post, 0, w_max)"),
+            Statements(
+                side="post",
+                code="w = clip(w + eta_post*x_pre*post2_post, 0, w_max)",
+                order=1,
+            ),
+        ),
+        pre_traces=(Trace(name="x", tau=_tau(rule, "tau_pre", tau_pre), bump="= 1"),),
+        post_traces=(
+            Trace(name="post1", tau=_tau(rule, "tau_post_1", tau_post_1), bump="= 1", when=late),
+            Trace(name="post2", tau=_tau(rule, "tau_post_2", tau_post_2), bump="= 1", when=late),
+        ),
+        parameters={
+            "eta_pre": _number(rule, "eta_pre", eta_pre),
+            "eta_post": _number(rule, "eta_post", eta_post),
+            "w_max": check_value(rule, "w_max", w_max, 1.0, "> 0"),
+        },
+        reference="code published with Diehl & Cook 2015, doi:10.3389/fncom.2015.00099",
+    )
+
+
+def instar(*, eta: Any = 0.1, gain: float = 1.0, tau_pre: Any | None = None) -> PlasticityRule:
+    """Instar rule: a postsynaptic spike moves the weights towards the presynaptic activity.
+
+    ``w += eta*(gain*x_pre - w)``. With ``tau_pre`` the activity is an additive spike trace;
+    without it ``x`` is a variable of the presynaptic neuron itself (graded input).
+
+    Parameters
+    ----------
+    eta : float or Schedule
+        Learning rate, in [0, 1].
+    gain : float
+        Scale of the activity.
+    tau_pre : Quantity, optional
+        Time constant of the presynaptic trace.
+
+    Notes
+    -----
+    Grossberg 1976, Biol. Cybern. 23:121, doi:10.1007/BF00344744; on spike traces it is the
+    postsynaptically gated STDP of Diehl & Cook 2015 with a linear dependence on the weight.
+    """
+    rule = "Instar"
+    if not isinstance(eta, Schedule):
+        check_value(rule, "eta", eta, 1.0, "in [0, 1]")
+    return PlasticityRule(
+        name=rule,
+        statements=(Statements(side="post", code="w += eta*(gain*x_pre - w)", order=1),),
+        pre_traces=()
+        if tau_pre is None
+        else (Trace(name="x", tau=_tau(rule, "tau_pre", tau_pre)),),
+        parameters={"eta": eta, "gain": check_value(rule, "gain", gain, 1.0, "> 0")},
+        reference="Grossberg 1976, doi:10.1007/BF00344744",
+    )
+
+
+def resume(
+    *, eta: Any = 0.01, tau_pre: Any = 20 * ms, w_min: float = -10.0, w_max: float = 10.0
+) -> PlasticityRule:
+    """Remote supervised rule, a delta rule on spikes: ``dw = eta*x_pre*(S_target - S_post)``.
+
+    The postsynaptic neuron needs an event ``teach`` (its desired spikes). Each desired spike
+    adds ``eta*x_pre``, each spike that the neuron really fires subtracts it, so learning stops
+    where they coincide.
+
+    Parameters
+    ----------
+    eta : float or Schedule
+        Learning rate, >= 0.
+    tau_pre : Quantity
+        Time constant of the presynaptic trace.
+    w_min, w_max : float
+        Bounds of the weight.
+
+    Notes
+    -----
+    ReSuMe: Ponulak & Kasinski 2010, Neural Comput. 22:467, eq. 2.8 without the constant term,
+    doi:10.1162/neco.2009.11-08-901.
+    """
+    rule = "ReSuMe"
+    return PlasticityRule(
+        name=rule,
+        statements=(
+            Statements(
+                side="post", code="w = clip(w + eta*x_pre, w_min, w_max)", event="teach", order=1
+            ),
+            Statements(side="post", code="w = clip(w - eta*x_pre, w_min, w_max)", order=2),
+        ),
+        pre_traces=(Trace(name="x", tau=_tau(rule, "tau_pre", tau_pre)),),
+        parameters={"eta": _number(rule, "eta", eta), **_bounds(rule, w_min, w_max)},
+        reference="Ponulak & Kasinski 2010, doi:10.1162/neco.2009.11-08-901",
+    )
