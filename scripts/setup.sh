@@ -88,7 +88,7 @@ fi
 export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300}
 uv_install() {
     local status=0
-    "$venv/bin/uv" pip install --quiet --python "$python" --editable . "$@" || status=$?
+    "$venv/bin/uv" pip install --quiet --compile-bytecode --python "$python" --editable . "$@" || status=$?
     [[ $status -ne 0 ]] || return 0
     [[ $status -ge 128 ]] || rm -f "$venv/.biosnn-busy" # uv refused before it touched anything
     die "uv could not install the packages: its reason is in the lines above."
