@@ -1,0 +1,408 @@
+"""What works on this machine, and what to do about what does not.
+
+Every check is a function that returns one :class:`Check` and leaves nothing behind. Packages are
+imported in child processes: a broken one is a finding here, not a crash, and this process stays
+free of Brian2's global state. Nothing is printed; ``biosnn doctor`` does that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import attrs
+from packaging.specifiers import SpecifierSet
+from platformdirs import user_cache_dir
+
+__all__ = ["Check", "as_json", "cache_dir", "exit_status", "run_checks"]
+
+Status = Literal["ok", "warn", "fail"]
+
+# The same bounds as in pyproject.toml; a test compares them.
+PYTHON_WANTED = ">=3.12"
+BRIAN2_WANTED = ">=2.10,<2.12"
+
+# Below the first a build will not fit, below the second a long run may not (GiB).
+DISK_NEEDED, DISK_ADVISED = 0.25, 2.0
+
+HELLO = '#include <iostream>\nint main() { std::cout << "hello"; }\n'
+# A loop that the compiler turns into the widest instructions that it believes the CPU has.
+HELLO_VECTOR = """#include <cstdlib>
+#include <iostream>
+int main() {
+    static double x[4096];
+    for (int i = 0; i < 4096; i++) x[i] = std::rand() * 0.5;
+    double sum = 0;
+    for (int i = 0; i < 4096; i++) sum += x[i] * x[i] + 1;
+    std::cout << (sum > 0 ? "hello" : "wrong");
+}
+"""
+IMPORT = """import importlib, sys
+print(*(f"{m} {importlib.import_module(m).__version__}" for m in sys.argv[1:]), sep=", ")
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Check:
+    """One finding.
+
+    Parameters
+    ----------
+    name : str
+        What was looked at.
+    status : {"ok", "warn", "fail"}
+        ``"warn"``: something optional is missing; ``"fail"``: biosnn cannot do its work.
+    found : str
+        What is there.
+    wanted : str
+        What should be there.
+    remedy : str
+        What to do about it, one sentence; empty where all is well.
+    """
+
+    name: str
+    status: Status = attrs.field(validator=attrs.validators.in_(("ok", "warn", "fail")))
+    found: str
+    wanted: str
+    remedy: str = ""
+
+
+def run_checks() -> list[Check]:
+    """Look at everything that biosnn needs or can use.
+
+    Returns
+    -------
+    list of Check
+        In the order in which a reader would want to mend them.
+    """
+    temp, cache = Path(tempfile.gettempdir()), cache_dir()
+    checks: list[Callable[[], Check]] = [
+        check_python,
+        check_brian2,
+        check_compiler,
+        check_native_flags,
+        check_make,
+        check_python_headers,
+        partial(check_disk, "temporary folder, space", temp),
+        partial(check_writable, "temporary folder, writing", temp, "TMPDIR"),
+        partial(check_disk, "cache folder, space", cache),
+        partial(check_writable, "cache folder, writing", cache, "BIOSNN_CACHE_DIR"),
+        check_torch,
+        check_brian2cuda,
+        check_nvcc,
+        check_curand,
+        check_gpu,
+    ]
+    # Nearly all the time is spent waiting for child processes.
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return list(pool.map(lambda check: check(), checks))
+
+
+def exit_status(checks: Iterable[Check]) -> int:
+    """Return 1 if any check failed, else 0: warnings are about what is optional."""
+    return int(any(check.status == "fail" for check in checks))
+
+
+def as_json(checks: Iterable[Check]) -> str:
+    """Return the findings as one line of JSON: an object with ``checks`` and ``exit_status``."""
+    checks = list(checks)
+    return json.dumps(
+        {"checks": [attrs.asdict(check) for check in checks], "exit_status": exit_status(checks)}
+    )
+
+
+def cache_dir(env: Mapping[str, str] | None = None) -> Path:
+    """Return the folder for builds that are kept: ``BIOSNN_CACHE_DIR``, or the user's cache."""
+    env = os.environ if env is None else env
+    return Path(env.get("BIOSNN_CACHE_DIR") or user_cache_dir("biosnn")).expanduser()
+
+
+# --- Python and its packages
+
+
+def check_python(version: Sequence[int] = sys.version_info[:3]) -> Check:
+    """Compare a Python version, by default that of this interpreter, with what biosnn needs."""
+    found = ".".join(map(str, version))
+    good = found in SpecifierSet(PYTHON_WANTED)
+    return Check(
+        name="Python",
+        status="ok" if good else "fail",
+        found=found,
+        wanted=PYTHON_WANTED,
+        remedy=""
+        if good
+        else "Make the environment anew with a newer Python: PYTHON=... make setup.",
+    )
+
+
+def check_brian2(probe: Callable[..., tuple[str, str]] | None = None) -> Check:
+    """Import Brian2 in a child process and compare its version with the bounds."""
+    versions, error = (probe or import_in_child)("brian2")
+    version = versions.removeprefix("brian2 ")
+    reinstall = f"Install it into the same environment: pip install 'brian2{BRIAN2_WANTED}'."
+    check = partial(Check, name="Brian2", wanted=BRIAN2_WANTED)
+    if error:
+        return check(status="fail", found=error, remedy=reinstall)
+    if not SpecifierSet(BRIAN2_WANTED).contains(version, prereleases=True):
+        return check(status="fail", found=version, remedy=reinstall)
+    return check(status="ok", found=version)
+
+
+def check_python_headers(include: str | None = None) -> Check:
+    """Look for Python.h, without which Brian2's runtime device cannot compile with Cython."""
+    header = Path(include or sysconfig.get_path("include")) / "Python.h"
+    check = partial(Check, name="Python headers", wanted="Python.h (optional, for device runtime)")
+    if header.is_file():
+        return check(status="ok", found=str(header))
+    remedy = "Install your Python's development package, e.g. 'sudo apt install python3-dev'."
+    return check(status="warn", found=f"no {header}: slow NumPy code instead", remedy=remedy)
+
+
+def check_torch(probe: Callable[..., tuple[str, str]] | None = None) -> Check:
+    """Import torch and torchvision, which must fit each other, in a child process."""
+    return _optional_package(
+        "PyTorch", ("torch", "torchvision"), "torch", "surrogate gradients", probe
+    )
+
+
+def check_brian2cuda(probe: Callable[..., tuple[str, str]] | None = None) -> Check:
+    """Import brian2cuda, which pins one version of Brian2, in a child process."""
+    return _optional_package("brian2cuda", ("brian2cuda",), "gpu", "device cuda", probe)
+
+
+def _optional_package(
+    name: str,
+    modules: tuple[str, ...],
+    extra: str,
+    purpose: str,
+    probe: Callable[..., tuple[str, str]] | None,
+) -> Check:
+    versions, error = (probe or import_in_child)(*modules)
+    return Check(
+        name=name,
+        status="warn" if error else "ok",
+        found=error or versions,
+        wanted=f"{' and '.join(modules)} (optional, for {purpose})",
+        remedy=f"If you want {purpose}: pip install 'biosnn[{extra}]'." if error else "",
+    )
+
+
+def import_in_child(*modules: str) -> tuple[str, str]:
+    """Import modules in a new interpreter.
+
+    Returns
+    -------
+    versions, error : str
+        One of them is empty: ``"torch 2.9.0, torchvision 0.24.0"``, or the reason.
+    """
+    code, output = _call([sys.executable, "-c", IMPORT, *modules], timeout=180)
+    last = output.strip().splitlines()[-1] if output.strip() else f"exit status {code}"
+    if code == 0:
+        return last, ""
+    missing = re.search(rf"No module named '({'|'.join(map(re.escape, modules))})'", last)
+    return "", f"{missing[1]} is not installed" if missing else f"import failed: {last}"
+
+
+# --- the C++ toolchain
+
+
+def check_compiler(env: Mapping[str, str] | None = None) -> Check:
+    """Compile and run a hello world with the compiler that Brian2's makefiles call."""
+    env = os.environ if env is None else env
+    command = _compiler(env)
+    check = partial(Check, name="C++ compiler", wanted="a working C++ compiler ($CXX, else g++)")
+    if _which(command[0], env) is None:
+        remedy = "Install one, e.g. 'sudo apt install g++', or on macOS 'xcode-select --install'."
+        if _which("clang++", env):
+            remedy = "Tell Brian2 to use the one that is there: export CXX=clang++."
+        return check(status="fail", found=f"no {command[0]} on the PATH", remedy=remedy)
+    problem = _try_build(command, HELLO, env)
+    if problem:
+        remedy = f"Reinstall {command[0]} with its standard library, or set CXX to one that works."
+        return check(status="fail", found=f"{shlex.join(command)} {problem}", remedy=remedy)
+    _, output = _call([*command, "--version"], env=env)
+    return check(status="ok", found=next(iter(output.splitlines()), shlex.join(command)))
+
+
+def check_native_flags(env: Mapping[str, str] | None = None) -> Check:
+    """Compile and run vector code for exactly this CPU, as Brian2 does by default."""
+    env = os.environ if env is None else env
+    flag = "-mcpu=native" if platform.machine().startswith(("ppc", "sparc")) else "-march=native"
+    check = partial(Check, name="CPU flags", wanted=f"{flag} gives code that runs here")
+    if _which(_compiler(env)[0], env) is None:
+        return check(status="warn", found="not tried", remedy="Install a C++ compiler first.")
+    problem = _try_build([*_compiler(env), "-O3", "-ffast-math", flag], HELLO_VECTOR, env)
+    if problem:
+        remedy = f"Build with --portable, which leaves {flag} out."
+        return check(status="warn", found=f"{flag} {problem}", remedy=remedy)
+    return check(status="ok", found=f"{flag} works on {platform.machine()}")
+
+
+def check_make(env: Mapping[str, str] | None = None) -> Check:
+    """Look for make, which builds Brian2's C++ projects."""
+    env = os.environ if env is None else env
+    check = partial(Check, name="make", wanted="make on the PATH")
+    if _which("make", env) is None:
+        remedy = "Install it, e.g. 'sudo apt install make', or on macOS 'xcode-select --install'."
+        return check(status="fail", found="no make on the PATH", remedy=remedy)
+    _, output = _call(["make", "--version"], env=env)
+    return check(status="ok", found=next(iter(output.splitlines()), "make"))
+
+
+def _compiler(env: Mapping[str, str]) -> list[str]:
+    return shlex.split(env.get("CXX", "")) or ["g++"]
+
+
+def _try_build(command: Sequence[str], source: str, env: Mapping[str, str]) -> str:
+    """Build and run a program; return what went wrong, or an empty string."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="biosnn_doctor_") as folder:
+            program = Path(folder, "hello")
+            Path(folder, "hello.cpp").write_text(source)
+            code, output = _call([*command, f"{program}.cpp", "-o", str(program)], env=env)
+            if code != 0:
+                reason = next(iter(output.splitlines()), "no message")
+                return f"cannot compile a small program (exit status {code}: {reason})"
+            code, output = _call([str(program)], env=env)
+    except OSError as error:
+        return f"could not be tried: {error}"
+    return "" if output == "hello" else f"makes programs that do not run here (exit status {code})"
+
+
+# --- folders
+
+
+def check_disk(
+    name: str, folder: Path, usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage
+) -> Check:
+    """Measure the free space where a folder is, or would be."""
+    free = usage(_existing(folder))[2] / 2**30
+    status: Status = "ok"
+    if free < DISK_ADVISED:
+        status = "warn" if free >= DISK_NEEDED else "fail"
+    return Check(
+        name=name,
+        status=status,
+        found=f"{free:.1f} GiB free in {folder}",
+        wanted=f"{DISK_ADVISED:g} GiB ({DISK_NEEDED:g} at the very least)",
+        remedy="" if status == "ok" else f"Free some space on the disk that holds {folder}.",
+    )
+
+
+def check_writable(name: str, folder: Path, variable: str) -> Check:
+    """Write a file where a folder is, or would be; `variable` can point to another folder."""
+    check = partial(Check, name=name, wanted="files can be written")
+    try:
+        with tempfile.TemporaryFile(dir=_existing(folder)) as file:
+            file.write(b"biosnn")
+    except OSError as error:
+        remedy = f"Set {variable} to a folder that you may write to."
+        return check(status="fail", found=f"{folder}: {error.strerror}", remedy=remedy)
+    return check(status="ok", found=str(folder))
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if _is_there(path))
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.exists(path)  # unlike Path.exists, says no where it may not look
+
+
+# --- the GPU toolchain, all of it optional
+
+
+def check_nvcc(env: Mapping[str, str] | None = None) -> Check:
+    """Find CUDA's compiler and read its version."""
+    env = os.environ if env is None else env
+    check = partial(
+        Check, name="nvcc", wanted="the CUDA toolkit's compiler (optional, device cuda)"
+    )
+    *named, default = (str(home / "bin" / "nvcc") for home in _cuda_homes(env))
+    nvcc = next(filter(None, (_which(path, env) for path in (*named, "nvcc", default))), None)
+    if nvcc is None:
+        remedy = "To build for a GPU, install the CUDA toolkit and set CUDA_HOME to it."
+        return check(status="warn", found="not found", remedy=remedy)
+    code, output = _call([nvcc, "--version"], env=env)
+    release = re.search(r"release (\d+\.\d+)", output)
+    if code != 0 or not release:
+        remedy = f"Reinstall the CUDA toolkit: '{nvcc} --version' must print its release."
+        return check(status="warn", found=f"{nvcc} does not run", remedy=remedy)
+    return check(status="ok", found=f"CUDA {release[1]} ({nvcc})")
+
+
+def check_curand(
+    env: Mapping[str, str] | None = None, site: Sequence[str | Path] | None = None
+) -> Check:
+    """Find cuRAND's headers, in the CUDA toolkit or in NVIDIA's wheels (`site`: their folders)."""
+    env = os.environ if env is None else env
+    check = partial(Check, name="cuRAND", wanted="curand.h (optional, device cuda)")
+    headers = [home / "include" / "curand.h" for home in _cuda_homes(env)]
+    for folder in sys.path if site is None else site:
+        headers += sorted(Path(folder or ".", "nvidia").glob("*/include/curand.h"))
+    for header in filter(_is_there, headers):
+        return check(status="ok", found=str(header))
+    remedy = "To build for a GPU: pip install 'biosnn[gpu]' (with CUDA 12: nvidia-curand-cu12)."
+    return check(status="warn", found="not found", remedy=remedy)
+
+
+def check_gpu(env: Mapping[str, str] | None = None) -> Check:
+    """Ask nvidia-smi which GPUs there are."""
+    env = os.environ if env is None else env
+    check = partial(Check, name="GPU", wanted="an NVIDIA GPU with its driver (optional)")
+    remedy = "Run on the CPU with device cpp, or see to it that 'nvidia-smi' lists a GPU."
+    smi = _which("nvidia-smi", env)
+    if smi is None:
+        return check(status="warn", found="no nvidia-smi on the PATH", remedy=remedy)
+    query = "--query-gpu=name,compute_cap,memory.total"
+    code, output = _call([smi, query, "--format=csv,noheader"], env=env)
+    gpus = [line.strip() for line in output.splitlines() if line.strip()]
+    if code != 0 or not gpus:
+        reason = gpus[0] if gpus else "nvidia-smi lists none"
+        return check(status="warn", found=reason, remedy=remedy)
+    return check(status="ok", found="; ".join(gpus))
+
+
+def _which(command: str, env: Mapping[str, str]) -> str | None:
+    return shutil.which(command, path=env.get("PATH", ""))
+
+
+def _cuda_homes(env: Mapping[str, str]) -> list[Path]:
+    named = [env[name] for name in ("CUDA_HOME", "CUDA_PATH") if env.get(name)]
+    return [Path(home) for home in (*named, "/usr/local/cuda")]
+
+
+def _call(
+    command: Sequence[str], env: Mapping[str, str] | None = None, timeout: float = 60
+) -> tuple[int, str]:
+    """Run a command; return its exit status and all that it printed. A time-out counts as 124."""
+    try:
+        done = subprocess.run(
+            command,
+            env=None if env is None else dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return 124, f"no answer within {timeout:g} s"
+    except OSError as error:
+        return 127, str(error)
+    return done.returncode, done.stdout

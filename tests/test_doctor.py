@@ -1,0 +1,278 @@
+import json
+import os
+import stat
+import sys
+import tomllib
+from pathlib import Path
+
+import attrs
+import pytest
+
+from biosnn import doctor
+from biosnn.doctor import Check, as_json, cache_dir, exit_status, run_checks
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def script(path: Path, body: str) -> Path:
+    """Make an executable shell script."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+@pytest.fixture
+def only(tmp_path, monkeypatch):
+    """Make a PATH on which there is nothing but the scripts given, as name="body"."""
+
+    def make(**scripts: str) -> Path:
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        for name, body in scripts.items():
+            script(folder / name.replace("__", "-"), body)
+        monkeypatch.setenv("PATH", str(folder))
+        monkeypatch.delenv("CXX", raising=False)
+        return folder
+
+    return make
+
+
+def check(status: str = "ok") -> Check:
+    return Check(name="n", status=status, found="f", wanted="w", remedy="r")  # type: ignore[arg-type]
+
+
+def test_a_status_is_one_of_three():
+    with pytest.raises(ValueError, match="status"):
+        check("fine")
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        check().status = "fail"  # type: ignore[misc]
+
+
+def test_only_a_failure_makes_the_exit_status_1():
+    assert exit_status([]) == 0
+    assert exit_status([check("ok"), check("warn")]) == 0
+    assert exit_status([check("ok"), check("fail"), check("warn")]) == 1
+
+
+def test_json_is_one_line_and_complete():
+    text = as_json(iter([check("ok"), check("fail")]))
+    assert "\n" not in text
+    read = json.loads(text)
+    assert read["exit_status"] == 1
+    assert read["checks"][0] == dict(name="n", status="ok", found="f", wanted="w", remedy="r")
+
+
+def test_this_machine_can_run_biosnn():
+    checks = run_checks()
+    names = [check.name for check in checks]
+    assert len(names) == len(set(names)) == 15
+    by_name = {check.name: check for check in checks}
+    for name in ("Python", "Brian2", "C++ compiler", "make"):
+        assert by_name[name].status == "ok", by_name[name]
+    for found in checks:
+        assert found.found, found
+        assert found.wanted, found
+        assert bool(found.remedy) == (found.status != "ok"), found
+
+
+# --- Python and its packages
+
+
+def test_the_bounds_are_those_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == doctor.PYTHON_WANTED
+    assert f"brian2{doctor.BRIAN2_WANTED}" in project["dependencies"]
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [((3, 11, 9), "fail"), ((3, 12, 0), "ok"), ((3, 13, 1), "ok")]
+)
+def test_an_old_python_fails(version, status):
+    found = doctor.check_python(version)
+    assert found.status == status
+    assert found.found == ".".join(map(str, version))
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "found"),
+    [
+        (("brian2 2.10.1", ""), "ok", "2.10.1"),
+        (("brian2 2.9.0", ""), "fail", "2.9.0"),
+        (("brian2 2.12.0", ""), "fail", "2.12.0"),
+        (("", "brian2 is not installed"), "fail", "brian2 is not installed"),
+    ],
+)
+def test_brian2_must_import_and_have_the_right_version(answer, status, found):
+    result = doctor.check_brian2(lambda *modules: answer)
+    assert (result.status, result.found) == (status, found)
+    assert ("pip install" in result.remedy) == (status == "fail")
+
+
+@pytest.mark.parametrize(
+    ("function", "extra"), [(doctor.check_torch, "torch"), (doctor.check_brian2cuda, "gpu")]
+)
+def test_an_optional_package_only_warns(function, extra):
+    missing = function(lambda *modules: ("", f"{modules[0]} is not installed"))
+    assert missing.status == "warn"
+    assert f"biosnn[{extra}]" in missing.remedy
+    there = function(lambda *modules: (f"{modules[0]} 1.0", ""))
+    assert (there.status, there.remedy) == ("ok", "")
+
+
+def test_modules_are_imported_in_a_child(tmp_path, monkeypatch):
+    for name, text in {
+        "doctor_good": "__version__ = '1.2'\nprint('noise at import')",
+        "doctor_broken": "raise RuntimeError('operator does not exist')",
+        "doctor_deep": "import doctor_absent_dependency",
+        "doctor_fatal": "import os\nos._exit(7)",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert doctor.import_in_child("doctor_good") == ("doctor_good 1.2", "")
+    assert "doctor_good" not in sys.modules
+    version, error = doctor.import_in_child("doctor_good", "doctor_broken")
+    assert version == ""
+    assert error.endswith("operator does not exist")
+    assert doctor.import_in_child("doctor_absent") == ("", "doctor_absent is not installed")
+    assert doctor.import_in_child("doctor_deep")[1].startswith("import failed: ModuleNotFound")
+    assert doctor.import_in_child("doctor_fatal") == ("", "import failed: exit status 7")
+
+
+def test_missing_python_headers_warn(tmp_path):
+    assert doctor.check_python_headers(str(tmp_path)).status == "warn"
+    (tmp_path / "Python.h").touch()
+    assert doctor.check_python_headers(str(tmp_path)).status == "ok"
+
+
+# --- the C++ toolchain
+
+
+def test_a_missing_compiler_fails(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    found = doctor.check_compiler()
+    assert (found.status, found.found) == ("fail", "no g++ on the PATH")
+    assert "apt install g++" in found.remedy
+    assert doctor.check_native_flags().status == "warn"
+    assert doctor.check_make().status == "fail"
+
+
+def test_another_compiler_is_pointed_to(only):
+    only(**{"clang++": "exit 0"})
+    found = doctor.check_compiler()
+    assert found.status == "fail"
+    assert "export CXX=clang++" in found.remedy
+
+
+def test_a_broken_compiler_fails(only):
+    only(**{"g++": "echo 'cannot find crt1.o' >&2; exit 1"})
+    found = doctor.check_compiler()
+    assert found.status == "fail"
+    assert "exit status 1: cannot find crt1.o" in found.found
+    assert doctor.check_native_flags().status == "warn"
+
+
+def test_a_compiler_for_another_machine_fails(only):
+    """It compiles happily, but what it makes cannot be run."""
+    only(**{"g++": 'for last; do :; done; echo "exit 132" > "$last"; /bin/chmod +x "$last"'})
+    found = doctor.check_compiler()
+    assert found.status == "fail"
+    assert "do not run here" in found.found
+    assert "--portable" in doctor.check_native_flags().remedy
+
+
+def test_the_compiler_may_be_named_with_options():
+    env = {"PATH": os.environ["PATH"], "CXX": "g++ -O1"}
+    assert doctor.check_compiler(env).status == "ok"
+    missing = doctor.check_compiler({**env, "CXX": "/no/such/compiler -O1"})
+    assert (missing.status, missing.found) == ("fail", "no /no/such/compiler on the PATH")
+
+
+# --- folders
+
+
+def test_the_cache_folder_can_be_chosen(tmp_path):
+    assert cache_dir({"BIOSNN_CACHE_DIR": str(tmp_path)}) == tmp_path
+    assert cache_dir({"BIOSNN_CACHE_DIR": "~/x"}) == Path.home() / "x"
+    assert "biosnn" in str(cache_dir({}))
+
+
+@pytest.mark.parametrize(("gib", "status"), [(0.1, "fail"), (1, "warn"), (50, "ok")])
+def test_free_space_is_weighed(tmp_path, gib, status):
+    measured = []
+
+    def usage(folder: Path) -> tuple[int, int, int]:
+        measured.append(folder)
+        return 0, 0, int(gib * 2**30)
+
+    found = doctor.check_disk("cache", tmp_path / "not" / "yet", usage)
+    assert found.status == status
+    assert measured == [tmp_path]
+
+
+def test_a_folder_that_cannot_be_written_fails(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()  # even root cannot write a folder below a file
+    monkeypatch.setenv("BIOSNN_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    found = doctor.check_writable("cache", cache_dir(), "BIOSNN_CACHE_DIR")
+    assert found.status == "fail"
+    assert "Set BIOSNN_CACHE_DIR" in found.remedy
+
+
+def test_writing_is_tried_without_leaving_anything(tmp_path):
+    assert doctor.check_writable("cache", tmp_path / "not" / "yet", "X").status == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- the GPU toolchain
+
+
+@pytest.fixture
+def no_system_cuda(monkeypatch):
+    def homes(env: dict[str, str]) -> list[Path]:
+        return [Path(env.get("CUDA_HOME", "/no/cuda")), Path("/no/cuda")]
+
+    monkeypatch.setattr(doctor, "_cuda_homes", homes)
+
+
+@pytest.mark.usefixtures("no_system_cuda")
+def test_nvcc_is_found_on_the_path_or_in_cuda_home(tmp_path):
+    assert doctor.check_nvcc({"PATH": str(tmp_path)}).status == "warn"
+    body = "echo 'Cuda compilation tools, release 13.0, V13.0.88'"
+    script(tmp_path / "cuda" / "bin" / "nvcc", body)
+    for env in ({"PATH": str(tmp_path / "cuda" / "bin")}, {"CUDA_HOME": str(tmp_path / "cuda")}):
+        found = doctor.check_nvcc(env)
+        assert found.status == "ok"
+        assert found.found.startswith("CUDA 13.0 (")
+    script(tmp_path / "cuda" / "bin" / "nvcc", "exit 1")
+    assert "does not run" in doctor.check_nvcc({"CUDA_HOME": str(tmp_path / "cuda")}).found
+
+
+@pytest.mark.usefixtures("no_system_cuda")
+@pytest.mark.parametrize("folder", ["nvidia/cu13/include", "nvidia/curand/include"])
+def test_curand_is_found_in_wheels(tmp_path, folder):
+    assert doctor.check_curand({}, [tmp_path]).status == "warn"
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "curand.h").touch()
+    assert doctor.check_curand({}, [tmp_path]).found == str(tmp_path / folder / "curand.h")
+
+
+@pytest.mark.usefixtures("no_system_cuda")
+def test_curand_is_found_in_the_toolkit(tmp_path):
+    header = tmp_path / "include" / "curand.h"
+    header.parent.mkdir()
+    header.touch()
+    assert doctor.check_curand({"CUDA_HOME": str(tmp_path)}, []).found == str(header)
+
+
+def test_gpus_are_those_of_nvidia_smi(only):
+    only()
+    assert doctor.check_gpu().status == "warn"
+    only(nvidia__smi="echo 'NVIDIA H100, 9.0, 81559 MiB'")
+    assert doctor.check_gpu().status == "ok"
+    assert doctor.check_gpu().found == "NVIDIA H100, 9.0, 81559 MiB"
+    only(nvidia__smi="echo 'has failed to communicate with the driver'; exit 9")
+    assert (doctor.check_gpu().status, doctor.check_gpu().found) == (
+        "warn",
+        "has failed to communicate with the driver",
+    )
