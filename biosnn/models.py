@@ -40,6 +40,7 @@ _BOUNDS = {
     ">= 0": lambda x: x >= 0,
     "< 0": lambda x: x < 0,
     "in [0, 1]": lambda x: 0 <= x <= 1,
+    "in (0, 1]": lambda x: 0 < x <= 1,
     "finite": math.isfinite,
 }
 #: Variables that stay double precision whatever the network's precision: times.
@@ -57,7 +58,7 @@ def check_value(obj: str, name: str, value: Any, like: Any, bound: str = "finite
         The value received.
     like : Quantity or float
         A value with the right unit, such as the default.
-    bound : {"> 0", ">= 0", "< 0", "in [0, 1]", "finite"}
+    bound : {"> 0", ">= 0", "< 0", "in [0, 1]", "in (0, 1]", "finite"}
         The bound that the SI value must respect.
 
     Returns
@@ -185,12 +186,15 @@ class Event:
     every : {"step", "presentation"}
         Whether it is tested in every time step or once at the beginning of a presentation,
         where it costs nothing in between.
+    when : str
+        Slot of Brian2's schedule in which it is tested.
     """
 
     condition: str
     every: str = attrs.field(
-        default="step", validator=attrs.validators.in_(("step", "presentation", "end"))
+        default="step", validator=attrs.validators.in_(("step", "presentation"))
     )
+    when: str = "after_thresholds"
 
 
 @declared
@@ -203,10 +207,11 @@ class Operation:
     code : str
         Brian2 statements.
     on : str
-        ``"step"`` (every time step), ``"onset"`` or ``"offset"`` of a presentation, or the name
-        of an event (``"spike"`` included; then only for the neurons that have it).
+        ``"step"`` (every time step), ``"onset"`` of a presentation, ``"input"`` (whenever new
+        input values arrive: at onset, and at every frame of a sequence), or the name of an
+        event (``"spike"`` included; then only for the neurons that have it).
     when : str
-        Slot of Brian2's schedule. Ignored for onset and offset, which have their own place.
+        Slot of Brian2's schedule. Ignored for onset and input, which have their own place.
     order : int
         Order within the slot.
     plastic : bool
@@ -339,15 +344,13 @@ class NeuronModel:
     def with_counters(self, variables: Iterable[str]) -> NeuronModel:
         """Return a copy that counts spikes (``count``) or notes the first one (``t_first``).
 
-        Both are per presentation and are zeroed, or set to infinity, at its onset.
-        ``t_first`` is relative to the onset.
+        Both are per presentation; ``t_first`` is relative to its onset, infinite without spikes.
         """
         model = self
         for name in variables:
             if name == "count":
                 model = model.extended(
                     "count : integer",
-                    Operation(code="count = 0", on="onset"),
                     Operation(code="count += 1", on="spike", when="after_resets"),
                 )
             elif name == "t_first":
@@ -459,6 +462,9 @@ class NeuronModel:
             **({"name": name} if name else {}),
             **kwargs,
         )
+        for event, spec in model.events.items():
+            if isinstance(spec, Event):
+                group.set_event_schedule(event, when=spec.when)
         for number, operation in enumerate(model.operations):
             if operation.on == "step":
                 group.run_regularly(
@@ -467,7 +473,7 @@ class NeuronModel:
                     order=operation.order,
                     name=f"{group.name}_operation_{number}",
                 )
-            elif operation.on not in ("onset", "offset"):
+            elif operation.on not in ("onset", "input"):
                 group.contained_objects.append(
                     _event_operation(group, operation, f"{group.name}_operation_{number}")
                 )
@@ -510,7 +516,9 @@ def neuron(
     method: str = "exact",
     parameters: Mapping[str, Any] | None = None,
     initial: Mapping[str, Any] | None = None,
-    events: Mapping[str, str] | None = None,
+    events: Mapping[str, str | Event] | None = None,
+    operations: Sequence[Operation] = (),
+    links: Mapping[str, str] | None = None,
     name: str = "neuron",
     reference: str = "",
 ) -> NeuronModel:
@@ -541,6 +549,8 @@ def neuron(
         parameters=checked,
         initial=dict(initial or {}),
         events=dict(events or {}),
+        operations=tuple(operations),
+        links=dict(links or {}),
         reference=reference,
     )
 

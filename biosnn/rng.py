@@ -21,9 +21,6 @@ _ROUNDS = 10
 
 #: The same function in C, for the C++ standalone device and for Cython.
 C_SOURCE = r"""
-#ifndef BIOSNN_PHILOX
-#define BIOSNN_PHILOX
-#include <cstdint>
 static inline double counter_uniform(int32_t seed, int32_t stream, int32_t epoch,
                                      int32_t sample, int32_t unit, int32_t draw)
 {
@@ -44,7 +41,6 @@ static inline double counter_uniform(int32_t seed, int32_t stream, int32_t epoch
     const double high = (double)(c0 >> 6), low = (double)(c1 >> 6);
     return (high * 67108864.0 + low + 0.5) / 4503599627370496.0;
 }
-#endif
 """
 
 

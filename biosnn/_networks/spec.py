@@ -1,0 +1,432 @@
+"""Declarations of networks: populations, projections, named inputs and the protocol."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+from brian2 import Equations, Hz, ms
+
+from biosnn.declaration import declared, fingerprint
+from biosnn.errors import ParameterError
+from biosnn.models import NeuronModel, Normal, Uniform, check_value
+from biosnn.plasticity import PlasticityRule
+from biosnn.state import State
+
+#: Variables of the protocol, which populations may link to as ``protocol.name``.
+PROTOCOL_VARIABLES = (
+    "t_sample",
+    "step",
+    "sample",
+    "attempt",
+    "intensity",
+    "seed",
+    "pass_id",
+    "sample_id",
+    "seen",
+    "fraction",
+)
+
+
+def _whole_steps(obj: str, name: str, value: Any, dt: Any, least: int) -> int:
+    check_value(obj, name, value, ms, "> 0" if least else ">= 0")
+    steps = float(value / dt)
+    if abs(steps - round(steps)) > 1e-6:
+        raise ParameterError(obj, name, value, f"a multiple of the time step ({dt})")
+    return round(steps)
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class Input:
+    """A named input of a network.
+
+    Parameters
+    ----------
+    features : int
+        Number of values per sample (and frame), or number of units for address events.
+    kind : {"static", "sequence", "events"}
+        Samples ``[n, features]``, sequences ``[n, T, features]`` or address events
+        ``(sample, unit, time)``.
+    frame : Quantity, optional
+        How long a frame of a sequence is shown; needed for ``kind="sequence"``.
+    optional : bool
+        Whether a run may leave it out; it is zero then.
+    """
+
+    features: int
+    kind: str = "static"
+    frame: Any = None
+    optional: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if self.kind not in ("static", "sequence", "events"):
+            raise ParameterError(
+                "Input", "kind", repr(self.kind), '"static", "sequence" or "events"'
+            )
+        if (self.kind == "sequence") != (self.frame is not None):
+            raise ParameterError(
+                "Input", "frame", self.frame, 'given with kind="sequence" and only then'
+            )
+        if not isinstance(self.features, int) or self.features < 1:
+            raise ParameterError("Input", "features", self.features, "a whole number > 0")
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class Population:
+    """Neurons of one model.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        What they are.
+    n : int
+        How many.
+    drives : dict
+        Variable of the model -> name of the input that sets it.
+    """
+
+    model: NeuronModel
+    n: int
+    drives: dict[str, str] = attrs.Factory(dict)
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
+            raise ParameterError("Population", "n", repr(self.n), "a whole number > 0")
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class Normalisation:
+    """Normalisation of the weights that arrive at a neuron.
+
+    Parameters
+    ----------
+    total : float
+        The norm that each column gets, > 0.
+    p : {1, 2}
+        Sum of weights, or Euclidean norm.
+    online : bool
+        Also at the end of every learned presentation, for the neurons that fired in it; else
+        only for the initial weights.
+    """
+
+    total: float
+    p: int = 1
+    online: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        check_value("Normalisation", "total", self.total, 1.0, "> 0")
+        if self.p not in (1, 2):
+            raise ParameterError("Normalisation", "p", self.p, "1 or 2")
+
+    def apply(self, weights: np.ndarray) -> np.ndarray:
+        """Normalise the columns of a matrix [pre, post]; zero columns stay."""
+        norms = np.linalg.norm(weights, ord=self.p, axis=0)
+        return weights * np.divide(self.total, norms, out=np.zeros_like(norms), where=norms > 0)
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class Projection:
+    """Synapses from one population to another.
+
+    Parameters
+    ----------
+    pre, post : str
+        Names of populations.
+    transmit : str
+        What a presynaptic event does to the target, e.g. ``"g_e_post += w"``.
+    weights : float, Uniform, Normal, array_like or None
+        Initial weights (dimensionless); ``None`` for synapses without a weight.
+    rule : PlasticityRule, optional
+        How the weights learn.
+    normalise : Normalisation, optional
+        Normalisation of the columns of a full projection.
+    pairs : {"all", "one_to_one", "all_but_self"} or (array, array)
+        Which pairs are connected, or index arrays ``(i, j)`` in the order (pre, post).
+    on_event : str
+        The presynaptic event that transmits.
+    when : str
+        Slot of Brian2's schedule in which it transmits.
+    order : int
+        Order within that slot.
+    order_free : bool
+        States that the result of ``transmit`` does not depend on the order of the synapses
+        though Brian2 cannot see it (a maximum, say); its warning is left out then.
+    """
+
+    pre: str
+    post: str
+    transmit: str = ""
+    weights: Any = None
+    rule: PlasticityRule | None = None
+    normalise: Normalisation | None = None
+    pairs: Any = "all"
+    on_event: str = "spike"
+    when: str = "synapses"
+    order: int = -1
+    order_free: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        where = f"Projection({self.pre}->{self.post})"
+        if isinstance(self.pairs, str):
+            if self.pairs not in ("all", "one_to_one", "all_but_self"):
+                raise ParameterError(
+                    where,
+                    "pairs",
+                    repr(self.pairs),
+                    '"all", "one_to_one", "all_but_self" or index arrays (i, j)',
+                )
+        if self.rule is not None and self.weights is None:
+            raise ParameterError(where, "weights", None, "given where there is a rule")
+        if self.normalise is not None and self.pairs != "all":
+            raise ParameterError(where, "normalise", "a Normalisation", 'used with pairs="all"')
+
+    def indices(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
+        """Index arrays (i, j) of the synapses, in the order (pre, post)."""
+        if not isinstance(self.pairs, str):
+            i, j = (np.asarray(k, dtype=np.int64) for k in self.pairs)
+            order = np.lexsort((j, i))
+            return i[order], j[order]
+        if self.pairs == "one_to_one":
+            k = np.arange(min(n_pre, n_post))
+            return k, k
+        i, j = (k.ravel() for k in np.mgrid[:n_pre, :n_post])
+        keep = i != j if self.pairs == "all_but_self" else slice(None)
+        return i[keep], j[keep]
+
+    def initial_weights(self, rng: np.random.Generator, n_pre: int, n_post: int) -> np.ndarray:
+        """Initial weights, flat, in the order (pre, post)."""
+        size = (
+            n_pre * n_post if self.pairs == "all" else len(self.indices(n_pre, n_post)[0])
+        )
+        if isinstance(self.weights, Uniform | Normal):
+            flat = self.weights.sample(rng, (size,))
+        else:
+            flat = np.broadcast_to(np.asarray(self.weights, dtype=float).ravel(), (size,)).copy()
+        if self.normalise is None:
+            return flat
+        return self.normalise.apply(flat.reshape(n_pre, n_post)).ravel()
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class Presentation:
+    """The protocol by which samples are shown. It is compiled into the network.
+
+    Parameters
+    ----------
+    duration : Quantity
+        How long a sample is shown.
+    rest : Quantity
+        Pause without input after it.
+    reset : {"none", "all"} or dict
+        Variables that get their initial value at every onset: none, all that have a
+        differential equation (traces included), or population -> tuple of names.
+    watch : str, optional
+        Population whose spikes decide whether a sample is shown again.
+    min_spikes : int
+        A sample with fewer spikes of ``watch`` is shown again, more intensely.
+    max_retries : int
+        At most this often; then the next sample follows.
+    intensity, intensity_step : float
+        Factor on the input at the first attempt, and what every retry adds.
+    """
+
+    duration: Any
+    rest: Any = 0 * ms
+    reset: Any = "all"
+    watch: str | None = None
+    min_spikes: int = 0
+    max_retries: int = 0
+    intensity: float = 1.0
+    intensity_step: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        check_value("Presentation", "duration", self.duration, ms, "> 0")
+        check_value("Presentation", "rest", self.rest, ms, ">= 0")
+        check_value("Presentation", "intensity", self.intensity, 1.0, "> 0")
+        check_value("Presentation", "intensity_step", self.intensity_step, 1.0, ">= 0")
+        if isinstance(self.reset, str) and self.reset not in ("none", "all"):
+            raise ParameterError(
+                "Presentation", "reset", repr(self.reset), '"none", "all" or a dict'
+            )
+        for name in ("min_spikes", "max_retries"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 0 <= value < (256 if "max" in name else 2**31):
+                raise ParameterError("Presentation", name, value, "a whole number from 0 to 255")
+        if (self.min_spikes > 0) != (self.watch is not None):
+            raise ParameterError(
+                "Presentation", "watch", self.watch, "given together with min_spikes"
+            )
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class NetworkModel:
+    """A network as a declaration: no Brian2 object, no device.
+
+    Parameters
+    ----------
+    name : str
+        The network's name.
+    dt : Quantity
+        Time step.
+    inputs : dict of str to Input
+        Named inputs.
+    populations : dict of str to Population
+        Named populations.
+    projections : dict of str to Projection
+        Named projections.
+    presentation : Presentation
+        How samples are shown.
+    output : str
+        The population that readouts read.
+
+    Raises
+    ------
+    ParameterError
+        If names are not identifiers, refer to nothing, or numbers do not fit together.
+    """
+
+    name: str
+    dt: Any
+    inputs: dict[str, Input] = attrs.field(converter=dict)
+    populations: dict[str, Population] = attrs.field(converter=dict)
+    projections: dict[str, Projection] = attrs.field(converter=dict, factory=dict)
+    presentation: Presentation
+    output: str
+
+    def __attrs_post_init__(self) -> None:
+        check_value(self.name, "dt", self.dt, ms, "> 0")
+        names = [*self.inputs, *self.populations, *self.projections]
+        for name in names:
+            if not name.isidentifier() or name == "protocol" or names.count(name) > 1:
+                raise ParameterError(
+                    self.name, "names", repr(name), 'a unique identifier other than "protocol"'
+                )
+        self._known("output", self.output, self.populations)
+        for key, population in self.populations.items():
+            self._check_population(key, population)
+        for key, projection in self.projections.items():
+            for side in (projection.pre, projection.post):
+                self._known(f"projections[{key!r}]", side, self.populations)
+        if self.presentation.watch is not None:
+            self._known("presentation.watch", self.presentation.watch, self.populations)
+        _whole_steps("Presentation", "duration", self.presentation.duration, self.dt, 1)
+        _whole_steps("Presentation", "rest", self.presentation.rest, self.dt, 0)
+        for key, channel in self.inputs.items():
+            if channel.frame is None:
+                continue
+            steps = _whole_steps(f"Input({key})", "frame", channel.frame, self.dt, 1)
+            if self.steps_per_presentation % steps:
+                raise ParameterError(
+                    f"Input({key})", "frame", channel.frame, "a divisor of duration + rest"
+                )
+
+    def _known(self, field: str, name: str, among: Mapping[str, Any]) -> None:
+        if name not in among:
+            raise ParameterError(
+                self.name, field, repr(name), f"one of {', '.join(sorted(among))}"
+            )
+
+    def _check_population(self, key: str, population: Population) -> None:
+        variables = Equations(population.model.equations).names
+        for variable, channel in population.drives.items():
+            self._known(f"populations[{key!r}].drives", channel, self.inputs)
+            if variable not in variables:
+                raise ParameterError(
+                    self.name, f"populations[{key!r}].drives", repr(variable), "a model's variable"
+                )
+            if self.inputs[channel].features != population.n:
+                raise ParameterError(
+                    self.name,
+                    f"populations[{key!r}].n",
+                    population.n,
+                    f"the number of features of input {channel!r} "
+                    f"({self.inputs[channel].features})",
+                )
+        for variable, target in population.model.links.items():
+            owner, _, name = target.partition(".")
+            if owner == "protocol":
+                self._known(f"populations[{key!r}].links", name, dict.fromkeys(PROTOCOL_VARIABLES))
+            else:
+                self._known(f"populations[{key!r}].links[{variable!r}]", owner, self.populations)
+        rate = population.model.parameters.get("max_rate")
+        if population.model.name == "BernoulliInput" and float(rate * self.dt) > 1:
+            raise ParameterError(
+                "bernoulli", "max_rate", rate, f"at most 1/dt = {1 / self.dt / Hz:g} Hz"
+            )
+
+    @property
+    def duration_steps(self) -> int:
+        """Time steps in which a sample is shown."""
+        return _whole_steps("Presentation", "duration", self.presentation.duration, self.dt, 1)
+
+    @property
+    def steps_per_presentation(self) -> int:
+        """Time steps of a presentation with its rest."""
+        rest = _whole_steps("Presentation", "rest", self.presentation.rest, self.dt, 0)
+        return self.duration_steps + rest
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the declaration."""
+        return fingerprint(self)
+
+    @property
+    def plastic_projections(self) -> tuple[str, ...]:
+        """Names of the projections that have a rule."""
+        return tuple(key for key, value in self.projections.items() if value.rule is not None)
+
+    def stream(self, population: str) -> int:
+        """Number of the random stream of a population (its name's CRC-32, 31 bits)."""
+        return zlib.crc32(population.encode()) & 0x7FFFFFFF
+
+    def initial_state(self, seed: int = 0) -> State:
+        """State before the first sample.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the random initial values. A population's or projection's values depend on
+            the seed and on its own name only.
+
+        Returns
+        -------
+        State
+            All variables that models and projections declare, and ``protocol.seen`` = 0.
+        """
+        arrays: dict[str, np.ndarray] = {"protocol.seen": np.zeros(1, dtype=np.int64)}
+        shapes = {}
+        for key, population in self.populations.items():
+            model = population.model
+            equations = Equations(model.equations)
+            for variable in model.variables:
+                rng = self._generator(seed, f"{key}.{variable}")
+                value = model.initial_value(variable)
+                if isinstance(value, Uniform | Normal):
+                    value = value.sample(rng, (population.n,))
+                dtype = np.int64 if equations[variable].var_type == "integer" else np.float64
+                arrays[f"{key}.{variable}"] = np.broadcast_to(
+                    np.asarray(value, dtype=dtype), (population.n,)
+                ).copy()
+        for key, projection in self.projections.items():
+            if projection.weights is None:
+                continue
+            n_pre = self.populations[projection.pre].n
+            n_post = self.populations[projection.post].n
+            rng = self._generator(seed, f"{key}.w")
+            arrays[f"{key}.w"] = projection.initial_weights(rng, n_pre, n_post)
+            if projection.pairs == "all":
+                shapes[f"{key}.w"] = (n_pre, n_post)
+        return State(arrays, shapes)
+
+    @staticmethod
+    def _generator(seed: int, name: str) -> np.random.Generator:
+        return np.random.default_rng([seed, zlib.crc32(name.encode())])

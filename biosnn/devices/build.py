@@ -1,0 +1,553 @@
+"""From a declaration to Brian2 objects: the same for every device.
+
+Everything at the border between two presentations happens at the beginning of a time step, in
+Brian2's slot ``start``, in the order of the constants below. The first group finishes the
+presentation that has ended, the second one begins the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+from brian2 import (
+    BrianObject,
+    Clock,
+    Equations,
+    Function,
+    Network,
+    NeuronGroup,
+    SpikeMonitor,
+    StateMonitor,
+    Synapses,
+    linked_var,
+    second,
+)
+from brian2.groups.group import CodeRunner
+
+from biosnn.errors import ParameterError
+from biosnn.models import Event, NeuronModel, Operation
+from biosnn.networks import NetworkModel, Projection
+from biosnn.rng import C_SOURCE, counter_uniform
+
+# The end of a presentation ...
+STORE, NORMALISE, CLEAR_COUNTS, ADVANCE = -100, -90, -75, -70
+# ... and the beginning of the next one.
+LOAD, BEGIN, RESET, FRAME, STEP, EVENTS, ONSET, INPUT = -60, -50, -49, -48, -45, -44, -40, -39
+
+_PROTOCOL = """
+t_sample : second
+step : integer
+sample : integer
+attempt : integer
+pending : integer
+intensity : 1
+n_watch : integer
+seed : integer
+epoch : integer
+pass_id : integer
+first_sample : integer
+sample_id : integer
+seen : integer
+horizon : integer
+fraction : 1
+learning : integer
+"""
+_ADVANCE = """
+retry = pending*int(n_watch < min_spikes)*int(attempt < max_retries)
+sample += pending - retry
+seen += learning*(pending - retry)
+attempt = (attempt + 1)*retry
+n_watch = 0
+pending = 0
+"""
+_BEGIN = """
+pending = 1
+step = 0
+intensity = base_intensity + intensity_step*attempt
+sample_id = first_sample + sample
+pass_id = 256*epoch + attempt
+fraction = clip(seen*1.0/horizon, 0, 1)
+"""
+
+
+class Hooks(Protocol):
+    """What a device does itself, because it moves data in and out."""
+
+    def load(self, channel: str, clock: Clock, order: int) -> BrianObject:
+        """Object that brings a row, a frame or the events of an input into the network."""
+        ...
+
+    def store(self, clock: Clock, order: int) -> BrianObject:
+        """Object that takes the per-sample variables out of the network."""
+        ...
+
+
+@attrs.define(kw_only=True)
+class Record:
+    """What a compiled network observes.
+
+    Parameters
+    ----------
+    per_sample : tuple of str
+        ``"population.variable"`` taken at the end of each sample; ``count`` (spikes) and
+        ``t_first`` (time of the first spike) exist for every population with a threshold.
+    spikes : tuple of str
+        Populations whose spikes are recorded one by one.
+    traces : dict of str to sequence of int
+        ``"population.variable"`` -> indices of the neurons that are recorded at every step.
+    """
+
+    per_sample: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    spikes: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    traces: dict[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.define(kw_only=True)
+class Built:
+    """The Brian2 objects of a network."""
+
+    net: Network
+    groups: dict[str, NeuronGroup]
+    synapses: dict[str, Synapses]
+    #: state name -> (object that owns the variable, the variable's name)
+    variables: dict[str, tuple[Any, str]]
+    #: projection -> objects that are switched off where it does not learn
+    plastic: dict[str, list[BrianObject]]
+    #: objects that finish a presentation, in their order
+    border: list[BrianObject]
+    spike_monitors: dict[str, SpikeMonitor]
+    state_monitors: dict[str, StateMonitor]
+
+
+def uniform_function() -> Function:
+    """``counter_uniform`` as a Brian2 function for numpy, Cython and C++."""
+    function = Function(
+        counter_uniform,
+        arg_units=[1] * 6,
+        arg_types=["integer"] * 6,
+        return_unit=1,
+        return_type="float",
+    )
+    function.implementations.add_implementation("numpy", counter_uniform)
+    function.implementations.add_implementation("cpp", C_SOURCE)
+    function.implementations.add_implementation(
+        "cython",
+        f'cdef extern from *:\n    """\n{C_SOURCE}\n    """\n'
+        "    double counter_uniform(int, int, int, int, int, int)\n",
+    )
+    return function
+
+
+def check_record(network: NetworkModel, record: Record) -> None:
+    """Check that what shall be recorded exists.
+
+    Raises
+    ------
+    ParameterError
+        Naming the population, variable or index that does not.
+    """
+    for name in (*record.per_sample, *record.traces):
+        key, _, variable = name.partition(".")
+        if key not in network.populations:
+            raise ParameterError(
+                "compile", "record", repr(name), f"of one of {', '.join(network.populations)}"
+            )
+        model = network.populations[key].model
+        known = {*Equations(model.equations).names}
+        if model.threshold is not None and name in record.per_sample:
+            known |= {"count", "t_first"}
+        if variable not in known:
+            raise ParameterError(
+                "compile", "record", repr(name), f"one of {key}'s {', '.join(sorted(known))}"
+            )
+    for name, indices in record.traces.items():
+        n = network.populations[name.partition(".")[0]].n
+        if np.min(indices) < 0 or np.max(indices) >= n:
+            raise ParameterError("compile", f"traces[{name!r}]", indices, f"indices below {n}")
+    for key in record.spikes:
+        if key not in network.populations or network.populations[key].model.threshold is None:
+            raise ParameterError("compile", "spikes", repr(key), "a population that spikes")
+
+
+def _extended_model(network: NetworkModel, key: str, record: Record) -> NeuronModel:
+    """A population's model with everything that the network adds to it."""
+    model = network.populations[key].model
+    for name, _ in model.schedules.items():
+        model = model.extended(f"{name} : 1 (linked)", links={name: f"protocol.{key}_{name}"})
+    counters = [name.partition(".")[2] for name in record.per_sample if name.startswith(f"{key}.")]
+    for name, projection in network.projections.items():
+        if projection.post == key and projection.rule is not None:
+            for scheduled in projection.rule.schedules:
+                # Synapses cannot follow a link, so the neurons keep a copy.
+                variable = f"{name}_{scheduled}"
+                model = model.extended(
+                    f"{variable} : 1\n{variable}_now : 1 (linked)",
+                    Operation(code=f"{variable} = {variable}_now", on="onset"),
+                    links={f"{variable}_now": f"protocol.{variable}"},
+                )
+        if projection.post == key and projection.normalise and projection.normalise.online:
+            counters.append("count")
+            model = attrs.evolve(
+                model.extended(f"norm_{name} : 1"),
+                events={**model.events, f"normalise_{name}": Event(condition="count > 0")},
+            )
+    if key in record.spikes:
+        model = model.extended(
+            "t_sample : second (linked)\nsample : integer (linked)",
+            links={"t_sample": "protocol.t_sample", "sample": "protocol.sample"},
+        )
+    model = model.with_counters(dict.fromkeys(counters))
+    return attrs.evolve(
+        model,
+        parameters={
+            **model.parameters,
+            "stream": network.stream(key),
+            "active_for": network.presentation.duration,
+        },
+    )
+
+
+def _traces(network: NetworkModel, key: str) -> list[Any]:
+    """Traces that the rules of all projections need on a population."""
+    found: list[Any] = []
+    for name, projection in network.projections.items():
+        if projection.rule is not None:
+            rule = projection.rule.prefixed(name)
+            found += rule.needs("pre") if projection.pre == key else ()
+            found += rule.needs("post") if projection.post == key else ()
+    return found
+
+
+def _protocol(network: NetworkModel, clock: Clock, border: Clock) -> tuple[Any, list[BrianObject]]:
+    """The group of one unit that holds the sample pointer, and its border operation."""
+    scheduled = {
+        f"{key}_{name}": schedule
+        for key, owner in (
+            *((k, p.model) for k, p in network.populations.items()),
+            *((k, p.rule) for k, p in network.projections.items() if p.rule is not None),
+        )
+        for name, schedule in owner.schedules.items()
+    }
+    show = network.presentation
+    group = NeuronGroup(
+        1,
+        _PROTOCOL + "".join(f"{name} : 1\n" for name in scheduled),
+        name="protocol",
+        clock=clock,
+        namespace={
+            "min_spikes": show.min_spikes,
+            "max_retries": show.max_retries,
+            "base_intensity": show.intensity,
+            "intensity_step": show.intensity_step,
+        },
+        dtype={"t_sample": np.float64, "intensity": np.float64, "fraction": np.float64},
+    )
+    schedules = "".join(f"{n} = {s.expression('fraction')}\n" for n, s in scheduled.items())
+
+    def regularly(code: str, on: Clock, order: int, name: str) -> BrianObject:
+        return group.run_regularly(
+            code, clock=on, when="start", order=order, name=f"protocol_{name}"
+        )
+
+    advance = regularly(_ADVANCE, border, ADVANCE, "advance")
+    regularly(_BEGIN + schedules, border, BEGIN, "begin")
+    regularly("t_sample = step*dt\nstep += 1", clock, STEP, "step")
+    return group, [advance]
+
+
+def _reset_code(network: NetworkModel, key: str, model: NeuronModel) -> str:
+    """Statements that give a population's variables their values at an onset."""
+    reset = network.presentation.reset
+    if reset == "none":
+        return ""
+    equations = Equations(model.equations)
+    names = sorted(equations.diff_eq_names) if reset == "all" else reset.get(key, ())
+    lines = []
+    for name in names:
+        value = model.initial_value(name)
+        if isinstance(model.initial.get(name), str):
+            text = model.initial[name]
+        elif np.ndim(value) == 0 and not attrs.has(type(value)):
+            text = f"reset_{name}"
+            model.parameters[text] = value
+        else:
+            raise ParameterError(
+                network.name, "presentation.reset", f"{key}.{name}", "a variable with one value"
+            )
+        lines.append(f"{name} = {text}")
+    if reset == "all" and model.refractory is not None:
+        lines.append("lastspike = -1e4*second")
+    return "\n".join(lines)
+
+
+def build(
+    network: NetworkModel, record: Record, hooks: Hooks, *, single_precision: bool
+) -> Built:
+    """Make the Brian2 objects of a network.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    record : Record
+        What to observe.
+    hooks : Hooks
+        The device's own objects.
+    single_precision : bool
+        Store state variables as float32 (times stay float64).
+
+    Returns
+    -------
+    Built
+        The objects, not yet run.
+    """
+    check_record(network, record)
+    clock = Clock(dt=network.dt, name="step_clock")
+    border_clock = Clock(dt=network.dt * network.steps_per_presentation, name="border_clock")
+    protocol, border = _protocol(network, clock, border_clock)
+    groups = {"protocol": protocol}
+    models = {}
+    plastic: dict[str, list[BrianObject]] = {k: [] for k in network.plastic_projections}
+    objects: list[BrianObject] = [protocol]
+
+    def at_border(target: BrianObject, order: int) -> BrianObject:
+        target._clock = border_clock
+        target.when, target.order = "start", order
+        return target
+
+    for key, population in network.populations.items():
+        model = _extended_model(network, key, record)
+        operations = [op for op in model.operations if op.on in ("onset", "input")]
+        traces = _traces(network, key)
+        group = model.group(
+            population.n,
+            traces=traces,
+            name=key,
+            single_precision=single_precision,
+            clock=clock,
+        )
+        model = model.with_traces(traces)
+        reset = _reset_code(network, key, model)
+        group.namespace.update(model.constants)
+        group.namespace["counter_uniform"] = uniform_function()
+        groups[key], models[key] = group, model
+        objects.append(group)
+        if reset:
+            group.run_regularly(
+                reset, clock=border_clock, when="start", order=RESET, name=f"{key}_reset_values"
+            )
+        frames = [_frame_clock(network, channel, border_clock) for channel in
+                  population.drives.values()]
+        for number, operation in enumerate(operations):
+            group.run_regularly(
+                operation.code,
+                clock=border_clock if operation.on == "onset" or not frames else frames[0],
+                when="start",
+                order=ONSET if operation.on == "onset" else INPUT,
+                name=f"{key}_{operation.on}_{number}",
+            )
+        if "count" in group.variables:
+            border.append(
+                group.run_regularly(
+                    "count = 0",
+                    clock=border_clock,
+                    when="start",
+                    order=CLEAR_COUNTS,
+                    name=f"{key}_clear_count",
+                )
+            )
+        for event, spec in model.events.items():
+            if isinstance(spec, Event) and spec.every == "presentation":
+                group.thresholder[event]._clock = border_clock
+        into = [k for k in plastic if network.projections[k].post == key]
+        for number, operation in enumerate(model.operations):
+            if operation.plastic and operation.on not in ("onset", "input"):
+                for name in into:
+                    plastic[name].append(_contained(group, f"{key}_operation_{number}"))
+
+    for key, group in groups.items():
+        if key == "protocol":
+            continue
+        for variable, target in models[key].links.items():
+            owner, _, name = target.partition(".")
+            setattr(group, variable, linked_var(groups[owner], name))
+
+    synapses = {}
+    for key, projection in network.projections.items():
+        made = _synapses(network, key, projection, groups, single_precision, clock)
+        synapses[key] = made
+        objects.append(made)
+        if projection.transmit:
+            made.transmit.when, made.transmit.order = projection.when, projection.order
+            event = models[projection.pre].events.get(projection.on_event)
+            if isinstance(event, Event) and event.every == "presentation":
+                made.transmit._clock = border_clock
+        for number, part in enumerate(projection.rule.statements if projection.rule else ()):
+            pathway = getattr(made, f"learn_{number}")
+            pathway.order = part.order
+            plastic[key].append(pathway)
+        if projection.normalise is not None and projection.normalise.online:
+            group = groups[projection.post]
+            event = f"normalise_{key}"
+            clear = CodeRunner(
+                group,
+                "reset",
+                code=f"norm_{key} = 0",
+                clock=border_clock,
+                name=f"{key}_clear_norm",
+                needed_variables=[f"_{event}space"],
+                template_kwds={"eventspace_variable": group.variables[f"_{event}space"]},
+            )
+            group.contained_objects.append(clear)
+            steps = [group.thresholder[event], clear, made.norm_sum, made.norm_scale]
+            for offset, target in enumerate(steps):
+                border.append(at_border(target, NORMALISE + offset))
+                if projection.rule is not None:
+                    plastic[key].append(target)
+
+    if network.presentation.watch is not None:
+        watch = Synapses(
+            groups[network.presentation.watch],
+            protocol,
+            on_pre="n_watch_post += 1",
+            delay=0 * second,
+            clock=clock,
+            name="protocol_watch",
+        )
+        watch.connect()
+        objects.append(watch)
+    for name in network.inputs:
+        channel = network.inputs[name]
+        if channel.kind == "static":
+            objects.append(hooks.load(name, border_clock, LOAD))
+        elif channel.kind == "sequence":
+            frame_clock = _frame_clock(network, name, border_clock)
+            objects.append(hooks.load(name, frame_clock, FRAME))
+        else:
+            objects.append(hooks.load(name, clock, EVENTS))
+    store = hooks.store(border_clock, STORE)
+    border.append(store)
+    spike_monitors = {
+        key: SpikeMonitor(
+            groups[key], variables=["t_sample", "sample"], name=f"{key}_spike_monitor"
+        )
+        for key in record.spikes
+    }
+    state_monitors = {
+        name: StateMonitor(
+            groups[name.partition(".")[0]],
+            name.partition(".")[2],
+            record=np.asarray(indices),
+            clock=clock,
+            when="end",
+            name=f"{name.replace('.', '_')}_state_monitor",
+        )
+        for name, indices in record.traces.items()
+    }
+    net = Network(
+        *objects, store, *spike_monitors.values(), *state_monitors.values(), name="network"
+    )
+    return Built(
+        net=net,
+        groups=groups,
+        synapses=synapses,
+        variables=_state_variables(network, groups, models, synapses),
+        plastic=plastic,
+        border=sorted(border, key=lambda o: o.order),
+        spike_monitors=spike_monitors,
+        state_monitors=state_monitors,
+    )
+
+
+def _contained(group: NeuronGroup, name: str) -> BrianObject:
+    return next(o for o in group.contained_objects if o.name == name)
+
+
+def _frame_clock(network: NetworkModel, channel: str, border_clock: Clock) -> Clock:
+    """Clock on which an input delivers new values."""
+    spec = network.inputs[channel]
+    if spec.kind != "sequence":
+        return border_clock
+    return Clock(dt=spec.frame, name=f"frame_clock_{channel}*")
+
+
+def _synapses(
+    network: NetworkModel,
+    key: str,
+    projection: Projection,
+    groups: Mapping[str, NeuronGroup],
+    single_precision: bool,
+    clock: Clock,
+) -> Synapses:
+    """Brian2 synapses of a projection: transmission, learning and normalisation pathways."""
+    on_pre: dict[str, str] = {}
+    on_post: dict[str, str] = {}
+    events: dict[str, str] = {}
+    namespace: dict[str, Any] = {}
+    if projection.transmit:
+        on_pre["transmit"] = projection.transmit
+        events["transmit"] = projection.on_event
+    if projection.rule is not None:
+        rule = projection.rule.prefixed(key)
+        namespace.update({k: v for k, v in rule.parameters.items() if k not in rule.schedules})
+        for number, part in enumerate(rule.statements):
+            (on_pre if part.side == "pre" else on_post)[f"learn_{number}"] = part.code
+            events[f"learn_{number}"] = part.event
+    if projection.normalise is not None and projection.normalise.online:
+        power = "" if projection.normalise.p == 1 else "**2"
+        norm = f"norm_{key}_post" if projection.normalise.p == 1 else f"sqrt(norm_{key}_post)"
+        on_post["norm_sum"] = f"norm_{key}_post += abs(w){power}"
+        on_post["norm_scale"] = f"w *= weight_total/{norm}"
+        events["norm_sum"] = events["norm_scale"] = f"normalise_{key}"
+        namespace["weight_total"] = projection.normalise.total
+    made = Synapses(
+        groups[projection.pre],
+        groups[projection.post],
+        "w : 1" if projection.weights is not None else "",
+        on_pre=on_pre or None,
+        on_post=on_post or None,
+        on_event=events,
+        delay=dict.fromkeys(events, 0 * second),
+        namespace=namespace,
+        dtype=np.float32 if single_precision else np.float64,
+        clock=clock,
+        name=key,
+    )
+    if projection.pairs == "all":
+        made.connect()
+    elif projection.pairs == "one_to_one":
+        made.connect(j="i")
+    elif projection.pairs == "all_but_self":
+        made.connect(condition="i != j")
+    else:
+        n_pre = network.populations[projection.pre].n
+        i, j = projection.indices(n_pre, network.populations[projection.post].n)
+        made.connect(i=i, j=j)
+    return made
+
+
+def _state_variables(
+    network: NetworkModel,
+    groups: Mapping[str, NeuronGroup],
+    models: Mapping[str, NeuronModel],
+    synapses: Mapping[str, Synapses],
+) -> dict[str, tuple[Any, str]]:
+    """State name -> owner and variable, for everything that outlives a chunk."""
+    variables: dict[str, tuple[Any, str]] = {}
+    for key in network.populations:
+        names: Iterable[str] = models[key].variables
+        if models[key].refractory is not None:
+            names = (*names, "lastspike", "not_refractory")
+        for name in names:
+            variables[f"{key}.{name}"] = (groups[key], name)
+    for key, projection in network.projections.items():
+        if projection.weights is not None:
+            variables[f"{key}.w"] = (synapses[key], "w")
+    variables["protocol.seen"] = (groups["protocol"], "seen")
+    return variables
+
+
+__all__ = ["Built", "Hooks", "Operation", "Record", "build", "check_record", "uniform_function"]

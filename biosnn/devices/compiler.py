@@ -1,0 +1,92 @@
+"""The C++ compiler: which one, with which flags, and plain words when it fails."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+
+from biosnn.errors import DeviceError, ParameterError
+
+_BASE = ("-std=c++17", "-w")
+_MATH = {
+    "fast": ("-O3", "-ffast-math", "-fno-finite-math-only"),
+    "strict": ("-O3", "-ffp-contract=off"),
+}
+
+
+def compiler() -> str:
+    """Path of the C++ compiler: ``$CXX``, else ``g++``, else ``clang++``.
+
+    Raises
+    ------
+    DeviceError
+        If there is none.
+    """
+    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
+    for name in candidates:
+        path = shutil.which(name)
+        if path:
+            return path
+    raise DeviceError(
+        f"no C++ compiler found (looked for {', '.join(candidates)}): install one "
+        "(Debian/Ubuntu: apt install g++; macOS: xcode-select --install), or set CXX, "
+        'or use device="runtime"'
+    )
+
+
+@lru_cache
+def describe(path: str) -> str:
+    """First line of the compiler's version."""
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise DeviceError(f"the C++ compiler {path} does not run: {error}") from error
+    return done.stdout.splitlines()[0]
+
+
+@lru_cache
+def cpu() -> str:
+    """What ``-march=native`` depends on: architecture, model and features of this CPU."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    wanted = ("model name", "flags", "Features")
+    features = sorted({line for line in lines if line.startswith(wanted)})
+    return "\n".join([platform.machine(), *features])
+
+
+def flags(math: str, portable: bool) -> tuple[str, ...]:
+    """Compiler flags.
+
+    Parameters
+    ----------
+    math : {"fast", "strict"}
+        ``fast`` lets the compiler reorder floating-point operations, as Brian2 does by
+        default; ``strict`` gives the same results as other devices on the same input.
+    portable : bool
+        Leave out ``-march=native``.
+    """
+    if math not in _MATH:
+        raise ParameterError("compile", "math", repr(math), '"fast" or "strict"')
+    return (*_BASE, *_MATH[math], *(() if portable else ("-march=native",)))
+
+
+def compile_unit(source: Path, binary: Path, options: tuple[str, ...]) -> None:
+    """Compile one translation unit.
+
+    Raises
+    ------
+    DeviceError
+        With the compiler's own last lines.
+    """
+    command = [compiler(), *options, f"-I{source.parent}", f"-I{source.parent / 'brianlib'}", str(source), "-o", str(binary)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        tail = "\n".join(done.stderr.strip().splitlines()[:12])
+        raise DeviceError(
+            f"the C++ compiler failed with status {done.returncode} "
+            f"({' '.join(command[:1] + list(options))}); run `biosnn doctor`. It said:\n{tail}"
+        )

@@ -1,0 +1,266 @@
+#include "biosnn.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "network.h"
+
+namespace biosnn {
+
+static std::map<std::string, std::string> settings;
+static std::set<std::string> inactive;
+static int64_t n_samples = 0;
+static std::chrono::steady_clock::time_point started, last_report;
+static double run_seconds = 0.0;
+
+[[noreturn]] static void fail(const std::string &message) {
+    std::cerr << message << std::endl;
+    std::exit(2);
+}
+
+static const std::string &setting(const std::string &key) {
+    auto found = settings.find(key);
+    if (found == settings.end()) fail("the run's settings lack '" + key + "'");
+    return found->second;
+}
+
+static int64_t number(const std::string &key) { return std::stoll(setting(key)); }
+
+// A file mapped into memory, read-only or freshly made.
+struct Mapped {
+    char *data = nullptr;
+    size_t bytes = 0;
+    void open_for_reading(const std::string &path, size_t expected) {
+        int file = ::open(path.c_str(), O_RDONLY);
+        struct stat info;
+        if (file < 0 || fstat(file, &info) != 0) fail("cannot read '" + path + "'");
+        if ((size_t)info.st_size != expected)
+            fail("'" + path + "' has " + std::to_string(info.st_size) + " bytes, expected " +
+                 std::to_string(expected));
+        map(file, expected, PROT_READ, path);
+    }
+    void create(const std::string &path, size_t size) {
+        int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0644);
+        if (file < 0) fail("cannot write '" + path + "'");
+        if (size > 0 && posix_fallocate(file, 0, (off_t)size) != 0)
+            fail("no space for '" + path + "' (" + std::to_string(size) + " bytes)");
+        map(file, size, PROT_READ | PROT_WRITE, path);
+    }
+
+  private:
+    void map(int file, size_t size, int protection, const std::string &path) {
+        bytes = size;
+        if (size > 0) {
+            data = (char *)mmap(nullptr, size, protection, MAP_SHARED, file, 0);
+            if (data == MAP_FAILED) fail("cannot map '" + path + "'");
+        }
+        ::close(file);
+    }
+};
+
+struct OpenChannel {
+    Channel spec;
+    Mapped values;  // float32 rows, or int32 triplets for events
+    int64_t frames = 0, n_events = 0;
+    std::vector<int64_t> begins;  // first event of each sample
+    int64_t cursor = 0;
+    std::vector<int32_t> set;  // units that fired in the step before
+    bool given = false;
+};
+static std::map<std::string, OpenChannel> channels;
+
+struct OpenRecorder {
+    Recorder spec;
+    Mapped rows;
+    size_t row_bytes = 0;
+};
+static std::vector<OpenRecorder> recorders;
+static Mapped shown;
+static Pointers protocol;
+
+static size_t item_size(const std::string &kind) {
+    return (size_t)std::stoul(kind.substr(1));
+}
+
+template <typename F>
+static void with_type(const Array &array, F action) {
+    if (array.kind == "f8")
+        action((double *)array.data);
+    else if (array.kind == "f4")
+        action((float *)array.data);
+    else
+        fail("an input cannot set a variable of type " + array.kind);
+}
+
+void configure(int argc, char **argv) {
+    if (argc != 2) fail("usage: main SETTINGS (made by biosnn, not to be started by hand)");
+    std::ifstream file(argv[1]);
+    if (!file) fail(std::string("cannot read '") + argv[1] + "'");
+    std::string line;
+    while (std::getline(file, line)) {
+        const size_t blank = line.find(' ');
+        if (blank == std::string::npos) fail("malformed setting '" + line + "'");
+        const std::string key = line.substr(0, blank), value = line.substr(blank + 1);
+        if (key == "inactive")
+            inactive.insert(value);
+        else
+            settings[key] = value;
+    }
+    n_samples = number("n_samples");
+}
+
+void load_state() {
+    Mapped file;
+    size_t total = 0;
+    for (const Variable &variable : state_table()) total += variable.bytes;
+    file.open_for_reading(setting("state_in"), total);
+    size_t offset = 0;
+    for (const Variable &variable : state_table()) {
+        std::memcpy(variable.data, file.data + offset, variable.bytes);
+        offset += variable.bytes;
+    }
+    protocol = protocol_pointers();
+    *protocol.sample = *protocol.attempt = *protocol.pending = *protocol.step = 0;
+    *protocol.n_watch = 0;
+    *protocol.seed = (int32_t)number("seed");
+    *protocol.epoch = (int32_t)number("epoch");
+    *protocol.first_sample = (int32_t)number("first_sample");
+    *protocol.horizon = (int32_t)number("horizon");
+    *protocol.learning = (int32_t)number("learning");
+
+    for (const auto &entry : channel_table()) {
+        OpenChannel channel;
+        channel.spec = entry.second;
+        const std::string path = "input." + entry.first;
+        channel.given = settings.count(path) > 0;
+        if (channel.given && channel.spec.kind == "events") {
+            channel.n_events = number("events." + entry.first);
+            channel.values.open_for_reading(setting(path), channel.n_events * 3 * sizeof(int32_t));
+            const int32_t *samples = (const int32_t *)channel.values.data;
+            for (int64_t k = 0; k <= n_samples; k++)
+                channel.begins.push_back(
+                    std::lower_bound(samples, samples + channel.n_events, (int32_t)k) - samples);
+        } else if (channel.given) {
+            channel.frames = number("frames." + entry.first);
+            channel.values.open_for_reading(
+                setting(path),
+                (size_t)n_samples * channel.frames * channel.spec.features * sizeof(float));
+        }
+        channels[entry.first] = channel;
+    }
+    for (const Recorder &spec : recorder_table()) {
+        OpenRecorder recorder;
+        recorder.spec = spec;
+        recorder.row_bytes = spec.source.size * item_size(spec.source.kind);
+        recorder.rows.create(setting("out") + "/" + spec.name, n_samples * recorder.row_bytes);
+        recorders.push_back(recorder);
+    }
+    shown.create(setting("out") + "/shown", n_samples * sizeof(int32_t));
+}
+
+static void fill(const OpenChannel &channel, const float *row) {
+    for (const Array &target : channel.spec.targets)
+        with_type(target, [&](auto *values) {
+            if (row)
+                std::copy(row, row + target.size, values);
+            else
+                std::fill(values, values + target.size, 0);
+        });
+}
+
+static void play_events(OpenChannel &channel) {
+    const int32_t *steps = (const int32_t *)channel.values.data + channel.n_events;
+    const int32_t *units = steps + channel.n_events;
+    const int32_t step = *protocol.step - 1;
+    const int64_t sample = *protocol.sample;
+    for (const Array &target : channel.spec.targets)
+        with_type(target, [&](auto *values) {
+            for (int32_t unit : channel.set) values[unit] = 0;
+        });
+    channel.set.clear();
+    if (!channel.given || sample >= n_samples) return;
+    if (step == 0) channel.cursor = channel.begins[sample];
+    while (channel.cursor < channel.begins[sample + 1] && steps[channel.cursor] == step)
+        channel.set.push_back(units[channel.cursor++]);
+    for (const Array &target : channel.spec.targets)
+        with_type(target, [&](auto *values) {
+            for (int32_t unit : channel.set) values[unit] = 1;
+        });
+}
+
+void load_channel(const char *name) {
+    OpenChannel &channel = channels[name];
+    if (channel.spec.kind == "events") return play_events(channel);
+    const int64_t sample = *protocol.sample;
+    const int64_t frame =
+        channel.spec.kind == "sequence" ? *protocol.step / channel.spec.frame_steps : 0;
+    if (!channel.given || sample >= n_samples || frame >= channel.frames)
+        return fill(channel, nullptr);
+    fill(channel, (const float *)channel.values.data +
+                      (sample * channel.frames + frame) * channel.spec.features);
+}
+
+void store_sample() {
+    const int64_t sample = *protocol.sample;
+    for (OpenRecorder &recorder : recorders)
+        std::memcpy(recorder.rows.data + sample * recorder.row_bytes, recorder.spec.source.data,
+                    recorder.row_bytes);
+    ((int32_t *)shown.data)[sample] = *protocol.attempt + 1;
+}
+
+static void report() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_report < std::chrono::milliseconds(200)) return;
+    last_report = now;
+    std::cout << "progress " << *protocol.sample << std::endl;
+}
+
+void simulate(Network &network) {
+    network.remove(inactive);
+    started = last_report = std::chrono::steady_clock::now();
+    // A presentation finishes one sample or none, so this never shows one too many.
+    while (*protocol.sample < n_samples) {
+        network.run(n_samples - *protocol.sample, steps_per_presentation, time_step, report);
+        if (*protocol.sample < n_samples)
+            for (const Array &spikes : lastspike_table())
+                for (size_t k = 0; k < spikes.size; k++) ((double *)spikes.data)[k] -= network.t;
+    }
+    for (const Array &spikes : lastspike_table())
+        for (size_t k = 0; k < spikes.size; k++) ((double *)spikes.data)[k] -= network.t;
+    run_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+}
+
+int finish() {
+    const std::string path = setting("state_out");
+    {
+        Mapped file;
+        size_t total = 0, offset = 0;
+        for (const Variable &variable : state_table()) total += variable.bytes;
+        file.create(path, total);
+        for (const Variable &variable : state_table()) {
+            std::memcpy(file.data + offset, variable.data, variable.bytes);
+            offset += variable.bytes;
+        }
+    }
+    for (const Monitored &monitored : monitored_table()) {
+        const std::string out = setting("out") + "/" + monitored.name;
+        std::ofstream file(out, std::ios::binary);
+        for (const auto &piece : monitored.pieces) file.write(piece.first, piece.second);
+        if (!file) fail("cannot write '" + out + "'");
+    }
+    std::cout.precision(17);
+    std::cout << "finished " << *protocol.sample << " " << run_seconds << std::endl;
+    return 0;
+}
+}  // namespace biosnn

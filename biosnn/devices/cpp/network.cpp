@@ -1,0 +1,73 @@
+#include "network.h"
+
+#include <cmath>
+#include <stdexcept>
+
+double Network::_last_run_time = 0.0;
+double Network::_last_run_completed_fraction = 0.0;
+bool Network::_globally_stopped = false;
+bool Network::_globally_running = false;
+
+namespace biosnn {
+extern const std::set<std::string> border_objects;
+}
+
+void Network::add(BaseClock *clock, codeobj_func function, const char *name) {
+    objects.push_back({clock, function, name, 0, biosnn::border_objects.count(name) > 0});
+}
+
+void Network::remove(const std::set<std::string> &names) {
+    std::vector<Object> kept;
+    for (const Object &object : objects)
+        if (!names.count(object.name)) kept.push_back(object);
+    objects.swap(kept);
+}
+
+void Network::run(int64_t presentations, int64_t steps, double dt,
+                  const std::function<void()> &between) {
+    std::set<BaseClock *> clocks;
+    std::vector<Object *> every_step, in_between;
+    for (Object &object : objects) {
+        Clock *clock = dynamic_cast<Clock *>(object.clock);
+        if (!clock) throw std::runtime_error(object.name + " has no regular clock");
+        object.period = (int64_t)std::llround(clock->dt[0] / dt);
+        clocks.insert(object.clock);
+        if (!object.function) continue;
+        if (object.period == 1) every_step.push_back(&object);
+        if (object.period < steps) in_between.push_back(&object);
+    }
+    const bool uniform = every_step.size() == in_between.size();
+    int64_t now = 0;
+    for (int64_t presentation = 0; presentation < presentations; presentation++) {
+        for (int64_t step = 0; step < steps; step++, now++) {
+            for (BaseClock *base : clocks) {
+                Clock *clock = static_cast<Clock *>(base);
+                const int64_t period = (int64_t)std::llround(clock->dt[0] / dt);
+                if (now % period == 0) {
+                    clock->timestep[0] = now / period;
+                    clock->t[0] = clock->timestep[0] * clock->dt[0];
+                }
+            }
+            t = now * dt;
+            if (step == 0) {
+                // What finishes a presentation has been called after the last one.
+                for (Object &object : objects)
+                    if (object.function && !object.border && now % object.period == 0)
+                        object.function();
+            } else if (uniform) {
+                for (Object *object : every_step) object->function();
+            } else {
+                for (Object *object : in_between)
+                    if (now % object->period == 0) object->function();
+            }
+        }
+        finish();
+        between();
+    }
+    t = now * dt;
+}
+
+void Network::finish() {
+    for (Object &object : objects)
+        if (object.border && object.function) object.function();
+}

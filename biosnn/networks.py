@@ -1,0 +1,29 @@
+"""Networks as declarations, the presentation protocol, and ready networks.
+
+>>> from biosnn import networks
+>>> network = networks.winner_take_all(784, 100)
+>>> network.presentation.duration
+100. * msecond
+"""
+
+from biosnn._networks.ready import diehl_cook_2015, spiking_readout, winner_take_all
+from biosnn._networks.spec import (
+    Input,
+    NetworkModel,
+    Normalisation,
+    Population,
+    Presentation,
+    Projection,
+)
+
+__all__ = [
+    "Input",
+    "NetworkModel",
+    "Normalisation",
+    "Population",
+    "Presentation",
+    "Projection",
+    "diehl_cook_2015",
+    "spiking_readout",
+    "winner_take_all",
+]

@@ -1,0 +1,120 @@
+"""State: everything a network knows, as named arrays that belong to no device."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from biosnn.errors import DataError
+
+
+class State(Mapping[str, np.ndarray]):
+    """Named arrays ``population.variable`` and ``projection.variable`` in SI units.
+
+    Neuron variables have shape ``(n,)``. Weights of all-to-all and one-to-one projections and of
+    index lists have shape ``(n_synapses,)`` in the order (pre, post); :meth:`weights` gives
+    the matrix. Times are relative to the border between two samples. ``protocol.seen`` is the
+    number of samples learned so far, on which learning schedules depend.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array_like
+        The values. They are copied and made read-only.
+    shapes : mapping of str to (int, int), optional
+        Names of weights that are full matrices -> their shape (pre, post).
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, Any],
+        shapes: Mapping[str, tuple[int, int]] | None = None,
+    ):
+        self._arrays = {}
+        for name, values in arrays.items():
+            array = np.array(values)
+            array.setflags(write=False)
+            self._arrays[name] = array
+        self.shapes = dict(shapes or {})
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        try:
+            return self._arrays[name]
+        except KeyError:
+            raise DataError(
+                f"the state has no {name!r}; it has {', '.join(sorted(self._arrays))}"
+            ) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def weights(self, projection: str) -> np.ndarray:
+        """Weight matrix of a full projection, shape (pre, post)."""
+        name = f"{projection}.w"
+        if name not in self.shapes:
+            full = ", ".join(key.removesuffix(".w") for key in sorted(self.shapes))
+            raise DataError(
+                f"{projection!r} is not a full projection of this state (those are: {full})"
+            )
+        return self[name].reshape(self.shapes[name])
+
+    @property
+    def samples_seen(self) -> int:
+        """Number of samples learned so far."""
+        return int(self["protocol.seen"][0])
+
+    def updated(self, changes: Mapping[str, Any]) -> State:
+        """Return a state with some arrays replaced.
+
+        Parameters
+        ----------
+        changes : mapping of str to array_like
+            Values that broadcast to the present arrays' shapes; weights may be matrices.
+
+        Raises
+        ------
+        DataError
+            If a name is unknown, a shape does not fit, or a value is not finite.
+        """
+        arrays = dict(self._arrays)
+        for name, values in changes.items():
+            present = self[name]
+            new = np.asarray(values)
+            if new.size == present.size:
+                new = new.reshape(present.shape)
+            try:
+                new = np.broadcast_to(new, present.shape).astype(present.dtype)
+            except ValueError:
+                raise DataError(
+                    f"state[{name!r}] must have shape {present.shape}, got {new.shape}"
+                ) from None
+            if not np.isfinite(new).all() and np.isfinite(present).all():
+                raise DataError(f"state[{name!r}] must be finite, got NaN or infinity")
+            arrays[name] = new
+        return State(arrays, self.shapes)
+
+    def transferred(self, other: Mapping[str, np.ndarray]) -> State:
+        """Return this state with the values of every name that ``other`` has with this size."""
+        shared = {
+            name: other[name]
+            for name in self
+            if name in other and np.size(other[name]) == self[name].size
+        }
+        return self.updated(shared)
+
+    def checksum(self) -> int:
+        """CRC-32 over names, types and bytes: equal for bit-identical states."""
+        value = 0
+        for name in sorted(self._arrays):
+            array = np.ascontiguousarray(self._arrays[name])
+            value = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), value)
+            value = zlib.crc32(array.tobytes(), value)
+        return value
