@@ -147,11 +147,8 @@ class Readout(ClassifierMixin, BaseEstimator):
         sizes = {"n": n_neurons, "c": np.size(arrays["classes_"])}
         for key, axes in self._learned.items():
             array, shape = np.asarray(arrays[key]), tuple(sizes[axis] for axis in axes)
-            if (
-                array.shape != shape
-                or array.dtype.kind not in "iuf"
-                or not np.isfinite(array).all()
-            ):
+            numbers = array.dtype.kind in "iuf" and array.size and np.isfinite(array).all()
+            if not numbers or array.shape != shape:
                 raise StorageError(
                     f"{name}.{key} must be finite numbers of shape {shape}, got {describe(array)}"
                 )
