@@ -51,7 +51,7 @@ pass_id : integer
 first_sample : integer
 sample_id : integer
 seen : integer
-horizon : integer
+horizon : 1
 fraction : 1
 learning : integer
 """
@@ -69,7 +69,7 @@ step = 0
 intensity = base_intensity + intensity_step*attempt
 sample_id = first_sample + sample
 pass_id = 256*epoch + attempt
-fraction = clip(seen*1.0/horizon, 0, 1)
+fraction = clip(seen*(1/horizon), 0, 1)
 """
 
 
@@ -243,7 +243,7 @@ def _protocol(network: NetworkModel, clock: Clock, border: Clock) -> tuple[Any, 
             "base_intensity": show.intensity,
             "intensity_step": show.intensity_step,
         },
-        dtype={"t_sample": np.float64, "intensity": np.float64, "fraction": np.float64},
+        dtype=np.float64,
     )
     schedules = "".join(f"{n} = {s.expression('fraction')}\n" for n, s in scheduled.items())
 

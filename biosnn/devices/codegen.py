@@ -21,6 +21,7 @@ import numpy as np
 from brian2 import BrianObject, Clock, prefs
 from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.variables import DynamicArrayVariable
+from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device, set_device
 
 from biosnn.declaration import from_data
@@ -28,6 +29,7 @@ from biosnn.devices.build import Built, Record, build
 from biosnn.networks import NetworkModel
 
 _ADD = re.compile(r"^network\.add\(&(\w+), (\w+)\);$")
+_INDEX = re.compile(r"= _ptr_array_\w+__synaptic_(pre|post)\[_idx\];")
 _UNIT = "program.cpp"
 
 
@@ -149,8 +151,8 @@ def _table_source(
         tables.array(*built.variables[key]) for key in built.variables if key.endswith(".lastspike")
     ]
     fields = (
-        "sample", "attempt", "pending", "step", "seed", "epoch", "first_sample", "horizon",
-        "learning", "n_watch",
+        "sample", "attempt", "pending", "step", "seed", "epoch", "first_sample", "learning",
+        "n_watch", "horizon",
     )  # fmt: skip
     protocol = [tables.name(groups["protocol"].variables[name]) for name in fields]
     border = [f'"{name}"' for name in _code_names(built.border)]
@@ -185,6 +187,37 @@ def _without_includes(text: str, *prefixes: str) -> str:
     return "\n".join(lines)
 
 
+def _use_dense_pathways(network: NetworkModel, built: Built) -> list[str]:
+    """Give the pathways of full projections the dense template; names of their queues' code.
+
+    None of biosnn's projections has delays; one that had could not be dense.
+    """
+    queues = []
+    CPPStandaloneCodeObject.templater = CPPStandaloneCodeObject.templater.derive("biosnn.devices")
+    for key, projection in network.projections.items():
+        if projection.pairs != "all":
+            continue
+        for pathway in built.synapses[key]._pathways:
+            pathway.template = "synapses_dense"
+            queues.append(f"{pathway.name}_push_spikes")
+    return queues
+
+
+def _edited(lines: list[str], queues: list[str]) -> list[str]:
+    """Main program lines with our loop, and without the queues of dense pathways."""
+    unused = tuple(f"_run_{name}" for name in queues)
+    edited = []
+    for line in lines:
+        added = _ADD.match(line)
+        if added and not added[2].startswith(unused):
+            edited.append(f'network.add(&{added[1]}, {added[2]}, "{added[2][5:]}");')
+        elif line.startswith("network.run("):
+            edited.append("biosnn::simulate(network);")
+        elif not added:
+            edited.append(line)
+    return edited
+
+
 def _one_unit(project: Path, tables: str) -> str:
     """All sources of a generated project as one translation unit.
 
@@ -196,6 +229,8 @@ def _one_unit(project: Path, tables: str) -> str:
         lines = path.read_text().splitlines()
         includes.update(dict.fromkeys(line for line in lines if line.startswith("#include")))
         body = "\n".join(line for line in lines if not line.startswith("#include"))
+        if "const int32_t _row" in body:
+            body = _INDEX.sub(lambda m: f"= {'_row' if m[1] == 'pre' else '_column'};", body)
         functions = re.findall(r"^void (\w+)\(\)$", body, flags=re.MULTILINE)
         exports = "\n".join(f"using code_{number}::{name};" for name in functions)
         bodies.append(f"namespace code_{number} {{\n{body}\n}}\n{exports}")
@@ -237,16 +272,17 @@ def generate(request: dict[str, Any], out: Path) -> None:
     device.insert_code("before_network_run", "biosnn::load_state();")
     device.insert_code("before_end", "return biosnn::finish();")
     device.headers.append('"biosnn.h"')
+    queues = _use_dense_pathways(network, built)
     built.net.run(network.dt * network.steps_per_presentation, namespace={})
     for kind, arguments in device.main_queue:
         if kind == "run_network":
-            lines = arguments[1]
-            lines[:] = [
-                _ADD.sub(lambda m: f'network.add(&{m[1]}, {m[2]}, "{m[2][5:]}");', line)
-                if not line.startswith("network.run(")
-                else "biosnn::simulate(network);"
-                for line in lines
-            ]
+            arguments[1][:] = _edited(arguments[1], queues)
+    device.main_queue[:] = [
+        (kind, arguments)
+        for kind, arguments in device.main_queue
+        if kind != "before_run_code_object"
+        or not any(arguments[0].name.startswith(queue) for queue in queues)
+    ]
     project = out / "project"
     project.mkdir()
     device.build(directory=str(project), compile=False, run=False, with_output=False)

@@ -29,7 +29,7 @@ from biosnn.recording import Recording, Spikes, Trace
 from biosnn.state import State
 
 _SOURCES = ("build.py", "codegen.py", "cpp/biosnn.cpp", "cpp/biosnn.h", "cpp/network.cpp",
-            "cpp/network.h")  # fmt: skip
+            "cpp/network.h", "templates/synapses_dense.cpp")  # fmt: skip
 
 
 def _make(request: dict[str, Any], options: tuple[str, ...], folder: Path) -> None:

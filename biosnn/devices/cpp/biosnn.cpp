@@ -135,7 +135,7 @@ void load_state() {
     *protocol.seed = (int32_t)number("seed");
     *protocol.epoch = (int32_t)number("epoch");
     *protocol.first_sample = (int32_t)number("first_sample");
-    *protocol.horizon = (int32_t)number("horizon");
+    *protocol.horizon = (double)number("horizon");
     *protocol.learning = (int32_t)number("learning");
 
     for (const auto &entry : channel_table()) {

@@ -41,8 +41,8 @@ struct Monitored {
     std::vector<std::pair<const char *, size_t>> pieces;
 };
 struct Pointers {
-    int32_t *sample, *attempt, *pending, *step, *seed, *epoch, *first_sample, *horizon, *learning,
-        *n_watch;
+    int32_t *sample, *attempt, *pending, *step, *seed, *epoch, *first_sample, *learning, *n_watch;
+    double *horizon;
 };
 
 // Generated for each network.

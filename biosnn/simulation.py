@@ -1,0 +1,380 @@
+"""Compile a network for a device and run samples through it.
+
+>>> from biosnn import networks, simulation
+>>> network = networks.winner_take_all(784, 100)
+>>> runnable = simulation.compile(network, device="cpp", precision="single")  # doctest: +SKIP
+>>> recording, state = runnable.run(images, learn=True, seed=1)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from biosnn._progress import ProgressBar
+from biosnn.devices.build import Record
+from biosnn.devices.contract import AddressEvents, Device, Settings
+from biosnn.devices.cpp_standalone import CompiledNetwork
+from biosnn.devices.runtime import RuntimeNetwork
+from biosnn.errors import DataError, DeviceError, ParameterError
+from biosnn.networks import Input, NetworkModel
+from biosnn.recording import Recording, concatenate
+from biosnn.state import State
+
+DEVICES = ("runtime", "cpp")
+_CHUNK_BYTES = 256 * 2**20
+_LARGEST = 2**31 - 1
+
+
+def compile(
+    network: NetworkModel,
+    device: str = "cpp",
+    *,
+    precision: str = "double",
+    per_sample: Sequence[str] | None = None,
+    spikes: Sequence[str] = (),
+    traces: Mapping[str, Any] | None = None,
+    math: str = "fast",
+    portable: bool = False,
+    target: str = "numpy",
+) -> Runnable:
+    """Make a network runnable.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    device : {"cpp", "runtime"}
+        One compiled binary (built once, kept in the cache), or a live Brian2 network here.
+    precision : {"double", "single"}
+        Of state variables. Times are always double.
+    per_sample : sequence of str, optional
+        ``"population.variable"`` kept at the end of every sample. Default: the spike counts of
+        the network's output. ``count`` and ``t_first`` exist wherever there is a threshold.
+    spikes : sequence of str
+        Populations whose spikes are recorded one by one.
+    traces : dict, optional
+        ``"population.variable"`` -> indices of neurons recorded in every time step.
+    math : {"fast", "strict"}
+        C++ only: let the compiler reorder floating-point operations, or not.
+    portable : bool
+        C++ only: build for any CPU of this architecture.
+    target : {"numpy", "cython"}
+        ``runtime`` only: Brian2's code generation target.
+
+    Returns
+    -------
+    Runnable
+
+    Raises
+    ------
+    ParameterError
+        If the device, the precision or what shall be recorded is unknown.
+    DeviceError
+        If there is no working compiler, or the build fails.
+    """
+    if device not in DEVICES:
+        raise ParameterError(
+            "compile", "device", repr(device), "one of " + ", ".join(map(repr, DEVICES))
+        )
+    for name, value, among in (
+        ("precision", precision, ("double", "single")),
+        ("target", target, ("numpy", "cython")),
+    ):
+        if value not in among:
+            raise ParameterError("compile", name, repr(value), " or ".join(map(repr, among)))
+    if per_sample is None:
+        spiking = network.populations[network.output].model.threshold is not None
+        per_sample = (f"{network.output}.count",) if spiking else ()
+    record = Record(per_sample=per_sample, spikes=spikes, traces=dict(traces or {}))
+    made: Device
+    if device == "runtime":
+        made = RuntimeNetwork(network, record, precision, target)
+    else:
+        made = CompiledNetwork(network, record, precision, math, portable)
+    return Runnable(network, made, device, precision)
+
+
+class Runnable:
+    """A network on a device, made by :func:`compile`.
+
+    Attributes
+    ----------
+    network : NetworkModel
+        Its declaration.
+    device, precision : str
+        Where and how it runs.
+    build_seconds : float
+        What building took (little when the build was in the cache).
+    """
+
+    def __init__(self, network: NetworkModel, made: Device, device: str, precision: str):
+        self.network = network
+        self.device = device
+        self.precision = precision
+        self._made = made
+
+    @property
+    def build_seconds(self) -> float:
+        """Seconds that building took."""
+        return self._made.build_seconds
+
+    def initial_state(self, seed: int = 0) -> State:
+        """Complete state before the first sample, random parts drawn with ``seed``."""
+        _whole("initial_state", "seed", seed)
+        return self._made.defaults.transferred(self.network.initial_state(seed))
+
+    def run(
+        self,
+        samples: Any,
+        state: State | None = None,
+        *,
+        learn: bool | Iterable[str] = False,
+        seed: int = 0,
+        epoch: int = 0,
+        first_sample: int = 0,
+        horizon: int | None = None,
+        chunk_size: int | None = None,
+        progress: bool | Callable[[int, int], None] = True,
+    ) -> tuple[Recording, State]:
+        """Show samples to the network.
+
+        Parameters
+        ----------
+        samples : array_like or dict
+            The samples of the network's only required input, or input name -> samples: shape
+            (n, features) for a static input, (n, T, features) for a sequence, and for address
+            events a tuple of arrays ``(sample, unit, time)`` with times in seconds since the
+            onset, together with ``"n_samples"`` -> n if trailing samples have no event.
+        state : State, optional
+            State to start from; default: the initial state for ``seed``. It is not changed.
+        learn : bool or iterable of str
+            Whether plasticity is on, or the names of the projections that learn.
+        seed, epoch, first_sample : int
+            Key of the counter-based draws: sample ``k`` of this call gets the input spikes of
+            ``(seed, epoch, first_sample + k)`` on every device, however it is chunked.
+        horizon : int, optional
+            Number of learned samples over which schedules run; default: this call's samples
+            and those the state has already learned.
+        chunk_size : int, optional
+            Samples per chunk. Results do not depend on it.
+        progress : bool or callable
+            Show a progress bar when it takes longer than two seconds, or call
+            ``progress(done, total)``.
+
+        Returns
+        -------
+        Recording
+            What was observed.
+        State
+            The state after the last sample.
+
+        Raises
+        ------
+        DataError
+            If samples or state have the wrong shape or values.
+        ParameterError
+            If another argument is out of its range.
+        DeviceError
+            If the run fails or a state variable becomes NaN or infinite.
+        """
+        n, inputs = _checked_inputs(self.network, samples)
+        for name, value in (("seed", seed), ("epoch", epoch), ("first_sample", first_sample)):
+            _whole("run", name, value, 2**22 if name == "epoch" else _LARGEST)
+        start = self.initial_state(seed) if state is None else self._checked_state(state)
+        learning = self._learning(learn)
+        if horizon is None:
+            horizon = max(start.samples_seen + n, 1)
+        _whole("run", "horizon", horizon, least=1)
+        if chunk_size is None:
+            features = sum(spec.features for spec in self.network.inputs.values())
+            chunk_size = max(_CHUNK_BYTES // (4 * features), 1)
+        _whole("run", "chunk_size", chunk_size, least=1)
+        parts = []
+        current = start
+        with ProgressBar(n, progress) as bar:
+            for first in range(0, n, chunk_size):
+                last = min(first + chunk_size, n)
+                settings = Settings(
+                    seed=seed,
+                    epoch=epoch,
+                    first_sample=first_sample + first,
+                    horizon=horizon,
+                    learning=learning,
+                )
+                chunk = {name: _slice(part, first, last) for name, part in inputs.items()}
+                recording, current = self._made.run_chunk(
+                    last - first,
+                    chunk,
+                    current,
+                    settings,
+                    lambda done, first=first: bar.update(first + done),
+                )
+                _check_finite(current)
+                parts.append(recording)
+        return concatenate(parts), current
+
+    def _learning(self, learn: bool | Iterable[str]) -> tuple[str, ...]:
+        plastic = self.network.plastic_projections
+        if isinstance(learn, bool):
+            return plastic if learn else ()
+        chosen = tuple(learn)
+        for name in chosen:
+            if name not in plastic:
+                raise ParameterError(
+                    "run", "learn", repr(name), f"a projection with a rule ({', '.join(plastic)})"
+                )
+        return chosen
+
+    def _checked_state(self, state: State) -> State:
+        expected = self._made.defaults
+        for name in expected:
+            if name not in state:
+                raise DataError(
+                    f"run: the state lacks {name!r}; start from runnable.initial_state() and "
+                    "use .transferred(state) to take over what another network has learned"
+                )
+            if state[name].shape != expected[name].shape:
+                raise DataError(
+                    f"run: state[{name!r}] must have shape {expected[name].shape}, got "
+                    f"{state[name].shape}"
+                )
+        _check_finite(state)
+        return state
+
+
+def _whole(obj: str, name: str, value: Any, most: int = _LARGEST, least: int = 0) -> None:
+    valid = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not valid or not least <= value <= most:
+        raise ParameterError(obj, name, repr(value), f"a whole number from {least} to {most}")
+
+
+def _check_finite(state: State) -> None:
+    for name, values in state.items():
+        if not name.endswith(".t_first") and not np.isfinite(values).all():
+            index = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise DeviceError(
+                f"state variable {name!r} is {values[index]} at index {index}: lower the learning "
+                "rate or the time step, or check the equations"
+            )
+
+
+def _checked_inputs(network: NetworkModel, samples: Any) -> tuple[int, dict[str, Any]]:
+    """Check samples against the network's inputs."""
+    required = [name for name, spec in network.inputs.items() if not spec.optional]
+    if not isinstance(samples, Mapping):
+        if len(required) != 1:
+            raise DataError(
+                f"run: {network.name} has the inputs {', '.join(network.inputs)}; give a dict"
+            )
+        samples = {required[0]: samples}
+    given = {key: value for key, value in samples.items() if key != "n_samples"}
+    for name in given:
+        if name not in network.inputs:
+            raise DataError(
+                f"run: {network.name} has no input {name!r}, only {', '.join(network.inputs)}"
+            )
+    for name in required:
+        if given.get(name) is None:
+            raise DataError(f"run: the samples for input {name!r} are missing")
+    inputs: dict[str, Any] = dict.fromkeys(network.inputs)
+    lengths = {}
+    for name, values in given.items():
+        if values is None:
+            continue
+        spec = network.inputs[name]
+        if spec.kind == "events":
+            inputs[name], lengths[name] = _checked_events(network, name, spec, values)
+        else:
+            inputs[name] = _checked_array(network, name, spec, values)
+            lengths[name] = len(inputs[name])
+    n = samples.get("n_samples", max(lengths.values()))
+    for name, length in lengths.items():
+        fits = length <= n if network.inputs[name].kind == "events" else length == n
+        if not fits:
+            raise DataError(f"run: input {name!r} has {length} samples, expected {n}")
+    if n < 1:
+        raise DataError("run: samples must not be empty")
+    return int(n), inputs
+
+
+def _rates(network: NetworkModel, name: str) -> bool:
+    """Whether an input sets the rates of a spiking population."""
+    return any(
+        name in population.drives.values() and "max_rate" in population.model.parameters
+        for population in network.populations.values()
+    )
+
+
+def _checked_array(network: NetworkModel, name: str, spec: Input, values: Any) -> np.ndarray:
+    array = np.asarray(values)
+    shape = "(n, features)" if spec.kind == "static" else "(n, T, features)"
+    wanted = shape.replace("features", str(spec.features))
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"run: samples of {name!r} must be numbers, got dtype {array.dtype}")
+    if array.ndim != shape.count(",") + 1 or array.shape[-1] != spec.features or 0 in array.shape:
+        raise DataError(f"run: samples of {name!r} must have shape {wanted}, got {array.shape}")
+    if spec.kind == "sequence":
+        most = round(float(network.presentation.duration / spec.frame))
+        if array.shape[1] > most:
+            raise DataError(
+                f"run: samples of {name!r} have {array.shape[1]} frames, but only {most} of "
+                f"{spec.frame} fit into the presentation of {network.presentation.duration}"
+            )
+    if not np.isfinite(array).all():
+        where = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
+        raise DataError(f"run: samples of {name!r} must be finite, got {array[where]} at {where}")
+    if _rates(network, name):
+        if array.min() < 0:
+            where = tuple(int(k) for k in np.argwhere(array < 0)[0])
+            raise DataError(
+                f"run: samples of {name!r} become rates and must be >= 0, got {array[where]} at "
+                f"{where}"
+            )
+        if array.dtype.kind in "iu" and array.max() > 1:
+            raise DataError(
+                f"run: samples of {name!r} are integers up to {array.max()}; a rate is max_rate "
+                "times the value, so divide pixels by 255 first"
+            )
+    return array.astype(np.float32, copy=False)
+
+
+def _checked_events(
+    network: NetworkModel, name: str, spec: Input, values: Any
+) -> tuple[AddressEvents, int]:
+    try:
+        sample, unit, time = (np.asarray(part) for part in values)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"run: events of {name!r} must be three arrays (sample, unit, time)"
+        ) from None
+    if not sample.ndim == 1 or not sample.shape == unit.shape == time.shape:
+        raise DataError(
+            f"run: events of {name!r} must be arrays of one length, got {sample.shape}, "
+            f"{unit.shape}, {time.shape}"
+        )
+    steps = np.floor(np.asarray(time, dtype=float) / float(network.dt) + 1e-6)
+    for what, array, bound in (
+        ("unit", unit, spec.features),
+        ("time (in steps)", steps, network.duration_steps),
+        ("sample", sample, _LARGEST),
+    ):
+        if not (np.isfinite(array) & (array >= 0) & (array < bound)).all():
+            bad = array[~(np.isfinite(array) & (array >= 0) & (array < bound))][0]
+            raise DataError(f"run: events of {name!r}: {what} must be in [0, {bound}), got {bad}")
+    order = np.lexsort((unit, steps, sample))
+    events = AddressEvents(
+        *(np.asarray(part)[order].astype(np.int32) for part in (sample, steps, unit))
+    )
+    return events, int(sample.max()) + 1 if len(sample) else 0
+
+
+def _slice(values: Any, first: int, last: int) -> Any:
+    if values is None:
+        return None
+    if isinstance(values, AddressEvents):
+        keep = (values.sample >= first) & (values.sample < last)
+        return AddressEvents(values.sample[keep] - first, values.step[keep], values.unit[keep])
+    return values[first:last]
