@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -25,9 +24,12 @@ from typing import Literal
 
 import attrs
 from packaging.specifiers import SpecifierSet
-from platformdirs import user_cache_dir
 
-__all__ = ["Check", "as_json", "cache_dir", "exit_status", "run_checks"]
+from biosnn.devices.cache import cache_folder
+from biosnn.devices.compiler import compiler, describe, flags
+from biosnn.errors import DeviceError
+
+__all__ = ["Check", "as_json", "exit_status", "run_checks"]
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -88,7 +90,7 @@ def run_checks() -> list[Check]:
     list of Check
         In the order in which a reader would want to mend them.
     """
-    temp, cache = Path(tempfile.gettempdir()), cache_dir()
+    temp, cache = Path(tempfile.gettempdir()), cache_folder()
     checks: list[Callable[[], Check]] = [
         check_python,
         check_brian2,
@@ -122,12 +124,6 @@ def as_json(checks: Iterable[Check]) -> str:
     return json.dumps(
         {"checks": [attrs.asdict(check) for check in checks], "exit_status": exit_status(checks)}
     )
-
-
-def cache_dir(env: Mapping[str, str] | None = None) -> Path:
-    """Return the folder for builds that are kept: ``BIOSNN_CACHE_DIR``, or the user's cache."""
-    env = os.environ if env is None else env
-    return Path(env.get("BIOSNN_CACHE_DIR") or user_cache_dir("biosnn")).expanduser()
 
 
 # --- Python and its packages
@@ -219,64 +215,59 @@ def import_in_child(*modules: str) -> tuple[str, str]:
 # --- the C++ toolchain
 
 
-def check_compiler(env: Mapping[str, str] | None = None) -> Check:
-    """Compile and run a hello world with the compiler that Brian2's makefiles call."""
-    env = os.environ if env is None else env
-    command = _compiler(env)
-    check = partial(Check, name="C++ compiler", wanted="a working C++ compiler ($CXX, else g++)")
-    if _which(command[0], env) is None:
+def check_compiler() -> Check:
+    """Compile and run a hello world with the compiler that device cpp uses."""
+    check = partial(
+        Check, name="C++ compiler", wanted="a working C++ compiler ($CXX, g++, clang++)"
+    )
+    try:
+        command = compiler()
+        problem = _try_build([command, *flags("strict", portable=True)], HELLO)
+        version = "" if problem else describe(command)
+    except DeviceError as error:
         remedy = "Install one, e.g. 'sudo apt install g++', or on macOS 'xcode-select --install'."
-        if _which("clang++", env):
-            remedy = "Tell Brian2 to use the one that is there: export CXX=clang++."
-        return check(status="fail", found=f"no {command[0]} on the PATH", remedy=remedy)
-    problem = _try_build(command, HELLO, env)
+        return check(status="fail", found=str(error).partition(": ")[0], remedy=remedy)
     if problem:
-        remedy = f"Reinstall {command[0]} with its standard library, or set CXX to one that works."
-        return check(status="fail", found=f"{shlex.join(command)} {problem}", remedy=remedy)
-    _, output = _call([*command, "--version"], env=env)
-    return check(status="ok", found=next(iter(output.splitlines()), shlex.join(command)))
+        remedy = "Reinstall it with its standard library, or set CXX to a compiler that works."
+        return check(status="fail", found=f"{command} {problem}", remedy=remedy)
+    return check(status="ok", found=f"{version} ({command})")
 
 
-def check_native_flags(env: Mapping[str, str] | None = None) -> Check:
-    """Compile and run vector code for exactly this CPU, as Brian2 does by default."""
-    env = os.environ if env is None else env
-    flag = "-mcpu=native" if platform.machine().startswith(("ppc", "sparc")) else "-march=native"
-    check = partial(Check, name="CPU flags", wanted=f"{flag} gives code that runs here")
-    if _which(_compiler(env)[0], env) is None:
+def check_native_flags() -> Check:
+    """Compile and run vector code for exactly this CPU, which is the default of device cpp."""
+    options = flags("fast", portable=False)
+    check = partial(Check, name="CPU flags", wanted=f"{options[-1]} gives code that runs here")
+    try:
+        problem = _try_build([compiler(), *options], HELLO_VECTOR)
+    except DeviceError:
         return check(status="warn", found="not tried", remedy="Install a C++ compiler first.")
-    problem = _try_build([*_compiler(env), "-O3", "-ffast-math", flag], HELLO_VECTOR, env)
     if problem:
-        remedy = f"Build with --portable, which leaves {flag} out."
-        return check(status="warn", found=f"{flag} {problem}", remedy=remedy)
-    return check(status="ok", found=f"{flag} works on {platform.machine()}")
+        remedy = f"Build with --portable, which leaves {options[-1]} out."
+        return check(status="warn", found=f"{options[-1]} {problem}", remedy=remedy)
+    return check(status="ok", found=f"{options[-1]} works on {platform.machine()}")
 
 
-def check_make(env: Mapping[str, str] | None = None) -> Check:
-    """Look for make, which builds Brian2's C++ projects."""
-    env = os.environ if env is None else env
-    check = partial(Check, name="make", wanted="make on the PATH")
-    if _which("make", env) is None:
+def check_make() -> Check:
+    """Look for make, which builds the projects of brian2cuda and of Brian2 itself."""
+    check = partial(Check, name="make", wanted="make on the PATH (optional, for device cuda)")
+    if shutil.which("make") is None:
         remedy = "Install it, e.g. 'sudo apt install make', or on macOS 'xcode-select --install'."
-        return check(status="fail", found="no make on the PATH", remedy=remedy)
-    _, output = _call(["make", "--version"], env=env)
+        return check(status="warn", found="no make on the PATH", remedy=remedy)
+    _, output = _call(["make", "--version"])
     return check(status="ok", found=next(iter(output.splitlines()), "make"))
 
 
-def _compiler(env: Mapping[str, str]) -> list[str]:
-    return shlex.split(env.get("CXX", "")) or ["g++"]
-
-
-def _try_build(command: Sequence[str], source: str, env: Mapping[str, str]) -> str:
+def _try_build(command: Sequence[str], source: str) -> str:
     """Build and run a program; return what went wrong, or an empty string."""
     try:
         with tempfile.TemporaryDirectory(prefix="biosnn_doctor_") as folder:
             program = Path(folder, "hello")
             Path(folder, "hello.cpp").write_text(source)
-            code, output = _call([*command, f"{program}.cpp", "-o", str(program)], env=env)
+            code, output = _call([*command, f"{program}.cpp", "-o", str(program)])
             if code != 0:
                 reason = next(iter(output.splitlines()), "no message")
                 return f"cannot compile a small program (exit status {code}: {reason})"
-            code, output = _call([str(program)], env=env)
+            code, output = _call([str(program)])
     except OSError as error:
         return f"could not be tried: {error}"
     return "" if output == "hello" else f"makes programs that do not run here (exit status {code})"

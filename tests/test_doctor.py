@@ -1,5 +1,4 @@
 import json
-import os
 import stat
 import sys
 import tomllib
@@ -9,7 +8,8 @@ import attrs
 import pytest
 
 from biosnn import doctor
-from biosnn.doctor import Check, as_json, cache_dir, exit_status, run_checks
+from biosnn.devices.cache import cache_folder
+from biosnn.doctor import Check, as_json, exit_status, run_checks
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -68,7 +68,7 @@ def test_this_machine_can_run_biosnn():
     names = [check.name for check in checks]
     assert len(names) == len(set(names)) == 15
     by_name = {check.name: check for check in checks}
-    for name in ("Python", "Brian2", "C++ compiler", "make"):
+    for name in ("Python", "Brian2", "C++ compiler"):
         assert by_name[name].status == "ok", by_name[name]
     for found in checks:
         assert found.found, found
@@ -152,17 +152,10 @@ def test_a_missing_compiler_fails(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     found = doctor.check_compiler()
-    assert (found.status, found.found) == ("fail", "no g++ on the PATH")
+    assert (found.status, found.found[:21]) == ("fail", "no C++ compiler found")
     assert "apt install g++" in found.remedy
     assert doctor.check_native_flags().status == "warn"
-    assert doctor.check_make().status == "fail"
-
-
-def test_another_compiler_is_pointed_to(only):
-    only(**{"clang++": "exit 0"})
-    found = doctor.check_compiler()
-    assert found.status == "fail"
-    assert "export CXX=clang++" in found.remedy
+    assert doctor.check_make().status == "warn"
 
 
 def test_a_broken_compiler_fails(only):
@@ -182,20 +175,15 @@ def test_a_compiler_for_another_machine_fails(only):
     assert "--portable" in doctor.check_native_flags().remedy
 
 
-def test_the_compiler_may_be_named_with_options():
-    env = {"PATH": os.environ["PATH"], "CXX": "g++ -O1"}
-    assert doctor.check_compiler(env).status == "ok"
-    missing = doctor.check_compiler({**env, "CXX": "/no/such/compiler -O1"})
-    assert (missing.status, missing.found) == ("fail", "no /no/such/compiler on the PATH")
+def test_the_compiler_is_that_of_CXX(only, monkeypatch, tmp_path):
+    only(**{"g++": "exit 0"})
+    monkeypatch.setenv("CXX", str(script(tmp_path / "mine", "echo 'mine is broken'; exit 3")))
+    assert "mine cannot compile" in doctor.check_compiler().found
+    monkeypatch.setenv("CXX", "/no/such/compiler")
+    assert "/no/such/compiler" in doctor.check_compiler().found
 
 
 # --- folders
-
-
-def test_the_cache_folder_can_be_chosen(tmp_path):
-    assert cache_dir({"BIOSNN_CACHE_DIR": str(tmp_path)}) == tmp_path
-    assert cache_dir({"BIOSNN_CACHE_DIR": "~/x"}) == Path.home() / "x"
-    assert "biosnn" in str(cache_dir({}))
 
 
 @pytest.mark.parametrize(("gib", "status"), [(0.1, "fail"), (1, "warn"), (50, "ok")])
@@ -214,7 +202,7 @@ def test_free_space_is_weighed(tmp_path, gib, status):
 def test_a_folder_that_cannot_be_written_fails(tmp_path, monkeypatch):
     (tmp_path / "file").touch()  # even root cannot write a folder below a file
     monkeypatch.setenv("BIOSNN_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    found = doctor.check_writable("cache", cache_dir(), "BIOSNN_CACHE_DIR")
+    found = doctor.check_writable("cache", cache_folder(), "BIOSNN_CACHE_DIR")
     assert found.status == "fail"
     assert "Set BIOSNN_CACHE_DIR" in found.remedy
 
