@@ -4,14 +4,15 @@ The threshold is ``V_th - theta_offset + theta``. ``theta`` grows by ``theta_plu
 spike and decays with ``tau_theta``; both happen only while plasticity is switched on, as in the
 published code.
 
-As in the published code the potential keeps integrating during the refractory period.
+As in Brian 1, for which the published code was written, the potential is held at its reset
+value during the refractory period.
 """
 
 from brian2.units import ms, mV
 
 NAME = "DiehlCookExcitatory"
 EQUATIONS = """
-dv/dt = (E_L - v + g_e*(E_e - v) + g_i*(E_i - v))/tau_m : volt
+dv/dt = (E_L - v + g_e*(E_e - v) + g_i*(E_i - v))/tau_m : volt (unless refractory)
 dg_e/dt = -g_e/tau_e : 1
 dg_i/dt = -g_i/tau_i : 1
 theta : volt

@@ -1,13 +1,14 @@
 """Inhibitory cell of Diehl & Cook: conductance-based LIF.
 
-As in the published code the potential keeps integrating during the refractory period.
+As in Brian 1, for which the published code was written, the potential is held at its reset
+value during the refractory period.
 """
 
 from brian2.units import ms, mV
 
 NAME = "DiehlCookInhibitory"
 EQUATIONS = """
-dv/dt = (E_L - v + g_e*(E_e - v) + g_i*(E_i - v))/tau_m : volt
+dv/dt = (E_L - v + g_e*(E_e - v) + g_i*(E_i - v))/tau_m : volt (unless refractory)
 dg_e/dt = -g_e/tau_e : 1
 dg_i/dt = -g_i/tau_i : 1
 """
