@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 import numpy as np
@@ -18,10 +18,9 @@ from brian2.units.fundamentalunits import Quantity, get_or_create_dimension
 from biosnn.errors import StorageError
 
 _REGISTRY: dict[str, type] = {}
-T = TypeVar("T", bound=type)
 
 
-def declared(cls: T) -> T:
+def declared[T: type](cls: T) -> T:
     """Register an attrs class as part of declarations (a class decorator)."""
     _REGISTRY[cls.__name__] = cls
     return cls

@@ -26,8 +26,7 @@ from biosnn.rng import counter_uniform
 
 _UNIFORM = "counter_uniform(seed, stream, pass_id, sample_id, i, draw)"
 _DRAW_LINKS = {
-    name: f"protocol.{name}"
-    for name in ("t_sample", "seed", "pass_id", "sample_id", "intensity")
+    name: f"protocol.{name}" for name in ("t_sample", "seed", "pass_id", "sample_id", "intensity")
 }
 _LINKED = """
 x : 1
@@ -195,9 +194,7 @@ def check_samples(obj: str, samples: ArrayLike, name: str = "samples") -> NDArra
     """
     values = np.asarray(samples, dtype=np.float64)
     if values.ndim != 2 or 0 in values.shape:
-        raise DataError(
-            f"{obj}: {name} must have shape (n > 0, features > 0), got {values.shape}"
-        )
+        raise DataError(f"{obj}: {name} must have shape (n > 0, features > 0), got {values.shape}")
     bad = ~np.isfinite(values)
     if bad.any():
         where = tuple(int(k) for k in np.argwhere(bad)[0])

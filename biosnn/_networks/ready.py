@@ -310,9 +310,7 @@ def diehl_cook_2015(
     """
     _choice("diehl_cook_2015", "rule", rule, ("triplet", "power_law"))
     learning = (
-        plasticity.diehl_cook_triplet()
-        if rule == "triplet"
-        else plasticity.diehl_cook_power_law()
+        plasticity.diehl_cook_triplet() if rule == "triplet" else plasticity.diehl_cook_power_law()
     )
     excitatory = models.diehl_cook_excitatory_cell().extended(
         "n_inh : 1 (linked)",

@@ -174,14 +174,14 @@ class Projection:
 
     def __attrs_post_init__(self) -> None:
         where = f"Projection({self.pre}->{self.post})"
-        if isinstance(self.pairs, str):
-            if self.pairs not in ("all", "one_to_one", "all_but_self"):
-                raise ParameterError(
-                    where,
-                    "pairs",
-                    repr(self.pairs),
-                    '"all", "one_to_one", "all_but_self" or index arrays (i, j)',
-                )
+        known = ("all", "one_to_one", "all_but_self")
+        if isinstance(self.pairs, str) and self.pairs not in known:
+            raise ParameterError(
+                where,
+                "pairs",
+                repr(self.pairs),
+                '"all", "one_to_one", "all_but_self" or index arrays (i, j)',
+            )
         if self.rule is not None and self.weights is None:
             raise ParameterError(where, "weights", None, "given where there is a rule")
         if self.normalise is not None and self.pairs != "all":
@@ -202,9 +202,7 @@ class Projection:
 
     def initial_weights(self, rng: np.random.Generator, n_pre: int, n_post: int) -> np.ndarray:
         """Initial weights, flat, in the order (pre, post)."""
-        size = (
-            n_pre * n_post if self.pairs == "all" else len(self.indices(n_pre, n_post)[0])
-        )
+        size = n_pre * n_post if self.pairs == "all" else len(self.indices(n_pre, n_post)[0])
         if isinstance(self.weights, Uniform | Normal):
             flat = self.weights.sample(rng, (size,))
         else:
@@ -331,9 +329,7 @@ class NetworkModel:
 
     def _known(self, field: str, name: str, among: Mapping[str, Any]) -> None:
         if name not in among:
-            raise ParameterError(
-                self.name, field, repr(name), f"one of {', '.join(sorted(among))}"
-            )
+            raise ParameterError(self.name, field, repr(name), f"one of {', '.join(sorted(among))}")
 
     def _check_population(self, key: str, population: Population) -> None:
         variables = Equations(population.model.equations).names

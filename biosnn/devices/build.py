@@ -1,9 +1,4 @@
-"""From a declaration to Brian2 objects: the same for every device.
-
-Everything at the border between two presentations happens at the beginning of a time step, in
-Brian2's slot ``start``, in the order of the constants below. The first group finishes the
-presentation that has ended, the second one begins the next.
-"""
+"""From a declaration to Brian2 objects: the same for every device."""
 
 from __future__ import annotations
 
@@ -16,7 +11,6 @@ from brian2 import (
     BrianObject,
     Clock,
     Equations,
-    Function,
     Network,
     NeuronGroup,
     SpikeMonitor,
@@ -27,50 +21,23 @@ from brian2 import (
 )
 from brian2.groups.group import CodeRunner
 
+from biosnn.devices.functions import uniform_function
+from biosnn.devices.protocol import (
+    CLEAR_COUNTS,
+    EVENTS,
+    FRAME,
+    INPUT,
+    LOAD,
+    NORMALISE,
+    ONSET,
+    RESET,
+    STORE,
+    protocol_group,
+)
+from biosnn.devices.record import Record, check_record
 from biosnn.errors import ParameterError
 from biosnn.models import Event, NeuronModel, Operation
 from biosnn.networks import NetworkModel, Projection
-from biosnn.rng import C_SOURCE, counter_uniform
-
-# The end of a presentation ...
-STORE, NORMALISE, CLEAR_COUNTS, ADVANCE = -100, -90, -75, -70
-# ... and the beginning of the next one.
-LOAD, BEGIN, RESET, FRAME, STEP, EVENTS, ONSET, INPUT = -60, -50, -49, -48, -45, -44, -40, -39
-
-_PROTOCOL = """
-t_sample : second
-step : integer
-sample : integer
-attempt : integer
-pending : integer
-intensity : 1
-n_watch : integer
-seed : integer
-epoch : integer
-pass_id : integer
-first_sample : integer
-sample_id : integer
-seen : integer
-horizon : 1
-fraction : 1
-learning : integer
-"""
-_ADVANCE = """
-retry = pending*int(n_watch < min_spikes)*int(attempt < max_retries)
-sample += pending - retry
-seen += learning*(pending - retry)
-attempt = (attempt + 1)*retry
-n_watch = 0
-pending = 0
-"""
-_BEGIN = """
-pending = 1
-step = 0
-intensity = base_intensity + intensity_step*attempt
-sample_id = first_sample + sample
-pass_id = 256*epoch + attempt
-fraction = clip(seen*(1/horizon), 0, 1)
-"""
 
 
 class Hooks(Protocol):
@@ -83,26 +50,6 @@ class Hooks(Protocol):
     def store(self, clock: Clock, order: int) -> BrianObject:
         """Object that takes the per-sample variables out of the network."""
         ...
-
-
-@attrs.define(kw_only=True)
-class Record:
-    """What a compiled network observes.
-
-    Parameters
-    ----------
-    per_sample : tuple of str
-        ``"population.variable"`` taken at the end of each sample; ``count`` (spikes) and
-        ``t_first`` (time of the first spike) exist for every population with a threshold.
-    spikes : tuple of str
-        Populations whose spikes are recorded one by one.
-    traces : dict of str to sequence of int
-        ``"population.variable"`` -> indices of the neurons that are recorded at every step.
-    """
-
-    per_sample: tuple[str, ...] = attrs.field(default=(), converter=tuple)
-    spikes: tuple[str, ...] = attrs.field(default=(), converter=tuple)
-    traces: dict[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.define(kw_only=True)
@@ -120,56 +67,6 @@ class Built:
     border: list[BrianObject]
     spike_monitors: dict[str, SpikeMonitor]
     state_monitors: dict[str, StateMonitor]
-
-
-def uniform_function() -> Function:
-    """``counter_uniform`` as a Brian2 function for numpy, Cython and C++."""
-    function = Function(
-        counter_uniform,
-        arg_units=[1] * 6,
-        arg_types=["integer"] * 6,
-        return_unit=1,
-        return_type="float",
-    )
-    function.implementations.add_implementation("numpy", counter_uniform)
-    function.implementations.add_implementation("cpp", C_SOURCE)
-    function.implementations.add_implementation(
-        "cython",
-        f'cdef extern from *:\n    """\n{C_SOURCE}\n    """\n'
-        "    double counter_uniform(int, int, int, int, int, int)\n",
-    )
-    return function
-
-
-def check_record(network: NetworkModel, record: Record) -> None:
-    """Check that what shall be recorded exists.
-
-    Raises
-    ------
-    ParameterError
-        Naming the population, variable or index that does not.
-    """
-    for name in (*record.per_sample, *record.traces):
-        key, _, variable = name.partition(".")
-        if key not in network.populations:
-            raise ParameterError(
-                "compile", "record", repr(name), f"of one of {', '.join(network.populations)}"
-            )
-        model = network.populations[key].model
-        known = {*Equations(model.equations).names}
-        if model.threshold is not None and name in record.per_sample:
-            known |= {"count", "t_first"}
-        if variable not in known:
-            raise ParameterError(
-                "compile", "record", repr(name), f"one of {key}'s {', '.join(sorted(known))}"
-            )
-    for name, indices in record.traces.items():
-        n = network.populations[name.partition(".")[0]].n
-        if np.min(indices) < 0 or np.max(indices) >= n:
-            raise ParameterError("compile", f"traces[{name!r}]", indices, f"indices below {n}")
-    for key in record.spikes:
-        if key not in network.populations or network.populations[key].model.threshold is None:
-            raise ParameterError("compile", "spikes", repr(key), "a population that spikes")
 
 
 def _extended_model(network: NetworkModel, key: str, record: Record) -> NeuronModel:
@@ -221,43 +118,6 @@ def _traces(network: NetworkModel, key: str) -> list[Any]:
     return found
 
 
-def _protocol(network: NetworkModel, clock: Clock, border: Clock) -> tuple[Any, list[BrianObject]]:
-    """The group of one unit that holds the sample pointer, and its border operation."""
-    scheduled = {
-        f"{key}_{name}": schedule
-        for key, owner in (
-            *((k, p.model) for k, p in network.populations.items()),
-            *((k, p.rule) for k, p in network.projections.items() if p.rule is not None),
-        )
-        for name, schedule in owner.schedules.items()
-    }
-    show = network.presentation
-    group = NeuronGroup(
-        1,
-        _PROTOCOL + "".join(f"{name} : 1\n" for name in scheduled),
-        name="protocol",
-        clock=clock,
-        namespace={
-            "min_spikes": show.min_spikes,
-            "max_retries": show.max_retries,
-            "base_intensity": show.intensity,
-            "intensity_step": show.intensity_step,
-        },
-        dtype=np.float64,
-    )
-    schedules = "".join(f"{n} = {s.expression('fraction')}\n" for n, s in scheduled.items())
-
-    def regularly(code: str, on: Clock, order: int, name: str) -> BrianObject:
-        return group.run_regularly(
-            code, clock=on, when="start", order=order, name=f"protocol_{name}"
-        )
-
-    advance = regularly(_ADVANCE, border, ADVANCE, "advance")
-    regularly(_BEGIN + schedules, border, BEGIN, "begin")
-    regularly("t_sample = step*dt\nstep += 1", clock, STEP, "step")
-    return group, [advance]
-
-
 def _reset_code(network: NetworkModel, key: str, model: NeuronModel) -> str:
     """Statements that give a population's variables their values at an onset."""
     reset = network.presentation.reset
@@ -283,9 +143,7 @@ def _reset_code(network: NetworkModel, key: str, model: NeuronModel) -> str:
     return "\n".join(lines)
 
 
-def build(
-    network: NetworkModel, record: Record, hooks: Hooks, *, single_precision: bool
-) -> Built:
+def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precision: bool) -> Built:
     """Make the Brian2 objects of a network.
 
     Parameters
@@ -307,7 +165,7 @@ def build(
     check_record(network, record)
     clock = Clock(dt=network.dt, name="step_clock")
     border_clock = Clock(dt=network.dt * network.steps_per_presentation, name="border_clock")
-    protocol, border = _protocol(network, clock, border_clock)
+    protocol, border = protocol_group(network, clock, border_clock)
     groups = {"protocol": protocol}
     models = {}
     plastic: dict[str, list[BrianObject]] = {k: [] for k in network.plastic_projections}
@@ -339,8 +197,9 @@ def build(
             group.run_regularly(
                 reset, clock=border_clock, when="start", order=RESET, name=f"{key}_reset_values"
             )
-        frames = [_frame_clock(network, channel, border_clock) for channel in
-                  population.drives.values()]
+        frames = [
+            _frame_clock(network, channel, border_clock) for channel in population.drives.values()
+        ]
         for number, operation in enumerate(operations):
             group.run_regularly(
                 operation.code,
@@ -436,6 +295,10 @@ def build(
         )
         for key in record.spikes
     }
+    for key, monitor in spike_monitors.items():
+        # Brian2's spike monitors would index the protocol's one value by the neuron.
+        for name in ("t_sample", "sample"):
+            monitor.variables.indices[f"_source_{name}"] = groups[key].variables.indices[name]
     state_monitors = {
         name: StateMonitor(
             groups[name.partition(".")[0]],
@@ -548,6 +411,3 @@ def _state_variables(
             variables[f"{key}.w"] = (synapses[key], "w")
     variables["protocol.seen"] = (groups["protocol"], "seen")
     return variables
-
-
-__all__ = ["Built", "Hooks", "Operation", "Record", "build", "check_record", "uniform_function"]

@@ -25,7 +25,8 @@ from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device, set_device
 
 from biosnn.declaration import from_data
-from biosnn.devices.build import Built, Record, build
+from biosnn.devices.build import Built, build
+from biosnn.devices.record import Record
 from biosnn.networks import NetworkModel
 
 _ADD = re.compile(r"^network\.add\(&(\w+), (\w+)\);$")
@@ -102,7 +103,8 @@ class _Tables:
         variable = owner.variables[name]
         array, item = self.name(variable), f"sizeof({c_data_type(variable.dtype)})"
         if variable.ndim == 1:
-            pieces = f"m.pieces.push_back({{(const char *){array}.data(), {array}.size() * {item}}});"
+            piece = f"{{(const char *){array}.data(), {array}.size() * {item}}}"
+            pieces = f"m.pieces.push_back({piece});"
         else:
             pieces = (
                 f"for (int k = 0; k < {array}.n; k++) "
@@ -156,8 +158,9 @@ def _table_source(
     )  # fmt: skip
     protocol = [tables.name(groups["protocol"].variables[name]) for name in fields]
     border = [f'"{name}"' for name in _code_names(built.border)]
-    functions = "\n".join(f"void _run_{name}() {{ {call}; }}" for name, call in
-                          hooks.functions.items())
+    functions = "\n".join(
+        f"void _run_{name}() {{ {call}; }}" for name, call in hooks.functions.items()
+    )
     return f"""
 namespace biosnn {{
 extern const std::set<std::string> border_objects = {listed(border)};

@@ -45,7 +45,7 @@ def describe(path: str) -> str:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise DeviceError(f"the C++ compiler {path} does not run: {error}") from error
-    return done.stdout.splitlines()[0]
+    return done.stdout.splitlines()[0] if done.stdout else path
 
 
 @lru_cache
@@ -82,7 +82,8 @@ def compile_unit(source: Path, binary: Path, options: tuple[str, ...]) -> None:
     DeviceError
         With the compiler's own last lines.
     """
-    command = [compiler(), *options, f"-I{source.parent}", f"-I{source.parent / 'brianlib'}", str(source), "-o", str(binary)]
+    includes = [f"-I{source.parent}", f"-I{source.parent / 'brianlib'}"]
+    command = [compiler(), *options, *includes, str(source), "-o", str(binary)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         tail = "\n".join(done.stderr.strip().splitlines()[:12])

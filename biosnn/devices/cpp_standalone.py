@@ -17,19 +17,30 @@ import attrs
 import brian2
 import numpy as np
 
-import biosnn
+from biosnn import __version__
 from biosnn.declaration import fingerprint, to_data
 from biosnn.devices import compiler
-from biosnn.devices.build import Record, check_record
 from biosnn.devices.cache import cached
 from biosnn.devices.contract import AddressEvents, Settings
+from biosnn.devices.record import Record, check_record
 from biosnn.errors import DeviceError
 from biosnn.networks import NetworkModel
 from biosnn.recording import Recording, Spikes, Trace
 from biosnn.state import State
 
-_SOURCES = ("build.py", "codegen.py", "cpp/biosnn.cpp", "cpp/biosnn.h", "cpp/network.cpp",
-            "cpp/network.h", "templates/synapses_dense.cpp")  # fmt: skip
+#: Files that decide what a build contains.
+_SOURCES = (
+    "build.py",
+    "codegen.py",
+    "functions.py",
+    "protocol.py",
+    "record.py",
+    "cpp/biosnn.cpp",
+    "cpp/biosnn.h",
+    "cpp/network.cpp",
+    "cpp/network.h",
+    "templates/synapses_dense.cpp",
+)
 
 
 def _make(request: dict[str, Any], options: tuple[str, ...], folder: Path) -> None:
@@ -51,7 +62,7 @@ def _make(request: dict[str, Any], options: tuple[str, ...], folder: Path) -> No
         "request": request,
         "compiler": compiler.describe(compiler.compiler()),
         "flags": list(options),
-        "versions": {"biosnn": biosnn.__version__, "brian2": brian2.__version__},
+        "versions": {"biosnn": __version__, "brian2": brian2.__version__},
     }
     (folder / "generated.json").unlink()
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
@@ -97,7 +108,7 @@ class CompiledNetwork:
             list(options),
             compiler.describe(compiler.compiler()),
             "" if portable else compiler.cpu(),
-            [biosnn.__version__, brian2.__version__, sys.version],
+            [__version__, brian2.__version__, sys.version],
             [(here / name).read_text() for name in _SOURCES],
         )[:32]
         self.folder, self.built_now = cached(key, lambda folder: _make(request, options, folder))

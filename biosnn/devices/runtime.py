@@ -12,8 +12,9 @@ import numpy as np
 from brian2 import BrianObject, Clock, NetworkOperation, Quantity, get_device, prefs, second
 from brian2.devices.device import reset_device, runtime_device, set_device
 
-from biosnn.devices.build import Built, Record, build
+from biosnn.devices.build import Built, build
 from biosnn.devices.contract import AddressEvents, Settings
+from biosnn.devices.record import Record
 from biosnn.networks import NetworkModel
 from biosnn.recording import Recording, Spikes, Trace
 from biosnn.state import State

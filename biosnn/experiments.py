@@ -1,0 +1,366 @@
+"""The contract of the scripts in ``experiments/``, for your own scripts too.
+
+A script parses the shared flags and its own, does its work, and ends with one report:
+
+>>> from biosnn import experiments
+>>> def run() -> None:
+...     args = experiments.parser("coin", "Toss a coin.").parse_args()
+...     experiments.write_report(args, metrics={"heads": 0.5})
+>>> if __name__ == "__main__":
+...     experiments.main(run)  # doctest: +SKIP
+
+The report is ``DIR/results.json``, a table for the reader, and with ``--json`` one line of JSON,
+the same object, as the last line of stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from brian2 import Quantity
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from biosnn import __version__, plotting
+from biosnn.errors import BiosnnError, ParameterError, StorageError
+from biosnn.simulation import DEVICES
+
+PACKAGES = ("brian2", "numpy", "scipy", "scikit-learn")
+_ROOT = Path(__file__).resolve().parents[1]
+_MAX_SHOWN = 12
+
+
+def parser(name: str, description: str, *, device: str = "cpp") -> argparse.ArgumentParser:
+    """Make an argument parser with the flags that all experiments share.
+
+    Parameters
+    ----------
+    name : str
+        The experiment's name; it is written into the report as ``args.experiment``.
+    description : str
+        What ``--help`` says about it.
+    device : str
+        Default of ``--device``.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+        With ``--device``, ``--precision``, ``--seed``, ``--out``, ``--smoke``, ``--json`` and
+        ``--quiet``; add the experiment's own flags to it.
+    """
+    made = argparse.ArgumentParser(
+        prog=name,
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.set_defaults(experiment=name)
+    shared = made.add_argument_group("shared by all experiments")
+    shared.add_argument("--device", choices=DEVICES, default=device, help="where to simulate")
+    shared.add_argument(
+        "--precision", choices=("double", "single"), default="double", help="of state variables"
+    )
+    shared.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of all randomness")
+    shared.add_argument(
+        "--out",
+        type=_folder,
+        default=os.path.join("runs", name),
+        metavar="DIR",
+        help="folder of results.json and the figures",
+    )
+    shared.add_argument(
+        "--smoke", action="store_true", help="the same code on smaller numbers, in under a minute"
+    )
+    shared.add_argument(
+        "--json", action="store_true", help="print the results as the last line of stdout"
+    )
+    shared.add_argument("--quiet", action="store_true", help="show no table and no progress")
+    return made
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Type of a flag that takes a whole number from ``least`` up."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value < 2**31:
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number from {least} to {2**31 - 1}, got {text!r}"
+            )
+        return value
+
+    return convert
+
+
+def _folder(text: str) -> Path:
+    """Type of ``--out``: fails before the work is done, not after it."""
+    path = Path(text).expanduser()
+    nearest = path.absolute()
+    while not nearest.exists():
+        nearest = nearest.parent
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(
+            f"must be a folder that you may write to, got {text!r} ({nearest} is not)"
+        )
+    return path
+
+
+def console_for(args: argparse.Namespace) -> Console:
+    """Console for what a human reads: stdout, stderr with ``--json``, silent with ``--quiet``."""
+    return Console(stderr=args.json, quiet=args.quiet, highlight=False)
+
+
+def save_figure(
+    args: argparse.Namespace, figure: Figure | Axes | NDArray[np.object_], name: str
+) -> Path:
+    """Write a figure as ``DIR/NAME.png``; parameters and errors as :func:`plotting.save`."""
+    return plotting.save(figure, args.out / f"{name.removesuffix('.png')}.png")
+
+
+def write_report(
+    args: argparse.Namespace,
+    *,
+    metrics: Mapping[str, Any],
+    controls: Mapping[str, Any] | None = None,
+    timing: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Write ``DIR/results.json`` and tell the reader; call it last.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        What :func:`parser`'s parser returned.
+    metrics, controls : mapping
+        What was measured, and the same for what it has to be compared with; accuracies are
+        fractions.
+    timing : mapping, optional
+        Seconds, such as ``build_s`` and ``run_s``, and ``ms_per_sample``.
+    parameters : mapping, optional
+        All settings that are not flags. The flags are added.
+    console : rich.console.Console, optional
+        Where the table goes; default: that of :func:`console_for`.
+
+    Returns
+    -------
+    dict
+        The report as plain data: numbers that JSON lacks (NaN, infinities) are None, quantities
+        are texts with their unit.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    flags = {key: value for key, value in vars(args).items() if key != "experiment"}
+    report = plain_data(
+        {
+            "experiment": args.experiment,
+            "metrics": metrics,
+            "controls": controls or {},
+            "timing": timing or {},
+            "parameters": {**flags, **(parameters or {})},
+            "seed": args.seed,
+            "device": args.device,
+            "environment": environment(),
+        }
+    )
+    path = args.out / "results.json"
+    _replace(path, json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    shown = console_for(args) if console is None else console
+    shown.print(_table(report))
+    shown.print(f"Results and figures are in {args.out}", markup=False, soft_wrap=True)
+    if args.json:
+        print(json.dumps(report, allow_nan=False), flush=True)
+    return report
+
+
+def plain_data(value: Any) -> Any:
+    """Turn a value into what strict JSON can hold (see :func:`write_report`)."""
+    match value:
+        case None | bool() | str():
+            return value
+        case Mapping():
+            return {str(key): plain_data(part) for key, part in value.items()}
+        case Quantity() if value.ndim == 0:
+            return plain_data(float(value)) if value.is_dimensionless else str(value)
+        case list() | tuple() | set() | frozenset() | range() | np.ndarray() if np.ndim(value):
+            return [plain_data(part) for part in value]
+        case np.ndarray() | np.generic():
+            return plain_data(value.item())
+        case int():
+            return int(value)
+        case float():
+            return float(value) if math.isfinite(value) else None
+    return str(value)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file wholly or not at all."""
+    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"The results cannot be written to {path}: {error.strerror}. "
+            "Choose a folder with --out that you may write to."
+        ) from error
+
+
+def _table(report: Mapping[str, Any]) -> Table:
+    table = Table(title=report["experiment"], title_justify="left", show_header=False)
+    for section in ("metrics", "controls", "timing"):
+        for name, value in _rows(report[section]):
+            table.add_row(section if section else "", name, value)
+            section = ""
+        table.add_section()
+    return table
+
+
+def _rows(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Name and text of all values that fit into a line."""
+    for key, value in values.items():
+        match value:
+            case dict():
+                yield from _rows(value, f"{prefix}{key}.")
+            case list() if any(isinstance(part, dict) for part in value):
+                for number, part in enumerate(value):
+                    yield from _rows({str(number): part}, f"{prefix}{key}.")
+            case list() if len(value) > _MAX_SHOWN or any(isinstance(v, list) for v in value):
+                continue
+            case list():
+                yield prefix + key, ", ".join(map(_text, value))
+            case _:
+                yield prefix + key, _text(value)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def environment() -> dict[str, Any]:
+    """Return what a result may depend on besides its parameters.
+
+    Returns
+    -------
+    dict
+        ``python``, ``packages`` (name -> version), ``cpu`` (its model) and ``commit``: of the
+        checkout that biosnn runs from, with ``-dirty`` if tracked files were changed;
+        ``"unknown"`` where there is none.
+    """
+    return {
+        "python": platform.python_version(),
+        "packages": {"biosnn": __version__, **{name: _version(name) for name in PACKAGES}},
+        "cpu": _cpu(),
+        "commit": _commit(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    if not models and sys.platform == "darwin":
+        models = _said("sysctl", "-n", "machdep.cpu.brand_string").splitlines()
+    return next(filter(None, [*models, platform.processor(), platform.machine()]), "unknown")
+
+
+def _commit() -> str:
+    top, _, commit = _said("git", "-C", str(_ROOT), "rev-parse", "--show-toplevel", "HEAD").partition(
+        "\n"
+    )
+    if not commit or Path(top).resolve() != _ROOT:
+        return "unknown"
+    changes = _said("git", "-C", str(_ROOT), "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}-dirty" if changes else commit
+
+
+def _said(*command: str) -> str:
+    """What a command says on stdout; nothing if it fails or is not there."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+def main(function: Callable[[], object]) -> None:
+    """Run a script's function; end with a sentence and not with a traceback.
+
+    An error of biosnn goes to stderr and ends the process with status 2, an interrupt with 130.
+    Other exceptions are bugs and pass with their traceback.
+    """
+    try:
+        function()
+    except BiosnnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _scripts() -> dict[str, Path]:
+    """Name -> script; those of biosnn's own checkout go before those of the current folder."""
+    folders = [Path.cwd() / "experiments"]
+    if (_ROOT / "pyproject.toml").is_file():  # else biosnn is installed, and its parent is foreign
+        folders.append(_ROOT / "experiments")
+    return {
+        path.stem: path
+        for folder in folders
+        for path in sorted(folder.glob("*.py"))
+        if not path.name.startswith("_")
+    }
+
+
+def experiment_names() -> tuple[str, ...]:
+    """Names of the experiments in the checkout's ``experiments/`` and in ``./experiments``."""
+    return tuple(sorted(_scripts()))
+
+
+def find_experiment(name: str) -> Path:
+    """Path of an experiment's script.
+
+    Raises
+    ------
+    ParameterError
+        If there is no experiment of this name; the message lists those that there are.
+    """
+    scripts = _scripts()
+    if name not in scripts:
+        known = ", ".join(sorted(scripts)) or "none: there is no folder experiments/ here"
+        raise ParameterError("experiments", "name", repr(name), f"one of {known}")
+    return scripts[name]

@@ -1,0 +1,220 @@
+"""What the MNIST experiments share: data, training, readouts with their controls, figures."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from biosnn import datasets, encoding, plotting, simulation
+from biosnn.errors import ParameterError
+from biosnn.networks import NetworkModel
+from biosnn.readout import (
+    LinearReadout,
+    ProportionReadout,
+    VoteReadout,
+    linear_readout,
+    score_report,
+)
+from biosnn.state import State
+
+
+def add_data_flags(parser: argparse.ArgumentParser, train: int, test: int) -> None:
+    """Flags that choose the data."""
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--dataset",
+        choices=("digits", "mnist", "fashion-mnist"),
+        default=None,
+        help="default: mnist with --data-dir, else the bundled digits",
+    )
+    data.add_argument("--data-dir", type=Path, help="folder with the IDX files")
+    data.add_argument("--train", type=int, default=train, help="training images")
+    data.add_argument("--test", type=int, default=test, help="test images")
+    data.add_argument(
+        "--validation",
+        type=int,
+        default=0,
+        metavar="N",
+        help="score on N images split off the training set; the test set stays shut",
+    )
+
+
+@attrs.frozen(eq=False)
+class Data:
+    """Training images and the images that are scored, as float32 [n, 784] in [0, 1]."""
+
+    train: np.ndarray
+    train_labels: np.ndarray
+    test: np.ndarray
+    test_labels: np.ndarray
+    name: str
+    scored_on: str
+
+
+def load(args: argparse.Namespace) -> Data:
+    """Load what the flags say."""
+    name = args.dataset or ("mnist" if args.data_dir else "digits")
+    dataset = datasets.load_dataset(name, args.data_dir)
+    train, test, scored_on = dataset.train, dataset.test, "test"
+    if args.validation:
+        train, test = datasets.train_validation_split(train, args.validation, seed=0)
+        scored_on = "validation"
+    train = train.take(min(args.train, len(train)))
+    test = test.take(min(args.test, len(test)))
+    return Data(train.flat(), train.labels, test.flat(), test.labels, dataset.name, scored_on)
+
+
+class Timer:
+    """Collects seconds under names."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add seconds to a name."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
+
+def one_hot(labels: np.ndarray, n_classes: int = 10) -> np.ndarray:
+    """Labels as float32 rows of zeros and a one."""
+    return np.eye(n_classes, dtype=np.float32)[labels]
+
+
+def observe(
+    runnable: simulation.Runnable,
+    state: State,
+    images: np.ndarray,
+    variable: str,
+    timer: Timer,
+    *,
+    seed: int,
+    first_sample: int,
+    progress: bool,
+    key: str,
+) -> np.ndarray:
+    """Show images with plasticity off; the observed variable per sample."""
+    recording, _ = runnable.run(
+        images, state, seed=seed, epoch=1000, first_sample=first_sample, progress=progress
+    )
+    timer.add(f"{key}_s", recording.seconds)
+    return recording[variable]
+
+
+def score(
+    readout: Any, train: np.ndarray, data: Data, test: np.ndarray
+) -> tuple[float, np.ndarray, Any]:
+    """Fit a readout on training data only; accuracy and predictions on the scored images."""
+    fitted = readout.fit(train, data.train_labels)
+    predictions = fitted.predict(test)
+    return score_report(data.test_labels, predictions, 10)["accuracy"], predictions, fitted
+
+
+def count_readouts(c: float, seed: int) -> dict[str, Any]:
+    """The readouts of spike counts."""
+    return {
+        "vote": VoteReadout(n_classes=10),
+        "proportion": ProportionReadout(n_classes=10),
+        "linear": LinearReadout("logistic", C=c, seed=seed),
+    }
+
+
+def pixels_control(data: Data, seed: int) -> float:
+    """The same linear readout on raw pixels."""
+    return score(linear_readout("logistic", seed=seed), data.train, data, data.test)[0]
+
+
+def learning_curve(counts: np.ndarray, labels: np.ndarray, n_windows: int = 20) -> dict[str, Any]:
+    """Vote while learning: each window is predicted with assignments from the window before."""
+    size = len(counts) // n_windows
+    if size < 100:
+        return {}
+    n_samples, accuracy = [], []
+    for first in range(size, size * n_windows, size):
+        before, window = slice(first - size, first), slice(first, first + size)
+        readout = VoteReadout(n_classes=10).fit(counts[before], labels[before])
+        n_samples.append(first + size)
+        accuracy.append(float((readout.predict(counts[window]) == labels[window]).mean()))
+    return {"n_samples": n_samples, "vote": accuracy}
+
+
+def against_brian2_loop(
+    network: NetworkModel,
+    state: State,
+    images: np.ndarray,
+    compiled: simulation.Runnable,
+    *,
+    seed: int,
+    horizon: int,
+) -> dict[str, float]:
+    """Time the same images, learning, through Brian2's own loop: one ``run()`` per image.
+
+    Both start from the same state. Brian2 runs with Cython where it can be compiled; its first
+    image, in which code is generated, is not counted.
+    """
+    loop = simulation.compile(network, "runtime", target="cython")
+    settings = {"learn": True, "seed": seed, "horizon": horizon, "progress": False}
+    current = loop.initial_state(seed).transferred(state)
+    _, current = loop.run(images[:1], current, **settings)
+    started = time.perf_counter()
+    for k in range(1, len(images)):
+        _, current = loop.run(images[k : k + 1], current, first_sample=k, **settings)
+    looped = time.perf_counter() - started
+    started = time.perf_counter()
+    compiled.run(images[1:], state, first_sample=1, **settings)
+    once = time.perf_counter() - started
+    n = len(images) - 1
+    return {
+        "loop_samples": n,
+        "loop_ms_per_sample": 1e3 * looped / n,
+        "binary_ms_per_sample_with_start": 1e3 * once / n,
+        "loop_over_binary": looped / once,
+    }
+
+
+def scaled(images: np.ndarray, norm: float | None) -> np.ndarray:
+    """Images scaled to one Euclidean norm, or as they are."""
+    return images if norm is None else encoding.scale_norm(images, norm)
+
+
+def figures(
+    out: Path,
+    weights: np.ndarray,
+    data: Data,
+    predictions: np.ndarray,
+    counts: np.ndarray,
+    curve: Mapping[str, Any],
+) -> list[str]:
+    """Draw what was learned; names of the pictures."""
+    order = np.argsort(-counts.sum(0))[:100]
+    pictures = {}
+    with plotting.style():
+        pictures["receptive_fields"] = plotting.receptive_fields(weights[:, order])
+        pictures["confusion"] = plotting.confusion_matrix(data.test_labels, predictions)
+        pictures["activity"] = plotting.activity_heatmap(counts[:2000], data.test_labels[:2000])
+        pictures["weights"] = plotting.weight_histogram(weights)
+        if curve:
+            pictures["learning_curve"] = plotting.learning_curve(
+                curve["n_samples"], {"vote while learning": curve["vote"]}, chance=0.1
+            )
+        for name, axes in pictures.items():
+            plotting.save(axes, out / f"{name}.png")
+    return sorted(pictures)
+
+
+def save_arrays(out: Path, **arrays: np.ndarray) -> None:
+    """Keep the arrays that ``biosnn plot`` draws."""
+    out.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(out / "arrays.npz", **arrays)  # type: ignore[arg-type]
+
+
+def check_positive(args: argparse.Namespace, *names: str) -> None:
+    """Refuse flags that are not whole numbers > 0."""
+    for name in names:
+        if getattr(args, name) < 1:
+            raise ParameterError("mnist", f"--{name.replace('_', '-')}", getattr(args, name), "> 0")
