@@ -1,0 +1,429 @@
+"""The engine: the same results on every device, however the samples are cut."""
+
+from __future__ import annotations
+
+import attrs
+import brian2
+import numpy as np
+import pytest
+from brian2 import Hz, ms
+
+from biosnn import models, networks, simulation
+from biosnn.errors import DataError, DeviceError, ParameterError
+from biosnn.networks import Input, NetworkModel, Population, Presentation
+from biosnn.state import State
+
+N_INPUTS, N_SAMPLES = 20, 12
+RNG = np.random.default_rng(1)
+IMAGES = (RNG.random((N_SAMPLES, N_INPUTS)) * (RNG.random((N_SAMPLES, N_INPUTS)) < 0.6)).astype(
+    np.float32
+)
+
+
+def wta(encoding: str, **settings) -> NetworkModel:
+    """A winner-take-all network small enough for tests."""
+    defaults = {"theta": 25.0, "weight_norm": 4.0, "homeostasis": 0.5, "max_rate": 300 * Hz}
+    return networks.winner_take_all(N_INPUTS, 6, encoding=encoding, **{**defaults, **settings})
+
+
+def diehl_cook() -> NetworkModel:
+    """The network of Diehl & Cook with few inputs, so that some samples are shown again."""
+    return networks.diehl_cook_2015(
+        N_INPUTS, 5, weight_sum=6.0, max_rate=220 * Hz, max_retries=3, min_spikes=8
+    )
+
+
+def sequence_network() -> NetworkModel:
+    """LIF cells driven by a sequence of currents and, separately, by address events."""
+    cell = models.lif(t_ref=2 * ms).extended(
+        "x : 1", models.Operation(code="I = x*20*nA", on="input")
+    )
+    driven = models.lif(tau_m=5 * ms)
+    return NetworkModel(
+        name="sequence",
+        dt=0.5 * ms,
+        inputs={
+            "frames": Input(features=3, kind="sequence", frame=10 * ms),
+            "events": Input(features=4, kind="events"),
+        },
+        populations={
+            "cells": Population(model=cell, n=3, drives={"x": "frames"}),
+            "source": Population(
+                model=networks_address_events(), n=4, drives={"x": "events"}
+            ),
+            "driven": Population(model=driven, n=4),
+        },
+        projections={
+            "source_driven": networks.Projection(
+                pre="source", post="driven", transmit="v_post += 20*mV", pairs="one_to_one"
+            )
+        },
+        presentation=Presentation(duration=40 * ms, rest=10 * ms),
+        output="cells",
+    )
+
+
+def networks_address_events() -> models.NeuronModel:
+    from biosnn import encoding
+
+    return encoding.address_events()
+
+
+def sequence_samples() -> dict:
+    frames = RNG.random((3, 4, 3))
+    return {
+        "frames": frames,
+        "events": (np.array([0, 0, 1, 2]), np.array([1, 3, 0, 2]), np.array([1, 5, 20, 39.5]) / 1e3),
+    }
+
+
+NETWORKS = {
+    "direct": (lambda: wta("direct", theta=60.0), "exc", lambda: IMAGES),
+    "poisson": (lambda: wta("poisson"), "exc", lambda: IMAGES),
+    "regular": (lambda: wta("regular", competition="pool", inhibition=20.0), "exc", lambda: IMAGES),
+    "diehl_cook": (diehl_cook, "exc", lambda: IMAGES),
+    "sequence": (sequence_network, "cells", sequence_samples),
+}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def case(request):
+    """A network compiled for both devices with strict floating-point flags."""
+    make, output, samples = NETWORKS[request.param]
+    network = make()
+    record = {"per_sample": (f"{output}.count", f"{output}.t_first"), "spikes": (output,)}
+    record["traces"] = {f"{output}.v": [0, 2]}
+    cpp = simulation.compile(network, "cpp", math="strict", **record)
+    runtime = simulation.compile(network, "runtime", **record)
+    return output, samples(), cpp, runtime
+
+
+def test_devices_give_the_same_spikes_and_the_same_state(case):
+    output, samples, cpp, runtime = case
+    learn = bool(cpp.network.plastic_projections)
+    ours, state = cpp.run(samples, learn=learn, seed=2)
+    theirs, expected = runtime.run(samples, learn=learn, seed=2)
+    assert ours.counts(output).sum() > 5
+    np.testing.assert_array_equal(ours.counts(output), theirs.counts(output))
+    np.testing.assert_array_equal(ours.shown, theirs.shown)
+    for part in ("i", "t", "sample"):
+        np.testing.assert_array_equal(
+            getattr(ours.spikes[output], part), getattr(theirs.spikes[output], part)
+        )
+    np.testing.assert_allclose(ours.latencies(output), theirs.latencies(output), rtol=1e-12)
+    trace, other = ours.traces[f"{output}.v"], theirs.traces[f"{output}.v"]
+    np.testing.assert_allclose(trace.values, other.values, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(trace.t, other.t, atol=1e-9)
+    assert (trace.unit, trace.indices.tolist()) == (other.unit, other.indices.tolist())
+    assert sorted(state) == sorted(expected)
+    for name in state:
+        np.testing.assert_allclose(
+            state[name], expected[name], rtol=1e-9, atol=1e-12, err_msg=name
+        )
+    if learn:
+        assert np.abs(state["inp_exc.w"] - cpp.initial_state(2)["inp_exc.w"]).max() > 1e-3
+
+
+def test_recorded_spikes_agree_with_the_counts(case):
+    output, samples, cpp, _ = case
+    recording, _ = cpp.run(samples, seed=2)
+    spikes = recording.spikes[output]
+    once = recording.shown == 1
+    assert once.any()
+    for sample in np.flatnonzero(once):
+        part = spikes.of_sample(sample)
+        counts = np.bincount(part.i, minlength=recording.counts(output).shape[1])
+        np.testing.assert_array_equal(counts, recording.counts(output)[sample])
+        for neuron in np.unique(part.i):
+            first = part.t[part.i == neuron].min()
+            assert recording.latencies(output)[sample, neuron] == pytest.approx(first, abs=1e-12)
+    assert np.isinf(recording.latencies(output)[recording.counts(output) == 0]).all()
+
+
+@pytest.mark.parametrize("chunk_size", [1, 5])
+def test_the_size_of_chunks_changes_no_bit(case, chunk_size):
+    output, samples, cpp, _ = case
+    learn = bool(cpp.network.plastic_projections)
+    whole, expected = cpp.run(samples, learn=learn, seed=3)
+    parts, state = cpp.run(samples, learn=learn, seed=3, chunk_size=chunk_size)
+    assert whole.counts(output).sum() > 5
+    assert state.checksum() == expected.checksum()
+    np.testing.assert_array_equal(whole.counts(output), parts.counts(output))
+    np.testing.assert_array_equal(whole.spikes[output].t, parts.spikes[output].t)
+    np.testing.assert_array_equal(whole.spikes[output].sample, parts.spikes[output].sample)
+    np.testing.assert_array_equal(whole.shown, parts.shown)
+
+
+@pytest.mark.parametrize("device", ["cpp", "runtime"])
+def test_a_saved_state_continues_learning_to_the_bit(case, device):
+    output, samples, cpp, runtime = case
+    if not isinstance(samples, np.ndarray):
+        pytest.skip("does not learn")
+    runnable = cpp if device == "cpp" else runtime
+    _, expected = runnable.run(samples, learn=True, seed=4)
+    half = len(samples) // 2
+    options = {"learn": True, "seed": 4, "horizon": len(samples)}
+    _, middle = runnable.run(samples[:half], **options)
+    restored = State(dict(middle), middle.shapes)
+    assert restored.samples_seen == half
+    _, state = runnable.run(samples[half:], restored, first_sample=half, **options)
+    assert state.checksum() == expected.checksum()
+    assert state.checksum() != middle.checksum()
+    _, crossed = (runtime if device == "cpp" else cpp).run(
+        samples[half:], restored, first_sample=half, **options
+    )
+    np.testing.assert_allclose(crossed["inp_exc.w"], state["inp_exc.w"], rtol=1e-9)
+
+
+def test_without_learning_weights_and_thresholds_stay_to_the_bit(case):
+    output, samples, cpp, runtime = case
+    before = cpp.initial_state(2)
+    for runnable in (cpp, runtime):
+        recording, after = runnable.run(samples, before, seed=2)
+        assert recording.counts(output).sum() > 5
+        assert after.samples_seen == 0
+        for name in before:
+            if name.endswith((".w", ".theta")):
+                np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+
+
+def test_each_sample_has_its_own_random_draws():
+    runnable = simulation.compile(wta("poisson"), "cpp", math="strict", spikes=("inp",))
+    same = np.repeat(IMAGES[:1], 3, axis=0)
+    recording, _ = runnable.run(same, seed=0)
+    spikes = recording.spikes["inp"]
+    trains = [tuple(zip(p.i, p.t, strict=True)) for p in map(spikes.of_sample, range(3))]
+    assert len(trains[0]) > 20
+    assert len(set(trains)) == 3
+    again, _ = runnable.run(same[:1], seed=0, first_sample=2)
+    part = again.spikes["inp"]
+    assert tuple(zip(part.i, part.t, strict=True)) == trains[2]
+    for other in ({"seed": 1}, {"seed": 0, "epoch": 1}):
+        different, _ = runnable.run(same[:1], **other)
+        part = different.spikes["inp"]
+        assert tuple(zip(part.i, part.t, strict=True)) != trains[0]
+
+
+def test_silent_samples_are_shown_again_and_no_more_than_allowed():
+    network = diehl_cook()
+    dark = np.concatenate([IMAGES[:2], np.zeros((2, N_INPUTS), np.float32), IMAGES[2:4]])
+    for device in ("cpp", "runtime"):
+        runnable = simulation.compile(network, device, per_sample=("exc.count", "inp.count"))
+        recording, state = runnable.run(dark, learn=True, seed=0)
+        counts = recording.counts("exc").sum(axis=1)
+        assert counts.sum() > 10
+        assert recording.shown[2:4].tolist() == [4, 4]  # once and three retries
+        np.testing.assert_array_equal(recording.counts("inp")[2:4], 0)
+        enough = counts >= network.presentation.min_spikes
+        assert enough.any()
+        assert (recording.shown[~enough] == 4).all()
+        assert state.samples_seen == len(dark)
+
+
+def test_retries_raise_the_intensity():
+    network = diehl_cook()
+    never = attrs.evolve(
+        network, presentation=attrs.evolve(network.presentation, min_spikes=10**6)
+    )
+    runnable = simulation.compile(never, "runtime", per_sample=("inp.rate",))
+    recording, _ = runnable.run(IMAGES[:1], seed=0)
+    assert recording.shown.tolist() == [4]
+    np.testing.assert_allclose(recording["inp.rate"][0], 220 * IMAGES[0] * (1 + 3 * 0.5), rtol=1e-6)
+
+
+def test_only_columns_of_neurons_that_fired_are_normalised():
+    network = diehl_cook()
+    runnable = simulation.compile(network, "cpp", math="strict")
+    start = runnable.initial_state(0)
+    off = start.updated({"inp_exc.w": start["inp_exc.w"] * 0.9})
+    theta = np.array([0.02, 0.02, 0.02, 0.02, 5.0])  # the last neuron cannot fire
+    recording, after = runnable.run(IMAGES[:4], off.updated({"exc.theta": theta}), learn=True)
+    fired = recording.counts("exc").sum(axis=0) > 0
+    assert fired.tolist() == [True, True, True, True, False]
+    sums = after.weights("inp_exc").sum(axis=0)
+    np.testing.assert_allclose(sums[fired], 6.0, rtol=1e-12)
+    np.testing.assert_array_equal(
+        after.weights("inp_exc")[:, ~fired], off.weights("inp_exc")[:, ~fired]
+    )
+
+
+def test_learning_schedules_follow_the_samples_seen():
+    network = wta("direct", theta=60.0, eta=models.Schedule(start=0.4, stop=0.1))
+    runnable = simulation.compile(network, "runtime", per_sample=("exc.inp_exc_eta",))
+    recording, state = runnable.run(IMAGES, learn=True, horizon=24)
+    expected = 0.4 * 0.25 ** (np.arange(N_SAMPLES) / 24)
+    np.testing.assert_allclose(recording["exc.inp_exc_eta"][:, 0], expected, rtol=1e-12)
+    more, _ = runnable.run(IMAGES, state, learn=True, horizon=24)
+    assert more["exc.inp_exc_eta"][0, 0] == pytest.approx(0.2)
+    frozen, _ = runnable.run(IMAGES, state, learn=False, horizon=24)
+    assert (frozen["exc.inp_exc_eta"] == frozen["exc.inp_exc_eta"][0]).all()
+
+
+def test_the_spiking_readout_learns_classes_by_its_local_rule():
+    network = wta("direct", theta=60.0, n_classes=3)
+    patterns = np.kron(np.eye(3, dtype=np.float32), np.ones((1, 7), np.float32))[:, :N_INPUTS]
+    labels = np.arange(90) % 3
+    images = np.clip(patterns[labels] + 0.05 * RNG.random((90, N_INPUTS)), 0, 1)
+    runnable = simulation.compile(network, "cpp", per_sample=("readout.count", "exc.count"))
+    _, state = runnable.run(images, learn=("inp_exc",), seed=0)
+    samples = {"image": images, "label": np.eye(3)[labels]}
+    untrained, _ = runnable.run(images, state, seed=1)
+    assert untrained.counts("exc").sum() > 50
+    assert untrained.counts("readout").sum() == 0
+    trained = state
+    for epoch in range(5):
+        _, trained = runnable.run(samples, trained, learn=("exc_readout",), seed=0, epoch=epoch)
+    np.testing.assert_array_equal(trained["inp_exc.w"], state["inp_exc.w"])
+    assert np.abs(trained["exc_readout.w"]).max() > 0.1
+    recording, _ = runnable.run(images, trained, seed=1)
+    assert (recording.counts("readout").argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_the_users_own_brian2_code_is_unharmed():
+    group = brian2.NeuronGroup(2, "dv/dt = -v/(10*ms) : 1", method="exact")
+    group.v = 1
+    net = brian2.Network(group)
+    before = brian2.prefs.codegen.target, brian2.prefs.core.default_float_dtype
+    device = brian2.get_device()
+    net.run(5 * ms)
+    for where, precision in (("cpp", "single"), ("runtime", "single")):
+        runnable = simulation.compile(wta("direct", theta=60.0), where, precision=precision)
+        recording, state = runnable.run(IMAGES)
+        assert recording.counts("exc").sum() > 0
+        assert state["inp_exc.w"].dtype == np.float32
+        assert state["inp_exc.w"].dtype != state["protocol.seen"].dtype
+    assert brian2.get_device() is device
+    assert before == (brian2.prefs.codegen.target, brian2.prefs.core.default_float_dtype)
+    net.run(5 * ms)
+    np.testing.assert_allclose(group.v, np.exp(-1), rtol=1e-9)
+
+
+def test_a_build_is_made_once():
+    network = wta("direct", theta=61.0)
+    first = simulation.compile(network, "cpp")
+    second = simulation.compile(network, "cpp")
+    assert first._made.built_now
+    assert not second._made.built_now
+    assert first._made.folder == second._made.folder
+    other = simulation.compile(network, "cpp", precision="single")
+    assert other._made.folder != first._made.folder
+
+
+BAD_RUNS = {
+    "shape": ({"samples": IMAGES[:, :5]}, DataError, r"'image' must have shape \(n, 20\)"),
+    "empty": ({"samples": IMAGES[:0]}, DataError, r"'image' must have shape"),
+    "nan": ({"samples": np.full((1, 20), np.nan)}, DataError, "must be finite, got nan"),
+    "negative": ({"samples": -IMAGES}, DataError, "become rates and must be >= 0"),
+    "pixels": ({"samples": np.full((1, 20), 255, np.uint8)}, DataError, "divide pixels by 255"),
+    "text": ({"samples": np.full((1, 20), "a")}, DataError, "must be numbers"),
+    "name": ({"samples": {"picture": IMAGES}}, DataError, "no input 'picture'"),
+    "missing": ({"samples": {"image": None}}, DataError, "input 'image' are missing"),
+    "seed": ({"samples": IMAGES, "seed": -1}, ParameterError, "run.seed must be a whole number"),
+    "epoch": ({"samples": IMAGES, "epoch": 1.5}, ParameterError, "run.epoch must be"),
+    "chunk": ({"samples": IMAGES, "chunk_size": 0}, ParameterError, "run.chunk_size must be"),
+    "horizon": ({"samples": IMAGES, "horizon": 0}, ParameterError, "run.horizon must be"),
+    "learn": ({"samples": IMAGES, "learn": ("nothing",)}, ParameterError, "run.learn must be"),
+    "state": ({"samples": IMAGES, "state": State({})}, DataError, "the state lacks"),
+}
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A compiled network for tests of errors."""
+    return simulation.compile(wta("poisson"), "cpp", math="strict", spikes=("inp",))
+
+
+@pytest.mark.parametrize("name", BAD_RUNS)
+def test_bad_input_is_refused_in_one_sentence(small, name):
+    arguments, error, message = BAD_RUNS[name]
+    with pytest.raises(error, match=message) as caught:
+        small.run(**arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_state_that_is_not_finite_is_refused(small):
+    state = small.initial_state()
+    broken = dict(state)
+    broken["inp_exc.w"] = np.full_like(state["inp_exc.w"], np.nan)
+    with pytest.raises(DeviceError, match=r"'inp_exc.w' is nan at index 0"):
+        small.run(IMAGES, State(broken, state.shapes))
+    with pytest.raises(DataError, match=r"state\['inp_exc.w'\] must be finite"):
+        state.updated({"inp_exc.w": np.nan})
+    with pytest.raises(DataError, match=r"must have shape \(120,\)"):
+        state.updated({"inp_exc.w": np.zeros(7)})
+
+
+def test_a_truncated_state_file_stops_the_binary(small, monkeypatch):
+    made = small._made
+    write = type(made)._write
+
+    def truncated(self, folder, *arguments):
+        write(self, folder, *arguments)
+        (folder / "state_in").write_bytes(b"too short")
+
+    monkeypatch.setattr(type(made), "_write", truncated)
+    with pytest.raises(DeviceError, match=r"after 0 of 12 samples.*has 9 bytes, expected"):
+        small.run(IMAGES)
+
+
+BAD_COMPILES = {
+    "device": ({"device": "gpu"}, ParameterError, "compile.device must be one of 'runtime'"),
+    "precision": ({"precision": "half"}, ParameterError, "compile.precision must be 'double'"),
+    "math": ({"math": "loose"}, ParameterError, "compile.math must be"),
+    "target": ({"device": "runtime", "target": "c"}, ParameterError, "compile.target must be"),
+    "population": ({"per_sample": ("out.count",)}, ParameterError, "one of inp, exc, pool"),
+    "variable": ({"per_sample": ("exc.u",)}, ParameterError, "compile.record must be one of exc's"),
+    "index": ({"traces": {"exc.v": [6]}}, ParameterError, "indices below 6"),
+    "spikes": ({"spikes": ("pool",)}, ParameterError, "a population that spikes"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_COMPILES)
+def test_bad_compile_arguments_are_refused(name):
+    arguments, error, message = BAD_COMPILES[name]
+    with pytest.raises(error, match=message):
+        simulation.compile(wta("poisson"), **arguments)
+
+
+def test_a_missing_compiler_is_named(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(DeviceError, match=r"no C\+\+ compiler found.*or use device=\"runtime\""):
+        simulation.compile(wta("direct", theta=62.0), "cpp")
+
+
+def test_a_failing_compiler_is_quoted(monkeypatch, tmp_path):
+    fake = tmp_path / "fake-cxx"
+    fake.write_text('#!/bin/sh\n[ "$1" = --version ] && echo fake 1.0 && exit\necho broken >&2\nexit 1')
+    fake.chmod(0o755)
+    monkeypatch.setenv("CXX", str(fake))
+    with pytest.raises(DeviceError, match=r"(?s)failed with status 1.*biosnn doctor.*broken"):
+        simulation.compile(wta("direct", theta=62.0), "cpp")
+
+
+BAD_NETWORKS = {
+    "drive": (lambda: wta_with(inputs={"image": Input(features=3)}), "number of features"),
+    "output": (lambda: wta_with(output="nobody"), "output must be one of"),
+    "dt": (lambda: wta_with(dt=0.03 * ms), "a multiple of the time step"),
+    "dt unit": (lambda: wta_with(dt=1 * Hz), "dt must be a quantity in s"),
+    "encoding": (lambda: wta("morse"), "winner_take_all.encoding must be one of"),
+    "competition": (lambda: wta("direct", competition="war"), "competition must be one of"),
+    "rate": (lambda: wta("poisson", max_rate=-1 * Hz), "poisson.max_rate must be > 0"),
+    "bernoulli": (lambda: wta("bernoulli", max_rate=2000 * Hz), "at most 1/dt = 1000 Hz"),
+    "rule": (lambda: networks.diehl_cook_2015(rule="hebb"), "diehl_cook_2015.rule must be"),
+    "duration": (lambda: Presentation(duration=-1 * ms), "Presentation.duration must be > 0"),
+    "watch": (lambda: Presentation(duration=1 * ms, min_spikes=3), "Presentation.watch must be"),
+    "input": (lambda: Input(features=3, kind="video"), "Input.kind must be"),
+    "frame": (lambda: Input(features=3, kind="sequence"), "Input.frame must be given"),
+}
+
+
+def wta_with(**changes) -> NetworkModel:
+    """A small network with some fields replaced."""
+    return attrs.evolve(wta("direct"), **changes)
+
+
+@pytest.mark.parametrize("name", BAD_NETWORKS)
+def test_bad_declarations_are_refused(name):
+    make, message = BAD_NETWORKS[name]
+    with pytest.raises(ParameterError, match=message):
+        make()
