@@ -202,7 +202,10 @@ def plain_data(value: Any) -> Any:
         case Mapping():
             return {str(key): plain_data(part) for key, part in value.items()}
         case Quantity() if value.ndim == 0:
-            return plain_data(float(value)) if value.is_dimensionless else str(value)
+            if value.is_dimensionless:
+                return plain_data(float(value))
+            unit = value.get_best_unit()
+            return f"{float(value / unit):.12g} {unit}"
         case list() | tuple() | set() | frozenset() | range() | np.ndarray() if np.ndim(value):
             return [plain_data(part) for part in value]
         case np.ndarray() | np.generic():
@@ -235,7 +238,7 @@ def _table(report: Mapping[str, Any]) -> Table:
     table = Table(title=report["experiment"], title_justify="left", show_header=False)
     for section in ("metrics", "controls", "timing"):
         for name, value in _rows(report[section]):
-            table.add_row(section if section else "", name, value)
+            table.add_row(section, name, value)
             section = ""
         table.add_section()
     return table
@@ -299,13 +302,12 @@ def _cpu() -> str:
 
 
 def _commit() -> str:
-    top, _, commit = _said("git", "-C", str(_ROOT), "rev-parse", "--show-toplevel", "HEAD").partition(
-        "\n"
-    )
+    git = ("git", "-C", str(_ROOT))
+    top, _, commit = _said(*git, "rev-parse", "--show-toplevel", "HEAD").partition("\n")
     if not commit or Path(top).resolve() != _ROOT:
         return "unknown"
-    changes = _said("git", "-C", str(_ROOT), "status", "--porcelain", "--untracked-files=no")
-    return f"{commit}-dirty" if changes else commit
+    changed = _said(*git, "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}-dirty" if changed else commit
 
 
 def _said(*command: str) -> str:

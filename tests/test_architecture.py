@@ -22,7 +22,7 @@ ROWS = (
     ("devices", "gpu", "surrogate", "nir"),
     ("simulation",),
     ("readout", "plotting", "storage", "estimators", "datasets"),
-    ("doctor", "cli", "__main__"),
+    ("doctor", "experiments", "cli", "__main__"),
 )
 RANK = {room: rank for rank, row in enumerate(ROWS) for room in row}
 LONERS = ("errors", "equations")  # know nobody
