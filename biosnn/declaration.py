@@ -59,7 +59,7 @@ def to_data(value: Any) -> Any:
         return {str(key): to_data(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [to_data(item) for item in value]
-    if type(value).__name__ in _REGISTRY:
+    if _REGISTRY.get(type(value).__name__) is type(value):
         fields = {f.name: to_data(getattr(value, f.name)) for f in attrs.fields(type(value))}
         return {"$spec": type(value).__name__, **fields}
     raise StorageError(
@@ -74,16 +74,21 @@ def from_data(data: Any) -> Any:
     Raises
     ------
     StorageError
-        If the data name a class that is not a biosnn spec, or fields that it does not have.
+        If the data name a class that is not a biosnn spec or fields that it does not have, or
+        lack something.
     """
     if isinstance(data, list):
         return tuple(from_data(item) for item in data)
     if not isinstance(data, dict):
         return data
-    if "$quantity" in data:
-        return Quantity(np.asarray(data["$quantity"]), dim=get_or_create_dimension(data["dim"]))
-    if "$array" in data:
-        return np.asarray(data["$array"], dtype=data["dtype"])
+    try:
+        if "$quantity" in data:
+            values = np.asarray(data["$quantity"], dtype=float)
+            return Quantity(values, dim=get_or_create_dimension(data["dim"]))
+        if "$array" in data:
+            return np.asarray(data["$array"], dtype=data["dtype"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"damaged quantity or array in a declaration: {error!r}") from error
     items = {key: from_data(item) for key, item in data.items() if key != "$spec"}
     if "$spec" not in data:
         return items
@@ -95,6 +100,12 @@ def from_data(data: Any) -> Any:
         raise StorageError(
             f"{data['$spec']} has no field {sorted(set(items) - known)}: "
             "the file was written by another version of biosnn"
+        )
+    needed = {field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING}
+    if needed - set(items):
+        raise StorageError(
+            f"{data['$spec']} lacks the field {sorted(needed - set(items))}: the file is damaged "
+            "or was written by another version of biosnn"
         )
     return cls(**items)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from brian2 import Hz, ms
+from brian2 import Hz, Quantity, ms
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn.errors import DataError, ParameterError
@@ -192,7 +192,10 @@ def check_samples(obj: str, samples: ArrayLike, name: str = "samples") -> NDArra
     DataError
         Naming the array, what it holds and where the first bad value is.
     """
-    values = np.asarray(samples, dtype=np.float64)
+    try:
+        values = np.asarray(samples, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{obj}: {name} must be numbers of shape (n, features): {error}") from error
     if values.ndim != 2 or 0 in values.shape:
         raise DataError(f"{obj}: {name} must have shape (n > 0, features > 0), got {values.shape}")
     bad = ~np.isfinite(values)
@@ -337,8 +340,11 @@ def direct_current(
     Raises
     ------
     DataError, ParameterError
-        If samples are negative or not finite, or a duration is not > 0 s.
+        If samples are negative or not finite, the amplitude is not a finite number, or a
+        duration is not > 0 s.
     """
+    like = amplitude if isinstance(amplitude, Quantity) else 1.0
+    check_value("direct_current", "amplitude", amplitude, like)
     values = check_samples("direct_current", samples)
     n_steps, _ = _steps("direct_current", duration, dt)
     currents = float(np.asarray(amplitude)) * values

@@ -24,7 +24,7 @@ from biosnn._models.spec import (
     Operation,
     Trace,
 )
-from biosnn._models.values import Normal, Schedule, Uniform, check_value
+from biosnn._models.values import Normal, Schedule, Uniform, check_choice, check_value
 from biosnn.equations import (
     competitive,
     diehl_cook_excitatory,
@@ -44,6 +44,7 @@ __all__ = [
     "Schedule",
     "Trace",
     "Uniform",
+    "check_choice",
     "check_value",
     "competitive_unit",
     "diehl_cook_excitatory_cell",
@@ -78,8 +79,8 @@ def neuron(
     Raises
     ------
     ParameterError
-        If the equations do not parse, a name has no value, an initial value names no variable,
-        or a number is not finite.
+        If the equations or statements do not parse, a name has no value or two meanings, an
+        initial value names no variable, or a number is not finite.
     """
     checked = {
         key: value
@@ -87,7 +88,7 @@ def neuron(
         else check_value(name, key, value, value if isinstance(value, Quantity) else 1.0)
         for key, value in (parameters or {}).items()
     }
-    return NeuronModel(
+    model = NeuronModel(
         name=name,
         equations=equations,
         threshold=threshold,
@@ -101,6 +102,8 @@ def neuron(
         links=dict(links or {}),
         reference=reference,
     )
+    model.check_names()
+    return model
 
 
 def _published(source: ModuleType, values: Mapping[str, Any], **changes: Any) -> NeuronModel:

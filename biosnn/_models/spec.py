@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
-import brian2
 import numpy as np
-from brian2 import Equations, NeuronGroup
-from brian2.equations.equations import EquationError
+from brian2 import Equations, NeuronGroup, second
+from brian2.equations.equations import FLOAT, EquationError
 from brian2.groups.group import CodeRunner
-from brian2.units.fundamentalunits import Quantity
+from brian2.units.fundamentalunits import (
+    Dimension,
+    DimensionMismatchError,
+    Quantity,
+    fail_for_dimension_mismatch,
+)
 
-from biosnn._models.values import Normal, Schedule, Uniform, check_value
+from biosnn._models.names import names_in, without_value
+from biosnn._models.values import (
+    Normal,
+    Schedule,
+    Uniform,
+    check_choice,
+    check_value,
+    number_like,
+)
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 
@@ -40,14 +53,14 @@ class Trace:
 
     name: str
     tau: Any
-    bump: str = attrs.field(default="+= 1", validator=attrs.validators.matches_re(r"\+?= .+"))
-    when: str = attrs.field(
-        default="before_synapses",
-        validator=attrs.validators.in_(("before_synapses", "after_synapses")),
-    )
+    bump: str = "+= 1"
+    when: str = "before_synapses"
 
     def __attrs_post_init__(self) -> None:
-        check_value("Trace", "tau", self.tau, brian2.second, "> 0")
+        check_value("Trace", "tau", self.tau, second, "> 0")
+        check_choice("Trace", "when", self.when, ("before_synapses", "after_synapses"))
+        if not re.fullmatch(r"\+?= .+", self.bump):
+            raise ParameterError("Trace", "bump", repr(self.bump), 'like "+= 1" or "= 1"')
 
 
 @declared
@@ -67,10 +80,11 @@ class Event:
     """
 
     condition: str
-    every: str = attrs.field(
-        default="step", validator=attrs.validators.in_(("step", "presentation"))
-    )
+    every: str = "step"
     when: str = "after_thresholds"
+
+    def __attrs_post_init__(self) -> None:
+        check_choice("Event", "every", self.every, ("step", "presentation"))
 
 
 @declared
@@ -151,14 +165,14 @@ class NeuronModel:
     def _check_equations(self, _: Any, text: str) -> None:
         try:
             Equations(text)
-        except EquationError as error:
+        except (EquationError, SyntaxError, TypeError) as error:
             raise ParameterError(
                 self.name, "equations", repr(text), "valid Brian2 equations", str(error)
             ) from error
 
     def __attrs_post_init__(self) -> None:
         known = Equations(self.equations)
-        for variable in self.initial:
+        for variable, value in self.initial.items():
             if variable not in known.names:
                 raise ParameterError(
                     self.name,
@@ -166,24 +180,64 @@ class NeuronModel:
                     repr(variable),
                     f"keyed by a variable of the equations ({', '.join(sorted(known.names))})",
                 )
-        needed = (
-            known.identifiers - set(known.names) - {"t", "dt", "i", "N", "xi", "t_in_timesteps"}
-        )
-        missing = {
-            name
-            for name in needed - set(self.parameters)
-            if name not in brian2.core.namespace.DEFAULT_FUNCTIONS
-            and name not in brian2.core.namespace.DEFAULT_UNITS
-            and name not in brian2.core.namespace.DEFAULT_CONSTANTS
-        }
+            self._check_initial(variable, value, known[variable].dim)
+        self._check_known("equations", known.identifiers - known.stochastic_variables)
+
+    def _check_initial(self, variable: str, value: Any, dim: Dimension) -> None:
+        what = f"initial[{variable!r}]"
+        if isinstance(value, str):
+            if value not in self.parameters:
+                raise ParameterError(
+                    self.name, what, repr(value), f"one of {', '.join(self.parameters)}"
+                )
+            value = self.parameters[value]
+        parts = attrs.astuple(value, recurse=False) if attrs.has(type(value)) else (value,)
+        for part in parts:
+            try:
+                fail_for_dimension_mismatch(part, dim)
+                invalid = np.isnan(np.asarray(part, dtype=float)).any()
+            except (DimensionMismatchError, TypeError, ValueError):
+                invalid = True
+            if invalid:
+                raise ParameterError(self.name, what, part, number_like(Quantity(1, dim=dim)))
+
+    def _check_known(self, where: str, names: set[str]) -> None:
+        """Check that names have a value without looking into the surrounding script."""
+        missing = without_value(names, {*Equations(self.equations).names, *self.parameters})
         if missing:
             raise ParameterError(
                 self.name,
                 "parameters",
                 sorted(self.parameters),
-                f"given for every name in the equations; {sorted(missing)} has no value",
+                f"given for every name in the {where}; {missing} has no value",
                 "Values are never taken from the surrounding script",
             )
+
+    def check_names(self) -> None:
+        """Check that conditions and statements parse, and that all their names have one value.
+
+        Raises
+        ------
+        ParameterError
+            If they do not, or if a parameter has the name of a variable.
+        """
+        for name in sorted(set(Equations(self.equations).names) & set(self.parameters)):
+            raise ParameterError(self.name, name, "a parameter", "a variable or a parameter only")
+        codes = {"threshold": self.threshold, "reset": self.reset, "refractory": self.refractory}
+        for event, spec in self.events.items():
+            codes[f"event {event!r}"] = spec.condition if isinstance(spec, Event) else spec
+        for number, operation in enumerate(self.operations):
+            codes[f"operations[{number}]"] = operation.code
+        for where, code in codes.items():
+            if not isinstance(code, str):
+                continue
+            try:
+                names = names_in(code)
+            except SyntaxError as error:
+                raise ParameterError(
+                    self.name, where, repr(code), "valid Brian2 code", str(error)
+                ) from error
+            self._check_known(where, names)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -217,6 +271,11 @@ class NeuronModel:
             raise ParameterError(
                 self.name, sorted(unknown)[0], "a value", f"one of {', '.join(self.parameters)}"
             )
+        for name, value in values.items():
+            if not isinstance(value, Schedule):
+                present = self.parameters[name]
+                like = 1.0 if isinstance(present, Schedule) else present
+                check_value(self.name, name, value, like)
         return attrs.evolve(self, parameters={**self.parameters, **values})
 
     def with_counters(self, variables: Iterable[str]) -> NeuronModel:
@@ -319,7 +378,7 @@ class NeuronModel:
         dtype = {
             variable: np.float64 if variable in _TIMES or not single_precision else np.float32
             for variable in stored.names
-            if stored[variable].var_type == brian2.equations.equations.FLOAT
+            if stored[variable].var_type == FLOAT
         }
         if model.refractory is not None:
             dtype["lastspike"] = np.float64

@@ -7,7 +7,12 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2.units.fundamentalunits import get_dimensions, get_unit, have_same_dimensions
+from brian2.units.fundamentalunits import (
+    DIMENSIONLESS,
+    get_dimensions,
+    get_unit,
+    have_same_dimensions,
+)
 
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
@@ -20,6 +25,17 @@ _BOUNDS = {
     "in (0, 1]": lambda x: 0 < x <= 1,
     "finite": math.isfinite,
 }
+
+
+def _unit(like: Any) -> str:
+    dimensions = get_dimensions(like)
+    return "" if dimensions is DIMENSIONLESS else str(get_unit(dimensions))
+
+
+def number_like(like: Any) -> str:
+    """What a number with this unit is called in messages."""
+    unit = _unit(like)
+    return f"a number in units of {unit}" if unit else "a number"
 
 
 def check_value(obj: str, name: str, value: Any, like: Any, bound: str = "finite") -> Any:
@@ -46,17 +62,31 @@ def check_value(obj: str, name: str, value: Any, like: Any, bound: str = "finite
     ParameterError
         If the unit differs, or the value is not a finite scalar within its bound.
     """
-    unit = get_unit(get_dimensions(like))
-    if isinstance(value, bool | str) or np.size(value) != 1:
-        raise ParameterError(obj, name, repr(value), f"a number in units of {unit}")
+    unit = _unit(like)
+    numeric = isinstance(value, int | float | np.number | np.ndarray)  # a Quantity is an array
+    if not numeric or isinstance(value, bool) or np.size(value) != 1:
+        raise ParameterError(obj, name, repr(value), number_like(like))
     if not have_same_dimensions(value, like):
-        wanted = "a number without unit" if str(unit) == "1" else f"a quantity in {unit}"
-        raise ParameterError(obj, name, value, wanted, "Multiply the number by the right unit")
-    number = float(np.asarray(value))
+        wanted = f"a quantity in {unit}" if unit else "a number without unit"
+        remedy = "Multiply the number by the right unit" if unit else "Divide it by its unit"
+        raise ParameterError(obj, name, value, wanted, remedy)
+    number = np.asarray(value).item()
     if not (math.isfinite(number) and _BOUNDS[bound](number)):
-        wanted = f"{bound} {unit}" if bound != "finite" and str(unit) != "1" else bound
+        wanted = f"{bound} {unit}" if unit and bound != "finite" else bound
         raise ParameterError(obj, name, value, wanted)
     return value
+
+
+def check_choice(obj: str, name: str, value: Any, among: tuple[str, ...]) -> None:
+    """Check that a parameter is one of a few words.
+
+    Raises
+    ------
+    ParameterError
+        If it is not.
+    """
+    if value not in among:
+        raise ParameterError(obj, name, repr(value), "one of " + ", ".join(map(repr, among)))
 
 
 @declared

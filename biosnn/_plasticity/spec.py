@@ -12,7 +12,7 @@ from brian2.groups.neurongroup import NeuronGroup
 
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
-from biosnn.models import Schedule, Trace
+from biosnn.models import Schedule, Trace, check_choice
 
 
 @declared
@@ -32,10 +32,13 @@ class Statements:
         Order within Brian2's slot ``synapses``; transmission has order -1.
     """
 
-    side: str = attrs.field(validator=attrs.validators.in_(("pre", "post")))
+    side: str
     code: str
     event: str = "spike"
     order: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        check_choice("Statements", "side", self.side, ("pre", "post"))
 
 
 @declared
@@ -66,8 +69,7 @@ class PlasticityRule:
 
     def needs(self, side: str) -> tuple[Trace, ...]:
         """Traces that the rule needs on the neurons of one side, ``"pre"`` or ``"post"``."""
-        if side not in ("pre", "post"):
-            raise ParameterError(self.name, "side", repr(side), '"pre" or "post"')
+        check_choice(self.name, "side", side, ("pre", "post"))
         return self.pre_traces if side == "pre" else self.post_traces
 
     @property
