@@ -1,0 +1,1 @@
+"""Behind ``biosnn.storage``: files and their checks."""

@@ -1,0 +1,106 @@
+"""The file: safetensors with a SHA-256 over all of its bytes, written wholly or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from biosnn.errors import StorageError
+
+SUFFIX = ".biosnn"
+FORMAT = 1
+_BLANK = "0" * 64
+_MARK = b'"biosnn":"'  # the hash follows; cannot occur inside a JSON string: quotes are escaped
+_LONGEST_HEADER = 100_000_000  # safetensors' own limit, in bytes
+
+
+def packed(kind: str, content: Mapping[str, Any], tensors: Mapping[str, NDArray]) -> bytes:
+    """Make the bytes of a file, with the SHA-256 of all of them at its place."""
+    text = json.dumps({"format": FORMAT, "kind": kind, "content": content}, sort_keys=True)
+    try:
+        arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+        data = safetensors.numpy.save(arrays, {"biosnn": f"{_BLANK} {text}"})
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"the arrays cannot be stored: {error}") from error
+    length = int.from_bytes(data[:8], "little")
+    if length > _LONGEST_HEADER:
+        raise StorageError(
+            f"the network's declaration takes {length} bytes, more than {_LONGEST_HEADER}: give "
+            "patterns or distributions instead of long lists of pairs and weights"
+        )
+    at = data.index(_MARK) + len(_MARK)
+    return data[:at] + hashlib.sha256(data).hexdigest().encode() + data[at + len(_BLANK) :]
+
+
+def write(path: Path, data: bytes, overwrite: bool) -> Path:
+    """Write a file beside its place, then put it there in one step."""
+    if path.suffix != SUFFIX:
+        raise StorageError(f"{path} must end in {SUFFIX}; choose such a name")
+    if path.exists() and not overwrite:
+        raise StorageError(f"{path} exists; choose another name, or allow it with overwrite=True")
+    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror or error}; choose a folder that you may "
+            "write to and that has space"
+        ) from error
+    return path
+
+
+def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray]]:
+    """Read and verify a file; return its content and its tensors."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = int.from_bytes(start, "little")
+            header = file.read(length) if length <= _LONGEST_HEADER else b""
+            try:
+                digest, _, text = json.loads(header)["__metadata__"]["biosnn"].partition(" ")
+                described = json.loads(text)
+                version, holds = described["format"], described["kind"]
+                at = len(start) + header.index(_MARK) + len(_MARK)
+            except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+                raise StorageError(
+                    f"{path} is not a {SUFFIX} file, or is damaged; give a file that biosnn saved"
+                ) from error
+            if version != FORMAT:
+                raise StorageError(
+                    f"{path} has format version {version}, this biosnn reads {FORMAT}: update "
+                    "biosnn, or save the file again with this version"
+                )
+            data = start + header + file.read()
+    except FileNotFoundError as error:
+        raise StorageError(f"{path} does not exist; check the path") from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
+    blank = data[:at] + _BLANK.encode() + data[at + len(_BLANK) :]
+    if hashlib.sha256(blank).hexdigest() != digest:
+        raise StorageError(
+            f"{path} is damaged: its content does not match its SHA-256; copy or save it anew"
+        )
+    if holds != kind:
+        raise StorageError(f"{path} holds a {holds}, not a {kind}; use load_{holds}")
+    try:
+        return described["content"], safetensors.numpy.load(data)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"{path} cannot be read: {error!r}") from error

@@ -1,0 +1,78 @@
+"""Whether a state fits a network, and where two declarations differ."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from biosnn.declaration import from_data
+from biosnn.networks import NetworkModel
+from biosnn.state import State
+
+
+def misfit(network: NetworkModel, state: State, *, single: bool) -> str:
+    """Say what of a state does not fit a network; nothing if all fits."""
+    declared = network.initial_state()
+    floats = (np.float32, np.float64) if single else (np.float64,)
+    allowed = {"f": floats, "i": (np.int32, np.int64), "b": (np.bool_,)}
+    for name in sorted({*declared, *state}):
+        if name not in state:
+            return f"one without {name!r}"
+        array, owner = state[name], name.partition(".")[0]
+        if name in declared:
+            shape, kinds = declared[name].shape, (declared[name].dtype.kind,)
+        elif owner in network.populations:
+            shape, kinds = (network.populations[owner].n,), tuple(allowed)
+        else:
+            return f"one with {name!r}"
+        if array.shape != shape:
+            return f"one with {name!r} of shape {array.shape} instead of {shape}"
+        types = [kind for key in kinds for kind in allowed[key]]
+        if array.dtype not in types:
+            wanted = ", ".join(np.dtype(kind).name for kind in types)
+            return f"one with {name!r} of type {array.dtype} instead of {wanted}"
+    if state.shapes != declared.shapes:
+        return f"one with matrices {state.shapes} instead of {declared.shapes}"
+    return ""
+
+
+def difference(saved: Any, given: Any, path: str = "") -> str:
+    """Name the first difference of two declarations; nothing if they are the same.
+
+    Parameters
+    ----------
+    saved, given : object
+        What :func:`biosnn.declaration.to_data` returned, of the file and of the caller's network.
+    path : str
+        Where in the declaration they are.
+    """
+    if _is_branch(saved) and _is_branch(given):
+        for key in sorted({*saved, *given}):
+            inner = f"{path}.{key}".removeprefix(".").replace(".$spec", "'s kind")
+            if key not in given:
+                return f"{inner} exists in the file only"
+            if key not in saved:
+                return f"{inner} exists in the network given only"
+            found = difference(saved[key], given[key], inner)
+            if found:
+                return found
+        return ""
+    if isinstance(saved, list) and isinstance(given, list) and len(saved) == len(given):
+        pairs = enumerate(zip(saved, given, strict=True))
+        found = (difference(one, other, f"{path}[{k}]") for k, (one, other) in pairs)
+        return next(filter(None, found), "")
+    if json.dumps(saved) == json.dumps(given):
+        return ""
+    return f"{path} is {_brief(saved)} in the file and {_brief(given)} in the network given"
+
+
+def _is_branch(data: Any) -> bool:
+    return isinstance(data, dict) and not {"$quantity", "$array"} & set(data)
+
+
+def _brief(data: Any) -> str:
+    text = str(from_data(data)) if isinstance(data, dict) else repr(data)
+    text = " ".join(text.split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
