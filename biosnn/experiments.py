@@ -16,6 +16,7 @@ the same object, as the last line of stdout.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import math
 import os
@@ -45,6 +46,15 @@ _ROOT = Path(__file__).resolve().parents[1]
 _MAX_SHOWN = 12
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows a docstring as it is, and the defaults of flags that have one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False:
+            return action.help
+        return super()._get_help_string(action)
+
+
 def parser(name: str, description: str, *, device: str = "cpp") -> argparse.ArgumentParser:
     """Make an argument parser with the flags that all experiments share.
 
@@ -66,7 +76,7 @@ def parser(name: str, description: str, *, device: str = "cpp") -> argparse.Argu
     made = argparse.ArgumentParser(
         prog=name,
         description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     made.set_defaults(experiment=name)
@@ -111,15 +121,16 @@ def whole(least: int) -> Callable[[str], int]:
 
 
 def _folder(text: str) -> Path:
-    """Type of ``--out``: fails before the work is done, not after it."""
+    """Type of ``--out``: makes the folder, to fail before the work is done and not after it."""
     path = Path(text).expanduser()
-    nearest = path.absolute()
-    while not nearest.exists():
-        nearest = nearest.parent
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
         raise argparse.ArgumentTypeError(
-            f"must be a folder that you may write to, got {text!r} ({nearest} is not)"
-        )
+            f"must be a folder that you may write to, got {text!r} ({error.strerror})"
+        ) from error
     return path
 
 
