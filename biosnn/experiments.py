@@ -217,10 +217,10 @@ def plain_data(value: Any) -> Any:
                 return plain_data(float(value))
             unit = value.get_best_unit()
             return f"{float(value / unit):.12g} {unit}"
-        case list() | tuple() | set() | frozenset() | range() | np.ndarray() if np.ndim(value):
-            return [plain_data(part) for part in value]
-        case np.ndarray() | np.generic():
+        case np.ndarray() | np.generic() if value.ndim == 0:
             return plain_data(value.item())
+        case list() | tuple() | range() | np.ndarray():
+            return [plain_data(part) for part in value]
         case int():
             return int(value)
         case float():

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 
 from biosnn import __version__, simulation
-from biosnn._storage.files import packed, read, write
+from biosnn._storage.files import SUFFIX, check_target, packed, read, write
 from biosnn._storage.fit import difference, misfit
 from biosnn.declaration import from_data, to_data
 from biosnn.encoding import check_samples, scale_norm
@@ -36,6 +36,17 @@ from biosnn.errors import BiosnnError, DataError, ParameterError, StorageError
 from biosnn.networks import NetworkModel
 from biosnn.readout import Readout, readout_from_arrays
 from biosnn.state import State
+
+__all__ = [
+    "SUFFIX",
+    "TrainedModel",
+    "check_target",
+    "load_model",
+    "load_state",
+    "provenance",
+    "save_model",
+    "save_state",
+]
 
 _STEPS: dict[str, Callable[[Any, Any], Any]] = {"scale_norm": scale_norm}
 
@@ -245,7 +256,7 @@ def save_model(
     }
     tensors = {f"state/{name}": array for name, array in model.state.items()}
     tensors |= {f"readout/{name}": array for name, array in learned.items()}
-    return write(Path(path), packed("model", content, tensors), overwrite)
+    return write(path, packed("model", content, tensors), overwrite)
 
 
 def load_model(path: str | os.PathLike[str]) -> TrainedModel:
@@ -325,7 +336,7 @@ def save_state(
         "provenance": provenance(),
     }
     tensors = {f"state/{name}": array for name, array in state.items()}
-    return write(Path(path), packed("state", content, tensors), overwrite)
+    return write(path, packed("state", content, tensors), overwrite)
 
 
 def load_state(path: str | os.PathLike[str], network: NetworkModel) -> State:

@@ -28,9 +28,11 @@ def wta(encoding: str, **settings) -> NetworkModel:
 
 def diehl_cook() -> NetworkModel:
     """The network of Diehl & Cook with few inputs, so that some samples are shown again."""
-    return networks.diehl_cook_2015(
-        N_INPUTS, 5, weight_sum=6.0, max_rate=220 * Hz, max_retries=3, min_spikes=8
+    network = networks.diehl_cook_2015(
+        N_INPUTS, 5, weight_sum=12.0, max_rate=400 * Hz, max_retries=3, min_spikes=4
     )
+    quick = attrs.evolve(network.presentation, duration=60 * ms, rest=20 * ms)
+    return attrs.evolve(network, presentation=quick)
 
 
 def sequence_network() -> NetworkModel:
@@ -228,7 +230,7 @@ def test_retries_raise_the_intensity():
     runnable = simulation.compile(never, "runtime", per_sample=("inp.rate",))
     recording, _ = runnable.run(IMAGES[:1], seed=0)
     assert recording.shown.tolist() == [4]
-    np.testing.assert_allclose(recording["inp.rate"][0], 220 * IMAGES[0] * (1 + 3 * 0.5), rtol=1e-6)
+    np.testing.assert_allclose(recording["inp.rate"][0], 400 * IMAGES[0] * (1 + 3 * 0.5), rtol=1e-6)
 
 
 def test_only_columns_of_neurons_that_fired_are_normalised():
@@ -241,7 +243,7 @@ def test_only_columns_of_neurons_that_fired_are_normalised():
     fired = recording.counts("exc").sum(axis=0) > 0
     assert fired.tolist() == [True, True, True, True, False]
     sums = after.weights("inp_exc").sum(axis=0)
-    np.testing.assert_allclose(sums[fired], 6.0, rtol=1e-12)
+    np.testing.assert_allclose(sums[fired], 12.0, rtol=1e-12)
     np.testing.assert_array_equal(
         after.weights("inp_exc")[:, ~fired], off.weights("inp_exc")[:, ~fired]
     )

@@ -42,12 +42,37 @@ def packed(kind: str, content: Mapping[str, Any], tensors: Mapping[str, NDArray]
     return data[:at] + hashlib.sha256(data).hexdigest().encode() + data[at + len(_BLANK) :]
 
 
-def write(path: Path, data: bytes, overwrite: bool) -> Path:
-    """Write a file beside its place, then put it there in one step."""
+def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Check before a long computation that its result may be saved there.
+
+    Parameters
+    ----------
+    path : path-like
+        A file name ending in ``.biosnn``.
+    overwrite : bool
+        Whether a file that is there already may be replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    StorageError
+        If it has another suffix, or is there already and may not be replaced.
+    """
+    path = Path(path)
     if path.suffix != SUFFIX:
         raise StorageError(f"{path} must end in {SUFFIX}; choose such a name")
     if path.exists() and not overwrite:
         raise StorageError(f"{path} exists; choose another name, or allow it with overwrite=True")
+    return path
+
+
+def write(path: str | os.PathLike[str], data: bytes, overwrite: bool) -> Path:
+    """Write a file beside its place, then put it there in one step."""
+    path = check_target(path, overwrite=overwrite)
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

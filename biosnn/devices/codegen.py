@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import brian2
 import numpy as np
 from brian2 import BrianObject, Clock, prefs
 from brian2.codegen.generators.cpp_generator import c_data_type
@@ -26,7 +25,7 @@ from brian2.devices.device import get_device, set_device
 
 from biosnn.declaration import from_data
 from biosnn.devices.build import Built, build
-from biosnn.devices.record import Record
+from biosnn.devices.record import Record, unit_name
 from biosnn.networks import NetworkModel
 
 _ADD = re.compile(r"^network\.add\(&(\w+), (\w+)\);$")
@@ -304,7 +303,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
                 "name": key,
                 "dtype": np.dtype(owner.variables[name].dtype).str,
                 "size": n_synapses.get(key.partition(".")[0], owner.variables[name].size),
-                "unit": str(brian2.get_unit(owner.variables[name].dim)),
+                "unit": unit_name(owner.variables[name].dim),
             }
             for key, (owner, name) in sorted(built.variables.items())
         ],
@@ -320,7 +319,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
             name: {
                 "dtype": np.dtype(monitor.variables[name.partition(".")[2]].dtype).str,
                 "indices": np.asarray(monitor.record).tolist(),
-                "unit": str(brian2.get_unit(monitor.variables[name.partition(".")[2]].dim)),
+                "unit": unit_name(monitor.variables[name.partition(".")[2]].dim),
             }
             for name, monitor in built.state_monitors.items()
         },

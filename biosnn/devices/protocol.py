@@ -39,7 +39,7 @@ _ADVANCE = """
 retry = pending*int(n_watch < min_spikes)*int(attempt < max_retries)
 sample += pending - retry
 seen += learning*(pending - retry)
-attempt = (attempt + 1)*retry
+attempt = (attempt + 1)*retry + attempt*(1 - pending)
 n_watch = 0
 pending = 0
 """

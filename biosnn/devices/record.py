@@ -6,7 +6,8 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Equations
+from brian2 import Equations, get_unit
+from brian2.units.fundamentalunits import Dimension
 
 from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel
@@ -32,6 +33,11 @@ class Record:
     traces: dict[str, Any] = attrs.field(factory=dict)
 
 
+def unit_name(dim: Dimension) -> str:
+    """SI unit of a variable, empty for plain numbers."""
+    return "" if dim.is_dimensionless else str(get_unit(dim))
+
+
 def check_record(network: NetworkModel, record: Record) -> None:
     """Check that what shall be recorded exists.
 
@@ -47,7 +53,8 @@ def check_record(network: NetworkModel, record: Record) -> None:
                 "compile", "record", repr(name), f"of one of {', '.join(network.populations)}"
             )
         model = network.populations[key].model
-        known = {*Equations(model.equations).names}
+        equations = Equations(model.equations)
+        known = {key for key in equations.names if "linked" not in equations[key].flags}
         if model.threshold is not None and name in record.per_sample:
             known |= {"count", "t_first"}
         if variable not in known:
@@ -56,8 +63,10 @@ def check_record(network: NetworkModel, record: Record) -> None:
             )
     for name, indices in record.traces.items():
         n = network.populations[name.partition(".")[0]].n
-        if np.min(indices) < 0 or np.max(indices) >= n:
-            raise ParameterError("compile", f"traces[{name!r}]", indices, f"indices below {n}")
+        if np.size(indices) == 0 or np.min(indices) < 0 or np.max(indices) >= n:
+            raise ParameterError(
+                "compile", f"traces[{name!r}]", indices, f"indices from 0 to {n - 1}"
+            )
     for key in record.spikes:
         if key not in network.populations or network.populations[key].model.threshold is None:
             raise ParameterError("compile", "spikes", repr(key), "a population that spikes")

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from brian2 import BrianObject, Clock, NetworkOperation, Quantity, get_device, prefs, second
+from brian2 import BrianObject, Clock, NetworkOperation, get_device, prefs, second
 from brian2.devices.device import reset_device, runtime_device, set_device
 
 from biosnn.devices.build import Built, build
 from biosnn.devices.contract import AddressEvents, Settings
-from biosnn.devices.record import Record
+from biosnn.devices.record import Record, unit_name
 from biosnn.networks import NetworkModel
 from biosnn.recording import Recording, Spikes, Trace
 from biosnn.state import State
@@ -157,12 +157,11 @@ class RuntimeNetwork:
         for name, monitor in self.built.state_monitors.items():
             variable = name.partition(".")[2]
             values = getattr(monitor, variable)
-            unit = monitor.source.variables[variable].dim
             found[name] = Trace(
                 np.array(monitor.t / second),
                 np.array(values),
                 np.array(monitor.record),
-                "" if unit.is_dimensionless else str(Quantity(1, dim=unit).get_best_unit()),
+                unit_name(monitor.source.variables[variable].dim),
             )
             monitor.resize(0)
         return found
