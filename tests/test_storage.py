@@ -24,7 +24,14 @@ from biosnn.errors import BiosnnError, DataError, DeviceError, ParameterError, S
 from biosnn.networks import NetworkModel
 from biosnn.readout import LinearReadout, PopulationReadout, ProportionReadout, VoteReadout
 from biosnn.state import State
-from biosnn.storage import TrainedModel, load_model, load_state, save_model, save_state
+from biosnn.storage import (
+    TrainedModel,
+    check_target,
+    load_model,
+    load_state,
+    save_model,
+    save_state,
+)
 
 N_INPUTS, N_NEURONS, N_IMAGES = 20, 6, 24
 RNG = np.random.default_rng(5)
@@ -318,6 +325,13 @@ def test_nothing_is_overwritten_unasked(model: TrainedModel, saved: Path) -> Non
         before = saved.read_bytes()
     assert b"exc.theta" in before
     assert leftovers(saved.parent) == ["model.biosnn"]
+
+
+def test_a_target_can_be_checked_beforehand(saved: Path) -> None:
+    assert check_target(saved, overwrite=True) == saved
+    for path in (saved, saved.with_suffix(".pt")):
+        with pytest.raises(StorageError):
+            check_target(path)
 
 
 def test_other_suffixes_are_refused(model: TrainedModel, tmp_path: Path) -> None:
