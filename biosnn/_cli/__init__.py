@@ -1,0 +1,1 @@
+"""Behind ``biosnn.cli``: what its commands print and draw."""

@@ -1,0 +1,177 @@
+"""The command ``biosnn``.
+
+Commands import what they need when they are called, because Brian2 takes seconds to import and
+``biosnn --help`` shall not wait for it. An error of biosnn is one sentence on stderr and exit
+status 2; any other exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from biosnn import __version__
+from biosnn.errors import BiosnnError
+
+_SILENT = "-1 (silent)"
+
+
+class _Group(TyperGroup):
+    """The commands; their errors become sentences."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BiosnnError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(
+    cls=_Group,
+    help="Spiking networks defined by equations, trained as one compiled program.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Rich's help takes longer than everything else together
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"biosnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+@app.command(
+    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
+)
+def run(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="The experiment; without it, all names are listed."),
+    ] = None,
+    flags: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FLAGS", help="The experiment's own; 'biosnn run NAME --help' lists them."
+        ),
+    ] = None,
+) -> None:
+    """Run an experiment of the folder experiments/."""
+    from biosnn import experiments
+
+    if name is None:
+        for known in experiments.experiment_names():
+            typer.echo(known)
+        return
+    script = experiments.find_experiment(name)
+    argv, path = sys.argv, list(sys.path)
+    sys.argv = [str(script), *(flags or ())]
+    sys.path.insert(0, str(script.parent))
+    try:
+        runpy.run_path(str(script), run_name="__main__")
+    finally:
+        sys.argv, sys.path[:] = argv, path
+
+
+@app.command()
+def models(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="One of them; without it, all are listed."),
+    ] = None,
+) -> None:
+    """Show neuron models, plasticity rules and encoders."""
+    from biosnn._cli import library
+
+    if name is None:
+        library.show_all()
+    else:
+        library.show_one(name)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Check what works on this machine."""
+    from biosnn import doctor as checks_of
+
+    checks = checks_of.run_checks()
+    if as_json:
+        typer.echo(checks_of.as_json(checks))
+    else:
+        from biosnn._cli import checkup
+
+        checkup.show(checks)
+    raise typer.Exit(checks_of.exit_status(checks))
+
+
+@app.command()
+def classify(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model, *.biosnn.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE", help="Pictures of one digit each.")
+    ],
+    device: Annotated[str, typer.Option(help="Where to simulate: runtime or cpp.")] = "runtime",
+    seed: Annotated[int, typer.Option(help="Of the input spikes.")] = 0,
+    invert: Annotated[
+        bool | None,
+        typer.Option(
+            "--invert/--no-invert", help="Dark ink on bright paper, or not. Default: look."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Say which digits pictures show."""
+    import numpy as np
+
+    from biosnn import datasets, storage
+
+    trained = storage.load_model(model)
+    rows = [datasets.load_image(k, invert="auto" if invert is None else invert) for k in images]
+    labels = trained.classify(np.stack(rows), device=device, seed=seed).tolist()
+    if as_json:
+        found = [{"image": str(k), "label": n} for k, n in zip(images, labels, strict=True)]
+        report = {"model": str(model), "device": device, "seed": seed, "predictions": found}
+        typer.echo(json.dumps(report))
+        return
+    for image, label in zip(images, labels, strict=True):
+        typer.echo(f"{image}: {_SILENT if label < 0 else label}")
+
+
+@app.command()
+def plot(
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Output folder of an experiment, or a model, *.biosnn."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the pictures. Default: figures/ beside the data."),
+    ] = None,
+) -> None:
+    """Draw what an experiment has left behind as PNG."""
+    from biosnn._cli import figures
+
+    for path in figures.draw(run, out):
+        typer.echo(str(path))

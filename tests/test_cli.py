@@ -1,0 +1,418 @@
+"""The command line: what it prints, its exit status, and that errors are sentences."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import biosnn
+from biosnn import datasets, doctor, networks, plotting, storage
+from biosnn._cli import figures, library
+from biosnn.cli import app
+from biosnn.models import LIBRARY
+from biosnn.readout import PopulationReadout, VoteReadout
+from biosnn.state import State
+
+ROOT = Path(__file__).resolve().parents[1]
+RNG = np.random.default_rng(3)
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal so wide that no table breaks a line."""
+    monkeypatch.setenv("COLUMNS", "400")
+
+
+def call(*arguments: object):
+    return CliRunner().invoke(app, [str(part) for part in arguments])
+
+
+def done(*arguments: object) -> str:
+    """What a command printed that went well."""
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def failed(*arguments: object) -> str:
+    """The one sentence of a command that went wrong."""
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.output
+    return result.stderr
+
+
+# --- the command itself
+
+
+def test_version_and_help() -> None:
+    assert done("--version") == f"biosnn {biosnn.__version__}\n"
+    shown = done("--help")
+    for command in ("run", "models", "doctor", "classify", "plot"):
+        assert command in shown
+        assert command in done(command, "--help")
+
+
+def test_usage_errors_say_what_is_missing() -> None:
+    for arguments, part in (((), "Usage"), (("classify",), "MODEL"), (("fly",), "fly")):
+        result = call(*arguments)
+        assert result.exit_code == 2
+        assert part in result.output
+
+
+def test_python_dash_m_is_light() -> None:
+    """CPU time, because other processes do not lengthen it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "biosnn", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert shown.stdout.startswith("Usage: biosnn ")
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+
+
+def test_importing_the_command_imports_nothing_heavy() -> None:
+    heavy = ("brian2", "numpy", "scipy", "sklearn", "matplotlib", "rich.console", "safetensors")
+    code = f"import sys, biosnn.cli; print(*set({heavy}) & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "\n"
+
+
+# --- run
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import _shared
+if __name__ == "__main__":
+    print("arguments:", *sys.argv[1:])
+    assert Path(sys.argv[0]).stem == "hello"
+    if "--fail" in sys.argv:
+        from biosnn.errors import ParameterError
+        raise ParameterError("hello", "x", -1, "> 0")
+    if "--bug" in sys.argv:
+        raise RuntimeError("a bug")
+    sys.exit(_shared.STATUS if "--status" in sys.argv else 0)
+"""
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "experiments"
+    folder.mkdir()
+    (folder / "hello.py").write_text(SCRIPT)
+    (folder / "_shared.py").write_text("STATUS = 7\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "_shared", raising=False)
+    return folder
+
+
+def test_run_passes_everything_on(scripts: Path) -> None:
+    argv, path = list(sys.argv), list(sys.path)
+    flags = ("--seed", "3", "--json", "--help", "--version", "--", "-x", "more")
+    assert done("run", "hello", *flags) == f"arguments: {' '.join(flags)}\n"
+    assert (sys.argv, sys.path) == (argv, path)
+    assert call("run", "hello", "--status").exit_code == 7
+
+
+def test_run_lists_the_experiments(scripts: Path) -> None:
+    names = done("run").split()
+    assert "hello" in names
+    assert "_shared" not in names
+    message = failed("run", "nothing")
+    for name in names:
+        assert name in message
+
+
+def test_errors_of_a_script(scripts: Path) -> None:
+    assert failed("run", "hello", "--fail") == "error: hello.x must be > 0, got -1\n"
+    assert isinstance(call("run", "hello", "--bug").exception, RuntimeError), "bugs stay visible"
+
+
+# --- models
+
+
+def test_models_lists_the_library() -> None:
+    shown = done("models")
+    for name in (*LIBRARY, "pair_stdp", "resume", "poisson", "direct", "address_events"):
+        assert f"\n{name} " in shown
+    for _, module in LIBRARY.values():
+        assert module.REFERENCE in shown
+    assert "doi:10.1038/78829" in shown
+    assert "encoders" in shown
+    assert "check_value" not in shown
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_a_model_is_shown_as_it_is_declared(name: str) -> None:
+    module = LIBRARY[name][1]
+    shown = done("models", name)
+    for line in module.EQUATIONS.strip().splitlines():
+        assert line in shown
+    for part in (module.THRESHOLD, module.RESET, module.REFERENCE, "https://doi.org/10."):
+        assert part in shown
+    for parameter, (_, bound, meaning) in module.PARAMETERS.items():
+        row = next(line for line in shown.splitlines() if line.startswith(f"{parameter} "))
+        assert bound in row
+        assert meaning in row
+    for variable in module.INITIAL:
+        assert f"{variable} = " in shown
+
+
+def test_numbers_read_well() -> None:
+    shown = done("models", "lif")
+    assert "-65 mV" in shown
+    assert "1 Mohm" in shown
+    assert "theta_0  500 " in done("models", "competitive")
+
+
+def test_rules_and_encoders_are_shown() -> None:
+    shown = done("models", "pair_stdp")
+    for part in (
+        "on a presynaptic spike   w = clip(w - A_minus*y_post, w_min, w_max)",
+        "on a postsynaptic spike  w = clip(w + A_plus*x_pre, w_min, w_max)",
+        "x += 1 on a spike, tau = 20 ms",
+        "A_minus    0.0105   Amplitudes, >= 0",
+        "pairing    all      All pairs, or each spike with the nearest",
+        "https://doi.org/10.1038/78829",
+    ):
+        assert part in shown
+    shown = done("models", "poisson")
+    assert "t_sample + dt >= t_next" in shown
+    assert "128 Hz" in shown
+
+
+@pytest.mark.parametrize("name", [*library._rules(), *library._encoders()])
+def test_every_rule_and_encoder_can_be_shown(name: str) -> None:
+    assert done("models", name).startswith(f"{name}: ")
+
+
+def test_an_unknown_model() -> None:
+    message = failed("models", "hodgkin")
+    assert "'hodgkin'" in message
+    assert "lif, " in message
+    assert "pair_stdp" in message
+
+
+# --- doctor
+
+
+def check(status: str) -> doctor.Check:
+    remedy = "" if status == "ok" else "Mend [it]."
+    return doctor.Check(name="a part", status=status, found="what", wanted="that", remedy=remedy)
+
+
+@pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warn", 0), ("fail", 1)])
+def test_doctor(status: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "run_checks", lambda: [check("ok"), check(status)])
+    result = call("doctor")
+    assert result.exit_code == code
+    assert "a part" in result.stdout
+    assert ("Mend [it]." in result.stdout) == (status != "ok")
+    result = call("doctor", "--json")
+    assert result.exit_code == code
+    report = json.loads(result.stdout)
+    assert report["exit_status"] == code
+    assert [found["status"] for found in report["checks"]] == ["ok", status]
+
+
+# --- classify
+
+
+def untrained(theta: float, **settings) -> storage.TrainedModel:
+    """A network of four neurons that never learned, each voting for its own class."""
+    network = networks.winner_take_all(784, 4, encoding="direct", theta=theta, **settings)
+    return storage.TrainedModel(
+        network=network,
+        state=network.initial_state(1),
+        readout=VoteReadout(n_classes=4).fit(np.eye(4), np.arange(4)),
+        preprocessing={"scale_norm": 9.2},
+        observed="exc.count",
+        precision="single",
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("pictures")
+    paths = [folder / f"{k}.png" for k in range(3)]
+    images = datasets.load_digits().test.images
+    for path, image in zip(paths, images, strict=False):
+        Image.fromarray(image).save(path)
+    return paths
+
+
+def test_classify(pictures: list[Path], tmp_path: Path) -> None:
+    model = untrained(theta=100.0)
+    path = storage.save_model(model, tmp_path / "model.biosnn")
+    images = datasets.load_digits().test.flat()[:3]
+    labels = model.classify(images)
+    assert (labels >= 0).all()
+    shown = done("classify", path, *pictures)
+    expected = [f"{picture}: {label}" for picture, label in zip(pictures, labels, strict=True)]
+    assert shown.splitlines() == expected
+    report = json.loads(done("classify", path, *pictures, "--json"))
+    assert [found["label"] for found in report["predictions"]] == labels.tolist()
+    assert [found["image"] for found in report["predictions"]] == [str(k) for k in pictures]
+    assert "'abacus'" in failed("classify", path, pictures[0], "--device", "abacus")
+
+
+def test_classify_says_when_a_network_is_silent(pictures: list[Path], tmp_path: Path) -> None:
+    path = storage.save_model(untrained(theta=1e6), tmp_path / "silent.biosnn")
+    assert done("classify", path, pictures[0]) == f"{pictures[0]}: -1 (silent)\n"
+    report = json.loads(done("classify", path, pictures[0], "--json"))
+    assert report["predictions"] == [{"image": str(pictures[0]), "label": -1}]
+
+
+def test_classify_refuses_what_it_cannot_read(
+    pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = storage.save_model(untrained(theta=100.0), tmp_path / "model.biosnn")
+    monkeypatch.setattr(storage.TrainedModel, "classify", None)  # nothing may be simulated
+    assert "missing.png" in failed("classify", path, pictures[0], tmp_path / "missing.png")
+    assert "does not exist" in failed("classify", tmp_path / "no.biosnn", pictures[0])
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "damaged" in failed("classify", path, pictures[0])
+
+
+# --- plot
+
+
+ARRAYS = {
+    "weights": RNG.random((784, 120)),
+    "shape": np.array([28, 28]),
+    "counts": RNG.poisson(1.0, (20, 120)),
+    "labels": np.arange(30) % 3,
+    "predictions": np.arange(30) % 4 - 1,
+    "learning_n": np.array([100, 200]),
+    "learning_vote": np.array([0.3, 0.5]),
+    "spikes_i": np.array([0, 3, 2]),
+    "spikes_t": np.array([0.001, 0.002, 0.004]),
+    "v": RNG.normal(-0.06, 0.002, (7, 50)),
+    "v_t": np.arange(50) * 1e-3,
+}
+
+
+def drawn(folder: Path) -> set[str]:
+    return {path.stem for path in folder.glob("*.png")}
+
+
+def test_plot_draws_all_that_is_there(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "arrays.npz", **ARRAYS)
+    shown = done("plot", tmp_path).splitlines()
+    assert shown == [str(tmp_path / "figures" / f"{name}.png") for name in figures.FIGURES]
+    for path in shown:
+        with Image.open(path) as image:
+            assert min(image.size) > 100
+    done("plot", tmp_path, "--out", tmp_path / "elsewhere")
+    assert drawn(tmp_path / "elsewhere") == set(figures.FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("weights",), {"receptive_fields", "weights"}),
+        (("counts",), {"activity"}),
+        (("labels", "predictions"), {"confusion"}),
+        (("learning_n", "learning_vote"), {"learning_curve"}),
+        (("spikes_i", "spikes_t", "v"), {"raster"}),
+        (("v", "v_t"), {"membrane"}),
+    ],
+)
+def test_plot_leaves_out_what_is_missing(names, expected, tmp_path: Path) -> None:
+    np.savez(tmp_path / "arrays.npz", **{name: ARRAYS[name] for name in names})
+    done("plot", tmp_path)
+    assert drawn(tmp_path / "figures") == expected
+
+
+def test_the_most_active_neurons_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = []
+    monkeypatch.setattr(plotting, "receptive_fields", lambda *_, order, **__: orders.append(order))
+    counts = np.zeros((5, 120))
+    counts[:, 117] = 2
+    for arrays in ({**ARRAYS, "counts": counts}, {**ARRAYS, "counts": counts[:, :9]}):
+        figures._receptive_fields(arrays)
+    assert orders[0][:2].tolist() == [117, 0]
+    assert orders[1].tolist() == list(range(100))
+
+
+def test_weights_without_a_layout_are_a_histogram_only(tmp_path: Path) -> None:
+    np.savez(tmp_path / "arrays.npz", weights=RNG.random((7, 3)))
+    done("plot", tmp_path)
+    assert drawn(tmp_path / "figures") == {"weights"}
+
+
+def test_nothing_to_draw_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text("{}")
+    assert "holds nothing to draw" in failed("plot", tmp_path)
+    np.savez(tmp_path / "arrays.npz", learning_n=np.empty(0), spikes_i=[], spikes_t=[])
+    assert "holds nothing to draw" in failed("plot", tmp_path)
+    assert "does not exist" in failed("plot", tmp_path / "nowhere")
+    assert not (tmp_path / "figures").exists()
+
+
+def test_broken_arrays_are_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "arrays.npz"
+    np.savez(path, v=np.array([print], dtype=object))  # would have to be unpickled
+    assert "cannot be read" in failed("plot", tmp_path)
+    np.savez(path, **ARRAYS)
+    path.write_bytes(path.read_bytes()[:5000])
+    assert "cannot be read" in failed("plot", tmp_path)
+    path.write_bytes(b"nothing")
+    assert "cannot be read" in failed("plot", tmp_path)
+
+
+def test_one_bad_array_does_not_keep_the_others_back(tmp_path: Path) -> None:
+    np.savez(tmp_path / "arrays.npz", **{**ARRAYS, "counts": np.full((20, 120), np.nan)})
+    message = failed("plot", tmp_path)
+    assert "activity_heatmap.counts" in message
+    assert drawn(tmp_path / "figures") == set(figures.FIGURES) - {"activity"}
+
+
+def test_plot_draws_models(tmp_path: Path) -> None:
+    path = storage.save_model(untrained(theta=100.0), tmp_path / "model.biosnn")
+    assert len(done("plot", path).splitlines()) == 2
+    assert drawn(tmp_path / "figures") == {"receptive_fields", "weights"}
+    done("plot", tmp_path, "--out", tmp_path / "all")
+    assert drawn(tmp_path / "all") == {"model_receptive_fields", "model_weights"}
+
+
+def test_weights_between_neurons_are_no_images(tmp_path: Path) -> None:
+    network = networks.winner_take_all(784, 9, encoding="direct", n_classes=3)
+    model = storage.TrainedModel(
+        network=network,
+        state=network.initial_state(),
+        readout=PopulationReadout(3).fit(np.ones((1, 3))),
+        observed="readout.count",
+    )
+    path = storage.save_model(model, tmp_path / "model.biosnn")
+    done("plot", path)
+    expected = {"inp_exc_receptive_fields", "inp_exc_weights", "exc_readout_weights"}
+    assert drawn(tmp_path / "figures") == expected
+
+
+def test_a_model_without_weights_is_nothing_to_draw(tmp_path: Path) -> None:
+    network = networks.winner_take_all(9, 4)
+    bare = networks.NetworkModel(
+        name="bare",
+        dt=network.dt,
+        inputs=network.inputs,
+        populations={"inp": network.populations["inp"]},
+        presentation=network.presentation,
+        output="inp",
+    )
+    state = bare.initial_state()
+    assert isinstance(state, State)
+    model = storage.TrainedModel(network=bare, state=state, observed="inp.count")
+    path = storage.save_model(model, tmp_path / "bare.biosnn")
+    assert "nothing to draw" in failed("plot", path)
