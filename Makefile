@@ -13,7 +13,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: setup-core ## train on small digits and write the result to runs/demo
-	$(BIN)/python experiments/mnist_stdp.py --dataset digits --out runs/demo
+	$(BIN)/python experiments/mnist_stdp.py --dataset digits --epochs 3 --out runs/demo
 
 test: setup ## run the tests (more options: make test ARGS="-k doctor")
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)

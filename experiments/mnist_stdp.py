@@ -22,14 +22,30 @@ import numpy as np
 from _mnist import Data, Timer
 
 from biosnn import experiments, networks, simulation, storage
+from biosnn.models import Schedule
 from biosnn.networks import NetworkModel
 from biosnn.readout import LinearReadout, PopulationReadout, score_report
 from biosnn.state import State
 
+# All constants were chosen on validation images split off the training set (docs/decisions).
 NORM = 9.2  # Euclidean norm of an image, close to the mean over MNIST with pixels in [0, 1]
 LATENCY_THETA, LATENCY_TAU = 950.0, 1.5e-3  # of the pass that reads first-spike latencies
+# With plasticity off all thresholds are lowered by one factor, so that several units answer.
+THRESHOLD_SCALE = {"direct": 0.05, "poisson": 0.25, "regular": 0.25, "bernoulli": 0.25}
 SPIKING_SAMPLES = 20_000  # training images that a spiking readout learns from at most
 C_COUNTS, C_LATENCY = 10.0, 1.0  # inverse strength of the linear readouts' regularisation
+#: Largest number of neurons -> learning settings for direct current (others keep the defaults).
+DIRECT_SETTINGS = {
+    200: {
+        "eta": Schedule(start=0.2, stop=0.003),
+        "homeostasis": Schedule(start=3.0, stop=0.1),
+    },
+    800: {},
+    2**31: {
+        "eta": Schedule(start=0.5, stop=0.02),
+        "homeostasis": Schedule(start=10.0, stop=0.6),
+    },
+}
 READOUTS = ("vote", "proportion", "linear", "latency", "spiking")
 
 
@@ -40,23 +56,47 @@ def parse() -> argparse.Namespace:
     _mnist.add_data_flags(parser, train=10_000, test=10_000)
     whole = experiments.whole
     model = parser.add_argument_group("network")
-    model.add_argument("--network", choices=("winner_take_all", "diehl_cook_2015"),
-                       default="winner_take_all")
-    model.add_argument("--encoding", choices=("poisson", "regular", "bernoulli", "direct"),
-                       default="poisson", help="of the images, for winner_take_all")
+    model.add_argument(
+        "--network", choices=("winner_take_all", "diehl_cook_2015"), default="winner_take_all"
+    )
+    model.add_argument(
+        "--encoding",
+        choices=("poisson", "regular", "bernoulli", "direct"),
+        default="poisson",
+        help="of the images, for winner_take_all",
+    )
     model.add_argument("--competition", choices=("argmax", "pool"), default="argmax")
     model.add_argument("--neurons", type=whole(1), default=400)
     model.add_argument("--epochs", type=whole(1), default=1)
-    model.add_argument("--readout", choices=READOUTS, default="vote",
-                       help="the one that is saved; latency and spiking need passes of their own")
+    model.add_argument(
+        "--readout",
+        choices=READOUTS,
+        default="vote",
+        help="the one that is saved; latency and spiking need passes of their own",
+    )
+    model.add_argument(
+        "--threshold-scale",
+        type=float,
+        metavar="X",
+        help="factor on all thresholds while plasticity is off; default by encoding",
+    )
     model.add_argument("--no-controls", action="store_true", help="skip the controls")
-    model.add_argument("--loop-samples", type=whole(0), default=0, metavar="N",
-                       help="also time N images through Brian2's own loop, one run() per image")
+    model.add_argument(
+        "--loop-samples",
+        type=whole(0),
+        default=0,
+        metavar="N",
+        help="also time N images through Brian2's own loop, one run() per image",
+    )
     files = parser.add_argument_group("files")
     files.add_argument("--save", type=Path, metavar="FILE", help="save the trained model")
     files.add_argument("--load", type=Path, metavar="FILE", help="score a saved model instead")
-    files.add_argument("--continue-from", type=Path, metavar="FILE",
-                       help="go on learning from a saved model's state")
+    files.add_argument(
+        "--continue-from",
+        type=Path,
+        metavar="FILE",
+        help="go on learning from a saved model's state",
+    )
     files.add_argument("--overwrite", action="store_true", help="let --save replace a file")
     args = parser.parse_args()
     if args.smoke:
@@ -69,11 +109,14 @@ def declare(args: argparse.Namespace, **changes: Any) -> NetworkModel:
     """The network that the flags describe."""
     if args.network == "diehl_cook_2015":
         return networks.diehl_cook_2015(784, args.neurons)
-    settings = {
+    settings: dict[str, Any] = {
         "encoding": args.encoding,
         "competition": args.competition,
         "n_classes": 10 if args.readout == "spiking" else None,
     }
+    if args.encoding == "direct":
+        size = next(most for most in DIRECT_SETTINGS if args.neurons <= most)
+        settings.update(DIRECT_SETTINGS[size])
     return networks.winner_take_all(784, args.neurons, **{**settings, **changes})
 
 
@@ -103,9 +146,14 @@ def train(args: argparse.Namespace, data: Data, images: np.ndarray, timer: Timer
     curve: dict[str, Any] = {}
     for epoch in range(args.epochs):
         recording, state = runnable.run(
-            images, state, learn=("inp_exc",), seed=args.seed, epoch=epoch, horizon=horizon,
+            images,
+            state,
+            learn=("inp_exc",),
+            seed=args.seed,
+            epoch=epoch,
+            horizon=horizon,
             progress=not args.quiet,
-        )  # fmt: skip
+        )
         timer.add("train_s", recording.seconds)
         part = _mnist.learning_curve(recording.counts("exc"), data.train_labels)
         for key, values in part.items():
@@ -113,6 +161,14 @@ def train(args: argparse.Namespace, data: Data, images: np.ndarray, timer: Timer
             curve.setdefault(key, []).extend(value + offset for value in values)
     timer.add("train_ms_per_sample", 1e3 * timer.seconds["train_s"] / (args.epochs * len(images)))
     return Trained(network, runnable, state, untrained, curve)
+
+
+def with_low_thresholds(args: argparse.Namespace, state: State) -> State:
+    """The state with the thresholds at which a trained network is read."""
+    if args.network == "diehl_cook_2015":
+        return state
+    scale = args.threshold_scale or THRESHOLD_SCALE[args.encoding]
+    return state.updated({"exc.theta": state["exc.theta"] * scale})
 
 
 def responses(
@@ -130,9 +186,16 @@ def responses(
     for part in images:
         found.append(
             _mnist.observe(
-                runnable, state, part, variable, timer, seed=args.seed, first_sample=first,
-                progress=not args.quiet, key=key,
-            )  # fmt: skip
+                runnable,
+                state,
+                part,
+                variable,
+                timer,
+                seed=args.seed,
+                first_sample=first,
+                progress=not args.quiet,
+                key=key,
+            )
         )
         first += len(part)
     return found[0], found[1]
@@ -156,9 +219,7 @@ def latency_readout(
         theta = np.asarray(source["exc.theta"], dtype=float)
         state = runnable.initial_state(args.seed).transferred(source)
         state = state.updated({"exc.theta": theta * LATENCY_THETA / theta.mean()})
-        train, test = responses(
-            args, runnable, state, images, timer, "exc.t_first", key="latency"
-        )
+        train, test = responses(args, runnable, state, images, timer, "exc.t_first", key="latency")
         readout = LinearReadout(
             "logistic", features="latency", tau_latency=LATENCY_TAU, C=C_LATENCY, seed=args.seed
         )
@@ -177,15 +238,28 @@ def spiking_readout(
     """Let the readout population learn the labels by its local rule; score its spikes."""
     n = min(len(images[0]), SPIKING_SAMPLES)
     samples = {"image": images[0][:n], "label": _mnist.one_hot(data.train_labels[:n])}
+    low = with_low_thresholds(args, trained.state)
     recording, state = trained.runnable.run(
-        samples, trained.state.updated({"protocol.seen": 0}), learn=("exc_readout",),
-        seed=args.seed, epoch=500, horizon=n, progress=not args.quiet,
-    )  # fmt: skip
+        samples,
+        low.updated({"protocol.seen": 0}),
+        learn=("exc_readout",),
+        seed=args.seed,
+        epoch=500,
+        horizon=n,
+        progress=not args.quiet,
+    )
     timer.add("spiking_train_s", recording.seconds)
     counts = _mnist.observe(
-        trained.runnable, state, images[1], "readout.count", timer, seed=args.seed,
-        first_sample=len(images[0]), progress=not args.quiet, key="spiking_test",
-    )  # fmt: skip
+        trained.runnable,
+        state,
+        images[1],
+        "readout.count",
+        timer,
+        seed=args.seed,
+        first_sample=len(images[0]),
+        progress=not args.quiet,
+        key="spiking_test",
+    )
     readout = PopulationReadout(n_classes=10)
     readout.fit(np.zeros((1, 10), dtype=int), np.zeros(1, dtype=int))
     accuracy = score_report(data.test_labels, readout.predict(counts), 10)["accuracy"]
@@ -199,7 +273,8 @@ def evaluate(
     console = experiments.console_for(args)
     trained = train(args, data, images[0], timer)
     console.print(f"learned {len(images[0])} images, {args.epochs} time(s)")
-    counts = responses(args, trained.runnable, trained.state, images, timer)
+    read = with_low_thresholds(args, trained.state)
+    counts = responses(args, trained.runnable, read, images, timer)
     metrics: dict[str, Any] = {}
     predictions, fitted = {}, {}
     for name, readout in _mnist.count_readouts(C_COUNTS, args.seed).items():
@@ -212,12 +287,13 @@ def evaluate(
     metrics["spikes_per_sample"] = float(counts[1].sum(axis=1).mean())
     controls: dict[str, Any] = {}
     if not args.no_controls:
-        random = responses(args, trained.runnable, trained.untrained, images, timer, key="control")
+        untrained = with_low_thresholds(args, trained.untrained)
+        random = responses(args, trained.runnable, untrained, images, timer, key="control")
         for name, readout in _mnist.count_readouts(C_COUNTS, args.seed).items():
             controls[f"random_{name}"] = _mnist.score(readout, random[0], data, random[1])[0]
         controls["pixels_linear"] = _mnist.pixels_control(data, args.seed)
     chosen = fitted.get(args.readout)
-    keep = (trained.network, trained.state, chosen, "exc.count")
+    keep = (trained.network, read, chosen, "exc.count")
     if args.network == "winner_take_all" and (
         args.encoding == "direct" or args.readout == "latency"
     ):
@@ -244,9 +320,13 @@ def evaluate(
         learning_vote=np.array(trained.curve.get("vote", [])),
     )
     _mnist.figures(
-        args.out, trained.state.weights("inp_exc"), data, predictions["vote"], counts[1],
+        args.out,
+        trained.state.weights("inp_exc"),
+        data,
+        predictions["vote"],
+        counts[1],
         trained.curve,
-    )  # fmt: skip
+    )
     return metrics, controls, trained, keep
 
 
@@ -274,9 +354,13 @@ def run() -> None:
     if args.loop_samples:
         timer.seconds.update(
             _mnist.against_brian2_loop(
-                trained.network, trained.state, images[0][: args.loop_samples + 1],
-                trained.runnable, seed=args.seed, horizon=args.epochs * len(images[0]),
-            )  # fmt: skip
+                trained.network,
+                trained.state,
+                images[0][: args.loop_samples + 1],
+                trained.runnable,
+                seed=args.seed,
+                horizon=args.epochs * len(images[0]),
+            )
         )
     if args.save:
         network, state, readout, observed = keep
@@ -289,9 +373,12 @@ def run() -> None:
                 observed=observed,
                 precision=args.precision,
                 provenance=storage.provenance(
-                    dataset=data.name, train=len(data.train), seed=args.seed,
-                    metrics=metrics, controls=controls,
-                ),  # fmt: skip
+                    dataset=data.name,
+                    train=len(data.train),
+                    seed=args.seed,
+                    metrics=metrics,
+                    controls=controls,
+                ),
             ),
             args.save,
             overwrite=args.overwrite,

@@ -108,7 +108,7 @@ def winner_take_all(
     cutoff : float
         Smallest value that is shown, for direct current.
     eta : Schedule or float, optional
-        Learning rate.
+        Learning rate: 0.3 to 0.01 for spikes, 0.4 to 0.005 for direct current.
     gain : float, optional
         Factor on the presynaptic activity: 0.15 on traces, 1 on graded input.
     tau_pre : Quantity
@@ -116,9 +116,9 @@ def winner_take_all(
     tau_m : Quantity
         Membrane time constant.
     theta : float, optional
-        Initial threshold: 500 for spikes, 600 for direct current.
+        Initial threshold: 300 for spikes, 600 for direct current.
     homeostasis : Schedule or float, optional
-        Step of the threshold's adaptation.
+        Step of the threshold's adaptation: 3 to 0.2 for spikes, 5 to 0.3 for direct current.
     inhibition : float
         Strength of the pool.
     weight_norm : float
@@ -144,11 +144,11 @@ def winner_take_all(
     if eta is None:
         eta = Schedule(start=0.4, stop=0.005) if graded else Schedule(start=0.3, stop=0.01)
     if homeostasis is None:
-        homeostasis = Schedule(start=5.0, stop=0.3)
+        homeostasis = Schedule(start=5.0, stop=0.3) if graded else Schedule(start=3.0, stop=0.2)
     if gain is None:
         gain = 1.0 if graded else 0.15
     if theta is None:
-        theta = 600.0 if graded else 500.0
+        theta = 600.0 if graded else 300.0
     unit = _competitor(competition, inhibition, homeostasis)
     unit = unit.with_parameters(tau_m=tau_m, theta_0=theta)
     if graded:
@@ -215,7 +215,7 @@ def winner_take_all(
 
 
 def spiking_readout(
-    *, tau_m: Any = 20 * ms, tau_syn: Any = 20 * ms, rate: Any = 80 * Hz
+    *, tau_m: Any = 20 * ms, tau_syn: Any = 20 * ms, rate: Any = 160 * Hz
 ) -> NeuronModel:
     """LIF neurons that learn labels: their event ``teach`` is the desired spike train.
 
