@@ -1,3 +1,48 @@
-"""biosnn: spiking networks defined by equations, trained as one compiled program."""
+"""biosnn: spiking networks defined by equations, trained as one compiled program.
+
+The parts are loaded when they are first used, so ``import biosnn`` is quick and does not need a
+working Brian2.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_EXPORTS = {
+    "NetworkModel": "biosnn.networks",
+    "NeuronModel": "biosnn.models",
+    "PlasticityRule": "biosnn.plasticity",
+    "Presentation": "biosnn.networks",
+    "Recording": "biosnn.recording",
+    "State": "biosnn.state",
+    "TrainedModel": "biosnn.storage",
+    "compile": "biosnn.simulation",
+    "load_model": "biosnn.storage",
+    "save_model": "biosnn.storage",
+}
+_MODULES = (
+    "datasets",
+    "encoding",
+    "errors",
+    "models",
+    "networks",
+    "plasticity",
+    "plotting",
+    "readout",
+    "simulation",
+    "storage",
+)
+__all__ = [*_EXPORTS, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(import_module(_EXPORTS[name]), name)
+    if name in _MODULES:
+        return import_module(f"biosnn.{name}")
+    raise AttributeError(f"module 'biosnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
