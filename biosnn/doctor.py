@@ -12,7 +12,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -25,9 +24,11 @@ from typing import Literal
 import attrs
 from packaging.specifiers import SpecifierSet
 
+from biosnn import gpu
 from biosnn.devices.cache import cache_folder
 from biosnn.devices.compiler import compiler, describe, flags
 from biosnn.errors import DeviceError
+from biosnn.gpu import call
 
 __all__ = ["Check", "as_json", "exit_status", "run_checks"]
 
@@ -169,31 +170,13 @@ def check_python_headers(include: str | None = None) -> Check:
 
 def check_torch(probe: Callable[..., tuple[str, str]] | None = None) -> Check:
     """Import torch and torchvision, which must fit each other, in a child process."""
-    return _optional_package(
-        "PyTorch", ("torch", "torchvision"), "torch", "surrogate gradients", probe
-    )
-
-
-def check_brian2cuda(probe: Callable[..., tuple[str, str]] | None = None) -> Check:
-    """Import brian2cuda, which pins one version of Brian2, in a child process."""
-    return _optional_package("brian2cuda", ("brian2cuda",), "gpu", "device cuda", probe)
-
-
-def _optional_package(
-    name: str,
-    modules: tuple[str, ...],
-    extra: str,
-    purpose: str,
-    probe: Callable[..., tuple[str, str]] | None,
-) -> Check:
-    versions, error = (probe or import_in_child)(*modules)
-    return Check(
-        name=name,
-        status="warn" if error else "ok",
-        found=error or versions,
-        wanted=f"{' and '.join(modules)} (optional, for {purpose})",
-        remedy=f"If you want {purpose}: pip install 'biosnn[{extra}]'." if error else "",
-    )
+    versions, error = (probe or import_in_child)("torch", "torchvision")
+    wanted = "torch and torchvision (optional, for surrogate gradients)"
+    check = partial(Check, name="PyTorch", wanted=wanted)
+    if error:
+        remedy = "If you want surrogate gradients: pip install 'biosnn[torch]'."
+        return check(status="warn", found=error, remedy=remedy)
+    return check(status="ok", found=versions)
 
 
 def import_in_child(*modules: str) -> tuple[str, str]:
@@ -204,7 +187,7 @@ def import_in_child(*modules: str) -> tuple[str, str]:
     versions, error : str
         One of them is empty: ``"torch 2.9.0, torchvision 0.24.0"``, or the reason.
     """
-    code, output = _call([sys.executable, "-c", IMPORT, *modules], timeout=180)
+    code, output = call([sys.executable, "-c", IMPORT, *modules], timeout=180)
     last = output.strip().splitlines()[-1] if output.strip() else f"exit status {code}"
     if code == 0:
         return last, ""
@@ -253,7 +236,7 @@ def check_make() -> Check:
     if shutil.which("make") is None:
         remedy = "Install it, e.g. 'sudo apt install make', or on macOS 'xcode-select --install'."
         return check(status="warn", found="no make on the PATH", remedy=remedy)
-    _, output = _call(["make", "--version"])
+    _, output = call(["make", "--version"])
     return check(status="ok", found=next(iter(output.splitlines()), "make"))
 
 
@@ -263,11 +246,11 @@ def _try_build(command: Sequence[str], source: str) -> str:
         with tempfile.TemporaryDirectory(prefix="biosnn_doctor_") as folder:
             program = Path(folder, "hello")
             Path(folder, "hello.cpp").write_text(source)
-            code, output = _call([*command, f"{program}.cpp", "-o", str(program)])
+            code, output = call([*command, f"{program}.cpp", "-o", str(program)])
             if code != 0:
                 reason = next(iter(output.splitlines()), "no message")
                 return f"cannot compile a small program (exit status {code}: {reason})"
-            code, output = _call([str(program)])
+            code, output = call([str(program)])
     except OSError as error:
         return f"could not be tried: {error}"
     return "" if output == "hello" else f"makes programs that do not run here (exit status {code})"
@@ -316,84 +299,53 @@ def _is_there(path: Path) -> bool:
 # --- the GPU toolchain, all of it optional
 
 
+def check_brian2cuda() -> Check:
+    """Look for brian2cuda, which pins one version of Brian2, and import it in a child process."""
+    wanted = "brian2cuda (optional, for device cuda)"
+    check = partial(Check, name="brian2cuda", wanted=wanted)
+    remedy = "If you want device cuda: pip install 'biosnn[gpu]'."
+    version = gpu.brian2cuda_version()
+    if version is None:
+        return check(status="warn", found="brian2cuda is not installed", remedy=remedy)
+    if problem := gpu.brian2cuda_problem():
+        return check(status="warn", found=f"{version}, import failed: {problem}", remedy=remedy)
+    return check(status="ok", found=f"brian2cuda {version}")
+
+
 def check_nvcc(env: Mapping[str, str] | None = None) -> Check:
     """Find CUDA's compiler and read its version."""
-    env = os.environ if env is None else env
     check = partial(
         Check, name="nvcc", wanted="the CUDA toolkit's compiler (optional, device cuda)"
     )
-    *named, default = (str(home / "bin" / "nvcc") for home in _cuda_homes(env))
-    nvcc = next(filter(None, (_which(path, env) for path in (*named, "nvcc", default))), None)
+    nvcc = gpu.find_nvcc(env)
     if nvcc is None:
         remedy = "To build for a GPU, install the CUDA toolkit and set CUDA_HOME to it."
         return check(status="warn", found="not found", remedy=remedy)
-    code, output = _call([nvcc, "--version"], env=env)
-    release = re.search(r"release (\d+\.\d+)", output)
-    if code != 0 or not release:
+    release = gpu.cuda_release(nvcc, env)
+    if release is None:
         remedy = f"Reinstall the CUDA toolkit: '{nvcc} --version' must print its release."
         return check(status="warn", found=f"{nvcc} does not run", remedy=remedy)
-    return check(status="ok", found=f"CUDA {release[1]} ({nvcc})")
+    return check(status="ok", found=f"CUDA {release} ({nvcc})")
 
 
 def check_curand(
-    env: Mapping[str, str] | None = None, site: Sequence[str | Path] | None = None
+    env: Mapping[str, str] | None = None, search_path: Sequence[str | Path] | None = None
 ) -> Check:
-    """Find cuRAND's headers, in the CUDA toolkit or in NVIDIA's wheels (`site`: their folders)."""
-    env = os.environ if env is None else env
+    """Find cuRAND's headers, in the CUDA toolkit or in NVIDIA's wheels."""
     check = partial(Check, name="cuRAND", wanted="curand.h (optional, device cuda)")
-    headers = [home / "include" / "curand.h" for home in _cuda_homes(env)]
-    for folder in sys.path if site is None else site:
-        headers += sorted(Path(folder or ".", "nvidia").glob("*/include/curand.h"))
-    for header in filter(_is_there, headers):
-        return check(status="ok", found=str(header))
-    remedy = "To build for a GPU: pip install 'biosnn[gpu]' (with CUDA 12: nvidia-curand-cu12)."
-    return check(status="warn", found="not found", remedy=remedy)
+    header = gpu.find_curand(env, search_path)
+    if header is None:
+        remedy = "To build for a GPU: pip install 'biosnn[gpu]' (with CUDA 12: nvidia-curand-cu12)."
+        return check(status="warn", found="not found", remedy=remedy)
+    return check(status="ok", found=str(header))
 
 
 def check_gpu(env: Mapping[str, str] | None = None) -> Check:
     """Ask nvidia-smi which GPUs there are."""
-    env = os.environ if env is None else env
     check = partial(Check, name="GPU", wanted="an NVIDIA GPU with its driver (optional)")
-    remedy = "Run on the CPU with device cpp, or see to it that 'nvidia-smi' lists a GPU."
-    smi = _which("nvidia-smi", env)
-    if smi is None:
-        return check(status="warn", found="no nvidia-smi on the PATH", remedy=remedy)
-    query = "--query-gpu=name,compute_cap,memory.total"
-    code, output = _call([smi, query, "--format=csv,noheader"], env=env)
-    gpus = [line.strip() for line in output.splitlines() if line.strip()]
-    if code != 0 or not gpus:
-        reason = gpus[0] if gpus else "nvidia-smi lists none"
-        return check(status="warn", found=reason, remedy=remedy)
-    return check(status="ok", found="; ".join(gpus))
-
-
-def _which(command: str, env: Mapping[str, str]) -> str | None:
-    return shutil.which(command, path=env.get("PATH", ""))
-
-
-def _cuda_homes(env: Mapping[str, str]) -> list[Path]:
-    named = [env[name] for name in ("CUDA_HOME", "CUDA_PATH") if env.get(name)]
-    return [Path(home) for home in (*named, "/usr/local/cuda")]
-
-
-def _call(
-    command: Sequence[str], env: Mapping[str, str] | None = None, timeout: float = 60
-) -> tuple[int, str]:
-    """Run a command; return its exit status and all that it printed. A time-out counts as 124."""
     try:
-        done = subprocess.run(
-            command,
-            env=None if env is None else dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return 124, f"no answer within {timeout:g} s"
-    except OSError as error:
-        return 127, str(error)
-    return done.returncode, done.stdout
+        found = "; ".join(map(str, gpu.list_gpus(env)))
+    except DeviceError as error:
+        remedy = "Run on the CPU with device cpp, or see to it that 'nvidia-smi' lists a GPU."
+        return check(status="warn", found=str(error), remedy=remedy)
+    return check(status="ok", found=found)

@@ -33,7 +33,8 @@ LATENCY_THETA, LATENCY_TAU = 950.0, 1.5e-3  # of the pass that reads first-spike
 # With plasticity off all thresholds are lowered by one factor, so that several units answer.
 THRESHOLD_SCALE = {"direct": 0.05, "poisson": 0.25, "regular": 0.25, "bernoulli": 0.25}
 SPIKING_SAMPLES = 20_000  # training images that a spiking readout learns from at most
-C_COUNTS, C_LATENCY = 10.0, 1.0  # inverse strength of the linear readouts' regularisation
+# Inverse strength of regularisation; for counts small because fits on 60,000 samples slow down.
+C_COUNTS, C_LATENCY = 0.1, 1.0
 #: Largest number of neurons -> learning settings for direct current (others keep the defaults).
 DIRECT_SETTINGS = {
     200: {

@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from biosnn import doctor
+from biosnn import doctor, gpu
 from biosnn.devices.cache import cache_folder
 from biosnn.doctor import Check, as_json, exit_status, run_checks
 
@@ -109,15 +109,12 @@ def test_brian2_must_import_and_have_the_right_version(answer, status, found):
     assert ("pip install" in result.remedy) == (status == "fail")
 
 
-@pytest.mark.parametrize(
-    ("function", "extra"), [(doctor.check_torch, "torch"), (doctor.check_brian2cuda, "gpu")]
-)
-def test_an_optional_package_only_warns(function, extra):
-    missing = function(lambda *modules: ("", f"{modules[0]} is not installed"))
-    assert missing.status == "warn"
-    assert f"biosnn[{extra}]" in missing.remedy
-    there = function(lambda *modules: (f"{modules[0]} 1.0", ""))
-    assert (there.status, there.remedy) == ("ok", "")
+def test_a_missing_torch_only_warns():
+    missing = doctor.check_torch(lambda *modules: ("", f"{modules[0]} is not installed"))
+    assert (missing.status, missing.found) == ("warn", "torch is not installed")
+    assert "biosnn[torch]" in missing.remedy
+    there = doctor.check_torch(lambda *modules: (f"{modules[0]} 1.0", ""))
+    assert (there.status, there.found, there.remedy) == ("ok", "torch 1.0", "")
 
 
 def test_modules_are_imported_in_a_child(tmp_path, monkeypatch):
@@ -212,55 +209,52 @@ def test_writing_is_tried_without_leaving_anything(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# --- the GPU toolchain
+# --- the GPU toolchain: what is found is tested with biosnn.gpu, here what is said of it
 
 
-@pytest.fixture
-def no_system_cuda(monkeypatch):
-    def homes(env: dict[str, str]) -> list[Path]:
-        return [Path(env.get("CUDA_HOME", "/no/cuda")), Path("/no/cuda")]
-
-    monkeypatch.setattr(doctor, "_cuda_homes", homes)
-
-
-@pytest.mark.usefixtures("no_system_cuda")
-def test_nvcc_is_found_on_the_path_or_in_cuda_home(tmp_path):
-    assert doctor.check_nvcc({"PATH": str(tmp_path)}).status == "warn"
-    body = "echo 'Cuda compilation tools, release 13.0, V13.0.88'"
-    script(tmp_path / "cuda" / "bin" / "nvcc", body)
-    for env in ({"PATH": str(tmp_path / "cuda" / "bin")}, {"CUDA_HOME": str(tmp_path / "cuda")}):
-        found = doctor.check_nvcc(env)
-        assert found.status == "ok"
-        assert found.found.startswith("CUDA 13.0 (")
-    script(tmp_path / "cuda" / "bin" / "nvcc", "exit 1")
-    assert "does not run" in doctor.check_nvcc({"CUDA_HOME": str(tmp_path / "cuda")}).found
+@pytest.mark.parametrize(
+    ("version", "problem", "status", "found"),
+    [
+        (None, "not asked", "warn", "brian2cuda is not installed"),
+        ("1.0b1", "ImportError: no", "warn", "1.0b1, import failed: ImportError: no"),
+        ("1.0b1", "", "ok", "brian2cuda 1.0b1"),
+    ],
+)
+def test_brian2cuda_only_warns(monkeypatch, version, problem, status, found):
+    monkeypatch.setattr(gpu, "brian2cuda_version", lambda: version)
+    monkeypatch.setattr(gpu, "brian2cuda_problem", lambda: problem)
+    result = doctor.check_brian2cuda()
+    assert (result.status, result.found) == (status, found)
+    assert ("biosnn[gpu]" in result.remedy) == (status == "warn")
 
 
-@pytest.mark.usefixtures("no_system_cuda")
-@pytest.mark.parametrize("folder", ["nvidia/cu13/include", "nvidia/curand/include"])
-def test_curand_is_found_in_wheels(tmp_path, folder):
-    assert doctor.check_curand({}, [tmp_path]).status == "warn"
-    (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / folder / "curand.h").touch()
-    assert doctor.check_curand({}, [tmp_path]).found == str(tmp_path / folder / "curand.h")
+def test_nvcc_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu, "DEFAULT_HOME", Path("/no/cuda"))
+    env = {"CUDA_HOME": str(tmp_path)}
+    assert (doctor.check_nvcc(env).status, doctor.check_nvcc(env).found) == ("warn", "not found")
+    nvcc = script(tmp_path / "bin" / "nvcc", "echo 'Cuda compilation tools, release 13.0, V13'")
+    assert doctor.check_nvcc(env).status == "ok"
+    assert doctor.check_nvcc(env).found == f"CUDA 13.0 ({nvcc})"
+    script(nvcc, "exit 1")
+    assert doctor.check_nvcc(env).status == "warn"
+    assert doctor.check_nvcc(env).found == f"{nvcc} does not run"
 
 
-@pytest.mark.usefixtures("no_system_cuda")
-def test_curand_is_found_in_the_toolkit(tmp_path):
+def test_curand_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu, "DEFAULT_HOME", tmp_path)
+    assert doctor.check_curand({}, []).status == "warn"
     header = tmp_path / "include" / "curand.h"
     header.parent.mkdir()
     header.touch()
-    assert doctor.check_curand({"CUDA_HOME": str(tmp_path)}, []).found == str(header)
+    found = doctor.check_curand({}, [])
+    assert (found.status, found.found) == ("ok", str(header))
 
 
-def test_gpus_are_those_of_nvidia_smi(only):
+def test_gpus_are_reported(only):
     only()
-    assert doctor.check_gpu().status == "warn"
-    only(nvidia__smi="echo 'NVIDIA H100, 9.0, 81559 MiB'")
-    assert doctor.check_gpu().status == "ok"
-    assert doctor.check_gpu().found == "NVIDIA H100, 9.0, 81559 MiB"
-    only(nvidia__smi="echo 'has failed to communicate with the driver'; exit 9")
-    assert (doctor.check_gpu().status, doctor.check_gpu().found) == (
-        "warn",
-        "has failed to communicate with the driver",
-    )
+    found = doctor.check_gpu()
+    assert (found.status, found.found) == ("warn", "no nvidia-smi on the PATH")
+    only(nvidia__smi="echo 'NVIDIA H100, 9.0, 81559 MiB'; echo 'NVIDIA GB10, 12.1, [N/A]'")
+    found = doctor.check_gpu()
+    assert found.status == "ok"
+    assert found.found == "NVIDIA H100, 9.0, 81559 MiB; NVIDIA GB10, 12.1, memory unknown"

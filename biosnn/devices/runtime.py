@@ -127,7 +127,9 @@ class RuntimeNetwork:
         arrays = self._read()
         for name in arrays:
             if name.endswith(".lastspike"):
-                arrays[name] = arrays[name] - built.net.t_
+                # In whole steps: the last digits do not tell where runs were cut.
+                steps = np.round((arrays[name] - built.net.t_) / float(self.network.dt))
+                arrays[name] = steps * float(self.network.dt)
         recording = Recording(
             per_sample=self._hooks.stored,
             shown=self._hooks.shown,

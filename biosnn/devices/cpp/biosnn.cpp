@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -225,18 +226,23 @@ static void report() {
     std::cout << "progress " << *protocol.sample << std::endl;
 }
 
+// Relative to the end of a run, in whole steps: the last digits do not tell where runs were cut.
+static void rebase_lastspikes(double end) {
+    for (const Array &spikes : lastspike_table())
+        for (size_t k = 0; k < spikes.size; k++) {
+            double &last = ((double *)spikes.data)[k];
+            last = std::round((last - end) / time_step) * time_step;
+        }
+}
+
 void simulate(Network &network) {
     network.remove(inactive);
     started = last_report = std::chrono::steady_clock::now();
     // A presentation finishes one sample or none, so this never shows one too many.
     while (*protocol.sample < n_samples) {
         network.run(n_samples - *protocol.sample, steps_per_presentation, time_step, report);
-        if (*protocol.sample < n_samples)
-            for (const Array &spikes : lastspike_table())
-                for (size_t k = 0; k < spikes.size; k++) ((double *)spikes.data)[k] -= network.t;
+        rebase_lastspikes(network.t);
     }
-    for (const Array &spikes : lastspike_table())
-        for (size_t k = 0; k < spikes.size; k++) ((double *)spikes.data)[k] -= network.t;
     run_seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 }
