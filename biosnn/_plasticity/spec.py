@@ -77,6 +77,13 @@ class PlasticityRule:
         """The parameters that follow a schedule over the learned samples."""
         return {k: v for k, v in self.parameters.items() if isinstance(v, Schedule)}
 
+    def _variables(self, side: str) -> set[str]:
+        """Variables of the neurons of one side that the statements use."""
+        used = {name for part in self.statements for name in re.findall(r"\w+", part.code)}
+        ending = f"_{side}"
+        variables = used - set(self.parameters)
+        return {name.removesuffix(ending) for name in variables if name.endswith(ending)}
+
     def prefixed(self, prefix: str) -> PlasticityRule:
         """Return the rule with its traces and schedules renamed ``prefix_name``.
 
@@ -130,11 +137,11 @@ class PlasticityRule:
         Raises
         ------
         ParameterError
-            If a group lacks a trace, or a parameter follows a schedule (which needs a
-            network's count of learned samples).
+            If a group lacks a trace or an event, or a parameter follows a schedule (which
+            needs a network's count of learned samples).
         """
         for side, group in (("pre", pre), ("post", post)):
-            lacking = [t.name for t in self.needs(side) if t.name not in group.variables]
+            lacking = sorted(self._variables(side) - set(group.variables))
             if lacking:
                 raise ParameterError(
                     self.name,
@@ -142,6 +149,15 @@ class PlasticityRule:
                     f"group '{group.name}' without {lacking}",
                     "a group that carries the rule's traces",
                     f'Make it with model.group(n, traces=rule.needs("{side}"))',
+                )
+            events = {part.event for part in self.statements if part.side == side}
+            if events - set(group.events):
+                raise ParameterError(
+                    self.name,
+                    side,
+                    f"group '{group.name}' without {sorted(events - set(group.events))}",
+                    "a group that has the rule's events",
+                    "Give its model a threshold for spikes, and events={...} for others",
                 )
         if self.schedules:
             raise ParameterError(
