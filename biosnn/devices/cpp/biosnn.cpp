@@ -239,10 +239,9 @@ void simulate(Network &network) {
     network.remove(inactive);
     started = last_report = std::chrono::steady_clock::now();
     // A presentation finishes one sample or none, so this never shows one too many.
-    while (*protocol.sample < n_samples) {
+    while (*protocol.sample < n_samples)
         network.run(n_samples - *protocol.sample, steps_per_presentation, time_step, report);
-        rebase_lastspikes(network.t);
-    }
+    rebase_lastspikes(network.t);
     run_seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 }

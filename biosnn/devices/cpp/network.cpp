@@ -1,6 +1,7 @@
 #include "network.h"
 
 #include <cmath>
+#include <map>
 #include <stdexcept>
 
 double Network::_last_run_time = 0.0;
@@ -25,26 +26,24 @@ void Network::remove(const std::set<std::string> &names) {
 
 void Network::run(int64_t presentations, int64_t steps, double dt,
                   const std::function<void()> &between) {
-    std::set<BaseClock *> clocks;
+    std::map<Clock *, int64_t> clocks;
     std::vector<Object *> every_step, in_between;
     for (Object &object : objects) {
         Clock *clock = dynamic_cast<Clock *>(object.clock);
         if (!clock) throw std::runtime_error(object.name + " has no regular clock");
         object.period = (int64_t)std::llround(clock->dt[0] / dt);
-        clocks.insert(object.clock);
+        clocks[clock] = object.period;
         if (!object.function) continue;
         if (object.period == 1) every_step.push_back(&object);
         if (object.period < steps) in_between.push_back(&object);
     }
     const bool uniform = every_step.size() == in_between.size();
-    int64_t now = 0;
     for (int64_t presentation = 0; presentation < presentations; presentation++) {
         for (int64_t step = 0; step < steps; step++, now++) {
-            for (BaseClock *base : clocks) {
-                Clock *clock = static_cast<Clock *>(base);
-                const int64_t period = (int64_t)std::llround(clock->dt[0] / dt);
-                if (now % period == 0) {
-                    clock->timestep[0] = now / period;
+            for (const auto &entry : clocks) {
+                Clock *clock = entry.first;
+                if (now % entry.second == 0) {
+                    clock->timestep[0] = now / entry.second;
                     clock->t[0] = clock->timestep[0] * clock->dt[0];
                 }
             }

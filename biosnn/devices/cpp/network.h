@@ -24,6 +24,7 @@ class Network {
     };
     std::vector<Object> objects;
     double t = 0.0;
+    int64_t now = 0;  // steps since the program began
     static double _last_run_time;
     static double _last_run_completed_fraction;
     static bool _globally_stopped;
