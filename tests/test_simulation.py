@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from brian2 import Hz, ms
 
-from biosnn import models, networks, simulation
+from biosnn import encoding, models, networks, simulation
 from biosnn.errors import DataError, DeviceError, ParameterError
 from biosnn.networks import Input, NetworkModel, Population, Presentation
 from biosnn.state import State
@@ -61,12 +61,6 @@ def sequence_network() -> NetworkModel:
         presentation=Presentation(duration=40 * ms, rest=10 * ms),
         output="cells",
     )
-
-
-def networks_address_events() -> models.NeuronModel:
-    from biosnn import encoding
-
-    return encoding.address_events()
 
 
 def sequence_samples() -> dict:
@@ -158,7 +152,7 @@ def test_the_size_of_chunks_changes_no_bit(case, chunk_size):
 
 @pytest.mark.parametrize("device", ["cpp", "runtime"])
 def test_a_saved_state_continues_learning_to_the_bit(case, device):
-    output, samples, cpp, runtime = case
+    _, samples, cpp, runtime = case
     if not isinstance(samples, np.ndarray):
         pytest.skip("does not learn")
     runnable = cpp if device == "cpp" else runtime
