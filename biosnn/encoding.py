@@ -38,6 +38,8 @@ intensity : 1 (linked)
 """
 _TIMED = _LINKED + "rate : Hz\nt_next : second\ndraw : integer\n"
 _NO_MORE = "t_next += 1e9*second*int(t_next >= active_for)"
+# A unit that lags behind its rate must not catch up after the last step.
+_NO_MORE_SPIKES = "t_next += 1e9*second*int(t_next >= active_for or t_sample + 1.5*dt > active_for)"
 
 
 def poisson(*, max_rate: Any = 128 * Hz) -> NeuronModel:
@@ -58,7 +60,7 @@ def poisson(*, max_rate: Any = 128 * Hz) -> NeuronModel:
         name="PoissonInput",
         equations=_TIMED,
         threshold="t_sample + dt >= t_next",
-        reset=f"draw += 1\nt_next += {interval}\n{_NO_MORE}",
+        reset=f"draw += 1\nt_next += {interval}\n{_NO_MORE_SPIKES}",
         method="exact",
         parameters={"max_rate": max_rate},
         operations=(
@@ -85,17 +87,19 @@ def regular(*, max_rate: Any = 128 * Hz, phase: float = 0.5) -> NeuronModel:
     """
     check_value("regular", "max_rate", max_rate, Hz, "> 0")
     check_value("regular", "phase", phase, 1.0, "in (0, 1]")
+    # Counted from the onset: sums of intervals would drift past the ends of time steps.
+    next_spike = "t_next = t_onset + (draw + phase - 1e-9)/(rate + 1e-12*Hz)"
     return NeuronModel(
         name="RegularInput",
-        equations=_TIMED,
+        equations=_TIMED + "t_onset : second\n",
         threshold="t_sample + dt >= t_next",
-        reset=f"t_next += 1/(rate + 1e-12*Hz)\n{_NO_MORE}",
+        reset=f"draw += 1\n{next_spike}\n{_NO_MORE_SPIKES}",
         method="exact",
         parameters={"max_rate": max_rate, "phase": phase},
         operations=(
             Operation(
-                code="rate = intensity*max_rate*x\n"
-                f"t_next = t_sample + phase/(rate + 1e-12*Hz)\n{_NO_MORE}",
+                code="rate = intensity*max_rate*x\ndraw = 0\nt_onset = t_sample\n"
+                f"{next_spike}\n{_NO_MORE}",
                 on="input",
             ),
         ),

@@ -31,7 +31,7 @@ from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 
 #: Variables that stay double precision whatever the network's precision: times.
-_TIMES = frozenset({"lastspike", "t_next"})
+_TIMES = frozenset({"lastspike", "t_next", "t_onset"})
 
 
 @declared
