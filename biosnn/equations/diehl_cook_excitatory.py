@@ -20,7 +20,7 @@ theta : volt
 THRESHOLD = "v > V_th - theta_offset + theta"
 RESET = "v = V_r"
 REFRACTORY = "t_ref"
-METHOD = "euler"
+METHOD = "exponential_euler"
 PARAMETERS = {
     "tau_m": (100 * ms, "> 0", "membrane time constant"),
     "tau_e": (1 * ms, "> 0", "excitatory synaptic time constant"),

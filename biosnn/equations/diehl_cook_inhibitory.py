@@ -15,7 +15,7 @@ dg_i/dt = -g_i/tau_i : 1
 THRESHOLD = "v > V_th"
 RESET = "v = V_r"
 REFRACTORY = "t_ref"
-METHOD = "euler"
+METHOD = "exponential_euler"
 PARAMETERS = {
     "tau_m": (10 * ms, "> 0", "membrane time constant"),
     "tau_e": (1 * ms, "> 0", "excitatory synaptic time constant"),
