@@ -1,8 +1,8 @@
 """Keep the results of experiments as a record: ``python benchmarks/record.py NAME RUN [RUN ...]``.
 
 Each RUN is an experiment's output folder. The record ``benchmarks/records/NAME.json`` holds their
-``results.json`` under the folders' names, with paths cut to their last part. Records are only added;
-an existing one is not replaced.
+``results.json`` under the folders' names, with paths cut to their last part. Records are only
+added; an existing one is not replaced.
 """
 
 from __future__ import annotations
