@@ -196,7 +196,12 @@ def figures(
     with plotting.style():
         pictures["receptive_fields"] = plotting.receptive_fields(weights[:, order])
         pictures["confusion"] = plotting.confusion_matrix(data.test_labels, predictions)
-        pictures["activity"] = plotting.activity_heatmap(counts[:2000], data.test_labels[:2000])
+        responses = VoteReadout(n_classes=10).fit(counts, predictions.clip(0))
+        by_class = np.argsort(responses.assignments_, kind="stable")
+        pictures["activity"] = plotting.activity_heatmap(
+            counts[:500, by_class], data.test_labels[:500]
+        )
+        pictures["activity"].set_xlabel("neuron, sorted by the class it answers")
         pictures["weights"] = plotting.weight_histogram(weights)
         if curve:
             pictures["learning_curve"] = plotting.learning_curve(
