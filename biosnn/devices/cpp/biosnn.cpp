@@ -53,7 +53,12 @@ struct Mapped {
     void create(const std::string &path, size_t size) {
         int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0644);
         if (file < 0) fail("cannot write '" + path + "'");
-        if (size > 0 && posix_fallocate(file, 0, (off_t)size) != 0)
+#ifdef __APPLE__
+        const int refused = ftruncate(file, (off_t)size);
+#else
+        const int refused = size > 0 ? posix_fallocate(file, 0, (off_t)size) : 0;
+#endif
+        if (refused != 0)
             fail("no space for '" + path + "' (" + std::to_string(size) + " bytes)");
         map(file, size, PROT_READ | PROT_WRITE, path);
     }
@@ -120,6 +125,8 @@ void configure(int argc, char **argv) {
     n_samples = number("n_samples");
 }
 
+static void fill(const OpenChannel &channel, const float *row);
+
 void load_state() {
     Mapped file;
     size_t total = 0;
@@ -157,6 +164,8 @@ void load_state() {
                 setting(path),
                 (size_t)n_samples * channel.frames * channel.spec.features * sizeof(float));
         }
+        // A spike in the last step before the border is still set in the state.
+        if (channel.spec.kind == "events") fill(channel, nullptr);
         channels[entry.first] = channel;
     }
     for (const Recorder &spec : recorder_table()) {
