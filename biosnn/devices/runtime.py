@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from brian2 import BrianObject, Clock, NetworkOperation, get_device, prefs, second
+from brian2 import (
+    BrianObject,
+    Clock,
+    NetworkOperation,
+    SpikeMonitor,
+    StateMonitor,
+    get_device,
+    prefs,
+    second,
+)
 from brian2.devices.device import reset_device, runtime_device, set_device
 
 from biosnn.devices.build import Built, build
@@ -114,6 +123,8 @@ class RuntimeNetwork:
         protocol["learning"][:] = bool(settings.learning)
         self._hooks.start(n, inputs, protocol, progress)
         frozen = self._switch(settings.learning)
+        for monitor in (*built.spike_monitors.values(), *built.state_monitors.values()):
+            _clear(monitor)  # what a run that was interrupted has left
         slot = self.network.dt * self.network.steps_per_presentation
         built.net.t_ = 0.0
         started = time.perf_counter()
@@ -156,7 +167,7 @@ class RuntimeNetwork:
             found[key] = Spikes(
                 np.array(monitor.i), np.asarray(monitor.t_sample), np.array(monitor.sample)
             )
-            monitor.resize(0)
+            _clear(monitor)
         return found
 
     def _traces(self) -> dict[str, Trace]:
@@ -170,8 +181,14 @@ class RuntimeNetwork:
                 np.array(monitor.record),
                 unit_name(monitor.source.variables[variable].dim),
             )
-            monitor.resize(0)
+            _clear(monitor)
         return found
+
+
+def _clear(monitor: SpikeMonitor | StateMonitor) -> None:
+    """Forget what was recorded (Brian2's spike monitors do not count again from zero)."""
+    monitor.resize(0)
+    monitor.variables["N"].set_value(0)
 
 
 class _RuntimeHooks:
