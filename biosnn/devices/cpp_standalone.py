@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -40,6 +41,11 @@ _SOURCES = (
     "cpp/network.cpp",
     "cpp/network.h",
     "templates/synapses_dense.cpp",
+    "../rng.py",
+    "../_models/spec.py",
+    "../_models/values.py",
+    "../_networks/spec.py",
+    "../_plasticity/spec.py",
 )
 
 
@@ -107,7 +113,7 @@ class CompiledNetwork:
             request,
             list(options),
             compiler.describe(compiler.compiler()),
-            "" if portable else compiler.cpu(),
+            platform.machine() if portable else compiler.cpu(),
             [__version__, brian2.__version__, sys.version],
             [(here / name).read_text() for name in _SOURCES],
         )[:32]
