@@ -190,8 +190,11 @@ class Runnable:
             horizon = max(start.samples_seen + n, 1)
         _whole("run", "horizon", horizon, least=1)
         if chunk_size is None:
-            features = sum(spec.features for spec in self.network.inputs.values())
-            chunk_size = max(_CHUNK_BYTES // (4 * features), 1)
+            row_bytes = sum(
+                part[0].nbytes if isinstance(part, np.ndarray) else 4 * spec.features
+                for part, spec in zip(inputs.values(), self.network.inputs.values(), strict=True)
+            )
+            chunk_size = max(_CHUNK_BYTES // max(row_bytes, 1), 1)
         _whole("run", "chunk_size", chunk_size, least=1)
         parts = []
         current = start
@@ -215,6 +218,7 @@ class Runnable:
                 )
                 _check_finite(current)
                 parts.append(recording)
+                bar.update(last)
         return concatenate(parts), current
 
     def _learning(self, learn: bool | Iterable[str]) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ def checked_inputs(network: NetworkModel, samples: Any) -> tuple[int, dict[str, 
         else:
             inputs[name] = _checked_array(network, name, spec, values)
             lengths[name] = len(inputs[name])
-    n = samples.get("n_samples", max(lengths.values()))
+    n = samples.get("n_samples", max(lengths.values(), default=0))
     for name, length in lengths.items():
         fits = length <= n if network.inputs[name].kind == "events" else length == n
         if not fits:
