@@ -63,9 +63,11 @@ def check_record(network: NetworkModel, record: Record) -> None:
             )
     for name, indices in record.traces.items():
         n = network.populations[name.partition(".")[0]].n
-        if np.size(indices) == 0 or np.min(indices) < 0 or np.max(indices) >= n:
+        found = np.asarray(indices)
+        valid = found.ndim == 1 and found.size > 0 and found.dtype.kind in "iu"
+        if not valid or found.min() < 0 or found.max() >= n:
             raise ParameterError(
-                "compile", f"traces[{name!r}]", indices, f"indices from 0 to {n - 1}"
+                "compile", f"traces[{name!r}]", indices, f"a list of indices from 0 to {n - 1}"
             )
     for key in record.spikes:
         if key not in network.populations or network.populations[key].model.threshold is None:
