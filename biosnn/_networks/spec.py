@@ -207,6 +207,8 @@ class Projection:
             flat = self.weights.sample(rng, (size,))
         else:
             flat = np.broadcast_to(np.asarray(self.weights, dtype=float).ravel(), (size,)).copy()
+            if not isinstance(self.pairs, str):  # given in the order of the pairs
+                flat = flat[np.lexsort((self.pairs[1], self.pairs[0]))]
         if self.normalise is None:
             return flat
         return self.normalise.apply(flat.reshape(n_pre, n_post)).ravel()
@@ -256,8 +258,10 @@ class Presentation:
             )
         for name in ("min_spikes", "max_retries"):
             value = getattr(self, name)
-            if not isinstance(value, int) or not 0 <= value < (256 if "max" in name else 2**31):
-                raise ParameterError("Presentation", name, value, "a whole number from 0 to 255")
+            most = 255 if name == "max_retries" else 2**31 - 1
+            if not isinstance(value, int) or not 0 <= value <= most:
+                wanted = f"a whole number from 0 to {most}"
+                raise ParameterError("Presentation", name, value, wanted)
         if (self.min_spikes > 0) != (self.watch is not None):
             raise ParameterError(
                 "Presentation", "watch", self.watch, "given together with min_spikes"
@@ -316,6 +320,9 @@ class NetworkModel:
                 self._known(f"projections[{key!r}]", side, self.populations)
         if self.presentation.watch is not None:
             self._known("presentation.watch", self.presentation.watch, self.populations)
+        if not isinstance(self.presentation.reset, str):
+            for key in self.presentation.reset:
+                self._known("presentation.reset", key, self.populations)
         _whole_steps("Presentation", "duration", self.presentation.duration, self.dt, 1)
         _whole_steps("Presentation", "rest", self.presentation.rest, self.dt, 0)
         for key, channel in self.inputs.items():
