@@ -22,6 +22,7 @@ import numpy as np
 from _mnist import Data, Timer
 
 from biosnn import experiments, networks, simulation, storage
+from biosnn.errors import ParameterError
 from biosnn.models import Schedule
 from biosnn.networks import NetworkModel
 from biosnn.readout import LinearReadout, PopulationReadout, score_report
@@ -132,6 +133,26 @@ class Trained:
     curve: dict[str, Any]
 
 
+def learned_before(path: Path, fresh: State) -> State:
+    """The state in which a saved model stopped learning, to go on from."""
+    model = storage.load_model(path)
+    for name in ("inp_exc.w", "exc.theta"):
+        found = model.state[name].size if name in model.state else 0
+        if found != fresh[name].size:
+            raise ParameterError(
+                "mnist_stdp",
+                "--continue-from",
+                f"a model with {found} values of {name}",
+                f"one of this network ({fresh[name].size} values)",
+                "Give the flags with which the model was trained",
+            )
+    state = fresh.transferred(model.state)
+    # Models are saved with the thresholds at which they are read.
+    theta = state["exc.theta"] / model.provenance.get("theta_scale", 1.0)
+    seen = model.provenance.get("samples_seen", state.samples_seen)
+    return state.updated({"exc.theta": theta, "protocol.seen": seen})
+
+
 def train(args: argparse.Namespace, data: Data, images: np.ndarray, timer: Timer) -> Trained:
     """Learn without labels, epoch after epoch."""
     network = declare(args)
@@ -142,7 +163,7 @@ def train(args: argparse.Namespace, data: Data, images: np.ndarray, timer: Timer
     timer.add("build_s", runnable.build_seconds)
     untrained = state = runnable.initial_state(args.seed)
     if args.continue_from:
-        state = state.transferred(storage.load_model(args.continue_from).state)
+        state = learned_before(args.continue_from, state)
     horizon = state.samples_seen + args.epochs * len(images)
     curve: dict[str, Any] = {}
     for epoch in range(args.epochs):
@@ -365,6 +386,7 @@ def run() -> None:
         )
     if args.save:
         network, state, readout, observed = keep
+        theta_scale = state["exc.theta"].mean() / trained.state["exc.theta"].mean()
         storage.save_model(
             storage.TrainedModel(
                 network=network,
@@ -377,6 +399,8 @@ def run() -> None:
                     dataset=data.name,
                     train=len(data.train),
                     seed=args.seed,
+                    theta_scale=float(theta_scale),
+                    samples_seen=trained.state.samples_seen,
                     metrics=metrics,
                     controls=controls,
                 ),
