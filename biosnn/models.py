@@ -135,6 +135,7 @@ def _published(source: ModuleType, values: Mapping[str, Any], **changes: Any) ->
             Operation(code=code, on=on, when=when, plastic=True)
             for code, on, when in getattr(source, "OPERATIONS", ())
         ),
+        "double": getattr(source, "DOUBLE", ()),
         "reference": source.REFERENCE,
     }
     return NeuronModel(**{**fields, **changes})

@@ -12,7 +12,7 @@ from biosnn.errors import DataError
 
 @attrs.frozen(eq=False)
 class Spikes:
-    """Spikes of one population.
+    """Spikes of one population, those of all attempts at a sample.
 
     Parameters
     ----------

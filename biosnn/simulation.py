@@ -160,7 +160,8 @@ class Runnable:
             Number of learned samples over which schedules run; default: this call's samples
             and those the state has already learned.
         chunk_size : int, optional
-            Samples per chunk. Results do not depend on it.
+            Samples per chunk. Results do not depend on it, unless equations use Brian2's ``t``,
+            ``rand()`` or ``xi``, which begin anew with every chunk (``t_sample`` does not).
         progress : bool or callable
             Show a progress bar when it takes longer than two seconds, or call
             ``progress(done, total)``.

@@ -12,7 +12,6 @@ import attrs
 import numpy as np
 
 from biosnn import datasets, encoding, plotting, simulation
-from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel
 from biosnn.readout import (
     LinearReadout,
@@ -154,10 +153,11 @@ def against_brian2_loop(
 ) -> dict[str, float]:
     """Time the same images, learning, through Brian2's own loop: one ``run()`` per image.
 
-    Both start from the same state. Brian2 runs with Cython where it can be compiled; its first
-    image, in which code is generated, is not counted.
+    Both start from the same state, in the same precision. Brian2 runs with Cython, on the device
+    ``runtime``: each image also pays for taking the state in and out, some milliseconds. Its
+    first image, in which code is generated, is not counted. The binary's time includes its start.
     """
-    loop = simulation.compile(network, "runtime", target="cython")
+    loop = simulation.compile(network, "runtime", target="cython", precision=compiled.precision)
     settings = {"learn": True, "seed": seed, "horizon": horizon, "progress": False}
     current = loop.initial_state(seed).transferred(state)
     _, current = loop.run(images[:1], current, **settings)
@@ -216,10 +216,3 @@ def save_arrays(out: Path, **arrays: np.ndarray) -> None:
     """Keep the arrays that ``biosnn plot`` draws."""
     out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(out / "arrays.npz", **arrays)  # type: ignore[arg-type]
-
-
-def check_positive(args: argparse.Namespace, *names: str) -> None:
-    """Refuse flags that are not whole numbers > 0."""
-    for name in names:
-        if getattr(args, name) < 1:
-            raise ParameterError("mnist", f"--{name.replace('_', '-')}", getattr(args, name), "> 0")

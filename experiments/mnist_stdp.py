@@ -23,7 +23,7 @@ from _mnist import Data, Timer
 
 from biosnn import experiments, networks, simulation, storage
 from biosnn.errors import ParameterError
-from biosnn.models import Schedule
+from biosnn.models import Schedule, check_value
 from biosnn.networks import NetworkModel
 from biosnn.readout import LinearReadout, PopulationReadout, score_report
 from biosnn.state import State
@@ -101,6 +101,11 @@ def parse() -> argparse.Namespace:
     )
     files.add_argument("--overwrite", action="store_true", help="let --save replace a file")
     args = parser.parse_args()
+    if args.threshold_scale is None:
+        args.threshold_scale = THRESHOLD_SCALE[args.encoding]
+    check_value("mnist_stdp", "--threshold-scale", args.threshold_scale, 1.0, "> 0")
+    if args.save:
+        storage.check_target(args.save, overwrite=args.overwrite)
     if args.smoke:
         args.train, args.test = min(args.train, 1000), min(args.test, 500)
         args.neurons = min(args.neurons, 50)
@@ -189,8 +194,7 @@ def with_low_thresholds(args: argparse.Namespace, state: State) -> State:
     """The state with the thresholds at which a trained network is read."""
     if args.network == "diehl_cook_2015":
         return state
-    scale = args.threshold_scale or THRESHOLD_SCALE[args.encoding]
-    return state.updated({"exc.theta": state["exc.theta"] * scale})
+    return state.updated({"exc.theta": state["exc.theta"] * args.threshold_scale})
 
 
 def responses(

@@ -144,6 +144,9 @@ class NeuronModel:
     links : dict
         Variables declared ``(linked)`` in the equations -> ``"population.variable"``;
         they are connected by the network.
+    double : tuple of str
+        Variables that stay double precision in a network of single precision, because they
+        change by less in a step than single precision resolves.
     reference : str
         Source with DOI.
     """
@@ -159,6 +162,7 @@ class NeuronModel:
     events: dict[str, Any] = attrs.Factory(dict)
     operations: Sequence[Operation] = ()
     links: dict[str, str] = attrs.Factory(dict)
+    double: Sequence[str] = ()
     reference: str = ""
 
     @equations.validator
@@ -375,8 +379,9 @@ class NeuronModel:
             raise ParameterError(self.name, "n", repr(n), "a whole number > 0")
         model = self.with_traces(traces)
         stored = Equations(model.equations)
+        keep_double = {*_TIMES, *model.double}
         dtype = {
-            variable: np.float64 if variable in _TIMES or not single_precision else np.float32
+            variable: np.float64 if variable in keep_double or not single_precision else np.float32
             for variable in stored.names
             if stored[variable].var_type == FLOAT
         }

@@ -224,7 +224,8 @@ class Presentation:
     duration : Quantity
         How long a sample is shown.
     rest : Quantity
-        Pause without input after it.
+        Pause after it, in which spiking inputs are silent. A value that an input sets directly,
+        such as a current, stays as it is.
     reset : {"none", "all"} or dict
         Variables that get their initial value at every onset: none, all that have a
         differential equation (traces included), or population -> tuple of names.

@@ -3,5 +3,5 @@
 One model per module. Each module has the names ``NAME``, ``EQUATIONS``, ``THRESHOLD``,
 ``RESET``, ``METHOD``, ``PARAMETERS`` (name -> (default, bound, meaning)), ``INITIAL`` (variable
 -> initial value, or the name of the parameter that gives it) and ``REFERENCE``; some have
-``REFRACTORY`` and ``OPERATIONS``. ``biosnn.models`` makes neuron models of them.
+``REFRACTORY``, ``OPERATIONS`` and ``DOUBLE``. ``biosnn.models`` makes neuron models of them.
 """

@@ -38,8 +38,10 @@ PARAMETERS = {
 INITIAL = {"v": "E_L", "g_e": 0.0, "g_i": 0.0, "theta": 20 * mV}
 OPERATIONS = (
     ("theta += theta_plus", "spike", "after_resets"),
-    ("theta *= exp(-dt/tau_theta)", "step", "before_groups"),
+    ("theta -= theta*dt/tau_theta", "step", "before_groups"),
 )
+#: In one step theta changes by less than single precision resolves.
+DOUBLE = ("theta",)
 REFERENCE = (
     "Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, sec. 2.1 and 2.3, "
     "doi:10.3389/fncom.2015.00099 (constants from the published code)"
