@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from brian2 import Hz, ms
 
-from biosnn import encoding, models, networks, simulation
+from biosnn import encoding as encoders
+from biosnn import models, networks, simulation
 from biosnn.errors import DataError, DeviceError, ParameterError
 from biosnn.networks import Input, NetworkModel, Population, Presentation
 from biosnn.state import State
@@ -50,7 +51,7 @@ def sequence_network() -> NetworkModel:
         },
         populations={
             "cells": Population(model=cell, n=3, drives={"x": "frames"}),
-            "source": Population(model=networks_address_events(), n=4, drives={"x": "events"}),
+            "source": Population(model=encoders.address_events(), n=4, drives={"x": "events"}),
             "driven": Population(model=driven, n=4),
         },
         projections={
