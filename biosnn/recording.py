@@ -41,9 +41,9 @@ class Trace:
     Parameters
     ----------
     t : numpy.ndarray, shape (n_times,)
-        Times in seconds since the beginning of the run.
+        Beginnings of the time steps, in seconds since the beginning of the run.
     values : numpy.ndarray, shape (n_indices, n_times)
-        SI values.
+        SI values at the end of each step.
     indices : numpy.ndarray of int, shape (n_indices,)
         The neurons.
     unit : str
