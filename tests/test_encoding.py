@@ -338,8 +338,7 @@ def test_spikes_do_not_depend_on_chunks(kind: str) -> None:
     net = listening(network(getattr(encoding, kind)(max_rate=300 * Hz), duration=40 * ms))
     whole = played(net, SAMPLES, seed=1)
     assert whole.sum() > 50
-    for size in (1, 3):
-        np.testing.assert_array_equal(played(net, SAMPLES, seed=1, chunk_size=size), whole)
+    np.testing.assert_array_equal(played(net, SAMPLES, seed=1, chunk_size=3), whole)
 
 
 def test_every_epoch_has_other_spikes() -> None:

@@ -193,6 +193,9 @@ def test_single_precision_stores_floats_but_times_as_doubles() -> None:
         group = models.lif(t_ref=2 * ms).group(2, traces=[trace], single_precision=single)
         kinds = {name: group.variables[name].dtype for name in ("v", "I", "x", "lastspike")}
         assert kinds == {"v": kind, "I": kind, "x": kind, "lastspike": np.float64}
+        adaptive = models.diehl_cook_excitatory_cell().group(2, single_precision=single)
+        kinds = {name: adaptive.variables[name].dtype for name in ("v", "g_e", "theta")}
+        assert kinds == {"v": kind, "g_e": kind, "theta": np.float64}
         inputs = encoding.poisson().group(2, single_precision=single)
         assert inputs.variables["rate"].dtype == kind
         assert inputs.variables["t_next"].dtype == np.float64
