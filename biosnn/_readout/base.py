@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -21,7 +22,7 @@ SILENT = -1
 """The prediction for a sample in which no neuron fired that the readout listens to."""
 
 
-class Readout(ClassifierMixin, BaseEstimator):
+class Readout(ClassifierMixin, BaseEstimator, ABC):
     """A scikit-learn classifier from the spikes of a population to a class, or to `SILENT`.
 
     Every readout weighs neurons: `_weights` says how much each speaks for each class, and a neuron
@@ -35,9 +36,9 @@ class Readout(ClassifierMixin, BaseEstimator):
     _learned: ClassVar[Mapping[str, str]]
     """The learned arrays and their axes: "c" is a class, "n" a neuron."""
 
+    @abstractmethod
     def _weights(self) -> NDArray[np.floating]:
         """Weights [n_neurons, n_classes] with which the features speak for the classes."""
-        raise NotImplementedError
 
     def _scores(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
         """Scores [n_samples, n_classes], to the same bit whatever the arrays' order in memory."""
