@@ -190,18 +190,19 @@ class Runnable:
         if horizon is None:
             horizon = max(start.samples_seen + n, 1)
         _whole("run", "horizon", horizon, least=1)
-        if chunk_size is None:
+        rows = chunk_size
+        if rows is None:
             row_bytes = sum(
                 part[0].nbytes if isinstance(part, np.ndarray) else 4 * spec.features
                 for part, spec in zip(inputs.values(), self.network.inputs.values(), strict=True)
             )
-            chunk_size = max(_CHUNK_BYTES // max(row_bytes, 1), 1)
-        _whole("run", "chunk_size", chunk_size, least=1)
+            rows = max(_CHUNK_BYTES // max(row_bytes, 1), 1)
+        _whole("run", "chunk_size", rows, least=1)
         parts = []
         current = start
         with ProgressBar(n, progress) as bar:
-            for first in range(0, n, chunk_size):
-                last = min(first + chunk_size, n)
+            for first in range(0, n, rows):
+                last = min(first + rows, n)
                 settings = Settings(
                     seed=seed,
                     epoch=epoch,

@@ -152,7 +152,7 @@ class NeuronModel:
     """
 
     name: str
-    equations: str = attrs.field()
+    equations: str
     threshold: str | None = None
     reset: str | None = None
     refractory: Any = None
@@ -165,17 +165,13 @@ class NeuronModel:
     double: Sequence[str] = ()
     reference: str = ""
 
-    @equations.validator
-    def _check_equations(self, _: Any, text: str) -> None:
+    def __attrs_post_init__(self) -> None:
         try:
-            Equations(text)
+            known = Equations(self.equations)
         except (EquationError, SyntaxError, TypeError) as error:
             raise ParameterError(
-                self.name, "equations", repr(text), "valid Brian2 equations", str(error)
+                self.name, "equations", repr(self.equations), "valid Brian2 equations", str(error)
             ) from error
-
-    def __attrs_post_init__(self) -> None:
-        known = Equations(self.equations)
         for variable, value in self.initial.items():
             if variable not in known.names:
                 raise ParameterError(

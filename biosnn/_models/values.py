@@ -131,16 +131,15 @@ class Schedule:
         The course between them.
     """
 
-    start: float = attrs.field()
-    stop: float = attrs.field()
-    kind: str = attrs.field(default="exponential")
+    start: float
+    stop: float
+    kind: str = "exponential"
 
-    @kind.validator
-    def _check(self, _: Any, kind: str) -> None:
-        if kind not in ("exponential", "linear"):
-            raise ParameterError("Schedule", "kind", repr(kind), '"exponential" or "linear"')
+    def __attrs_post_init__(self) -> None:
+        if self.kind not in ("exponential", "linear"):
+            raise ParameterError("Schedule", "kind", repr(self.kind), '"exponential" or "linear"')
         for name in ("start", "stop"):
-            bound = "> 0" if kind == "exponential" else "finite"
+            bound = "> 0" if self.kind == "exponential" else "finite"
             check_value("Schedule", name, getattr(self, name), 1.0, bound)
 
     def expression(self, fraction: str) -> str:

@@ -150,12 +150,12 @@ class PlasticityRule:
                     "a group that carries the rule's traces",
                     f'Make it with model.group(n, traces=rule.needs("{side}"))',
                 )
-            events = {part.event for part in self.statements if part.side == side}
-            if events - set(group.events):
+            used = {part.event for part in self.statements if part.side == side}
+            if used - set(group.events):
                 raise ParameterError(
                     self.name,
                     side,
-                    f"group '{group.name}' without {sorted(events - set(group.events))}",
+                    f"group '{group.name}' without {sorted(used - set(group.events))}",
                     "a group that has the rule's events",
                     "Give its model a threshold for spikes, and events={...} for others",
                 )
