@@ -230,7 +230,7 @@ def test_only_columns_of_neurons_that_fired_are_normalised():
     network = diehl_cook()
     runnable = simulation.compile(network, "cpp", math="strict")
     start = runnable.initial_state(0)
-    off = start.updated({"inp_exc.w": start["inp_exc.w"] * 0.9})
+    off = start.updated({"inp_exc.w": start["inp_exc.w"] * 0.5})
     theta = np.array([0.02, 0.02, 0.02, 0.02, 5.0])  # the last neuron cannot fire
     recording, after = runnable.run(IMAGES[:1], off.updated({"exc.theta": theta}), learn=True)
     fired = recording.counts("exc")[0] > 0

@@ -139,7 +139,7 @@ def _reset_code(network: NetworkModel, key: str, model: NeuronModel) -> str:
             )
         lines.append(f"{name} = {text}")
     if reset == "all" and model.refractory is not None:
-        lines.append("lastspike = -1e4*second")
+        lines.append("lastspike = t - 1e4*second")
     return "\n".join(lines)
 
 
