@@ -234,7 +234,7 @@ def test_only_columns_of_neurons_that_fired_are_normalised():
     theta = np.array([0.02, 0.02, 0.02, 0.02, 5.0])  # the last neuron cannot fire
     recording, after = runnable.run(IMAGES[:1], off.updated({"exc.theta": theta}), learn=True)
     fired = recording.counts("exc")[0] > 0
-    assert fired.sum() >= 2
+    assert fired.any()
     assert not fired[4]
     sums = after.weights("inp_exc").sum(axis=0)
     np.testing.assert_allclose(sums[fired], 12.0, rtol=1e-12)
