@@ -1,68 +1,107 @@
-"""A progress bar that appears when a run takes longer than two seconds."""
+"""Progress of a long run: a bar, or lines where there is no terminal."""
 
 from __future__ import annotations
 
+import importlib.util
+import math
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.live import Live
+from rich.progress_bar import ProgressBar as Bar
+from rich.table import Table
+from rich.text import Text
 
 _PATIENCE = 2.0
 _LINE_EVERY = 10.0
+_DRAWINGS_PER_SECOND = 10
+_BAR_WIDTH = 40
 
 
 class ProgressBar:
-    """Shows how many of ``total`` samples are done, on stderr.
+    """Shows how many of ``total`` samples are done, on stderr, if it takes more than two seconds.
+
+    In a terminal and in a notebook it is a bar that disappears in the end; elsewhere a line
+    every ten seconds and one at the end. :meth:`update` may be called from several threads.
 
     Parameters
     ----------
-    total : int
-        Number of samples.
+    total : int or None
+        Number of samples; ``None`` for a stream of unknown length.
     show : bool or callable
         Whether to show anything, or a function ``(done, total)`` to call instead.
+    start : int
+        How many of the samples were done before (a resumed run).
+    console : rich.console.Console, optional
+        Where to write; default: stderr.
+    clock : callable
+        Seconds since any moment.
     """
 
-    def __init__(self, total: int, show: bool | Callable[[int, int], None]):
+    def __init__(
+        self,
+        total: int | None,
+        show: bool | Callable[[int, int | None], None],
+        *,
+        start: int = 0,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         self.total = total
         self._show = show
-        self._console = Console(file=sys.stderr)
-        self._bar: Progress | None = None
+        self._start = start
+        self._console = Console(stderr=True) if console is None else console
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._live: Live | None = None
+        #: Samples done and running figures. The bar's own thread reads it without the lock,
+        #: so it is only ever replaced as a whole.
+        self._report: tuple[int, Mapping[str, float]] = (start, {})
+        self._written: tuple[int, Mapping[str, float]] | None = None
+        self._started = self._last_line = clock()
 
     def __enter__(self) -> ProgressBar:
-        self._started = self._last_line = time.monotonic()
+        self._started = self._last_line = self._clock()
         return self
 
-    def update(self, done: int) -> None:
-        """Tell how many samples are done."""
-        if callable(self._show):
-            self._show(done, self.total)
-            return
-        now = time.monotonic()
-        if not self._show or now - self._started < _PATIENCE:
-            return
-        rate = done / (now - self._started)
-        if self._console.is_terminal:
-            self._draw(done, rate)
-        elif now - self._last_line >= _LINE_EVERY:
-            self._last_line = now
-            self._console.print(f"{done} of {self.total} samples, {rate:.0f} samples/s")
+    def update(self, done: int, figures: Mapping[str, float] | None = None) -> None:
+        """Tell how many samples are done, those of ``start`` included.
 
-    def _draw(self, done: int, rate: float) -> None:
-        if self._bar is None:
-            self._bar = Progress(
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("samples, {task.fields[rate]:.0f}/s, left"),
-                TimeRemainingColumn(),
-                console=self._console,
-                transient=True,
-            )
-            self._bar.start()
-            self._task = self._bar.add_task("", total=self.total, rate=rate)
-        self._bar.update(self._task, completed=done, rate=rate)
+        Parameters
+        ----------
+        done : int
+            Number of samples. A report that comes later than one of more samples is ignored.
+        figures : mapping of str to float, optional
+            Running figures to show beside it; without it the last ones stay.
+        """
+        if self._show is False:
+            return
+        with self._lock:
+            if done < self._report[0]:
+                return
+            self._report = (done, self._report[1] if figures is None else dict(figures))
+            if callable(self._show):
+                self._show(done, self.total)
+                return
+            if self._live is not None:  # draws itself
+                return
+            now = self._clock()
+            if now - self._started < _PATIENCE:
+                return
+            if _can_draw(self._console):
+                self._draw()
+            elif now - self._last_line >= _LINE_EVERY:
+                self._last_line = now
+                self._write()
+
+    def note(self, text: str) -> None:
+        """Print one line, above the bar if there is one."""
+        if self._show is True:
+            self._console.out(" ".join(text.split()), highlight=False)
 
     def __exit__(
         self,
@@ -70,5 +109,81 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        with self._lock:
+            live, self._live = self._live, None
+            if live is not None:
+                live.stop()
+            elif (
+                self._show is True
+                and kind is None
+                and not _can_draw(self._console)
+                and self._clock() - self._started >= _PATIENCE
+                and self._written != self._report
+            ):
+                self._write()
+
+    def _draw(self) -> None:
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._drawing,
+            refresh_per_second=_DRAWINGS_PER_SECOND,
+            transient=True,
+            # What others print goes above the bar, unless stdout goes elsewhere.
+            redirect_stdout=self._console.is_jupyter or sys.stdout.isatty(),
+        )
+        self._live.start(refresh=True)
+
+    def _drawing(self) -> Table:
+        done, figures = self._report
+        of = "" if self.total is None else f"/{self.total}"
+        figures_text = [f"{name} {_number(value)}" for name, value in figures.items()]
+        text = "  ".join([f"{done}{of} samples", *self._speed(done), *figures_text])
+        grid = Table.grid(padding=(0, 1))
+        parts: list[Bar | Text] = [Text(text, no_wrap=True, overflow="ellipsis")]
+        if self.total is not None:
+            width = max(4, min(_BAR_WIDTH, self._console.width - len(text) - 2))
+            parts.insert(0, Bar(total=max(self.total, 1), completed=done, width=width))
+        grid.add_row(*parts)
+        return grid
+
+    def _write(self) -> None:
+        done, figures = self._written = self._report
+        of = "" if self.total is None else f" of {self.total}"
+        figures_text = [f"{name} {_number(value)}" for name, value in figures.items()]
+        line = ", ".join([f"{done}{of} samples", *self._speed(done), *figures_text])
+        self._console.out(line, highlight=False)
+
+    def _speed(self, done: int) -> list[str]:
+        """Samples per second of this run, and the time that is left or was needed."""
+        seconds = self._clock() - self._started
+        new = done - self._start
+        if new <= 0 or seconds <= 0:
+            return []
+        rate = f"{_number(new / seconds)} samples/s"
+        if self.total is None:
+            return [rate]
+        if done >= self.total:
+            return [rate, f"{_duration(seconds)} in all"]
+        return [rate, f"{_duration((self.total - done) * seconds / new)} left"]
+
+
+def _can_draw(console: Console) -> bool:
+    """Whether a bar can be redrawn in place."""
+    if console.is_jupyter:
+        return importlib.util.find_spec("ipywidgets") is not None
+    return console.is_interactive
+
+
+def _number(value: float) -> str:
+    """Three significant digits, or all digits before the point."""
+    return f"{value:.0f}" if 100 <= abs(value) < math.inf else f"{value:.3g}"
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
