@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from biosnn import __version__
-from biosnn.errors import BiosnnError
+from biosnn.errors import BiosnnError, ParameterError
 
 _SILENT = "-1 (silent)"
 
@@ -175,3 +175,55 @@ def plot(
 
     for path in figures.draw(run, out):
         typer.echo(str(path))
+
+
+# --- cache
+
+
+cache_app = typer.Typer(help="List or remove built networks.", rich_markup_mode=None)
+app.add_typer(cache_app, name="cache")
+
+_CacheJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+
+
+@cache_app.callback(invoke_without_command=True)
+def _cache(ctx: typer.Context, as_json: _CacheJson = False) -> None:
+    """List or remove built networks; without a command, list them."""
+    if ctx.invoked_subcommand is None:
+        cache_list(as_json)
+    elif as_json:
+        raise ParameterError(
+            "biosnn cache", "--json", f"before {ctx.invoked_subcommand}", "behind the command"
+        )
+
+
+@cache_app.command("list")
+def cache_list(as_json: _CacheJson = False) -> None:
+    """List the builds, newest first."""
+    from biosnn._cli import cache
+
+    cache.show(as_json=as_json)
+
+
+@cache_app.command("clear")
+def cache_clear(
+    older_than: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DAYS", help="Remove only builds made longer ago. Default: remove all."
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove builds, except those that are being made."""
+    from biosnn._cli import cache
+
+    cache.remove(older_than=older_than, yes=yes)
+
+
+@cache_app.command("path")
+def cache_path() -> None:
+    """Print the folder of the cache; BIOSNN_CACHE_DIR chooses another."""
+    from biosnn.devices.cache import cache_folder
+
+    typer.echo(str(cache_folder()))

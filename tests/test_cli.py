@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ import biosnn
 from biosnn import datasets, doctor, networks, plotting, storage
 from biosnn._cli import figures, library
 from biosnn.cli import app
+from biosnn.devices.cache import cached, entries
 from biosnn.models import LIBRARY
 from biosnn.readout import PopulationReadout, VoteReadout
 from biosnn.state import State
@@ -58,7 +62,7 @@ def failed(*arguments: object) -> str:
 def test_version_and_help() -> None:
     assert done("--version") == f"biosnn {biosnn.__version__}\n"
     shown = done("--help")
-    for command in ("run", "models", "doctor", "classify", "plot"):
+    for command in ("run", "models", "doctor", "classify", "plot", "cache"):
         assert command in shown
         assert command in done(command, "--help")
 
@@ -224,6 +228,85 @@ def test_doctor(status: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None
     report = json.loads(result.stdout)
     assert report["exit_status"] == code
     assert [found["status"] for found in report["checks"]] == ["ok", status]
+
+
+# --- cache
+
+
+@pytest.fixture
+def builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with an old build of a network and a young one without a manifest."""
+    monkeypatch.setenv("BIOSNN_CACHE_DIR", str(tmp_path / "cache"))
+    manifest = {"device": "cpp", "interface": {"name": "wta", "precision": "single"}}
+
+    def old(folder: Path) -> None:
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        (folder / "main").write_bytes(bytes(5 * 2**20))
+
+    for key, make, days in (("a" * 32, old, 3), ("b" * 32, lambda folder: None, 0)):
+        folder, made = cached(key, make, lambda folder: None)
+        assert made
+        os.utime(folder, (then := time.time() - days * 86400, then))
+    return tmp_path / "cache" / "builds"
+
+
+def test_cache_lists_builds(builds: Path) -> None:
+    shown = done("cache", "list")
+    title, young, old, total = shown.splitlines()
+    assert title.split() == ["network", "device", "precision", "size", "age", "key"]
+    assert old.split() == ["wta", "cpp", "single", "5.0", "MiB", "3", "d", "a" * 32]
+    assert young.split() == ["(damaged)", "?", "?", "0", "B", "now", "b" * 32]
+    assert total == f"2 builds, 5.0 MiB in {builds.parent}"
+    assert done("cache") == shown
+    report = done("cache", "--json")
+    assert report == done("cache", "list", "--json")
+    assert report.count("\n") == 1
+    found = json.loads(report)
+    assert found["folder"] == done("cache", "path").strip() == str(builds.parent)
+    assert [entry["key"] for entry in found["entries"]] == ["b" * 32, "a" * 32]
+    assert found["bytes"] == found["entries"][1]["bytes"] > 5 * 2**20
+    assert found["entries"][1]["network"] == "wta"
+    assert "behind the command" in failed("cache", "--json", "path")
+
+
+def test_an_empty_cache_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIOSNN_CACHE_DIR", str(tmp_path / "none"))
+    assert done("cache") == f"0 builds, 0 B in {tmp_path / 'none'}\n"
+    assert json.loads(done("cache", "--json"))["entries"] == []
+    (tmp_path / "none").write_text("a file")
+    assert "BIOSNN_CACHE_DIR" in failed("cache")
+
+
+def test_cache_clear(builds: Path) -> None:
+    shown = done("cache", "clear", "--yes", "--older-than", "2.5")
+    assert shown == f"removed 1 build, 5.0 MiB; 1 build left in {builds.parent}\n"
+    assert [entry.key for entry in entries()] == ["b" * 32]
+    assert done("cache", "clear", "--yes").startswith("removed 1 build, 0 B; 0 builds left")
+    assert entries() == []
+
+
+def test_cache_clear_does_not_guess(builds: Path) -> None:
+    assert len(entries()) == 2
+    assert "--yes must be given" in failed("cache", "clear")
+    assert "older_than_days must be >= 0" in failed("cache", "clear", "--yes", "--older-than", "-1")
+    assert len(entries()) == 2
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("n", 1, 2), ("", 1, 2), ("y", 0, 0)])
+def test_cache_clear_asks_at_a_terminal(answer: str, code: int, left: int, builds: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        command = [sys.executable, "-m", "biosnn", "cache", "clear"]
+        shown = subprocess.run(
+            command, stdin=theirs, capture_output=True, text=True, check=False, timeout=60
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert f"Remove all builds in {builds.parent}?" in shown.stdout
+    assert shown.returncode == code
+    assert len(entries()) == left
 
 
 # --- classify
