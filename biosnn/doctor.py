@@ -25,7 +25,8 @@ import attrs
 from packaging.specifiers import SpecifierSet
 
 from biosnn import gpu
-from biosnn.devices.cache import cache_folder
+from biosnn._doctor import facts
+from biosnn.devices.cache import cache_folder, entries
 from biosnn.devices.compiler import compiler, describe, flags
 from biosnn.errors import DeviceError
 from biosnn.gpu import call
@@ -37,6 +38,8 @@ Status = Literal["ok", "warn", "fail"]
 # The same bounds as in pyproject.toml; a test compares them.
 PYTHON_WANTED = ">=3.12"
 BRIAN2_WANTED = ">=2.10,<2.12"
+TORCH_WANTED = {"torch": ">=2.6", "torchvision": ">=0.21"}
+BRIAN2CUDA_WANTED = "==1.0b1"
 
 # Below the first a build will not fit, below the second a long run may not (GiB).
 DISK_NEEDED, DISK_ADVISED = 0.25, 2.0
@@ -51,6 +54,15 @@ int main() {
     double sum = 0;
     for (int i = 0; i < 4096; i++) sum += x[i] * x[i] + 1;
     std::cout << (sum > 0 ? "hello" : "wrong");
+}
+"""
+HELLO_OPENMP = """#include <omp.h>
+#include <iostream>
+int main() {
+    int n = 0;
+    #pragma omp parallel for reduction(+ : n)
+    for (int i = 0; i < 100; i++) n += omp_get_num_threads() > 0;
+    std::cout << (n == 100 ? "hello" : "wrong");
 }
 """
 IMPORT = """import importlib, sys
@@ -97,12 +109,15 @@ def run_checks() -> list[Check]:
         check_brian2,
         check_compiler,
         check_native_flags,
+        check_cpu,
+        check_openmp,
         check_make,
         check_python_headers,
         partial(check_disk, "temporary folder, space", temp),
         partial(check_writable, "temporary folder, writing", temp, "TMPDIR"),
         partial(check_disk, "cache folder, space", cache),
         partial(check_writable, "cache folder, writing", cache, "BIOSNN_CACHE_DIR"),
+        check_cache,
         check_torch,
         check_brian2cuda,
         check_nvcc,
@@ -171,11 +186,14 @@ def check_python_headers(include: str | None = None) -> Check:
 def check_torch(probe: Callable[..., tuple[str, str]] | None = None) -> Check:
     """Import torch and torchvision, which must fit each other, in a child process."""
     versions, error = (probe or import_in_child)("torch", "torchvision")
-    wanted = "torch and torchvision (optional, for surrogate gradients)"
-    check = partial(Check, name="PyTorch", wanted=wanted)
+    names = " and ".join(f"{name} {bounds}" for name, bounds in TORCH_WANTED.items())
+    check = partial(Check, name="PyTorch", wanted=f"{names} (optional, for surrogate gradients)")
+    remedy = "If you want surrogate gradients: pip install 'biosnn[torch]'."
     if error:
-        remedy = "If you want surrogate gradients: pip install 'biosnn[torch]'."
         return check(status="warn", found=error, remedy=remedy)
+    for name, version in (part.split(" ", 1) for part in versions.split(", ")):
+        if not SpecifierSet(TORCH_WANTED[name]).contains(version, prereleases=True):
+            return check(status="warn", found=f"{versions}: {name} does not fit", remedy=remedy)
     return check(status="ok", found=versions)
 
 
@@ -228,6 +246,33 @@ def check_native_flags() -> Check:
         remedy = f"Build with --portable, which leaves {options[-1]} out."
         return check(status="warn", found=f"{options[-1]} {problem}", remedy=remedy)
     return check(status="ok", found=f"{options[-1]} works on {platform.machine()}")
+
+
+def check_cpu(features: Callable[[], dict[str, bool] | None] = facts.cpu_features) -> Check:
+    """Name the architecture and the vector instructions that a build for this CPU may use."""
+    check = partial(Check, name="CPU features", wanted="vector instructions (AVX2, AVX-512, NEON)")
+    machine, there = platform.machine(), features()
+    if there is None:
+        remedy = "Build with portable=True (--portable) what shall run on other computers, too."
+        return check(status="warn", found=f"{machine}, features unknown", remedy=remedy)
+    names = [name if present else f"no {name}" for name, present in there.items()]
+    note = "builds without portable=True (--portable) run only on CPUs with the same features"
+    return check(status="ok", found=f"{', '.join([machine, *names])}; {note}")
+
+
+def check_openmp() -> Check:
+    """Compile and run a program with OpenMP, which biosnn itself does not need."""
+    check = partial(Check, name="OpenMP", wanted="-fopenmp works (optional, not used by biosnn)")
+    instead = "biosnn does not need it: to use several cores, runs are processes"
+    try:
+        command = compiler()
+        problem = _try_build([command, *flags("strict", portable=True), "-fopenmp"], HELLO_OPENMP)
+    except DeviceError:
+        return check(status="warn", found="not tried", remedy="Install a C++ compiler first.")
+    if problem:
+        remedy = f"Nothing needs to be done, {instead}."
+        return check(status="warn", found=f"-fopenmp: {command} {problem}", remedy=remedy)
+    return check(status="ok", found=f"-fopenmp works; {instead}")
 
 
 def check_make() -> Check:
@@ -288,6 +333,23 @@ def check_writable(name: str, folder: Path, variable: str) -> Check:
     return check(status="ok", found=str(folder))
 
 
+def check_cache() -> Check:
+    """Count the builds in the cache and measure them."""
+    check = partial(Check, name="build cache", wanted="builds with a manifest that can be read")
+    try:
+        builds = entries()
+    except DeviceError as error:
+        remedy = "Set BIOSNN_CACHE_DIR to a folder that you may read and write."
+        return check(status="fail", found=str(error).partition(": set ")[0], remedy=remedy)
+    damaged = sum(not build.complete for build in builds)
+    size = sum(build.bytes for build in builds) / 2**20
+    found = f"{len(builds)} build{'s' * (len(builds) != 1)}, {size:.1f} MiB in {cache_folder()}"
+    if damaged:
+        remedy = "They are built anew when needed; 'biosnn cache clear' removes all builds."
+        return check(status="warn", found=f"{found}, {damaged} of them damaged", remedy=remedy)
+    return check(status="ok", found=found)
+
+
 def _existing(folder: Path) -> Path:
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if _is_there(path))
 
@@ -301,12 +363,17 @@ def _is_there(path: Path) -> bool:
 
 def check_brian2cuda() -> Check:
     """Look for brian2cuda, which pins one version of Brian2, and import it in a child process."""
-    wanted = "brian2cuda (optional, for device cuda)"
+    wanted = f"brian2cuda{BRIAN2CUDA_WANTED} (optional, for device cuda)"
     check = partial(Check, name="brian2cuda", wanted=wanted)
     remedy = "If you want device cuda: pip install 'biosnn[gpu]'."
     version = gpu.brian2cuda_version()
     if version is None:
         return check(status="warn", found="brian2cuda is not installed", remedy=remedy)
+    problem = facts.brian2_conflict()
+    if not SpecifierSet(BRIAN2CUDA_WANTED).contains(version, prereleases=True):
+        problem = problem or "another version than biosnn is made for"
+    if problem:
+        return check(status="warn", found=f"{version}, {problem}", remedy=remedy)
     if problem := gpu.brian2cuda_problem():
         return check(status="warn", found=f"{version}, import failed: {problem}", remedy=remedy)
     return check(status="ok", found=f"brian2cuda {version}")
@@ -337,6 +404,9 @@ def check_curand(
     if header is None:
         remedy = "To build for a GPU: pip install 'biosnn[gpu]' (with CUDA 12: nvidia-curand-cu12)."
         return check(status="warn", found="not found", remedy=remedy)
+    if problem := facts.curand_conflict(header, env):
+        remedy = "Install the wheel for that release (nvidia-curand, with CUDA 12 ...-cu12)."
+        return check(status="warn", found=f"{header} {problem}", remedy=remedy)
     return check(status="ok", found=str(header))
 
 
@@ -345,7 +415,11 @@ def check_gpu(env: Mapping[str, str] | None = None) -> Check:
     check = partial(Check, name="GPU", wanted="an NVIDIA GPU with its driver (optional)")
     try:
         found = "; ".join(map(str, gpu.list_gpus(env)))
+        problem = facts.gpu_conflict(env)
     except DeviceError as error:
         remedy = "Run on the CPU with device cpp, or see to it that 'nvidia-smi' lists a GPU."
         return check(status="warn", found=str(error), remedy=remedy)
+    if problem:
+        remedy = "Install a newer CUDA toolkit and set CUDA_HOME to it."
+        return check(status="warn", found=f"{found}; {problem}", remedy=remedy)
     return check(status="ok", found=found)

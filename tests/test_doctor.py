@@ -1,14 +1,17 @@
 import json
+import platform
 import stat
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import attrs
 import pytest
 
 from biosnn import doctor, gpu
-from biosnn.devices.cache import cache_folder
+from biosnn._doctor import facts
+from biosnn.devices.cache import cache_folder, cached
 from biosnn.doctor import Check, as_json, exit_status, run_checks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +69,7 @@ def test_json_is_one_line_and_complete():
 def test_this_machine_can_run_biosnn():
     checks = run_checks()
     names = [check.name for check in checks]
-    assert len(names) == len(set(names)) == 15
+    assert len(names) == len(set(names)) == 18
     by_name = {check.name: check for check in checks}
     for name in ("Python", "Brian2", "C++ compiler"):
         assert by_name[name].status == "ok", by_name[name]
@@ -83,6 +86,11 @@ def test_the_bounds_are_those_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["requires-python"] == doctor.PYTHON_WANTED
     assert f"brian2{doctor.BRIAN2_WANTED}" in project["dependencies"]
+    extras = project["optional-dependencies"]
+    assert {f"{name}{bounds}" for name, bounds in doctor.TORCH_WANTED.items()} == set(
+        extras["torch"]
+    )
+    assert f"brian2cuda{doctor.BRIAN2CUDA_WANTED}" in extras["gpu"]
 
 
 @pytest.mark.parametrize(
@@ -113,8 +121,20 @@ def test_a_missing_torch_only_warns():
     missing = doctor.check_torch(lambda *modules: ("", f"{modules[0]} is not installed"))
     assert (missing.status, missing.found) == ("warn", "torch is not installed")
     assert "biosnn[torch]" in missing.remedy
-    there = doctor.check_torch(lambda *modules: (f"{modules[0]} 1.0", ""))
-    assert (there.status, there.found, there.remedy) == ("ok", "torch 1.0", "")
+
+
+@pytest.mark.parametrize(
+    ("versions", "status", "found"),
+    [
+        ("torch 2.9.0+cpu, torchvision 0.24.0", "ok", ""),
+        ("torch 2.5.1, torchvision 0.24.0", "warn", ": torch does not fit"),
+        ("torch 2.9.0, torchvision 0.20.1", "warn", ": torchvision does not fit"),
+    ],
+)
+def test_an_old_torch_only_warns(versions, status, found):
+    there = doctor.check_torch(lambda *modules: (versions, ""))
+    assert (there.status, there.found) == (status, versions + found)
+    assert ("biosnn[torch]" in there.remedy) == (status == "warn")
 
 
 def test_modules_are_imported_in_a_child(tmp_path, monkeypatch):
@@ -152,6 +172,7 @@ def test_a_missing_compiler_fails(monkeypatch):
     assert (found.status, found.found[:21]) == ("fail", "no C++ compiler found")
     assert "apt install g++" in found.remedy
     assert doctor.check_native_flags().status == "warn"
+    assert doctor.check_openmp().status == "warn"
     assert doctor.check_make().status == "warn"
 
 
@@ -180,7 +201,90 @@ def test_the_compiler_is_that_of_CXX(only, monkeypatch, tmp_path):
     assert "/no/such/compiler" in doctor.check_compiler().found
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_openmp_is_only_a_note(there, only):
+    """The compiler makes working programs, with OpenMP or only without."""
+    refuse = 'case "$*" in *-fopenmp*) echo "no -fopenmp here" >&2; exit 1;; esac'
+    text = r"#!/bin/sh\nprintf hello\n"
+    make = f'for last; do :; done; printf "{text}" > "$last"; /bin/chmod +x "$last"'
+    only(**{"g++": make if there else f"{refuse}\n{make}"})
+    assert doctor.check_compiler().status == "ok"
+    found = doctor.check_openmp()
+    assert found.status == ("ok" if there else "warn")
+    assert ("no -fopenmp here" in found.found) != there
+    assert "runs are processes" in (found.found if there else found.remedy)
+    assert exit_status([found]) == 0
+
+
+# --- the CPU
+
+
+@pytest.mark.parametrize(
+    ("machine", "words", "features"),
+    [
+        ("x86_64", "x86_64 flags : fpu avx avx2 avx512f", {"AVX2": True, "AVX-512": True}),
+        ("x86_64", "x86_64 fpu AVX2", {"AVX2": True, "AVX-512": False}),
+        ("x86_64", "fpu sse2 avx", {"AVX2": False, "AVX-512": False}),
+        ("aarch64", "fp asimd sve", {"NEON": True, "SVE": True}),
+        ("arm64", "neon", {"NEON": True, "SVE": False}),
+        ("arm64", "arm64", None),
+        ("riscv64", "rv64imafdc", None),
+    ],
+)
+def test_features_of_a_cpu(machine, words, features):
+    assert facts.cpu_features(machine, words) == features
+
+
+def test_the_features_of_this_cpu_are_those_of_the_system():
+    info = Path("/proc/cpuinfo")
+    if platform.machine() != "x86_64" or not info.exists():
+        pytest.skip("reads what Linux says of an x86")
+    words = info.read_text().split()
+    assert "fpu" in words
+    features = facts.cpu_features()
+    assert features == {"AVX2": "avx2" in words, "AVX-512": "avx512f" in words}
+
+
+def test_the_cpu_is_described():
+    found = doctor.check_cpu(lambda: {"AVX2": True, "AVX-512": False})
+    assert found.status == "ok"
+    assert f"{platform.machine()}, AVX2, no AVX-512; builds without portable=True" in found.found
+    unknown = doctor.check_cpu(lambda: None)
+    assert unknown.status == "warn"
+    assert "--portable" in unknown.remedy
+
+
 # --- folders
+
+
+def test_the_build_cache_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setenv("BIOSNN_CACHE_DIR", str(tmp_path))
+
+    def make(folder: Path) -> None:
+        (folder / "manifest.json").write_text("{}")
+        (folder / "main").write_bytes(bytes(3 * 2**19))
+
+    assert doctor.check_cache().found == f"0 builds, 0.0 MiB in {tmp_path}"
+    folder, made = cached("a" * 32, make, lambda folder: None)
+    assert made
+    found = doctor.check_cache()
+    assert (found.status, found.found) == ("ok", f"1 build, 1.5 MiB in {tmp_path}")
+    (folder / "manifest.json").unlink()
+    found = doctor.check_cache()
+    assert (found.status, found.found) == (
+        "warn",
+        f"1 build, 1.5 MiB in {tmp_path}, 1 of them damaged",
+    )
+    assert "biosnn cache clear" in found.remedy
+
+
+def test_a_build_cache_that_cannot_be_read_fails(tmp_path, monkeypatch):
+    (tmp_path / "builds").write_text("a file")
+    monkeypatch.setenv("BIOSNN_CACHE_DIR", str(tmp_path))
+    found = doctor.check_cache()
+    assert found.status == "fail"
+    assert "Not a directory" in found.found
+    assert "BIOSNN_CACHE_DIR" in found.remedy
 
 
 @pytest.mark.parametrize(("gib", "status"), [(0.1, "fail"), (1, "warn"), (50, "ok")])
@@ -218,14 +322,34 @@ def test_writing_is_tried_without_leaving_anything(tmp_path):
         (None, "not asked", "warn", "brian2cuda is not installed"),
         ("1.0b1", "ImportError: no", "warn", "1.0b1, import failed: ImportError: no"),
         ("1.0b1", "", "ok", "brian2cuda 1.0b1"),
+        ("0.9", "not asked", "warn", "0.9, another version than biosnn is made for"),
     ],
 )
 def test_brian2cuda_only_warns(monkeypatch, version, problem, status, found):
     monkeypatch.setattr(gpu, "brian2cuda_version", lambda: version)
     monkeypatch.setattr(gpu, "brian2cuda_problem", lambda: problem)
+    monkeypatch.setattr(facts, "brian2_conflict", lambda: "")
     result = doctor.check_brian2cuda()
     assert (result.status, result.found) == (status, found)
     assert ("biosnn[gpu]" in result.remedy) == (status == "warn")
+
+
+@pytest.mark.parametrize(("wanted", "fits"), [("== 2.10.1", True), ("==2.9.0", False)])
+def test_brian2cuda_must_fit_brian2(monkeypatch, wanted, fits):
+    asked = []
+
+    def requires(name: str) -> list[str]:
+        asked.append(name)
+        return ["numpy", f"Brian2 {wanted}"]
+
+    monkeypatch.setattr(gpu, "brian2cuda_version", lambda: "1.0b1")
+    monkeypatch.setattr(gpu, "brian2cuda_problem", lambda: "")
+    monkeypatch.setattr(metadata, "requires", requires)
+    monkeypatch.setattr(metadata, "version", lambda name: {"brian2": "2.10.1"}[name])
+    found = doctor.check_brian2cuda()
+    assert asked == ["brian2cuda"]
+    assert found.status == ("ok" if fits else "warn")
+    assert ("needs brian2==2.9.0, but 2.10.1 is installed" in found.found) != fits
 
 
 def test_nvcc_is_reported(tmp_path, monkeypatch):
@@ -248,6 +372,34 @@ def test_curand_is_reported(tmp_path, monkeypatch):
     header.touch()
     found = doctor.check_curand({}, [])
     assert (found.status, found.found) == ("ok", str(header))
+
+
+@pytest.mark.parametrize(("release", "status"), [("13.1", "ok"), ("12.8", "warn")])
+def test_curand_must_fit_nvcc(tmp_path, monkeypatch, release, status):
+    monkeypatch.setattr(gpu, "DEFAULT_HOME", Path("/no/cuda"))
+    header = tmp_path / "nvidia" / "cu13" / "include" / "curand.h"
+    header.parent.mkdir(parents=True)
+    header.touch()
+    script(tmp_path / "bin" / "nvcc", f"echo 'Cuda compilation tools, release {release}, V'")
+    found = doctor.check_curand({"CUDA_HOME": str(tmp_path)}, [tmp_path])
+    assert found.status == status
+    assert found.found.startswith(str(header))
+    assert ("serves CUDA 13, but nvcc is of CUDA 12.8" in found.found) == (status == "warn")
+
+
+@pytest.mark.parametrize(("capability", "status"), [("9.0", "ok"), ("12.1", "warn")])
+def test_nvcc_must_know_the_gpu(only, monkeypatch, capability, status):
+    monkeypatch.setattr(gpu, "DEFAULT_HOME", Path("/no/cuda"))
+    for name in ("CUDA_HOME", "CUDA_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    only(
+        nvidia__smi=f"echo 'A GPU, {capability}, 1024 MiB'",
+        nvcc="echo compute_80; echo compute_90; echo compute_120",
+    )
+    found = doctor.check_gpu()
+    assert found.status == status
+    assert f"A GPU, {capability}, 1024 MiB" in found.found
+    assert ("cannot build for compute capability 12.1" in found.found) == (status == "warn")
 
 
 def test_gpus_are_reported(only):

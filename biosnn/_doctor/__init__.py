@@ -1,0 +1,1 @@
+"""Behind ``biosnn.doctor``: facts about this machine."""
