@@ -48,3 +48,19 @@ class DeviceError(BiosnnError, RuntimeError):
 
 class StorageError(BiosnnError, RuntimeError):
     """A saved file is missing, truncated, foreign or would be overwritten."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was asked to stop (Ctrl-C, SIGTERM) and did so after a whole sample.
+
+    Parameters
+    ----------
+    message : str
+        Where it stopped and how to go on.
+    signal : int
+        The signal that asked, or 0.
+    """
+
+    def __init__(self, message: str, signal: int = 0):
+        super().__init__(message)
+        self.signal = signal

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 import numpy as np
 
@@ -60,6 +58,9 @@ class Trace:
 class Recording:
     """What a run observed.
 
+    The arrays of a run that was given a folder are memory-mapped files: they are read when they
+    are used, and are as good as arrays otherwise.
+
     Parameters
     ----------
     per_sample : dict of str to numpy.ndarray
@@ -71,6 +72,9 @@ class Recording:
         Population -> its spikes, where they were recorded.
     traces : dict of str to Trace
         ``"population.variable"`` -> its course, where it was recorded.
+    snapshots : dict of str to numpy.ndarray
+        ``"population.variable"`` or ``"projection.w"`` -> array of shape (n_snapshots, size): its
+        values after every so many samples.
     seconds : float
         Wall-clock time of the simulation, without compilation.
     """
@@ -79,6 +83,7 @@ class Recording:
     shown: np.ndarray
     spikes: dict[str, Spikes] = attrs.Factory(dict)
     traces: dict[str, Trace] = attrs.Factory(dict)
+    snapshots: dict[str, np.ndarray] = attrs.Factory(dict)
     seconds: float = 0.0
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -96,58 +101,3 @@ class Recording:
     def latencies(self, population: str) -> np.ndarray:
         """Times of first spikes in s since onset, shape (n_samples, n_neurons); inf if silent."""
         return self[f"{population}.t_first"]
-
-
-def concatenate(recordings: list[Recording]) -> Recording:
-    """Join the recordings of consecutive chunks into one."""
-    if len(recordings) == 1:
-        return recordings[0]
-    starts = np.cumsum([0] + [len(part.shown) for part in recordings])
-    spans = np.cumsum([0.0] + [_span(part) for part in recordings])
-    first = recordings[0]
-
-    def joined(pieces: list[Any], axis: int = 0) -> np.ndarray:
-        return np.concatenate(pieces, axis=axis)
-
-    return Recording(
-        per_sample={
-            key: joined([part.per_sample[key] for part in recordings]) for key in first.per_sample
-        },
-        shown=joined([part.shown for part in recordings]),
-        spikes={
-            key: Spikes(
-                joined([part.spikes[key].i for part in recordings]),
-                joined([part.spikes[key].t for part in recordings]),
-                joined(
-                    [
-                        part.spikes[key].sample + start
-                        for part, start in zip(recordings, starts[:-1], strict=True)
-                    ]
-                ),
-            )
-            for key in first.spikes
-        },
-        traces={
-            key: Trace(
-                joined(
-                    [
-                        part.traces[key].t + span
-                        for part, span in zip(recordings, spans[:-1], strict=True)
-                    ]
-                ),
-                joined([part.traces[key].values for part in recordings], axis=1),
-                trace.indices,
-                trace.unit,
-            )
-            for key, trace in first.traces.items()
-        },
-        seconds=sum(part.seconds for part in recordings),
-    )
-
-
-def _span(recording: Recording) -> float:
-    """Simulated time of a recording with traces, in s."""
-    for trace in recording.traces.values():
-        if len(trace.t) > 1:
-            return float(trace.t[-1] + trace.t[1] - trace.t[0])
-    return 0.0

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import attrs
 import numpy as np
 
 from biosnn.errors import DataError
@@ -119,3 +120,45 @@ class State(Mapping[str, np.ndarray]):
             value = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), value)
             value = zlib.crc32(array.tobytes(), value)
         return value
+
+
+def normalised(weights: np.ndarray, total: float, p: int) -> np.ndarray:
+    """Weights [pre, post] whose columns have the p-norm ``total``; zero columns stay zero."""
+    norms = np.linalg.norm(weights, ord=p, axis=0)
+    return weights * np.divide(total, norms, out=np.zeros_like(norms), where=norms > 0)
+
+
+@attrs.frozen(kw_only=True)
+class Draw:
+    """Random initial values of one variable, as plain numbers.
+
+    Parameters
+    ----------
+    kind : {"uniform", "normal"}
+        The distribution.
+    first, second : float
+        Its bounds, or its mean and standard deviation, in SI units.
+    size : int
+        How many values.
+    shape : (int, int), optional
+        Of weights [pre, post] whose columns are normalised.
+    total, p : float, int
+        The norm that the columns get, and which one.
+    """
+
+    kind: str
+    first: float
+    second: float
+    size: int
+    shape: tuple[int, int] | None = None
+    total: float = 0.0
+    p: int = 1
+
+    def sample(self, seed: int, name: str) -> np.ndarray:
+        """Draw the values of the variable called ``name``: they depend on nothing else."""
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        draw = rng.uniform if self.kind == "uniform" else rng.normal
+        values = draw(self.first, self.second, (self.size,))
+        if self.shape is None:
+            return values
+        return normalised(values.reshape(self.shape), self.total, self.p).ravel()

@@ -28,11 +28,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 
 from biosnn import __version__, simulation
-from biosnn._storage.files import SUFFIX, check_target, packed, read, write
 from biosnn._storage.fit import difference, misfit
 from biosnn.declaration import from_data, to_data
 from biosnn.encoding import check_samples, scale_norm
 from biosnn.errors import BiosnnError, DataError, ParameterError, StorageError
+from biosnn.files import SUFFIX, check_target, packed, read, write
 from biosnn.networks import NetworkModel
 from biosnn.readout import Readout, readout_from_arrays
 from biosnn.state import State
@@ -155,7 +155,7 @@ class TrainedModel:
         device: str = "runtime",
         seed: int = 0,
         *,
-        progress: bool | Callable[[int, int], None] = True,
+        progress: bool | Callable[[int, int | None], None] = True,
     ) -> NDArray[np.int64]:
         """Classify images with plasticity off; the same labels on every device.
 

@@ -10,6 +10,7 @@ from brian2 import Hz, ms
 
 from biosnn import encoding as encoders
 from biosnn import models, networks, simulation
+from biosnn.devices.binary import BinarySession
 from biosnn.errors import DataError, DeviceError, ParameterError
 from biosnn.networks import Input, NetworkModel, Population, Presentation
 from biosnn.state import State
@@ -302,9 +303,9 @@ def test_a_build_is_made_once():
     second = simulation.compile(network, "cpp")
     assert first._made.built_now
     assert not second._made.built_now
-    assert first._made.folder == second._made.folder
+    assert first._made.artifact.folder == second._made.artifact.folder
     other = simulation.compile(network, "cpp", precision="single")
-    assert other._made.folder != first._made.folder
+    assert other._made.artifact.folder != first._made.artifact.folder
 
 
 BAD_RUNS = {
@@ -343,7 +344,7 @@ def test_a_state_that_is_not_finite_is_refused(small):
     state = small.initial_state()
     broken = dict(state)
     broken["inp_exc.w"] = np.full_like(state["inp_exc.w"], np.nan)
-    with pytest.raises(DeviceError, match=r"'inp_exc.w' is nan at index 0"):
+    with pytest.raises(DataError, match=r"'inp_exc.w'\] must be finite, got nan at index 0"):
         small.run(IMAGES, State(broken, state.shapes))
     with pytest.raises(DataError, match=r"state\['inp_exc.w'\] must be finite"):
         state.updated({"inp_exc.w": np.nan})
@@ -352,14 +353,13 @@ def test_a_state_that_is_not_finite_is_refused(small):
 
 
 def test_a_truncated_state_file_stops_the_binary(small, monkeypatch):
-    made = small._made
-    write = type(made)._write
+    write = BinarySession._write
 
-    def truncated(self, folder, *arguments):
-        write(self, folder, *arguments)
-        (folder / "state_in").write_bytes(b"too short")
+    def truncated(self, *arguments):
+        self._state.write_bytes(b"too short")
+        return write(self, *arguments)
 
-    monkeypatch.setattr(type(made), "_write", truncated)
+    monkeypatch.setattr(BinarySession, "_write", truncated)
     with pytest.raises(DeviceError, match=r"after 0 of 12 samples.*has 9 bytes, expected"):
         small.run(IMAGES)
 
@@ -370,7 +370,11 @@ BAD_COMPILES = {
     "math": ({"math": "loose"}, ParameterError, "compile.math must be"),
     "target": ({"device": "runtime", "target": "c"}, ParameterError, "compile.target must be"),
     "population": ({"per_sample": ("out.count",)}, ParameterError, "one of inp, exc, pool"),
-    "variable": ({"per_sample": ("exc.u",)}, ParameterError, "compile.record must be one of exc's"),
+    "variable": (
+        {"per_sample": ("exc.u",)},
+        ParameterError,
+        "compile.per_sample must be one of exc's",
+    ),
     "index": ({"traces": {"exc.v": [6]}}, ParameterError, "indices from 0 to 5"),
     "spikes": ({"spikes": ("pool",)}, ParameterError, "a population that spikes"),
 }

@@ -17,7 +17,7 @@ import safetensors.numpy
 from brian2 import Hz, ms
 
 from biosnn import datasets, networks, simulation
-from biosnn._storage import files
+from biosnn import files
 from biosnn.declaration import to_data
 from biosnn.encoding import scale_norm
 from biosnn.errors import BiosnnError, DataError, DeviceError, ParameterError, StorageError

@@ -16,6 +16,7 @@ from brian2.units.fundamentalunits import (
 
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
+from biosnn.state import Draw
 
 _BOUNDS = {
     "> 0": lambda x: x > 0,
@@ -101,6 +102,11 @@ class Uniform:
         """Draw an array of SI values of the given shape."""
         return rng.uniform(float(np.asarray(self.low)), float(np.asarray(self.high)), shape)
 
+    def draw(self, size: int) -> Draw:
+        """The same as plain numbers."""
+        low, high = float(np.asarray(self.low)), float(np.asarray(self.high))
+        return Draw(kind="uniform", first=low, second=high, size=size)
+
 
 @declared
 @attrs.frozen(eq=False, kw_only=True)
@@ -113,6 +119,11 @@ class Normal:
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Draw an array of SI values of the given shape."""
         return rng.normal(float(np.asarray(self.mean)), float(np.asarray(self.sd)), shape)
+
+    def draw(self, size: int) -> Draw:
+        """The same as plain numbers."""
+        mean, sd = float(np.asarray(self.mean)), float(np.asarray(self.sd))
+        return Draw(kind="normal", first=mean, second=sd, size=size)
 
 
 @declared

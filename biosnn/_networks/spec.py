@@ -14,7 +14,7 @@ from biosnn.declaration import declared, fingerprint
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Normal, Uniform, check_value
 from biosnn.plasticity import PlasticityRule
-from biosnn.state import State
+from biosnn.state import Draw, State, normalised
 
 #: Variables of the protocol, which populations may link to as ``protocol.name``.
 PROTOCOL_VARIABLES = (
@@ -29,6 +29,8 @@ PROTOCOL_VARIABLES = (
     "seen",
     "fraction",
 )
+
+_RESERVED = ("protocol", "intensity", "n_samples")
 
 
 def _whole_steps(obj: str, name: str, value: Any, dt: Any, least: int) -> int:
@@ -126,8 +128,7 @@ class Normalisation:
 
     def apply(self, weights: np.ndarray) -> np.ndarray:
         """Normalise the columns of a matrix [pre, post]; zero columns stay."""
-        norms = np.linalg.norm(weights, ord=self.p, axis=0)
-        return weights * np.divide(self.total, norms, out=np.zeros_like(norms), where=norms > 0)
+        return normalised(weights, self.total, self.p)
 
 
 @declared
@@ -200,15 +201,18 @@ class Projection:
         keep = i != j if self.pairs == "all_but_self" else slice(None)
         return i[keep], j[keep]
 
-    def initial_weights(self, rng: np.random.Generator, n_pre: int, n_post: int) -> np.ndarray:
-        """Initial weights, flat, in the order (pre, post)."""
+    def initial_weights(self, n_pre: int, n_post: int) -> np.ndarray | Draw:
+        """Initial weights, flat, in the order (pre, post), or how they are drawn."""
         size = n_pre * n_post if self.pairs == "all" else len(self.indices(n_pre, n_post)[0])
         if isinstance(self.weights, Uniform | Normal):
-            flat = self.weights.sample(rng, (size,))
-        else:
-            flat = np.broadcast_to(np.asarray(self.weights, dtype=float).ravel(), (size,)).copy()
-            if not isinstance(self.pairs, str):  # given in the order of the pairs
-                flat = flat[np.lexsort((self.pairs[1], self.pairs[0]))]
+            drawn = self.weights.draw(size)
+            if self.normalise is None:
+                return drawn
+            norm = {"total": self.normalise.total, "p": self.normalise.p}
+            return attrs.evolve(drawn, shape=(n_pre, n_post), **norm)
+        flat = np.broadcast_to(np.asarray(self.weights, dtype=float).ravel(), (size,)).copy()
+        if not isinstance(self.pairs, str):  # given in the order of the pairs
+            flat = flat[np.lexsort((self.pairs[1], self.pairs[0]))]
         if self.normalise is None:
             return flat
         return self.normalise.apply(flat.reshape(n_pre, n_post)).ravel()
@@ -236,7 +240,8 @@ class Presentation:
     max_retries : int
         At most this often; then the next sample follows.
     intensity, intensity_step : float
-        Factor on the input at the first attempt, and what every retry adds.
+        Factor on the input at the first attempt, and what every retry adds. Samples can have
+        a factor of their own as well: the key ``"intensity"`` of what is given to a run.
     """
 
     duration: Any
@@ -309,10 +314,9 @@ class NetworkModel:
         check_value(self.name, "dt", self.dt, ms, "> 0")
         names = [*self.inputs, *self.populations, *self.projections]
         for name in names:
-            if not name.isidentifier() or name == "protocol" or names.count(name) > 1:
-                raise ParameterError(
-                    self.name, "names", repr(name), 'a unique identifier other than "protocol"'
-                )
+            if not name.isidentifier() or name in _RESERVED or names.count(name) > 1:
+                wanted = f"a unique identifier other than {', '.join(_RESERVED)}"
+                raise ParameterError(self.name, "names", repr(name), wanted)
         self._known("output", self.output, self.populations)
         for key, population in self.populations.items():
             self._check_population(key, population)
@@ -392,6 +396,37 @@ class NetworkModel:
         """Number of the random stream of a population (its name's CRC-32, 31 bits)."""
         return zlib.crc32(population.encode()) & 0x7FFFFFFF
 
+    def initial_values(self) -> dict[str, np.ndarray | Draw]:
+        """What every variable begins with: values, or how they are drawn."""
+        values: dict[str, np.ndarray | Draw] = {"protocol.seen": np.zeros(1, dtype=np.int64)}
+        for key, population in self.populations.items():
+            model = population.model
+            equations = Equations(model.equations)
+            for variable in model.variables:
+                value = model.initial_value(variable)
+                if isinstance(value, Uniform | Normal):
+                    values[f"{key}.{variable}"] = value.draw(population.n)
+                    continue
+                dtype = np.int64 if equations[variable].var_type == "integer" else np.float64
+                values[f"{key}.{variable}"] = np.broadcast_to(
+                    np.asarray(value, dtype=dtype), (population.n,)
+                ).copy()
+        for key, projection in self.projections.items():
+            if projection.weights is not None:
+                values[f"{key}.w"] = projection.initial_weights(
+                    self.populations[projection.pre].n, self.populations[projection.post].n
+                )
+        return values
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """Shapes (pre, post) of the weights that are full matrices."""
+        return {
+            f"{key}.w": (self.populations[p.pre].n, self.populations[p.post].n)
+            for key, p in self.projections.items()
+            if p.weights is not None and p.pairs == "all"
+        }
+
     def initial_state(self, seed: int = 0) -> State:
         """State before the first sample.
 
@@ -406,31 +441,8 @@ class NetworkModel:
         State
             All variables that models and projections declare, and ``protocol.seen`` = 0.
         """
-        arrays: dict[str, np.ndarray] = {"protocol.seen": np.zeros(1, dtype=np.int64)}
-        shapes = {}
-        for key, population in self.populations.items():
-            model = population.model
-            equations = Equations(model.equations)
-            for variable in model.variables:
-                rng = self._generator(seed, f"{key}.{variable}")
-                value = model.initial_value(variable)
-                if isinstance(value, Uniform | Normal):
-                    value = value.sample(rng, (population.n,))
-                dtype = np.int64 if equations[variable].var_type == "integer" else np.float64
-                arrays[f"{key}.{variable}"] = np.broadcast_to(
-                    np.asarray(value, dtype=dtype), (population.n,)
-                ).copy()
-        for key, projection in self.projections.items():
-            if projection.weights is None:
-                continue
-            n_pre = self.populations[projection.pre].n
-            n_post = self.populations[projection.post].n
-            rng = self._generator(seed, f"{key}.w")
-            arrays[f"{key}.w"] = projection.initial_weights(rng, n_pre, n_post)
-            if projection.pairs == "all":
-                shapes[f"{key}.w"] = (n_pre, n_post)
-        return State(arrays, shapes)
-
-    @staticmethod
-    def _generator(seed: int, name: str) -> np.random.Generator:
-        return np.random.default_rng([seed, zlib.crc32(name.encode())])
+        arrays = {
+            name: value.sample(seed, name) if isinstance(value, Draw) else value
+            for name, value in self.initial_values().items()
+        }
+        return State(arrays, self.shapes)

@@ -1,145 +1,314 @@
-"""Checks of samples before they enter a network."""
+"""Samples on their way into a network: checked, and handed out chunk by chunk.
+
+Arrays and memory-mapped arrays are looked through block by block before a run begins, streams as
+they come. Nobody ever holds more than a chunk of converted samples.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from biosnn.devices.contract import AddressEvents
-from biosnn.errors import DataError
-from biosnn.networks import Input, NetworkModel
+from biosnn._simulation.ports import checked_block, checked_events, checked_shape
+from biosnn.devices.contract import AddressEvents, Chunk, Interface
+from biosnn.errors import DataError, ParameterError
 
-_LARGEST = 2**31 - 1
+_BLOCK_BYTES = 16 * 2**20
 
 
-def checked_inputs(network: NetworkModel, samples: Any) -> tuple[int, dict[str, Any]]:
-    """Check samples against the network's inputs.
-
-    Returns
-    -------
-    int, dict
-        Number of samples, and input -> float32 array, :class:`AddressEvents` or ``None``.
+def source_of(interface: Interface, samples: Any) -> ArraySource | StreamSource:
+    """Make a source of samples from what a user gave to a run.
 
     Raises
     ------
     DataError
         Naming the input and what is wrong with it.
     """
-    required = [name for name, spec in network.inputs.items() if not spec.optional]
+    array_like = isinstance(samples, Mapping | list | tuple) or hasattr(samples, "__array__")
+    if array_like or not isinstance(samples, Iterable) or hasattr(samples, "shape"):
+        return ArraySource(interface, samples)
+    return StreamSource(interface, samples)
+
+
+def _by_port(interface: Interface, samples: Any) -> tuple[dict[str, Any], int | None]:
+    """Port -> what was given for it, and the number of samples if that was given."""
+    required = [name for name, port in interface.ports.items() if not port.optional]
     if not isinstance(samples, Mapping):
         if len(required) != 1:
             raise DataError(
-                f"run: {network.name} has the inputs {', '.join(network.inputs)}; give a dict"
+                f"run: {interface.name} has the inputs {', '.join(interface.ports)}; give a dict"
             )
         samples = {required[0]: samples}
     given = {key: value for key, value in samples.items() if key != "n_samples"}
     for name in given:
-        if name not in network.inputs:
+        if name not in interface.ports:
             raise DataError(
-                f"run: {network.name} has no input {name!r}, only {', '.join(network.inputs)}"
+                f"run: {interface.name} has no input {name!r}, only {', '.join(interface.ports)}"
             )
     for name in required:
         if given.get(name) is None:
             raise DataError(f"run: the samples for input {name!r} are missing")
-    inputs: dict[str, Any] = dict.fromkeys(network.inputs)
-    lengths = {}
-    for name, values in given.items():
-        if values is None:
-            continue
-        spec = network.inputs[name]
-        if spec.kind == "events":
-            inputs[name], lengths[name] = _checked_events(network, name, spec, values)
+    n = samples.get("n_samples")
+    if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1):
+        raise DataError(f"run: 'n_samples' must be a whole number > 0, got {n!r}")
+    return {k: v for k, v in given.items() if v is not None}, None if n is None else int(n)
+
+
+class ArraySource:
+    """Samples in arrays: of known number, and at any place at once.
+
+    Parameters
+    ----------
+    interface : Interface
+        Of the network.
+    samples : array_like or mapping
+        What the user gave; arrays may be memory-mapped or of any kind that has a shape and can
+        be cut into slices.
+    """
+
+    def __init__(self, interface: Interface, samples: Any):
+        self._interface = interface
+        given, n = _by_port(interface, samples)
+        self._values: dict[str, Any] = {}
+        lengths = {}
+        for name, values in given.items():
+            port = interface.ports[name]
+            if port.kind == "events":
+                self._values[name], lengths[name] = checked_events(interface, name, values)
+            else:
+                array = values if hasattr(values, "shape") else np.asarray(values)
+                if name == "intensity" and len(array.shape) == 1:
+                    array = np.asarray(array)[:, None]
+                checked_shape(interface, name, array)
+                self._values[name], lengths[name] = array, int(array.shape[0])
+        self.n: int = int(max(lengths.values(), default=0) if n is None else n)
+        for name, length in lengths.items():
+            fits = length <= self.n
+            if interface.ports[name].kind != "events":
+                fits = length == self.n
+            if not fits:
+                raise DataError(f"run: input {name!r} has {length} samples, expected {self.n}")
+        if self.n < 1:
+            raise DataError("run: samples must not be empty")
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of a converted sample."""
+        arrays = [v for v in self._values.values() if not isinstance(v, AddressEvents)]
+        return 4 * sum(int(np.prod(v.shape[1:])) for v in arrays) or 4
+
+    def check(self) -> int:
+        """Look through all values; their CRC-32.
+
+        Raises
+        ------
+        DataError
+            Naming the first value that cannot be, and where it is.
+        """
+        rows = max(_BLOCK_BYTES // self.sample_bytes, 1)
+        value = 0
+        for first in range(0, self.n, rows):
+            chunk = self.chunk(first, min(first + rows, self.n))
+            for name in sorted(chunk.inputs):
+                part = chunk.inputs[name]
+                if isinstance(part, AddressEvents):
+                    for array in (part.sample, part.step, part.unit):
+                        value = zlib.crc32(array.tobytes(), value)
+                elif part is not None:
+                    value = zlib.crc32(np.ascontiguousarray(part).data, value)
+        return value
+
+    def chunk(self, first: int, last: int) -> Chunk:
+        """The samples from ``first`` to before ``last``."""
+        inputs: dict[str, Any] = dict.fromkeys(self._interface.ports)
+        for name, values in self._values.items():
+            if isinstance(values, AddressEvents):
+                inputs[name] = _events_between(values, first, last)
+            else:
+                inputs[name] = checked_block(self._interface, name, values[first:last], first)
+        return Chunk(n=last - first, inputs=inputs)
+
+    def part(self, first: int, last: int) -> ArraySource:
+        """The samples from ``first`` to before ``last`` as a source of their own."""
+        part = copy.copy(self)
+        part.n = last - first
+        part._values = {
+            name: _events_between(values, first, last)
+            if isinstance(values, AddressEvents)
+            else values[first:last]
+            for name, values in self._values.items()
+        }
+        return part
+
+    def begin(self, position: int) -> Cursor:
+        """Hand out samples from a place on."""
+        return _ArrayCursor(self, position)
+
+
+class Cursor:
+    """Hands out chunk after chunk."""
+
+    def take(self, n: int) -> Chunk | None:
+        """At most ``n`` samples; fewer or nothing at the end."""
+        raise NotImplementedError
+
+
+class _ArrayCursor(Cursor):
+    def __init__(self, source: ArraySource, position: int):
+        self._source, self._position = source, position
+
+    def take(self, n: int) -> Chunk | None:
+        first, last = self._position, min(self._position + n, self._source.n)
+        self._position = last
+        return self._source.chunk(first, last) if last > first else None
+
+
+class StreamSource:
+    """Samples from an iterable: one by one or in batches, of unknown number.
+
+    Parameters
+    ----------
+    interface : Interface
+        Of the network.
+    samples : iterable
+        Of arrays or dicts; each is a sample, (features,) or (T, features), or a batch of them
+        with one more dimension in front.
+    """
+
+    n = None
+
+    def __init__(self, interface: Interface, samples: Iterable[Any]):
+        self._interface = interface
+        self._samples = samples
+        self._used = False
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of a converted sample at most."""
+        ports = [p for p in self._interface.ports.values() if p.kind != "events"]
+        return 4 * sum(port.features * max(port.most_frames, 1) for port in ports) or 4
+
+    def begin(self, position: int) -> Cursor:
+        """Hand out samples from a place on; what comes before is passed over.
+
+        Raises
+        ------
+        ParameterError
+            If the iterable can be gone through only once, and was.
+        """
+        if self._used and iter(self._samples) is self._samples:
+            raise ParameterError(
+                "fit",
+                "samples",
+                "an iterator",
+                "an array or an iterable that begins anew each time, for more than one epoch",
+                "Give an object with __iter__, such as a list or a data loader",
+            )
+        self._used = True
+        cursor = _StreamCursor(self._interface, iter(self._samples))
+        while position > 0:
+            passed = cursor.take(min(position, 1024))
+            if passed is None:
+                raise DataError(
+                    f"run: the stream of samples ends {position} samples before the place where "
+                    "the interrupted run stopped; give the same samples"
+                )
+            position -= passed.n
+        return cursor
+
+
+class _StreamCursor(Cursor):
+    def __init__(self, interface: Interface, items: Iterator[Any]):
+        self._interface, self._items = interface, items
+        self._held: list[Chunk] = []
+        self._seen = 0
+
+    def take(self, n: int) -> Chunk | None:
+        while sum(chunk.n for chunk in self._held) < n:
+            item = next(self._items, None)
+            if item is None:
+                break
+            self._held.append(self._checked(item))
+        if not self._held:
+            return None
+        whole = _joined(self._held)
+        self._held = [] if whole.n <= n else [_part(whole, n, whole.n)]
+        return _part(whole, 0, min(n, whole.n))
+
+    def _checked(self, item: Any) -> Chunk:
+        if not isinstance(item, Mapping) and not hasattr(item, "__array__"):
+            raise DataError(
+                f"run: a stream of samples must give arrays or dicts, got a {type(item).__name__}"
+            )
+        given, n = _by_port(self._interface, item)
+        batched = dict(given)
+        for name, values in given.items():
+            port = self._interface.ports[name]
+            if port.kind != "events":
+                array = np.asarray(values)
+                single = 2 if port.kind == "sequence" else 1
+                if name == "intensity":
+                    array = array.reshape(-1, 1)
+                batched[name] = array[None] if array.ndim == single else array
+        if n is not None:
+            batched["n_samples"] = n
+        source = ArraySource(self._interface, batched)
+        chunk = source.chunk(0, source.n)
+        if self._held and not _alike(self._held[0], chunk):
+            raise DataError(
+                f"run: sample {self._seen} of the stream has other inputs or frames than those "
+                "before it"
+            )
+        self._seen += source.n
+        return chunk
+
+
+def _events_between(events: AddressEvents, first: int, last: int) -> AddressEvents:
+    low, high = np.searchsorted(events.sample, [first, last])
+    return AddressEvents(
+        events.sample[low:high] - np.int32(first), events.step[low:high], events.unit[low:high]
+    )
+
+
+def _part(chunk: Chunk, first: int, last: int) -> Chunk:
+    inputs = {
+        name: _events_between(values, first, last)
+        if isinstance(values, AddressEvents)
+        else None
+        if values is None
+        else values[first:last]
+        for name, values in chunk.inputs.items()
+    }
+    return Chunk(n=last - first, inputs=inputs)
+
+
+def _alike(one: Chunk, other: Chunk) -> bool:
+    return all(
+        type(values) is type(other.inputs[name])
+        and getattr(values, "shape", (0,))[1:] == getattr(other.inputs[name], "shape", (0,))[1:]
+        for name, values in one.inputs.items()
+    )
+
+
+def _joined(chunks: list[Chunk]) -> Chunk:
+    if len(chunks) == 1:
+        return chunks[0]
+    starts = np.cumsum([0, *(chunk.n for chunk in chunks)])
+    inputs: dict[str, Any] = {}
+    for name, values in chunks[0].inputs.items():
+        parts = [chunk.inputs[name] for chunk in chunks]
+        if isinstance(values, AddressEvents):
+            inputs[name] = AddressEvents(
+                np.concatenate(
+                    [p.sample + np.int32(s) for p, s in zip(parts, starts[:-1], strict=True)]
+                ),
+                np.concatenate([part.step for part in parts]),
+                np.concatenate([part.unit for part in parts]),
+            )
         else:
-            inputs[name] = _checked_array(network, name, spec, values)
-            lengths[name] = len(inputs[name])
-    n = samples.get("n_samples", max(lengths.values(), default=0))
-    for name, length in lengths.items():
-        fits = length <= n if network.inputs[name].kind == "events" else length == n
-        if not fits:
-            raise DataError(f"run: input {name!r} has {length} samples, expected {n}")
-    if n < 1:
-        raise DataError("run: samples must not be empty")
-    return int(n), inputs
-
-
-def _rates(network: NetworkModel, name: str) -> bool:
-    """Whether an input sets the rates of a spiking population."""
-    return any(
-        name in population.drives.values() and "max_rate" in population.model.parameters
-        for population in network.populations.values()
-    )
-
-
-def _checked_array(network: NetworkModel, name: str, spec: Input, values: Any) -> np.ndarray:
-    array = np.asarray(values)
-    shape = "(n, features)" if spec.kind == "static" else "(n, T, features)"
-    wanted = shape.replace("features", str(spec.features))
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"run: samples of {name!r} must be numbers, got dtype {array.dtype}")
-    if array.ndim != shape.count(",") + 1 or array.shape[-1] != spec.features or 0 in array.shape:
-        raise DataError(f"run: samples of {name!r} must have shape {wanted}, got {array.shape}")
-    if spec.kind == "sequence":
-        most = round(float(network.presentation.duration / spec.frame))
-        if array.shape[1] > most:
-            raise DataError(
-                f"run: samples of {name!r} have {array.shape[1]} frames, but only {most} of "
-                f"{spec.frame} fit into the presentation of {network.presentation.duration}"
-            )
-    if not np.isfinite(array).all():
-        where = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
-        raise DataError(f"run: samples of {name!r} must be finite, got {array[where]} at {where}")
-    if _rates(network, name):
-        if array.min() < 0:
-            where = tuple(int(k) for k in np.argwhere(array < 0)[0])
-            raise DataError(
-                f"run: samples of {name!r} become rates and must be >= 0, got {array[where]} at "
-                f"{where}"
-            )
-        if array.dtype.kind in "iu" and array.max() > 1:
-            raise DataError(
-                f"run: samples of {name!r} are integers up to {array.max()}; a rate is max_rate "
-                "times the value, so divide pixels by 255 first"
-            )
-    return array.astype(np.float32, copy=False)
-
-
-def _checked_events(
-    network: NetworkModel, name: str, spec: Input, values: Any
-) -> tuple[AddressEvents, int]:
-    try:
-        sample, unit, time = (np.asarray(part) for part in values)
-    except (TypeError, ValueError):
-        raise DataError(
-            f"run: events of {name!r} must be three arrays (sample, unit, time)"
-        ) from None
-    if not sample.ndim == 1 or not sample.shape == unit.shape == time.shape:
-        raise DataError(
-            f"run: events of {name!r} must be arrays of one length, got {sample.shape}, "
-            f"{unit.shape}, {time.shape}"
-        )
-    steps = np.floor(np.asarray(time, dtype=float) / float(network.dt) + 1e-6)
-    for what, array, bound in (
-        ("unit", unit, spec.features),
-        ("time (in steps)", steps, network.duration_steps),
-        ("sample", sample, _LARGEST),
-    ):
-        if not (np.isfinite(array) & (array >= 0) & (array < bound)).all():
-            bad = array[~(np.isfinite(array) & (array >= 0) & (array < bound))][0]
-            raise DataError(f"run: events of {name!r}: {what} must be in [0, {bound}), got {bad}")
-    order = np.lexsort((unit, steps, sample))
-    events = AddressEvents(
-        *(np.asarray(part)[order].astype(np.int32) for part in (sample, steps, unit))
-    )
-    return events, int(sample.max()) + 1 if len(sample) else 0
-
-
-def cut(values: Any, first: int, last: int) -> Any:
-    """The part of checked samples from row ``first`` to before ``last``."""
-    if values is None:
-        return None
-    if isinstance(values, AddressEvents):
-        keep = (values.sample >= first) & (values.sample < last)
-        return AddressEvents(values.sample[keep] - first, values.step[keep], values.unit[keep])
-    return values[first:last]
+            inputs[name] = None if values is None else np.concatenate(parts)
+    return Chunk(n=int(starts[-1]), inputs=inputs)

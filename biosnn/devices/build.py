@@ -22,6 +22,7 @@ from brian2 import (
 from brian2.groups.group import CodeRunner
 
 from biosnn.devices.functions import uniform_function
+from biosnn.devices.ports import ports
 from biosnn.devices.protocol import (
     CLEAR_COUNTS,
     EVENTS,
@@ -31,6 +32,7 @@ from biosnn.devices.protocol import (
     NORMALISE,
     ONSET,
     RESET,
+    SNAPSHOT,
     STORE,
     protocol_group,
 )
@@ -49,6 +51,10 @@ class Hooks(Protocol):
 
     def store(self, clock: Clock, order: int) -> BrianObject:
         """Object that takes the per-sample variables out of the network."""
+        ...
+
+    def snapshot(self, clock: Clock, order: int) -> BrianObject | None:
+        """Object that copies variables after some samples, where the device's loop does not."""
         ...
 
 
@@ -278,8 +284,7 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
         )
         watch.connect()
         objects.append(watch)
-    for name in network.inputs:
-        channel = network.inputs[name]
+    for name, channel in ports(network).items():
         if channel.kind == "static":
             objects.append(hooks.load(name, border_clock, LOAD))
         elif channel.kind == "sequence":
@@ -287,8 +292,9 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
             objects.append(hooks.load(name, frame_clock, FRAME))
         else:
             objects.append(hooks.load(name, clock, EVENTS))
-    store = hooks.store(border_clock, STORE)
-    border.append(store)
+    store, snapshot = hooks.store(border_clock, STORE), hooks.snapshot(border_clock, SNAPSHOT)
+    ends = [store] if snapshot is None else [store, snapshot]
+    border += ends
     spike_monitors = {
         key: SpikeMonitor(
             groups[key], variables=["t_sample", "sample"], name=f"{key}_spike_monitor"
@@ -303,16 +309,15 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
         name: StateMonitor(
             groups[name.partition(".")[0]],
             name.partition(".")[2],
-            record=np.asarray(indices),
-            clock=clock,
+            record=np.asarray(trace.indices),
+            clock=_slower(clock, trace.steps(network.dt), f"trace_clock_{number}"),
             when="end",
             name=f"{name.replace('.', '_')}_state_monitor",
         )
-        for name, indices in record.traces.items()
+        for number, (name, trace) in enumerate(record.traces.items())
     }
-    net = Network(
-        *objects, store, *spike_monitors.values(), *state_monitors.values(), name="network"
-    )
+    monitors = (*spike_monitors.values(), *state_monitors.values())
+    net = Network(*objects, *ends, *monitors, name="network")
     return Built(
         net=net,
         groups=groups,
@@ -327,6 +332,11 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
 
 def _contained(group: NeuronGroup, name: str) -> BrianObject:
     return next(o for o in group.contained_objects if o.name == name)
+
+
+def _slower(clock: Clock, steps: int, name: str) -> Clock:
+    """A clock that ticks with every so many steps of another one."""
+    return clock if steps == 1 else Clock(dt=clock.dt * steps, name=name)
 
 
 def _frame_clock(network: NetworkModel, channel: str, border_clock: Clock) -> Clock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 from functools import lru_cache
@@ -11,7 +12,14 @@ from pathlib import Path
 
 from biosnn.errors import DeviceError, ParameterError
 
-_BASE = ("-std=c++17", "-w")
+# Of x86 and of ARM, as Linux names them.
+_INSTRUCTIONS = re.compile(
+    r"(sse|ssse|pni$|avx|fma|f16c$|bmi|abm$|adx$|aes$|vaes$|pclmul|vpclmul|popcnt$|movbe$|sha_ni$"
+    r"|gfni$|amx|lzcnt$|xop$|tbm$|rdrand$|rdseed$"
+    r"|fp$|asimd|neon|vfp|sve|sme|crc32$|atomics$|pmull$|sha[1235]|fphp$|jscvt$|fcma$|bf16$|i8mm$)"
+)
+# The program is one file: what it does not call is not compiled.
+_BASE = ("-std=c++17", "-w", "-fwhole-program")
 _MATH = {
     "fast": ("-O3", "-ffast-math", "-fno-finite-math-only"),
     "strict": ("-O3", "-ffp-contract=off"),
@@ -49,13 +57,23 @@ def describe(path: str) -> str:
 
 
 @lru_cache
+def instruction_sets() -> frozenset[str]:
+    """Features of this CPU that a compiler makes use of with ``-march=native``."""
+    features = {word for line in _cpu_lines("flags", "Features") for word in line.split()}
+    return frozenset(filter(_INSTRUCTIONS.match, features))
+
+
+@lru_cache
 def cpu() -> str:
-    """What ``-march=native`` depends on: architecture, model and features of this CPU."""
+    """What ``-march=native`` depends on: architecture, model and instruction sets."""
+    models = sorted(set(_cpu_lines("model name"))) or [platform.processor()]
+    return "\n".join([platform.machine(), *models, *sorted(instruction_sets())])
+
+
+def _cpu_lines(*names: str) -> list[str]:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    wanted = ("model name", "flags", "Features")
-    features = sorted({line for line in lines if line.startswith(wanted)})
-    return "\n".join([platform.machine(), *features])
+    return [line.partition(":")[2].strip() for line in lines if line.startswith(names)]
 
 
 def flags(math: str, portable: bool) -> tuple[str, ...]:

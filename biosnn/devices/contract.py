@@ -1,40 +1,216 @@
-"""What every device offers to ``biosnn.simulation``: one chunk of samples at a time."""
+"""What every device offers to ``biosnn.simulation``: one chunk of samples at a time.
+
+Nothing here needs Brian2: a network that was compiled runs without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 import numpy as np
 
 from biosnn.recording import Recording
-from biosnn.state import State
+from biosnn.state import Draw, State
+
+
+@attrs.frozen(kw_only=True)
+class Port:
+    """An input as a device sees it.
+
+    Parameters
+    ----------
+    kind : {"static", "sequence", "events"}
+        What a sample is.
+    features : int
+        Values per sample or frame, or units that have events.
+    optional : bool
+        Whether a run may leave it out.
+    frame_steps, most_frames : int
+        Time steps per frame and how many fit into a presentation; 0 unless a sequence.
+    absent : float
+        The value where nothing is given.
+    rate_step : float
+        Spikes per time step of a unit with value 1; 0 unless values become rates.
+    positive : bool
+        Whether values must be > 0.
+    """
+
+    kind: str
+    features: int
+    optional: bool = False
+    frame_steps: int = 0
+    most_frames: int = 0
+    absent: float = 0.0
+    rate_step: float = 0.0
+    positive: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Variable:
+    """A state variable: name, NumPy dtype, number of values, SI unit, role, how it begins.
+
+    ``role`` is ``"neuron"``, ``"weight"`` or ``"protocol"``; ``shape`` that of a full matrix.
+    """
+
+    name: str
+    dtype: str
+    size: int
+    unit: str
+    role: str
+    shape: tuple[int, int] | None = None
+    draw: Draw | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Column:
+    """A recorded variable: NumPy dtype, number of values and SI unit.
+
+    ``every`` is the number of samples between two snapshots, or of time steps between two
+    points of a trace; ``indices`` are the neurons of a trace.
+    """
+
+    dtype: str
+    size: int
+    unit: str = ""
+    every: int = 0
+    indices: tuple[int, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one row."""
+        return self.size * np.dtype(self.dtype).itemsize
+
+    def rows(self, position: int, n: int) -> int:
+        """How many snapshots fall into ``n`` samples after ``position`` others."""
+        return (position + n) // self.every - position // self.every
+
+
+@attrs.frozen(kw_only=True)
+class Interface:
+    """Everything that a run needs to know of a network.
+
+    Parameters
+    ----------
+    name, fingerprint, precision, output : str
+        Of the declaration.
+    dt : float
+        Time step in s.
+    duration_steps, steps_per_presentation, max_shown : int
+        Time steps of a sample without and with rest; how often it is shown at most.
+    scheduled : bool
+        Whether parameters follow the number of learned samples.
+    ports : dict
+        Input -> :class:`Port`.
+    variables : tuple of Variable
+        The state, in the order of its file.
+    plastic : tuple of str
+        Projections that can learn.
+    per_sample, snapshots, traces : dict
+        Recorder -> :class:`Column`.
+    spikes : dict
+        Population whose spikes are recorded -> its size.
+    """
+
+    name: str
+    fingerprint: str
+    precision: str
+    output: str
+    dt: float
+    duration_steps: int
+    steps_per_presentation: int
+    max_shown: int
+    scheduled: bool
+    ports: dict[str, Port]
+    variables: tuple[Variable, ...]
+    plastic: tuple[str, ...]
+    per_sample: dict[str, Column]
+    snapshots: dict[str, Column]
+    traces: dict[str, Column]
+    spikes: dict[str, int]
+
+    def to_data(self) -> dict[str, Any]:
+        """JSON types."""
+        return attrs.asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Interface:
+        """What :meth:`to_data` returned, back again."""
+
+        def columns(name: str) -> dict[str, Column]:
+            return {
+                key: Column(**{**part, "indices": tuple(part["indices"])})
+                for key, part in data[name].items()
+            }
+
+        return cls(
+            **{
+                **data,
+                "ports": {key: Port(**part) for key, part in data["ports"].items()},
+                "variables": tuple(map(_variable, data["variables"])),
+                "plastic": tuple(data["plastic"]),
+                **{name: columns(name) for name in ("per_sample", "snapshots", "traces")},
+            }
+        )
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """Shapes of the weights that are full matrices."""
+        return {v.name: v.shape for v in self.variables if v.shape is not None}
+
+    def bounded_bytes(self, position: int, n: int) -> int:
+        """Bytes of all that is recorded in ``n`` samples, without spikes and traces."""
+        per_sample = 4 + sum(column.bytes for column in self.per_sample.values())
+        taken = [column.bytes * column.rows(position, n) for column in self.snapshots.values()]
+        return n * per_sample + sum(taken)
+
+    def traced_bytes(self, n: int) -> int:
+        """Bytes of the traces of ``n`` presentations."""
+        steps = n * self.steps_per_presentation
+        return sum(steps // c.every * (c.bytes + 8) for c in self.traces.values())
+
+
+def _variable(data: Mapping[str, Any]) -> Variable:
+    shape, draw = data["shape"], data["draw"]
+    return Variable(
+        **{
+            **data,
+            "shape": None if shape is None else (shape[0], shape[1]),
+            "draw": None
+            if draw is None
+            else Draw(**{**draw, "shape": draw["shape"] and tuple(draw["shape"])}),
+        }
+    )
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Numbers that a run sets besides the state.
+    """Numbers that a chunk sets besides the state.
 
     Parameters
     ----------
-    seed : int
-        Key of the counter-based draws.
-    epoch : int
-        Pass over the data.
-    first_sample : int
-        Index in the dataset of the chunk's first sample.
+    seed, epoch, first_sample : int
+        Key of the counter-based draws; the last one is the dataset's index of the first sample.
+    position : int
+        Samples of this run that came before.
     horizon : int
         Number of samples over which learning schedules run.
     learning : tuple of str
         Projections that learn.
+    recorder_limit : int
+        Bytes of spikes and traces that the chunk may record.
     """
 
     seed: int
     epoch: int
     first_sample: int
+    position: int
     horizon: int
     learning: tuple[str, ...]
+    recorder_limit: int = 2**62
 
 
 @attrs.frozen(eq=False)
@@ -52,40 +228,108 @@ class AddressEvents:
     unit: np.ndarray
 
 
+@attrs.frozen(eq=False)
+class Chunk:
+    """Samples that are shown in one go.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples.
+    inputs : dict
+        Port -> float32 array (n, features) or (n, T, features), :class:`AddressEvents`, or
+        ``None`` for an input that is left out.
+    """
+
+    n: int
+    inputs: dict[str, Any]
+
+
+#: is told from time to time: samples done, presentations and spikes so far, all in this chunk
+Report = Callable[[int, int, int], None]
+
+
+class NotFiniteError(Exception):
+    """A state variable became NaN or infinite: its name, the index, the sample in the chunk."""
+
+    def __init__(self, name: str, index: int, sample: int):
+        super().__init__(f"{name}[{index}] in sample {sample}")
+        self.name, self.index, self.sample = name, index, sample
+
+
+class TooMuchRecordedError(Exception):
+    """Spikes and traces have passed the limit of a run."""
+
+
+class Stop:
+    """A wish to stop at the next safe point; whoever can hear it registers a listener."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._listeners: list[Callable[[], None]] = []
+
+    def request(self) -> None:
+        """Ask to stop."""
+        self.requested = True
+        for listener in list(self._listeners):
+            listener()
+
+    def add(self, listener: Callable[[], None]) -> None:
+        """Have a function called when a stop is asked for."""
+        self._listeners.append(listener)
+
+    def remove(self, listener: Callable[[], None]) -> None:
+        """Do not call it any more."""
+        self._listeners.remove(listener)
+
+
+class Session(Protocol):
+    """A run on a device. The state stays there from chunk to chunk."""
+
+    def run_chunk(
+        self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
+    ) -> tuple[int, Recording | None]:
+        """Show samples.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            The samples.
+        settings : Settings
+            Seed, indices, schedules, what learns.
+        report : callable
+            Progress.
+        stop : Stop
+            A device may end the chunk early after a whole sample when it is asked to.
+
+        Returns
+        -------
+        int, Recording
+            How many samples were shown, and what was observed in them (nothing if none was).
+
+        Raises
+        ------
+        DeviceError
+            If the run failed. The state is then what it was before the chunk.
+        NotFiniteError, TooMuchRecordedError
+            For the caller to turn into a sentence.
+        """
+        ...
+
+    def state(self) -> State:
+        """The state after the last chunk."""
+        ...
+
+
 class Device(Protocol):
     """A network on a device."""
 
-    #: state with the device's own values for what no declaration sets
+    interface: Interface
+    #: state with everything that is not drawn at random
     defaults: State
     #: seconds that building took
     build_seconds: float
 
-    def run_chunk(
-        self,
-        n: int,
-        inputs: Mapping[str, Any],
-        state: State,
-        settings: Settings,
-        progress: Callable[[int], None],
-    ) -> tuple[Recording, State]:
-        """Show ``n`` samples.
-
-        Parameters
-        ----------
-        n : int
-            Number of samples.
-        inputs : mapping
-            Input -> float32 array (n, features) or (n, T, features), :class:`AddressEvents`, or
-            ``None`` for an input that is left out.
-        state : State
-            Complete state before the first sample.
-        settings : Settings
-            Seed, indices, schedules, what learns.
-        progress : callable
-            Is told from time to time how many samples are done.
-
-        Returns
-        -------
-        Recording, State
-        """
+    def session(self, state: State, folder: Path) -> AbstractContextManager[Session]:
+        """Begin a run from a complete state; ``folder`` is an empty one for its files."""
         ...

@@ -13,7 +13,7 @@ from brian2 import BrianObject, Clock, NeuronGroup
 from biosnn.networks import NetworkModel
 
 # The end of a presentation ...
-STORE, NORMALISE, CLEAR_COUNTS, ADVANCE = -100, -90, -75, -70
+STORE, NORMALISE, CLEAR_COUNTS, ADVANCE, SNAPSHOT = -100, -90, -75, -70, -65
 # ... and the beginning of the next one.
 LOAD, BEGIN, RESET, FRAME, STEP, EVENTS, ONSET, INPUT = -60, -50, -49, -48, -45, -44, -40, -39
 
@@ -24,6 +24,7 @@ sample : integer
 attempt : integer
 pending : integer
 intensity : 1
+sample_intensity : 1
 n_watch : integer
 seed : integer
 epoch : integer
@@ -46,7 +47,7 @@ pending = 0
 _BEGIN = """
 pending = 1
 step = 0
-intensity = base_intensity + intensity_step*attempt
+intensity = (base_intensity + intensity_step*attempt)*sample_intensity
 sample_id = first_sample + sample
 pass_id = 256*epoch + attempt
 fraction = clip(seen*(1/horizon), 0, 1)

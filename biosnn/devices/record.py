@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -10,10 +11,39 @@ from brian2 import Equations, get_unit
 from brian2.units.fundamentalunits import Dimension
 
 from biosnn.errors import ParameterError
+from biosnn.models import check_value
 from biosnn.networks import NetworkModel
 
 
-@attrs.define(kw_only=True)
+@attrs.frozen(eq=False)
+class TraceOf:
+    """Some neurons' variable over time.
+
+    Parameters
+    ----------
+    indices : array_like of int
+        The neurons.
+    every : Quantity, optional
+        Time between two points, a multiple of the time step that divides a presentation.
+        Default: every time step.
+    """
+
+    indices: Any = attrs.field(converter=lambda x: np.asarray(x).tolist())
+    every: Any = None
+
+    def steps(self, dt: Any) -> int:
+        """Time steps between two points."""
+        return 1 if self.every is None else round(float(self.every / dt))
+
+
+def _traces(given: Mapping[str, Any] | None) -> dict[str, TraceOf]:
+    return {
+        name: found if isinstance(found, TraceOf) else TraceOf(found)
+        for name, found in (given or {}).items()
+    }
+
+
+@attrs.frozen(kw_only=True, eq=False)
 class Record:
     """What a compiled network observes.
 
@@ -24,13 +54,31 @@ class Record:
         ``t_first`` (time of the first spike) exist for every population with a threshold.
     spikes : tuple of str
         Populations whose spikes are recorded one by one.
-    traces : dict of str to sequence of int
-        ``"population.variable"`` -> indices of the neurons that are recorded at every step.
+    traces : dict of str to TraceOf
+        ``"population.variable"`` -> which neurons are recorded and how often.
+    snapshots : dict of str to int
+        ``"population.variable"`` or ``"projection.w"`` -> number of samples between copies.
     """
 
     per_sample: tuple[str, ...] = attrs.field(default=(), converter=tuple)
     spikes: tuple[str, ...] = attrs.field(default=(), converter=tuple)
-    traces: dict[str, Any] = attrs.field(factory=dict)
+    traces: dict[str, TraceOf] = attrs.field(default=None, converter=_traces)
+    snapshots: dict[str, int] = attrs.field(factory=dict, converter=lambda x: dict(x or {}))
+
+    def to_data(self, dt: Any) -> dict[str, Any]:
+        """JSON types; the traces' intervals as numbers of time steps."""
+        return {
+            "per_sample": list(self.per_sample),
+            "spikes": list(self.spikes),
+            "traces": {k: [t.indices, t.steps(dt)] for k, t in self.traces.items()},
+            "snapshots": self.snapshots,
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any], dt: Any) -> Record:
+        """What :meth:`to_data` returned, back again."""
+        traces = {k: TraceOf(i, steps * dt) for k, (i, steps) in data["traces"].items()}
+        return cls(**{**data, "traces": traces})
 
 
 def unit_name(dim: Dimension) -> str:
@@ -46,29 +94,53 @@ def check_record(network: NetworkModel, record: Record) -> None:
     ParameterError
         Naming the population, variable or index that does not.
     """
-    for name in (*record.per_sample, *record.traces):
-        key, _, variable = name.partition(".")
-        if key not in network.populations:
-            raise ParameterError(
-                "compile", "record", repr(name), f"of one of {', '.join(network.populations)}"
-            )
-        model = network.populations[key].model
-        equations = Equations(model.equations)
-        known = {key for key in equations.names if "linked" not in equations[key].flags}
-        if model.threshold is not None and name in record.per_sample:
-            known |= {"count", "t_first"}
-        if variable not in known:
-            raise ParameterError(
-                "compile", "record", repr(name), f"one of {key}'s {', '.join(sorted(known))}"
-            )
-    for name, indices in record.traces.items():
-        n = network.populations[name.partition(".")[0]].n
-        found = np.asarray(indices)
-        valid = found.ndim == 1 and found.size > 0 and found.dtype.kind in "iu"
-        if not valid or found.min() < 0 or found.max() >= n:
-            raise ParameterError(
-                "compile", f"traces[{name!r}]", indices, f"a list of indices from 0 to {n - 1}"
-            )
+    for what in ("per_sample", "traces", "snapshots"):
+        for name in getattr(record, what):
+            _check_variable(network, what, name)
+    for name, trace in record.traces.items():
+        _check_trace(network, name, trace)
+    for name, every in record.snapshots.items():
+        if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
+            wanted = "a whole number of samples > 0"
+            raise ParameterError("compile", f"snapshots[{name!r}]", repr(every), wanted)
     for key in record.spikes:
         if key not in network.populations or network.populations[key].model.threshold is None:
             raise ParameterError("compile", "spikes", repr(key), "a population that spikes")
+
+
+def _check_variable(network: NetworkModel, what: str, name: str) -> None:
+    key, _, variable = name.partition(".")
+    weighted = [k for k, p in network.projections.items() if p.weights is not None]
+    owners = [*network.populations, *(weighted if what == "snapshots" else ())]
+    if key not in owners:
+        raise ParameterError("compile", what, repr(name), f"of one of {', '.join(owners)}")
+    if key in network.projections:
+        known = {"w"}
+    else:
+        model = network.populations[key].model
+        equations = Equations(model.equations)
+        known = {key for key in equations.names if "linked" not in equations[key].flags}
+        if model.threshold is not None and what == "per_sample":
+            known |= {"count", "t_first"}
+    if variable not in known:
+        among = f"one of {key}'s {', '.join(sorted(known))}"
+        raise ParameterError("compile", what, repr(name), among)
+
+
+def _check_trace(network: NetworkModel, name: str, trace: TraceOf) -> None:
+    n = network.populations[name.partition(".")[0]].n
+    found = np.asarray(trace.indices)
+    valid = found.ndim == 1 and found.size > 0 and found.dtype.kind in "iu"
+    if not valid or found.min() < 0 or found.max() >= n:
+        wanted = f"a list of indices from 0 to {n - 1}"
+        raise ParameterError("compile", f"traces[{name!r}]", trace.indices, wanted)
+    if trace.every is None:
+        return
+    where = f"traces[{name!r}].every"
+    check_value("compile", where, trace.every, network.dt, "> 0")
+    steps = float(trace.every / network.dt)
+    whole = abs(steps - round(steps)) < 1e-6 and round(steps) > 0
+    if not whole or network.steps_per_presentation % round(steps):
+        slot = network.dt * network.steps_per_presentation
+        wanted = f"a multiple of the time step ({network.dt}) that divides a presentation ({slot})"
+        raise ParameterError("compile", where, trace.every, wanted)

@@ -6,7 +6,8 @@ import contextlib
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,18 @@ from brian2 import (
 from brian2.devices.device import reset_device, runtime_device, set_device
 
 from biosnn.devices.build import Built, build
-from biosnn.devices.contract import AddressEvents, Settings
-from biosnn.devices.record import Record, unit_name
+from biosnn.devices.contract import (
+    AddressEvents,
+    Chunk,
+    Interface,
+    NotFiniteError,
+    Report,
+    Settings,
+    Stop,
+)
+from biosnn.devices.interface import default_state, interface, observed
+from biosnn.devices.ports import ports
+from biosnn.devices.record import Record
 from biosnn.networks import NetworkModel
 from biosnn.recording import Recording, Spikes, Trace
 from biosnn.state import State
@@ -80,38 +91,46 @@ class RuntimeNetwork:
 
     def __init__(self, network: NetworkModel, record: Record, precision: str, target: str):
         started = time.perf_counter()
+        single = precision == "single"
         self.network = network
-        self._record = record
-        self._brian2 = lambda: _brian2(network, precision, target)
-        self._hooks = _RuntimeHooks(network, record)
-        with self._brian2():
-            self.built: Built = build(
-                network, record, self._hooks, single_precision=precision == "single"
-            )
-        self._hooks.built = self.built
-        shapes = network.initial_state().shapes
-        self.defaults = State(self._read(), shapes)
+        self.brian2 = lambda: _brian2(network, precision, target)
+        self.hooks = _RuntimeHooks(network)
+        with self.brian2():
+            self.built: Built = build(network, record, self.hooks, single_precision=single)
+        self.interface = interface(network, record, self.built, single_precision=single)
+        self.hooks.ready(self.built, self.interface)
+        self.defaults = default_state(network, self.interface)
         self.build_seconds = time.perf_counter() - started
 
+    @contextlib.contextmanager
+    def session(self, state: State, folder: Path) -> Iterator[RuntimeSession]:
+        """Begin a run (see :class:`biosnn.devices.contract.Device`)."""
+        yield RuntimeSession(self, state)
+
+
+class RuntimeSession:
+    """A run of a live network; its state stays in the network from chunk to chunk."""
+
+    def __init__(self, made: RuntimeNetwork, state: State):
+        self._made = made
+        self._built = made.built
+        for name in self._built.variables:
+            self._array(name)[:] = state[name]
+
     def _array(self, name: str) -> np.ndarray:
-        owner, variable = self.built.variables[name]
+        owner, variable = self._built.variables[name]
         return owner.variables[variable].get_value()
 
-    def _read(self) -> dict[str, np.ndarray]:
-        return {name: np.array(self._array(name)) for name in self.built.variables}
+    def state(self) -> State:
+        """See :class:`biosnn.devices.contract.Session`."""
+        arrays = {name: self._array(name) for name in self._built.variables}
+        return State(arrays, self._made.interface.shapes)
 
     def run_chunk(
-        self,
-        n: int,
-        inputs: Mapping[str, Any],
-        state: State,
-        settings: Settings,
-        progress: Callable[[int], None],
-    ) -> tuple[Recording, State]:
-        """Show ``n`` samples (see :class:`biosnn.devices.contract.Device`)."""
-        built = self.built
-        for name in built.variables:
-            self._array(name)[:] = state[name]
+        self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
+    ) -> tuple[int, Recording | None]:
+        """See :class:`biosnn.devices.contract.Session`; it always shows the whole chunk."""
+        made, built = self._made, self._built
         protocol = {
             name: built.groups["protocol"].variables[name].get_value()
             for name in built.groups["protocol"].equations.names
@@ -121,40 +140,40 @@ class RuntimeNetwork:
         for name in ("seed", "epoch", "first_sample", "horizon"):
             protocol[name][:] = getattr(settings, name)
         protocol["learning"][:] = bool(settings.learning)
-        self._hooks.start(n, inputs, protocol, progress)
+        made.hooks.start(chunk, settings, protocol, report)
         frozen = self._switch(settings.learning)
         for monitor in (*built.spike_monitors.values(), *built.state_monitors.values()):
             _clear(monitor)  # what a run that was interrupted has left
-        slot = self.network.dt * self.network.steps_per_presentation
+        slot = made.network.dt * made.network.steps_per_presentation
         built.net.t_ = 0.0
         started = time.perf_counter()
-        with self._brian2():
-            while protocol["sample"][0] < n:
-                built.net.run((n - int(protocol["sample"][0])) * slot, namespace={})
+        with made.brian2():
+            while protocol["sample"][0] < chunk.n:
+                built.net.run((chunk.n - int(protocol["sample"][0])) * slot, namespace={})
                 for target in built.border:
                     if target.name not in frozen:
                         target.run()
         seconds = time.perf_counter() - started
-        arrays = self._read()
-        for name in arrays:
+        for name in built.variables:
             if name.endswith(".lastspike"):
                 # In whole steps: the last digits do not tell where runs were cut.
-                steps = np.round((arrays[name] - built.net.t_) / float(self.network.dt))
-                arrays[name] = steps * float(self.network.dt)
+                steps = np.round((self._array(name) - built.net.t_) / float(made.network.dt))
+                self._array(name)[:] = steps * float(made.network.dt)
         recording = Recording(
-            per_sample=self._hooks.stored,
-            shown=self._hooks.shown,
+            per_sample=made.hooks.stored,
+            shown=made.hooks.shown,
             spikes=self._spikes(),
             traces=self._traces(),
+            snapshots=made.hooks.snapshots,
             seconds=seconds,
         )
-        return recording, State(arrays, self.defaults.shapes)
+        return chunk.n, recording
 
     def _switch(self, learning: tuple[str, ...]) -> set[str]:
         """Activate what belongs to learning projections; names of what is off."""
-        wanted = {o.name for key in learning for o in self.built.plastic[key]}
+        wanted = {o.name for key in learning for o in self._built.plastic[key]}
         frozen = set()
-        for targets in self.built.plastic.values():
+        for targets in self._built.plastic.values():
             for target in targets:
                 target.active = target.name in wanted
                 if not target.active:
@@ -163,7 +182,7 @@ class RuntimeNetwork:
 
     def _spikes(self) -> dict[str, Spikes]:
         found = {}
-        for key, monitor in self.built.spike_monitors.items():
+        for key, monitor in self._built.spike_monitors.items():
             found[key] = Spikes(
                 np.array(monitor.i), np.asarray(monitor.t_sample), np.array(monitor.sample)
             )
@@ -172,14 +191,13 @@ class RuntimeNetwork:
 
     def _traces(self) -> dict[str, Trace]:
         found = {}
-        for name, monitor in self.built.state_monitors.items():
-            variable = name.partition(".")[2]
-            values = getattr(monitor, variable)
+        for name, monitor in self._built.state_monitors.items():
+            values = getattr(monitor, name.partition(".")[2])
             found[name] = Trace(
                 np.array(monitor.t / second),
                 np.array(values),
                 np.array(monitor.record),
-                unit_name(monitor.source.variables[variable].dim),
+                self._made.interface.traces[name].unit,
             )
             _clear(monitor)
         return found
@@ -194,48 +212,67 @@ def _clear(monitor: SpikeMonitor | StateMonitor) -> None:
 class _RuntimeHooks:
     """Moves rows of arrays in and out of a live network."""
 
-    def __init__(self, network: NetworkModel, record: Record):
+    def __init__(self, network: NetworkModel):
         self.network = network
-        self.record = record
-        self.built: Built
+        self.ports = ports(network)
+
+    def ready(self, built: Built, described: Interface) -> None:
+        """Take note of the network, once it is there."""
+        self.interface = described
+        self._arrays = {
+            f"{key}.{name}": group.variables[name].get_value()
+            for key, group in built.groups.items()
+            for name in group.equations.names
+            if "linked" not in group.equations[name].flags
+        }
+        observed_arrays = {
+            name: observed(self.network, built, name)
+            for name in (*described.per_sample, *described.snapshots, *built.variables)
+        }
+        self._arrays |= {
+            name: owner.variables[variable].get_value()
+            for name, (owner, variable) in observed_arrays.items()
+        }
 
     def start(
         self,
-        n: int,
-        inputs: Mapping[str, Any],
+        chunk: Chunk,
+        settings: Settings,
         protocol: dict[str, np.ndarray],
-        progress: Callable[[int], None],
+        report: Report,
     ) -> None:
         """Prepare for a chunk."""
-        self.n = n
-        self.inputs = inputs
-        self.protocol = protocol
-        self.progress = progress
-        self.shown = np.zeros(n, dtype=np.int32)
-        self.stored = {}
-        for name in self.record.per_sample:
-            values = self._values(name)
-            self.stored[name] = np.zeros((n, len(values)), dtype=values.dtype)
-
-    def _values(self, name: str) -> np.ndarray:
-        key, _, variable = name.partition(".")
-        return self.built.groups[key].variables[variable].get_value()
+        self.chunk, self.settings, self.protocol, self.report = chunk, settings, protocol, report
+        self.shown = np.zeros(chunk.n, dtype=np.int32)
+        self.stored = {
+            name: np.zeros((chunk.n, column.size), dtype=column.dtype)
+            for name, column in self.interface.per_sample.items()
+        }
+        self.snapshots = {
+            name: np.zeros(
+                (column.rows(settings.position, chunk.n), column.size), dtype=column.dtype
+            )
+            for name, column in self.interface.snapshots.items()
+        }
+        self._presentations = self._spikes = self._seen = 0
 
     def load(self, channel: str, clock: Clock, order: int) -> BrianObject:
         """See :class:`biosnn.devices.build.Hooks`."""
-        spec = self.network.inputs[channel]
-        action = {"static": self._row, "sequence": self._frame, "events": self._events}[spec.kind]
+        kind = self.ports[channel].kind
+        action = {"static": self._row, "sequence": self._frame, "events": self._events}[kind]
         targets = [
             f"{key}.{variable}"
             for key, population in self.network.populations.items()
             for variable, name in population.drives.items()
             if name == channel
         ]
+        if channel == "intensity":
+            targets = ["protocol.sample_intensity"]
 
         def act() -> None:
             values = action(channel)
             for target in targets:
-                self._values(target)[:] = values
+                self._arrays[target][:] = values
 
         return NetworkOperation(act, clock=clock, when="start", order=order, name=f"load_{channel}")
 
@@ -246,30 +283,58 @@ class _RuntimeHooks:
             if not self.protocol["pending"][0]:
                 return
             sample = int(self.protocol["sample"][0])
+            self._check_finite(sample)
             for name, values in self.stored.items():
-                values[sample] = self._values(name)
+                values[sample] = self._arrays[name]
             self.shown[sample] = self.protocol["attempt"][0] + 1
-            self.progress(sample)
+            self._presentations += 1
 
         return NetworkOperation(act, clock=clock, when="start", order=order, name="store")
 
+    def snapshot(self, clock: Clock, order: int) -> BrianObject:
+        """See :class:`biosnn.devices.build.Hooks`."""
+
+        def act() -> None:
+            done = int(self.protocol["sample"][0])
+            if done == 0 or self.protocol["attempt"][0] or self._seen == done:
+                return
+            self._seen = done
+            position = self.settings.position
+            for name, column in self.interface.snapshots.items():
+                if (position + done) % column.every == 0:
+                    row = column.rows(position, done) - 1
+                    self.snapshots[name][row] = self._arrays[name]
+            counted = [v for name, v in self.stored.items() if name.endswith(".count")]
+            self._spikes += int(counted[0][done - 1].sum()) if counted else 0
+            self.report(done, self._presentations, self._spikes)
+
+        return NetworkOperation(act, clock=clock, when="start", order=order, name="snapshot")
+
+    def _check_finite(self, sample: int) -> None:
+        for variable in self.interface.variables:
+            if variable.dtype[1] != "f" or variable.name.endswith(".t_first"):
+                continue
+            bad = np.flatnonzero(~np.isfinite(self._arrays[variable.name]))
+            if bad.size:
+                raise NotFiniteError(variable.name, int(bad[0]), sample)
+
     def _row(self, channel: str) -> Any:
         sample = int(self.protocol["sample"][0])
-        values = self.inputs[channel]
-        return 0.0 if values is None or sample >= self.n else values[sample]
+        values = self.chunk.inputs[channel]
+        absent = self.ports[channel].absent
+        return absent if values is None or sample >= self.chunk.n else values[sample]
 
     def _frame(self, channel: str) -> Any:
-        values = self.inputs[channel]
+        values = self.chunk.inputs[channel]
         sample = int(self.protocol["sample"][0])
-        steps = round(float(self.network.inputs[channel].frame / self.network.dt))
-        frame = int(self.protocol["step"][0]) // steps
-        if values is None or sample >= self.n or frame >= values.shape[1]:
+        frame = int(self.protocol["step"][0]) // self.ports[channel].frame_steps
+        if values is None or sample >= self.chunk.n or frame >= values.shape[1]:
             return 0.0
         return values[sample, frame]
 
     def _events(self, channel: str) -> Any:
-        events: AddressEvents | None = self.inputs[channel]
-        fired = np.zeros(self.network.inputs[channel].features)
+        events: AddressEvents | None = self.chunk.inputs[channel]
+        fired = np.zeros(self.ports[channel].features)
         if events is not None:
             sample, step = int(self.protocol["sample"][0]), int(self.protocol["step"][0]) - 1
             begin, end = np.searchsorted(events.sample, [sample, sample + 1])

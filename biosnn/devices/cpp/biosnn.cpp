@@ -4,29 +4,38 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iostream>
-#include <sstream>
 
 #include "network.h"
 
 namespace biosnn {
 
+// Exit status; `devices/binary.py` knows them, too.
+enum Status { MALFORMED = 2, TOO_MUCH_RECORDED = 3, NOT_FINITE = 4 };
+static const size_t KEEP_IN_MEMORY = 32 << 20;  // bytes of monitors, before they go to disk
+
 static std::map<std::string, std::string> settings;
 static std::set<std::string> inactive;
-static int64_t n_samples = 0;
+static int64_t n_samples = 0, presentations = 0, spikes = 0;
+static bool check_every_sample = false;
+static volatile std::sig_atomic_t asked_to_stop = 0;
 static std::chrono::steady_clock::time_point started, last_report;
 static double run_seconds = 0.0;
 
-[[noreturn]] static void fail(const std::string &message) {
+[[noreturn]] static void fail(const std::string &message, int status = MALFORMED) {
     std::cerr << message << std::endl;
-    std::exit(2);
+    std::exit(status);
 }
 
 static const std::string &setting(const std::string &key) {
@@ -36,6 +45,10 @@ static const std::string &setting(const std::string &key) {
 }
 
 static int64_t number(const std::string &key) { return std::stoll(setting(key)); }
+
+static size_t item_size(const std::string &kind) { return (size_t)std::stoul(kind.substr(1)); }
+
+static size_t bytes_of(const Array &array) { return array.size * item_size(array.kind); }
 
 // A file mapped into memory, read-only or freshly made.
 struct Mapped {
@@ -90,13 +103,13 @@ struct OpenRecorder {
     Mapped rows;
     size_t row_bytes = 0;
 };
-static std::vector<OpenRecorder> recorders;
+static std::vector<OpenRecorder> recorders, snapshots;
+static const OpenRecorder *counted = nullptr;  // whose spikes are reported
+static std::map<std::string, std::ofstream> monitor_files;
+static size_t monitored = 0;  // bytes written so far
 static Mapped shown;
 static Pointers protocol;
-
-static size_t item_size(const std::string &kind) {
-    return (size_t)std::stoul(kind.substr(1));
-}
+static std::vector<Variable> state;
 
 template <typename F>
 static void with_type(const Array &array, F action) {
@@ -108,8 +121,12 @@ static void with_type(const Array &array, F action) {
         fail("an input cannot set a variable of type " + array.kind);
 }
 
+static void stop_soon(int) { asked_to_stop = 1; }
+
 void configure(int argc, char **argv) {
     if (argc != 2) fail("usage: main SETTINGS (made by biosnn, not to be started by hand)");
+    std::signal(SIGTERM, stop_soon);
+    std::signal(SIGINT, stop_soon);
     std::ifstream file(argv[1]);
     if (!file) fail(std::string("cannot read '") + argv[1] + "'");
     std::string line;
@@ -122,20 +139,47 @@ void configure(int argc, char **argv) {
         else
             settings[key] = value;
     }
+#ifdef __linux__
+    // Whoever reads the results is gone: so are we. (Elsewhere, the next report fails.)
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != (pid_t)number("parent")) std::_Exit(MALFORMED);
+#endif
     n_samples = number("n_samples");
+    check_every_sample = number("check_every_sample") != 0;
 }
 
 static void fill(const OpenChannel &channel, const float *row);
 
+static void open_recorders() {
+    const int64_t position = number("position");
+    for (const Recorder &spec : recorder_table()) {
+        OpenRecorder recorder;
+        recorder.spec = spec;
+        recorder.row_bytes = bytes_of(spec.source);
+        const int64_t rows =
+            spec.every ? (position + n_samples) / spec.every - position / spec.every : n_samples;
+        recorder.rows.create(setting("out") + "/" + spec.name, rows * recorder.row_bytes);
+        (spec.every ? snapshots : recorders).push_back(recorder);
+    }
+    for (const OpenRecorder &recorder : recorders)
+        if (!counted && recorder.spec.source.kind == "i4" &&
+            recorder.spec.name.find(".count") != std::string::npos)
+            counted = &recorder;
+    shown.create(setting("out") + "/shown", n_samples * sizeof(int32_t));
+    monitored_visit([](const std::string &name, const void *, size_t) {
+        monitor_files[name].open(setting("out") + "/" + name, std::ios::binary);
+    });
+}
+
 void load_state() {
+    state = state_table();
     Mapped file;
-    size_t total = 0;
-    for (const Variable &variable : state_table()) total += variable.bytes;
+    size_t total = 0, offset = 0;
+    for (const Variable &variable : state) total += bytes_of(variable.values);
     file.open_for_reading(setting("state_in"), total);
-    size_t offset = 0;
-    for (const Variable &variable : state_table()) {
-        std::memcpy(variable.data, file.data + offset, variable.bytes);
-        offset += variable.bytes;
+    for (const Variable &variable : state) {
+        std::memcpy(variable.values.data, file.data + offset, bytes_of(variable.values));
+        offset += bytes_of(variable.values);
     }
     protocol = protocol_pointers();
     *protocol.sample = *protocol.attempt = *protocol.pending = *protocol.step = 0;
@@ -168,14 +212,7 @@ void load_state() {
         if (channel.spec.kind == "events") fill(channel, nullptr);
         channels[entry.first] = channel;
     }
-    for (const Recorder &spec : recorder_table()) {
-        OpenRecorder recorder;
-        recorder.spec = spec;
-        recorder.row_bytes = spec.source.size * item_size(spec.source.kind);
-        recorder.rows.create(setting("out") + "/" + spec.name, n_samples * recorder.row_bytes);
-        recorders.push_back(recorder);
-    }
-    shown.create(setting("out") + "/shown", n_samples * sizeof(int32_t));
+    open_recorders();
 }
 
 static void fill(const OpenChannel &channel, const float *row) {
@@ -184,7 +221,7 @@ static void fill(const OpenChannel &channel, const float *row) {
             if (row)
                 std::copy(row, row + target.size, values);
             else
-                std::fill(values, values + target.size, 0);
+                std::fill(values, values + target.size, channel.spec.absent);
         });
 }
 
@@ -220,7 +257,35 @@ void load_channel(const char *name) {
                       (sample * channel.frames + frame) * channel.spec.features);
 }
 
+// Index of the first value that is NaN or infinite, or -1. Looks at bits, because the compiler
+// may have been told that numbers are finite.
+template <typename Bits>
+static int64_t first_not_finite(const void *data, size_t size, Bits exponent) {
+    const Bits *bits = (const Bits *)data;
+    int bad = 0;
+    for (size_t k = 0; k < size; k++) bad |= (bits[k] & exponent) == exponent;
+    for (size_t k = 0; bad && k < size; k++)
+        if ((bits[k] & exponent) == exponent) return (int64_t)k;
+    return -1;
+}
+
+static void check_finite(bool all) {
+    for (const Variable &variable : state) {
+        if (variable.check == '-' || (variable.check == 'c' && !all)) continue;
+        const Array &values = variable.values;
+        const int64_t index =
+            values.kind == "f8"
+                ? first_not_finite<uint64_t>(values.data, values.size, 0x7ff0000000000000ull)
+                : first_not_finite<uint32_t>(values.data, values.size, 0x7f800000u);
+        if (index >= 0)
+            fail(variable.name + " " + std::to_string(index) + " " +
+                     std::to_string((long long)*protocol.sample),
+                 NOT_FINITE);
+    }
+}
+
 void store_sample() {
+    check_finite(check_every_sample);
     const int64_t sample = *protocol.sample;
     for (OpenRecorder &recorder : recorders)
         std::memcpy(recorder.rows.data + sample * recorder.row_bytes, recorder.spec.source.data,
@@ -228,18 +293,57 @@ void store_sample() {
     ((int32_t *)shown.data)[sample] = *protocol.attempt + 1;
 }
 
-static void report() {
+static void drain_monitors() {
+    monitored_visit([](const std::string &name, const void *data, size_t bytes) {
+        std::ofstream &file = monitor_files[name];
+        if (bytes > 0) file.write((const char *)data, bytes);
+        if (!file) fail("no space for '" + setting("out") + "/" + name + "'");
+    });
+    monitored += monitored_bytes();
+    monitored_clear();
+}
+
+static void take_snapshots(int64_t finished) {
+    const int64_t position = number("position");
+    for (OpenRecorder &snapshot : snapshots) {
+        const int64_t every = snapshot.spec.every;
+        if ((position + finished) % every == 0)
+            std::memcpy(snapshot.rows.data +
+                            ((position + finished) / every - position / every - 1) *
+                                snapshot.row_bytes,
+                        snapshot.spec.source.data, snapshot.row_bytes);
+    }
+}
+
+// After each presentation; says whether to go on.
+static bool between() {
+    static int64_t finished = 0;
+    presentations++;
+    const size_t held = monitored_bytes();
+    if (monitored + held > (size_t)number("recorder_limit"))
+        fail(std::to_string(monitored + held), TOO_MUCH_RECORDED);
+    if (held > KEEP_IN_MEMORY) drain_monitors();
+    if (*protocol.sample == finished) return true;  // shown again
+    finished = *protocol.sample;
+    if (!snapshots.empty()) take_snapshots(finished);
+    if (counted) {
+        const int32_t *row =
+            (const int32_t *)(counted->rows.data + (finished - 1) * counted->row_bytes);
+        for (size_t k = 0; k < counted->spec.source.size; k++) spikes += row[k];
+    }
     const auto now = std::chrono::steady_clock::now();
-    if (now - last_report < std::chrono::milliseconds(200)) return;
-    last_report = now;
-    std::cout << "progress " << *protocol.sample << std::endl;
+    if (now - last_report >= std::chrono::milliseconds(200)) {
+        last_report = now;
+        std::cout << "progress " << finished << " " << presentations << " " << spikes << std::endl;
+    }
+    return !asked_to_stop;
 }
 
 // Relative to the end of a run, in whole steps: the last digits do not tell where runs were cut.
 static void rebase_lastspikes(double end) {
-    for (const Array &spikes : lastspike_table())
-        for (size_t k = 0; k < spikes.size; k++) {
-            double &last = ((double *)spikes.data)[k];
+    for (const Array &lastspikes : lastspike_table())
+        for (size_t k = 0; k < lastspikes.size; k++) {
+            double &last = ((double *)lastspikes.data)[k];
             last = std::round((last - end) / time_step) * time_step;
         }
 }
@@ -248,33 +352,33 @@ void simulate(Network &network) {
     network.remove(inactive);
     started = last_report = std::chrono::steady_clock::now();
     // A presentation finishes one sample or none, so this never shows one too many.
-    while (*protocol.sample < n_samples)
-        network.run(n_samples - *protocol.sample, steps_per_presentation, time_step, report);
+    while (*protocol.sample < n_samples && !asked_to_stop)
+        network.run(n_samples - *protocol.sample, steps_per_presentation, time_step, between);
     rebase_lastspikes(network.t);
     run_seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 }
 
 int finish() {
-    const std::string path = setting("state_out");
+    check_finite(true);
     {
         Mapped file;
         size_t total = 0, offset = 0;
-        for (const Variable &variable : state_table()) total += variable.bytes;
-        file.create(path, total);
-        for (const Variable &variable : state_table()) {
-            std::memcpy(file.data + offset, variable.data, variable.bytes);
-            offset += variable.bytes;
+        for (const Variable &variable : state) total += bytes_of(variable.values);
+        file.create(setting("state_out"), total);
+        for (const Variable &variable : state) {
+            std::memcpy(file.data + offset, variable.values.data, bytes_of(variable.values));
+            offset += bytes_of(variable.values);
         }
     }
-    for (const Monitored &monitored : monitored_table()) {
-        const std::string out = setting("out") + "/" + monitored.name;
-        std::ofstream file(out, std::ios::binary);
-        for (const auto &piece : monitored.pieces) file.write(piece.first, piece.second);
-        if (!file) fail("cannot write '" + out + "'");
+    drain_monitors();
+    for (auto &entry : monitor_files) {
+        entry.second.close();
+        if (!entry.second) fail("no space for '" + setting("out") + "/" + entry.first + "'");
     }
     std::cout.precision(17);
-    std::cout << "finished " << *protocol.sample << " " << run_seconds << std::endl;
+    std::cout << "finished " << *protocol.sample << " " << presentations << " " << spikes << " "
+              << run_seconds << std::endl;
     return 0;
 }
 }  // namespace biosnn

@@ -4,6 +4,7 @@
 #define BIOSNN_H
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -13,33 +14,33 @@ class Network;
 
 namespace biosnn {
 
-// A state variable: where its bytes are and how many.
-struct Variable {
-    std::string name;
-    char *data;
-    size_t bytes;
-};
-// An array that a channel fills or a recorder copies; `kind` is a NumPy type code.
+// An array of the network; `kind` is a NumPy type code such as "f8".
 struct Array {
     void *data;
     std::string kind;
     size_t size;
 };
+// A state variable. `check`: 's' looks for NaN and infinity after every sample, 'c' after every
+// chunk, '-' never.
+struct Variable {
+    std::string name;
+    Array values;
+    char check;
+};
 struct Channel {
     std::string kind;  // static, sequence or events
     int64_t features;
     int64_t frame_steps;
+    double absent;  // value where no samples are given
     std::vector<Array> targets;
 };
+// A variable kept at the end of each sample (`every` = 0), or after every so many samples.
 struct Recorder {
     std::string name;
     Array source;
+    int64_t every;
 };
-// A Brian2 monitor's array: its bytes when the run is over.
-struct Monitored {
-    std::string name;
-    std::vector<std::pair<const char *, size_t>> pieces;
-};
+using Write = std::function<void(const std::string &name, const void *data, size_t bytes)>;
 struct Pointers {
     int32_t *sample, *attempt, *pending, *step, *seed, *epoch, *first_sample, *learning, *n_watch;
     double *horizon;
@@ -49,7 +50,10 @@ struct Pointers {
 std::vector<Variable> state_table();
 std::map<std::string, Channel> channel_table();
 std::vector<Recorder> recorder_table();
-std::vector<Monitored> monitored_table();
+// What Brian2's monitors hold: how many bytes, the bytes themselves, and to forget them.
+size_t monitored_bytes();
+void monitored_visit(const Write &write);
+void monitored_clear();
 std::vector<Array> lastspike_table();
 Pointers protocol_pointers();
 extern const int64_t steps_per_presentation;

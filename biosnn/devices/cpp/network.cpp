@@ -25,7 +25,7 @@ void Network::remove(const std::set<std::string> &names) {
 }
 
 void Network::run(int64_t presentations, int64_t steps, double dt,
-                  const std::function<void()> &between) {
+                  const std::function<bool()> &between) {
     std::map<Clock *, int64_t> clocks;
     std::vector<Object *> every_step, in_between;
     for (Object &object : objects) {
@@ -61,7 +61,7 @@ void Network::run(int64_t presentations, int64_t steps, double dt,
             }
         }
         finish();
-        between();
+        if (!between()) break;
     }
     t = now * dt;
 }

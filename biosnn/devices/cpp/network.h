@@ -34,8 +34,9 @@ class Network {
     void add(BaseClock *clock, codeobj_func function, const char *name);
     // Remove the objects that belong to switched-off learning.
     void remove(const std::set<std::string> &names);
-    // Show `presentations` samples of `steps` time steps each; `between` is called after each.
-    void run(int64_t presentations, int64_t steps, double dt, const std::function<void()> &between);
+    // Give `presentations` of `steps` time steps each; `between` is called after each and says
+    // whether to go on.
+    void run(int64_t presentations, int64_t steps, double dt, const std::function<bool()> &between);
     // Run the objects that finish a presentation.
     void finish();
 };

@@ -73,6 +73,18 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
 def write(path: str | os.PathLike[str], data: bytes, overwrite: bool) -> Path:
     """Write a file beside its place, then put it there in one step."""
     path = check_target(path, overwrite=overwrite)
+    replace(path, data)
+    return path
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Give a file new content in one step that survives a crash: all of it or none.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written. What was there before is still there.
+    """
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,12 +96,21 @@ def write(path: str | os.PathLike[str], data: bytes, overwrite: bool) -> Path:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+        sync_folder(path.parent)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {error.strerror or error}; choose a folder that you may "
             "write to and that has space"
         ) from error
-    return path
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray]]:

@@ -1,0 +1,199 @@
+"""The folder of a run: what it is, its recording, and checkpoints to go on from.
+
+``run.json`` says which run this is; ``checkpoint-<samples>.biosnn`` holds the state after so many
+samples; ``recording/`` grows. A checkpoint is written in one step after the recording is on the
+disk, so whatever moment a run ends at, the newest one is whole and everything it knows is there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from filelock import FileLock, Timeout
+
+from biosnn import __version__
+from biosnn._simulation.sinks import FileSink
+from biosnn.devices.contract import Interface
+from biosnn.errors import DataError, StorageError
+from biosnn.files import packed, read, replace
+from biosnn.state import State
+
+_RUN, _LOCK = "run.json", "run.lock"
+_NAME = "checkpoint-{:012d}.biosnn"
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """How far a run has come: samples in all, full passes over the data, samples in this one."""
+
+    position: int = 0
+    epoch: int = 0
+    offset: int = 0
+    finished: bool = False
+
+
+class RunFolder:
+    """The folder of a run, held by one process at a time.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is; made if it is not there.
+    interface : Interface
+        Of the network.
+    identity : mapping
+        What decides the result: JSON types.
+    keep : int
+        How many checkpoints are kept.
+    limit : int
+        Bytes of spikes and traces that a chunk may have in memory.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be written or another process is at it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        interface: Interface,
+        identity: Mapping[str, Any],
+        keep: int,
+        limit: int,
+    ):
+        self.folder = folder.absolute()
+        self._interface = interface
+        self._identity = json.loads(json.dumps(dict(identity)))
+        self._keep = keep
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.folder / _LOCK)
+            self._lock.acquire(timeout=0)
+            self.sink = FileSink(interface, self.folder / "recording", limit)
+        except Timeout as error:
+            raise StorageError(
+                f"{folder} is in use by another process; wait for it, or choose another folder"
+            ) from error
+        except OSError as error:
+            raise StorageError(
+                f"{folder} cannot be written: {error.strerror or error}; choose a folder that you "
+                "may write to"
+            ) from error
+
+    def close(self) -> None:
+        """Let others at it."""
+        shutil.rmtree(self.folder / "work", ignore_errors=True)
+        self._lock.release()
+
+    def work(self) -> Path:
+        """An empty folder for the files of a session."""
+        work = self.folder / "work"
+        shutil.rmtree(work, ignore_errors=True)  # what a killed run has left
+        work.mkdir()
+        return work
+
+    def begin(self, resume: bool) -> tuple[Place, State | None]:
+        """Begin a run, or find the place where an interrupted one goes on.
+
+        Raises
+        ------
+        StorageError
+            If there is a run already that shall not be resumed, or it is another one, or its
+            newest checkpoint is damaged.
+        """
+        known = self._known()
+        if known is None:
+            replace(self.folder / _RUN, json.dumps(self._identity, indent=1).encode())
+            return Place(), None
+        if not resume:
+            raise StorageError(
+                f"{self.folder} holds a run already; go on with it (resume=True), or choose "
+                "another folder"
+            )
+        different = [key for key in self._identity if known.get(key) != self._identity[key]]
+        if different or set(known) - set(self._identity):
+            key = (different or sorted(set(known) - set(self._identity)))[0]
+            raise StorageError(
+                f"{self.folder} holds another run: its {key} is {_short(known.get(key))}, this "
+                f"one's is {_short(self._identity.get(key))}; give the same arguments, or choose "
+                "another folder"
+            )
+        newest = max(self.checkpoints(), default=None)
+        if newest is None:
+            return Place(), None
+        content, state = self._read(newest)
+        self.sink.restore(content["recording"])
+        return Place(**content["place"]), state
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints, oldest first."""
+        return sorted(self.folder.glob("checkpoint-*.biosnn"))
+
+    def _known(self) -> dict[str, Any] | None:
+        path = self.folder / _RUN
+        if not path.exists():
+            if self.checkpoints():
+                raise StorageError(
+                    f"{self.folder} has checkpoints but no {_RUN}: it is damaged; choose another "
+                    "folder"
+                )
+            return None
+        try:
+            known = json.loads(path.read_text())
+            if not isinstance(known, dict):
+                raise ValueError
+        except (OSError, ValueError, RecursionError) as error:
+            raise StorageError(f"{path} is damaged; choose another folder for the run") from error
+        return known
+
+    def _read(self, path: Path) -> tuple[dict[str, Any], State]:
+        try:
+            content, tensors = read(path, "checkpoint")
+            state = State(tensors, self._interface.shapes)
+            if content["identity"] != self._identity:
+                raise StorageError(f"{path} belongs to another run")
+            for variable in self._interface.variables:
+                if state[variable.name].shape != (variable.size,):
+                    raise StorageError(f"{path} does not fit the network: {variable.name}")
+        except (StorageError, DataError, KeyError, TypeError) as error:
+            raise StorageError(
+                f"{error}. If an older checkpoint shall do, delete this one; nothing was changed"
+            ) from error
+        return content, state
+
+    def save(self, place: Place, state: State) -> None:
+        """Write a checkpoint, then remove those that are too many.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written; those before are still there.
+        """
+        try:
+            marks = self.sink.marks()
+        except OSError as error:
+            raise StorageError(
+                f"the recording in {self.folder} cannot be written: {error.strerror or error}; "
+                "free some space, then resume the run"
+            ) from error
+        content = {
+            "identity": self._identity,
+            "place": attrs.asdict(place),
+            "recording": marks,
+            "biosnn": __version__,
+        }
+        data = packed("checkpoint", content, dict(state))
+        replace(self.folder / _NAME.format(place.position), data)
+        for path in self.checkpoints()[: -self._keep]:
+            path.unlink(missing_ok=True)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,56 @@
+"""Checks of what a run is given besides samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from biosnn.errors import DataError, ParameterError
+from biosnn.state import State
+
+LARGEST = 2**31 - 1
+
+
+def whole(obj: str, name: str, value: Any, most: int = LARGEST, least: int = 0) -> None:
+    """Check that a parameter is a whole number.
+
+    Raises
+    ------
+    ParameterError
+        If it is not, or out of its range.
+    """
+    valid = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not valid or not least <= value <= most:
+        raise ParameterError(obj, name, repr(value), f"a whole number from {least} to {most}")
+
+
+def checked_state(expected: State, state: State) -> None:
+    """Check that a state is complete and finite.
+
+    Raises
+    ------
+    DataError
+        Naming the variable and what is wrong with it.
+    """
+    if not isinstance(state, State):
+        raise DataError(
+            f"run: state must be a State, got a {type(state).__name__}; start from "
+            "runnable.initial_state()"
+        )
+    for name in expected:
+        if name not in state:
+            raise DataError(
+                f"run: the state lacks {name!r}; start from runnable.initial_state() and "
+                "use .transferred(state) to take over what another network has learned"
+            )
+        if state[name].shape != expected[name].shape:
+            raise DataError(
+                f"run: state[{name!r}] must have shape {expected[name].shape}, got "
+                f"{state[name].shape}"
+            )
+        if not name.endswith(".t_first") and not np.isfinite(state[name]).all():
+            index = int(np.flatnonzero(~np.isfinite(state[name]))[0])
+            raise DataError(
+                f"run: state[{name!r}] must be finite, got {state[name][index]} at index {index}"
+            )

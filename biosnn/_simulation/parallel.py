@@ -1,0 +1,134 @@
+"""Several processes share the samples of a run without plasticity.
+
+Samples belong to parts, one per process, which all start from the same state. That is the same
+as one process only if no sample leaves anything behind that a later one notices, so it is
+checked: after each part its successor's first sample is shown once more, from the state in which
+that part ended. If the state afterwards and the recording are the same to the bit, so is all
+that follows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+
+import attrs
+import numpy as np
+from joblib import Parallel, delayed
+
+from biosnn._simulation.course import Course, Order
+from biosnn._simulation.inputs import ArraySource
+from biosnn._simulation.progress import ProgressBar
+from biosnn._simulation.safepoint import SafePoint
+from biosnn._simulation.sinks import MemorySink, columns
+from biosnn.devices.binary import CompiledNetwork
+from biosnn.errors import Interrupted, ParameterError
+from biosnn.recording import Recording
+from biosnn.state import State
+
+_REMEDY = "Reset it at each onset (Presentation.reset), or use one process"
+
+
+def run(
+    made: CompiledNetwork,
+    source: ArraySource,
+    start: State,
+    order: Order,
+    n_jobs: int,
+    progress: bool | Callable[[int, int | None], None],
+) -> tuple[Recording, State]:
+    """Show samples in several processes.
+
+    Parameters
+    ----------
+    made, source, start, order, progress
+        As for a :class:`Course`.
+    n_jobs : int
+        Number of processes.
+
+    Returns
+    -------
+    Recording, State
+        Those of one process.
+
+    Raises
+    ------
+    ParameterError
+        If samples depend on those before them.
+    """
+    if made.interface.snapshots:
+        raise ParameterError("run", "n_jobs", n_jobs, "1 together with snapshots")
+    source.check()
+    whole = MemorySink(made.interface, source.n, order.memory_limit)
+    bounds = np.linspace(0, source.n, min(n_jobs, source.n) + 1).astype(int).tolist()
+    order = attrs.evolve(order, memory_limit=order.memory_limit // len(bounds[1:]))
+    with ProgressBar(source.n, progress) as bar, SafePoint(bar.note) as stop:
+        board = _Board(bar, len(bounds) - 1)
+
+        def show(
+            first: int, last: int, state: State, report: Callable[..., None] = lambda *_: None
+        ) -> tuple[Recording, State]:
+            part = attrs.evolve(order, first_sample=order.first_sample + first)
+            course = Course(made, source.part(first, last), state, part, False)
+            return course.in_memory(stop, report)
+
+        def check(border: int, before: State) -> None:
+            other, found = show(border, border + 1, before)
+            expected, wanted = show(border, border + 1, start)
+            for name in wanted:
+                if not np.array_equal(found[name], wanted[name], equal_nan=True):
+                    raise _depends(n_jobs, name)
+            pairs = (columns(made.interface, part, 0, 0) for part in (other, expected))
+            _compare(n_jobs, *pairs)
+
+        if len(bounds) > 2:
+            check(bounds[1], show(0, 1, start)[1])  # most networks that depend are found at once
+        jobs = [
+            delayed(show)(first, last, start, board.reporter(number))
+            for number, (first, last) in enumerate(pairwise(bounds))
+        ]
+        # Threads suffice: each waits for a binary of its own.
+        parts = Parallel(n_jobs=len(jobs), prefer="threads")(jobs)
+        if stop.requested:
+            raise Interrupted("stopped; a run with n_jobs > 1 keeps nothing", stop.signal)
+        for border, (_, before) in zip(bounds[1:-1], parts[:-1], strict=True):
+            check(border, before)
+    end = parts[-1][1]
+    while parts:
+        whole.append(parts.pop(0)[0])
+    return whole.finish(), end
+
+
+def _compare(
+    n_jobs: int, found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]
+) -> None:
+    for name, rows in wanted.items():
+        if not np.array_equal(found[name], rows):
+            raise _depends(n_jobs, name)
+
+
+def _depends(n_jobs: int, name: str) -> ParameterError:
+    wanted = f"1 for this network: {name} depends on the samples before"
+    return ParameterError("run", "n_jobs", n_jobs, wanted, _REMEDY)
+
+
+class _Board:
+    """Adds up the progress of several processes."""
+
+    def __init__(self, bar: ProgressBar, n: int):
+        self._bar = bar
+        self._done = [(0, 0.0)] * n
+        self._lock = threading.Lock()
+
+    def reporter(self, number: int) -> Callable[[int, Mapping[str, float]], None]:
+        """What one process calls."""
+
+        def report(done: int, figures: Mapping[str, float]) -> None:
+            with self._lock:
+                self._done[number] = (done, done * figures.get("spikes/sample", 0.0))
+                done = sum(part for part, _ in self._done)
+                spikes = sum(part for _, part in self._done)
+            self._bar.update(done, {"spikes/sample": spikes / max(done, 1)})
+
+        return report

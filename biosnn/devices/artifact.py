@@ -1,0 +1,189 @@
+"""A compiled network on disk: a folder with the binary and a manifest of everything in it.
+
+It needs neither Brian2 nor the build cache: it can be copied to another folder or to another
+machine of the same architecture, and be run there any number of times at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import attrs
+import numpy as np
+
+from biosnn.devices.compiler import instruction_sets
+from biosnn.devices.contract import Interface
+from biosnn.errors import DeviceError, StorageError
+from biosnn.state import State
+
+FORMAT = 2
+BINARY, STATE, MANIFEST = "main", "state", "manifest.json"
+
+
+@attrs.frozen(kw_only=True)
+class Artifact:
+    """A compiled network on disk, made by :func:`seal` and read by :func:`open_artifact`.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is.
+    manifest : dict
+        ``interface`` (variables, inputs, recorders), ``declaration``, ``plastic``, ``versions``,
+        ``compiler``, ``flags``, ``platform``, ``files`` (name -> bytes and SHA-256).
+    interface : Interface
+        The manifest's interface.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    interface: Interface
+
+    def defaults(self) -> State:
+        """The state before a run; what is drawn at random is zero."""
+        return read_state(self.folder / STATE, self.interface)
+
+
+def read_state(path: Path, interface: Interface) -> State:
+    """Read the raw state file of an artifact or of a run."""
+    data = np.fromfile(path, dtype=np.uint8)
+    arrays, offset = {}, 0
+    for variable in interface.variables:
+        end = offset + variable.size * np.dtype(variable.dtype).itemsize
+        arrays[variable.name] = data[offset:end].view(variable.dtype)
+        offset = end
+    if offset != data.size:
+        raise StorageError(f"{path} has {data.size} bytes, expected {offset}: it is damaged")
+    return State(arrays, interface.shapes)
+
+
+def write_state(path: Path, interface: Interface, state: State) -> None:
+    """Write a state as the binary reads it."""
+    with path.open("wb") as file:
+        for variable in interface.variables:
+            file.write(np.ascontiguousarray(state[variable.name], dtype=variable.dtype))
+
+
+def seal(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest of a complete folder, with the SHA-256 of every file and its own."""
+    files = {
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    manifest = json.loads(json.dumps({"format": FORMAT, **manifest, "files": files}))
+    manifest["sha256"] = _digest(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
+
+
+def platform_of(portable: bool) -> dict[str, Any]:
+    """What a binary needs of a machine."""
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "instruction_sets": [] if portable else sorted(instruction_sets()),
+    }
+
+
+def open_artifact(folder: Path) -> Artifact:
+    """Read and verify an artifact.
+
+    Raises
+    ------
+    StorageError
+        If it is none, is damaged, or was made by another format version.
+    DeviceError
+        If it was built for another machine.
+    """
+    folder = Path(folder)
+    manifest = _verified(folder)
+    needs, has = manifest["platform"], platform_of(portable=False)
+    for name in ("system", "machine"):
+        if needs[name] != has[name]:
+            raise DeviceError(
+                f"{folder} was built for {needs['system']} on {needs['machine']}, this is "
+                f"{has['system']} on {has['machine']}: compile the network here"
+            )
+    lacking = sorted(set(needs["instruction_sets"]) - set(has["instruction_sets"]))
+    if lacking:
+        raise DeviceError(
+            f"{folder} was built for another CPU: this one lacks {', '.join(lacking)}. Build "
+            "it with portable=True (--portable), or compile the network here"
+        )
+    return Artifact(
+        folder=folder, manifest=manifest, interface=Interface.from_data(manifest["interface"])
+    )
+
+
+def _verified(folder: Path) -> dict[str, Any]:
+    """The manifest, if it and all files are what was sealed."""
+    damaged = f"{folder} is damaged: %s; copy it again, or compile the network anew"
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        version, digest = manifest["format"], manifest.pop("sha256")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StorageError(
+            f"{folder} is not a compiled network: it has no {MANIFEST}; give a folder that "
+            "Runnable.export() wrote"
+        ) from error
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be read: {error.strerror}") from error
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise StorageError(damaged % f"{MANIFEST} cannot be read") from error
+    if version != FORMAT:
+        raise StorageError(
+            f"{folder} has format version {version}, this biosnn runs {FORMAT}: compile the "
+            "network anew"
+        )
+    if digest != _digest(manifest):
+        raise StorageError(damaged % f"{MANIFEST} does not match its SHA-256")
+    for name, entry in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise StorageError(damaged % f"{name} is missing")
+        if path.stat().st_size != entry["bytes"] or _sha256(path) != entry["sha256"]:
+            raise StorageError(damaged % f"{name} does not match its SHA-256")
+    return manifest
+
+
+def export(artifact: Artifact, target: Path) -> Path:
+    """Copy an artifact to a folder that does not exist yet: wholly or not at all.
+
+    Raises
+    ------
+    StorageError
+        If the folder exists or cannot be written.
+    """
+    target = Path(target)
+    if target.exists():
+        raise StorageError(f"{target} exists; choose another folder")
+    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copytree(artifact.folder, part)
+            part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except (OSError, shutil.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(
+            f"{target} cannot be written: {reason}; choose a folder that you may write to and "
+            "that has space"
+        ) from error
+    return target
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()

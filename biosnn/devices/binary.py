@@ -1,0 +1,288 @@
+"""Running a compiled network: the binary, its files and its last words. Needs no Brian2."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import numpy as np
+
+from biosnn.devices.artifact import BINARY, Artifact, read_state, write_state
+from biosnn.devices.contract import (
+    AddressEvents,
+    Chunk,
+    NotFiniteError,
+    Report,
+    Settings,
+    Stop,
+    TooMuchRecordedError,
+)
+from biosnn.errors import DeviceError
+from biosnn.recording import Recording, Spikes, Trace
+from biosnn.state import State
+
+# Exit status, as in cpp/biosnn.cpp.
+_TOO_MUCH_RECORDED, _NOT_FINITE = 3, 4
+_SPARE = 16 * 2**20  # bytes that a run leaves free on the disk
+
+
+class CompiledNetwork:
+    """A network as a binary with a manifest.
+
+    Parameters
+    ----------
+    artifact : Artifact
+        Where it is and what is in it.
+    build_seconds : float
+        What building took.
+    built_now : bool
+        Whether it was built for this object.
+    """
+
+    def __init__(self, artifact: Artifact, build_seconds: float = 0.0, built_now: bool = False):
+        self.artifact = artifact
+        self.interface = artifact.interface
+        self.defaults = artifact.defaults()
+        self.build_seconds = build_seconds
+        self.built_now = built_now
+
+    @contextlib.contextmanager
+    def session(self, state: State, folder: Path) -> Iterator[BinarySession]:
+        """Begin a run (see :class:`biosnn.devices.contract.Device`)."""
+        yield BinarySession(self.artifact, state, folder)
+
+
+class BinarySession:
+    """A run of a binary, whose state goes from chunk to chunk as a file."""
+
+    def __init__(self, artifact: Artifact, state: State, folder: Path):
+        self._artifact = artifact
+        self._interface = artifact.interface
+        self._folder = folder.absolute()  # the binary runs in another one
+        self._state = self._folder / "state"
+        with _said_plainly(folder):
+            (self._folder / "out").mkdir()
+            write_state(self._state, self._interface, state)
+
+    def state(self) -> State:
+        """See :class:`biosnn.devices.contract.Session`."""
+        return read_state(self._state, self._interface)
+
+    def run_chunk(
+        self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
+    ) -> tuple[int, Recording | None]:
+        """See :class:`biosnn.devices.contract.Session`."""
+        with _said_plainly(self._folder):
+            self._check_disk(chunk, settings)
+            lines = self._write(chunk, settings)
+            try:
+                done, seconds = self._run(lines, chunk.n, report, stop)
+            except NotFiniteError:
+                # Weights are looked at when the chunk is over: find the first sample by looking
+                # after each.
+                self._run([*lines, "check_every_sample 1"], chunk.n, lambda *_: None, stop)
+                raise
+            if done == 0:
+                return 0, None
+            recording = self._read(done, settings, seconds)
+            (self._folder / "state_out").replace(self._state)
+        return done, recording
+
+    def _check_disk(self, chunk: Chunk, settings: Settings) -> None:
+        parts = [p for p in chunk.inputs.values() if p is not None]
+        need = sum(
+            12 * len(part.sample) if isinstance(part, AddressEvents) else 4 * part.size
+            for part in parts
+        )
+        need += self._state.stat().st_size
+        need += self._interface.bounded_bytes(settings.position, chunk.n)
+        free = shutil.disk_usage(self._folder).free
+        if free < need + _SPARE:
+            raise DeviceError(
+                f"the disk of {self._folder} is nearly full: a chunk of {chunk.n} samples needs "
+                f"{(need + _SPARE) / 2**20:.0f} MiB, {free / 2**20:.0f} MiB are free; free some, "
+                "set TMPDIR to another disk, or use a smaller chunk_size"
+            )
+
+    def _write(self, chunk: Chunk, settings: Settings) -> list[str]:
+        """Write the inputs of a chunk; the lines of its settings."""
+        folder = self._folder
+        lines = [
+            f"n_samples {chunk.n}",
+            f"state_in {self._state}",
+            f"state_out {folder / 'state_out'}",
+            f"out {folder / 'out'}",
+            f"learning {int(bool(settings.learning))}",
+            f"parent {os.getpid()}",
+            "check_every_sample 0",
+        ]
+        for name in ("seed", "epoch", "first_sample", "position", "horizon", "recorder_limit"):
+            lines.append(f"{name} {getattr(settings, name)}")
+        plastic = self._artifact.manifest["plastic"]
+        wanted = {name for key in settings.learning for name in plastic[key]}
+        for names in plastic.values():
+            lines += [f"inactive {name}" for name in names if name not in wanted]
+        for name, values in chunk.inputs.items():
+            if values is None:
+                continue
+            path = folder / f"input.{name}"
+            if isinstance(values, AddressEvents):
+                with path.open("wb") as file:
+                    for part in (values.sample, values.step, values.unit):
+                        file.write(np.ascontiguousarray(part, dtype=np.int32))
+                lines.append(f"events.{name} {len(values.sample)}")
+            else:
+                np.ascontiguousarray(values, dtype=np.float32).tofile(path)
+                lines.append(f"frames.{name} {1 if values.ndim == 2 else values.shape[1]}")
+            lines.append(f"input.{name} {path}")
+        return lines
+
+    def _run(self, lines: list[str], n: int, report: Report, stop: Stop) -> tuple[int, float]:
+        """Run the binary; how many samples it finished, and the seconds that it took."""
+        settings = self._folder / "settings"
+        settings.write_text("\n".join(lines) + "\n")
+        end = _run(self._artifact.folder, settings, report, stop)
+        said = end.said or "nothing"
+        if end.status == -signal.SIGTERM and stop.requested:
+            return 0, 0.0  # it was told before it could listen
+        if end.status == _NOT_FINITE:
+            name, index, sample = said.split()
+            raise NotFiniteError(name, int(index), int(sample))
+        if end.status == _TOO_MUCH_RECORDED:
+            raise TooMuchRecordedError(said)
+        complete = end.finished == n or (stop.requested and 0 < end.finished < n)
+        if end.status != 0 or end.said or not complete:
+            raise DeviceError(
+                f"the compiled network stopped with status {end.status} after "
+                f"{max(end.finished, 0)} of {n} samples. It said: {said}"
+            )
+        return end.finished, end.seconds
+
+    def _read(self, done: int, settings: Settings, seconds: float) -> Recording:
+        """Read what a chunk left."""
+        out, interface = self._folder / "out", self._interface
+
+        def rows(name: str, dtype: str, size: int, count: int) -> np.ndarray:
+            values = np.fromfile(out / name, dtype=dtype, count=count * size)
+            return values.reshape(count, size)
+
+        return Recording(
+            per_sample={
+                name: rows(name, column.dtype, column.size, done)
+                for name, column in interface.per_sample.items()
+            },
+            shown=rows("shown", "<i4", 1, done)[:, 0],
+            spikes={
+                key: Spikes(
+                    np.fromfile(out / f"spikes.{key}.i", dtype=np.int32),
+                    np.fromfile(out / f"spikes.{key}.t_sample", dtype=np.float64),
+                    np.fromfile(out / f"spikes.{key}.sample", dtype=np.int32),
+                )
+                for key in interface.spikes
+            },
+            traces={
+                name: Trace(
+                    np.fromfile(out / f"trace.{name}.t", dtype=np.float64),
+                    np.fromfile(out / f"trace.{name}.values", dtype=column.dtype)
+                    .reshape(-1, column.size)
+                    .T,
+                    np.asarray(column.indices),
+                    column.unit,
+                )
+                for name, column in interface.traces.items()
+            },
+            snapshots={
+                name: rows(
+                    name,
+                    column.dtype,
+                    column.size,
+                    column.rows(settings.position, done),
+                )
+                for name, column in interface.snapshots.items()
+            },
+            seconds=seconds,
+        )
+
+
+@contextlib.contextmanager
+def _said_plainly(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DeviceError(
+            f"the files of a run cannot be written to {folder}: {error.strerror or error}; free "
+            "some space there, or set TMPDIR to another disk"
+        ) from error
+
+
+@attrs.define
+class _End:
+    """How a run of the binary ended."""
+
+    status: int = 0
+    said: str = ""
+    finished: int = -1
+    seconds: float = 0.0
+
+
+def _run(artifact: Path, settings: Path, report: Report, stop: Stop) -> _End:
+    """Run the binary in a process session of its own, so that Ctrl-C does not reach it."""
+    end = _End()
+    with settings.with_name("stderr").open("w+", errors="replace") as errors:
+        try:
+            child = subprocess.Popen(
+                [str((artifact / BINARY).absolute()), str(settings)],
+                cwd=artifact,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise DeviceError(
+                f"the binary in {artifact} does not start: {error.strerror}; compile the network "
+                "anew (biosnn cache clear)"
+            ) from error
+
+        def end_soon() -> None:
+            # It finishes the sample that it is at.
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+
+        stop.add(end_soon)
+        try:
+            if stop.requested:
+                end_soon()
+            _listen(child, end, report)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            raise
+        finally:
+            stop.remove(end_soon)
+        errors.seek(0)
+        end.status, end.said = child.returncode, errors.read().strip()
+    return end
+
+
+def _listen(child: subprocess.Popen[str], end: _End, report: Report) -> None:
+    """Read what the binary says until it ends."""
+    assert child.stdout is not None
+    with child.stdout:
+        for line in child.stdout:
+            word, *numbers = line.split()
+            if word == "progress":
+                done, presentations, spikes = map(int, numbers)
+                report(done, presentations, spikes)
+            elif word == "finished":
+                end.finished = int(numbers[0])
+                report(*map(int, numbers[:3]))
+                end.seconds = float(numbers[3])
+    child.wait()

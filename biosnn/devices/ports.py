@@ -1,0 +1,33 @@
+"""The inputs of a declared network as devices see them."""
+
+from __future__ import annotations
+
+from biosnn.devices.contract import Port
+from biosnn.networks import NetworkModel
+
+
+def ports(network: NetworkModel) -> dict[str, Port]:
+    """The inputs of a network, and the factor on each sample's intensity."""
+    found = {}
+    for name, spec in network.inputs.items():
+        frame = 0 if spec.frame is None else round(float(spec.frame / network.dt))
+        found[name] = Port(
+            kind=spec.kind,
+            features=spec.features,
+            optional=spec.optional,
+            frame_steps=frame,
+            most_frames=network.duration_steps // frame if frame else 0,
+            rate_step=_rate_step(network, name),
+        )
+    found["intensity"] = Port(kind="static", features=1, optional=True, absent=1.0, positive=True)
+    return found
+
+
+def _rate_step(network: NetworkModel, channel: str) -> float:
+    """Spikes per time step of a unit with value 1, if the input sets rates."""
+    rates = [
+        float(population.model.parameters["max_rate"])
+        for population in network.populations.values()
+        if channel in population.drives.values() and "max_rate" in population.model.parameters
+    ]
+    return max(rates, default=0.0) * network.presentation.intensity * float(network.dt)
