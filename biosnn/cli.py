@@ -8,6 +8,7 @@ status 2; any other exception is a bug and keeps its traceback.
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -91,6 +92,20 @@ def run(
         runpy.run_path(str(script), run_name="__main__")
     finally:
         sys.argv, sys.path[:] = argv, path
+
+
+@app.command()
+def resume(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Output folder of an interrupted experiment.")
+    ],
+) -> None:
+    """Go on with an interrupted experiment, from its newest checkpoint."""
+    from biosnn import experiments
+
+    name, arguments, where = experiments.interrupted_command(folder)
+    os.chdir(where)
+    run(name, arguments)
 
 
 @app.command()

@@ -6,6 +6,8 @@ would have been accepted and what to do about it.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class BiosnnError(Exception):
     """Base class of all errors that biosnn raises on purpose."""
@@ -59,8 +61,11 @@ class Interrupted(KeyboardInterrupt):
         Where it stopped and how to go on.
     signal : int
         The signal that asked, or 0.
+    folder : Path, optional
+        Where the checkpoint is.
     """
 
-    def __init__(self, message: str, signal: int = 0):
+    def __init__(self, message: str, signal: int = 0, folder: Path | None = None):
         super().__init__(message)
         self.signal = signal
+        self.folder = folder

@@ -27,7 +27,6 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from brian2 import Quantity
@@ -38,8 +37,34 @@ from rich.console import Console
 from rich.table import Table
 
 from biosnn import __version__, plotting
-from biosnn.errors import BiosnnError, ParameterError, StorageError
+from biosnn._experiments.runs import (
+    add_run_flags,
+    begin,
+    experiment_folder,
+    finish,
+    fit_settings,
+    interrupted_command,
+)
+from biosnn.errors import BiosnnError, Interrupted, ParameterError
+from biosnn.files import replace
 from biosnn.simulation import DEVICES
+
+__all__ = [
+    "add_run_flags",
+    "begin",
+    "console_for",
+    "environment",
+    "experiment_names",
+    "find_experiment",
+    "fit_settings",
+    "interrupted_command",
+    "main",
+    "parser",
+    "plain_data",
+    "save_figure",
+    "whole",
+    "write_report",
+]
 
 PACKAGES = ("brian2", "numpy", "scipy", "scikit-learn")
 _ROOT = Path(__file__).resolve().parents[1]
@@ -196,7 +221,9 @@ def write_report(
         }
     )
     path = args.out / "results.json"
-    _replace(path, json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    replace(path, text.encode())
+    finish(args)
     shown = console_for(args) if console is None else console
     shown.print(_table(report))
     shown.print(f"Results and figures are in {args.out}", markup=False, soft_wrap=True)
@@ -226,23 +253,6 @@ def plain_data(value: Any) -> Any:
         case float():
             return float(value) if math.isfinite(value) else None
     return str(value)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file wholly or not at all."""
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"The results cannot be written to {path}: {error.strerror}. "
-            "Choose a folder with --out that you may write to."
-        ) from error
 
 
 def _table(report: Mapping[str, Any]) -> Table:
@@ -333,11 +343,16 @@ def _said(*command: str) -> str:
 def main(function: Callable[[], object]) -> None:
     """Run a script's function; end with a sentence and not with a traceback.
 
-    An error of biosnn goes to stderr and ends the process with status 2, an interrupt with 130.
-    Other exceptions are bugs and pass with their traceback.
+    An error of biosnn goes to stderr and ends the process with status 2, an interrupt with 130,
+    SIGTERM with 143. Other exceptions are bugs and pass with their traceback.
     """
     try:
         function()
+    except Interrupted as error:
+        folder = experiment_folder(error.folder)
+        then = f"\nGo on with: biosnn resume {folder}" if folder else ""
+        print(f"{error}{then}", file=sys.stderr)
+        sys.exit(128 + (error.signal or 2))
     except BiosnnError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

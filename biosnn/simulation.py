@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from biosnn._simulation.runnable import Runnable
 from biosnn.devices.artifact import open_artifact
 from biosnn.devices.binary import CompiledNetwork
-from biosnn.devices.contract import Device
+from biosnn.devices.contract import Device, TraceOf
 from biosnn.errors import ParameterError
 
 if TYPE_CHECKING:
     from biosnn.networks import NetworkModel
 
-__all__ = ["DEVICES", "Runnable", "compile", "load"]
+__all__ = ["DEVICES", "Runnable", "TraceOf", "compile", "load"]
 
 DEVICES = ("runtime", "cpp")
 
@@ -57,7 +57,7 @@ def compile(
         Populations whose spikes are recorded one by one.
     traces : dict, optional
         ``"population.variable"`` -> indices of neurons recorded in every time step, or
-        ``devices.record.TraceOf(indices, every=1*ms)``.
+        ``TraceOf(indices, every=1*ms)``.
     snapshots : dict, optional
         ``"projection.w"`` or ``"population.variable"`` -> number of samples after which its
         values are copied, again and again.

@@ -95,11 +95,18 @@ def observe(
     seed: int,
     first_sample: int,
     progress: bool,
+    jobs: int,
     key: str,
 ) -> np.ndarray:
     """Show images with plasticity off; the observed variable per sample."""
     recording, _ = runnable.run(
-        images, state, seed=seed, epoch=1000, first_sample=first_sample, progress=progress
+        images,
+        state,
+        seed=seed,
+        epoch=1000,
+        first_sample=first_sample,
+        n_jobs=jobs,
+        progress=progress,
     )
     timer.add(f"{key}_s", recording.seconds)
     return recording[variable]

@@ -37,6 +37,7 @@ def parse() -> argparse.Namespace:
     model.add_argument(
         "--label", type=whole(1), default=10_000, help="training images that assign the labels"
     )
+    experiments.add_run_flags(parser)
     args = parser.parse_args()
     if args.smoke:
         args.train, args.test, args.label = 300, 100, 200
@@ -47,25 +48,22 @@ def parse() -> argparse.Namespace:
 def one_size(args: argparse.Namespace, size: int, data: Data, timer: Timer) -> dict[str, Any]:
     """Train and score one network; its row of the table."""
     network = networks.diehl_cook_2015(data.train.shape[1], size, rule=args.rule)
-    runnable = simulation.compile(network, args.device, precision=args.precision)
+    runnable = simulation.compile(
+        network, args.device, precision=args.precision, portable=args.portable
+    )
     timer.add("build_s", runnable.build_seconds)
     state = untrained = runnable.initial_state(args.seed)
     progress = not args.quiet
-    n_train, presentations, seconds = len(data.train), 0, 0.0
-    curve: dict[str, Any] = {}
-    for epoch in range(args.epochs):
-        recording, state = runnable.run(
-            data.train,
-            state,
-            learn=True,
-            seed=args.seed,
-            epoch=epoch,
-            horizon=args.epochs * n_train,
-            progress=progress,
-        )
-        presentations += int(recording.shown.sum())
-        seconds += recording.seconds
-        curve = _mnist.learning_curve(recording.counts("exc"), data.train_labels)
+    recording, state = runnable.fit(
+        data.train,
+        state,
+        epochs=args.epochs,
+        seed=args.seed,
+        **experiments.fit_settings(args, f"{size}"),
+    )
+    n_train = len(data.train)
+    presentations, seconds = int(recording.shown.sum()), recording.seconds
+    curve = _mnist.learning_curve(recording.counts("exc")[-n_train:], data.train_labels)
     timer.add("train_s", seconds)
     row: dict[str, Any] = {
         "neurons": size,
@@ -76,7 +74,7 @@ def one_size(args: argparse.Namespace, size: int, data: Data, timer: Timer) -> d
     }
     n_label = min(args.label, n_train)
     for name, source in (("vote", state), ("random_vote", untrained)):
-        settings = {"seed": args.seed, "progress": progress, "epoch": 1000}
+        settings = {"seed": args.seed, "progress": progress, "epoch": 1000, "n_jobs": args.jobs}
         labelled, _ = runnable.run(data.train[-n_label:], source, **settings)
         shown, _ = runnable.run(data.test, source, first_sample=n_label, **settings)
         timer.add("score_s", labelled.seconds + shown.seconds)
@@ -102,6 +100,7 @@ def run() -> None:
     """The experiment."""
     args = parse()
     data = _mnist.load(args)
+    experiments.begin(args)
     timer = Timer()
     rows = [one_size(args, size, data, timer) for size in args.sizes]
     with plotting.style():

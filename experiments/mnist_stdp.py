@@ -56,6 +56,7 @@ def parse() -> argparse.Namespace:
     parser = experiments.parser("mnist_stdp", __doc__.splitlines()[0])
     parser.set_defaults(precision="single")
     _mnist.add_data_flags(parser, train=10_000, test=10_000)
+    experiments.add_run_flags(parser)
     whole = experiments.whole
     model = parser.add_argument_group("network")
     model.add_argument(
@@ -163,28 +164,31 @@ def train(args: argparse.Namespace, data: Data, images: np.ndarray, timer: Timer
     network = declare(args)
     observed = ["exc.count"] + (["readout.count"] if args.readout == "spiking" else [])
     runnable = simulation.compile(
-        network, args.device, precision=args.precision, per_sample=observed
+        network,
+        args.device,
+        precision=args.precision,
+        per_sample=observed,
+        portable=args.portable,
     )
     timer.add("build_s", runnable.build_seconds)
     untrained = state = runnable.initial_state(args.seed)
     if args.continue_from:
         state = learned_before(args.continue_from, state)
-    horizon = state.samples_seen + args.epochs * len(images)
+    recording, state = runnable.fit(
+        images,
+        state,
+        epochs=args.epochs,
+        learn=("inp_exc",),
+        seed=args.seed,
+        **experiments.fit_settings(args),
+    )
+    timer.add("train_s", recording.seconds)
     curve: dict[str, Any] = {}
     for epoch in range(args.epochs):
-        recording, state = runnable.run(
-            images,
-            state,
-            learn=("inp_exc",),
-            seed=args.seed,
-            epoch=epoch,
-            horizon=horizon,
-            progress=not args.quiet,
-        )
-        timer.add("train_s", recording.seconds)
-        part = _mnist.learning_curve(recording.counts("exc"), data.train_labels)
+        shown = slice(epoch * len(images), (epoch + 1) * len(images))
+        part = _mnist.learning_curve(recording.counts("exc")[shown], data.train_labels)
         for key, values in part.items():
-            offset = epoch * len(images) if key == "n_samples" else 0
+            offset = shown.start if key == "n_samples" else 0
             curve.setdefault(key, []).extend(value + offset for value in values)
     timer.add("train_ms_per_sample", 1e3 * timer.seconds["train_s"] / (args.epochs * len(images)))
     return Trained(network, runnable, state, untrained, curve)
@@ -220,6 +224,7 @@ def responses(
                 seed=args.seed,
                 first_sample=first,
                 progress=not args.quiet,
+                jobs=args.jobs,
                 key=key,
             )
         )
@@ -237,7 +242,11 @@ def latency_readout(
     """Linear readout of first-spike latencies, without competition, for each of the states."""
     network = declare(args, competition="none", n_classes=None)
     runnable = simulation.compile(
-        network, args.device, precision=args.precision, per_sample=("exc.t_first",)
+        network,
+        args.device,
+        precision=args.precision,
+        per_sample=("exc.t_first",),
+        portable=args.portable,
     )
     timer.add("build_s", runnable.build_seconds)
     accuracies, kept = {}, {}
@@ -284,6 +293,7 @@ def spiking_readout(
         seed=args.seed,
         first_sample=len(images[0]),
         progress=not args.quiet,
+        jobs=args.jobs,
         key="spiking_test",
     )
     readout = PopulationReadout(n_classes=10)
@@ -373,6 +383,7 @@ def run() -> None:
     if args.load:
         score_saved(args, data)
         return
+    experiments.begin(args)
     timer = Timer()
     norm = NORM if args.network == "winner_take_all" else None
     images = _mnist.scaled(data.train, norm), _mnist.scaled(data.test, norm)

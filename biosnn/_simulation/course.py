@@ -242,7 +242,8 @@ class Course:
             raise StorageError(f"{kept.folder} lost its checkpoint")
         else:
             then = f"go on with resume=True and folder={str(kept.folder)!r}"
-        return Interrupted(f"stopped after sample {place.position}{of}; {then}", stop.signal)
+        message = f"stopped after sample {place.position}{of}; {then}"
+        return Interrupted(message, stop.signal, kept and kept.folder)
 
 
 class _Tally:

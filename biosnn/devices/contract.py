@@ -17,6 +17,27 @@ from biosnn.recording import Recording
 from biosnn.state import Draw, State
 
 
+@attrs.frozen(eq=False)
+class TraceOf:
+    """Some neurons' variable over time.
+
+    Parameters
+    ----------
+    indices : array_like of int
+        The neurons.
+    every : Quantity, optional
+        Time between two points, a multiple of the time step that divides a presentation.
+        Default: every time step.
+    """
+
+    indices: Any = attrs.field(converter=lambda x: np.asarray(x).tolist())
+    every: Any = None
+
+    def steps(self, dt: Any) -> int:
+        """Time steps between two points."""
+        return 1 if self.every is None else round(float(self.every / dt))
+
+
 @attrs.frozen(kw_only=True)
 class Port:
     """An input as a device sees it.

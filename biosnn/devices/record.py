@@ -10,30 +10,10 @@ import numpy as np
 from brian2 import Equations, get_unit
 from brian2.units.fundamentalunits import Dimension
 
+from biosnn.devices.contract import TraceOf
 from biosnn.errors import ParameterError
 from biosnn.models import check_value
 from biosnn.networks import NetworkModel
-
-
-@attrs.frozen(eq=False)
-class TraceOf:
-    """Some neurons' variable over time.
-
-    Parameters
-    ----------
-    indices : array_like of int
-        The neurons.
-    every : Quantity, optional
-        Time between two points, a multiple of the time step that divides a presentation.
-        Default: every time step.
-    """
-
-    indices: Any = attrs.field(converter=lambda x: np.asarray(x).tolist())
-    every: Any = None
-
-    def steps(self, dt: Any) -> int:
-        """Time steps between two points."""
-        return 1 if self.every is None else round(float(self.every / dt))
 
 
 def _traces(given: Mapping[str, Any] | None) -> dict[str, TraceOf]:
