@@ -26,12 +26,15 @@ class State(Mapping[str, np.ndarray]):
         The values. They are copied and made read-only.
     shapes : mapping of str to (int, int), optional
         Names of weights that are full matrices -> their shape (pre, post).
+    units : mapping of str to str, optional
+        SI units of the variables, for which new values are checked.
     """
 
     def __init__(
         self,
         arrays: Mapping[str, Any],
         shapes: Mapping[str, tuple[int, int]] | None = None,
+        units: Mapping[str, str] | None = None,
     ):
         self._arrays = {}
         for name, values in arrays.items():
@@ -39,6 +42,7 @@ class State(Mapping[str, np.ndarray]):
             array.setflags(write=False)
             self._arrays[name] = array
         self.shapes = dict(shapes or {})
+        self.units = dict(units or {})
 
     def __getitem__(self, name: str) -> np.ndarray:
         try:
@@ -83,11 +87,17 @@ class State(Mapping[str, np.ndarray]):
         Raises
         ------
         DataError
-            If a name is unknown, a shape does not fit, or a value is not finite.
+            If a name is unknown, a shape or unit does not fit, or a value is not finite.
         """
         arrays = dict(self._arrays)
         for name, values in changes.items():
             present = self[name]
+            unit = unit_of(values)
+            if unit is not None and name in self.units and unit != self.units[name]:
+                raise DataError(
+                    f"state[{name!r}] must be in {self.units[name] or 'plain numbers'}, got values "
+                    f"in {unit or 'plain numbers'}"
+                )
             new = np.asarray(values)
             if new.size == present.size:
                 new = new.reshape(present.shape)
@@ -101,7 +111,7 @@ class State(Mapping[str, np.ndarray]):
             if not silent and not np.isfinite(new).all() and np.isfinite(present).all():
                 raise DataError(f"state[{name!r}] must be finite, got NaN or infinity")
             arrays[name] = new
-        return State(arrays, self.shapes)
+        return State(arrays, self.shapes, self.units)
 
     def transferred(self, other: Mapping[str, np.ndarray]) -> State:
         """Return this state with the values of every name that ``other`` has with this size."""
@@ -120,6 +130,16 @@ class State(Mapping[str, np.ndarray]):
             value = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), value)
             value = zlib.crc32(array.tobytes(), value)
         return value
+
+
+def unit_of(values: Any) -> str | None:
+    """SI unit of a Brian2 quantity, empty if it is a plain number; None of what has no unit."""
+    dimension = getattr(values, "dim", None)
+    if dimension is None or not hasattr(dimension, "is_dimensionless"):
+        return None
+    from brian2 import get_unit  # whoever has a quantity has Brian2
+
+    return "" if dimension.is_dimensionless else str(get_unit(dimension))
 
 
 def normalised(weights: np.ndarray, total: float, p: int) -> np.ndarray:

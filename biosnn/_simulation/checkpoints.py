@@ -155,7 +155,7 @@ class RunFolder:
     def _read(self, path: Path) -> tuple[dict[str, Any], State]:
         try:
             content, tensors = read(path, "checkpoint")
-            state = State(tensors, self._interface.shapes)
+            state = State(tensors, self._interface.shapes, self._interface.units)
             if content["identity"] != self._identity:
                 raise StorageError(f"{path} belongs to another run")
             for variable in self._interface.variables:

@@ -214,6 +214,8 @@ class Course:
         if rows is None:
             row_bytes = max(self._source.sample_bytes, self._face.bounded_bytes(0, 1), 1)
             rows = max(_CHUNK_BYTES // row_bytes, 1)
+            if self._made.longest_chunk is not None:
+                rows = min(rows, self._made.longest_chunk)
         if order.checkpoint_every is not None:
             rows = min(rows, order.checkpoint_every - place.position % order.checkpoint_every)
         return rows

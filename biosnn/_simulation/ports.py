@@ -8,6 +8,7 @@ import numpy as np
 
 from biosnn.devices.contract import AddressEvents, Interface
 from biosnn.errors import DataError
+from biosnn.state import unit_of
 
 _LARGEST = 2**31 - 1
 
@@ -21,6 +22,12 @@ def checked_shape(interface: Interface, name: str, array: Any) -> None:
         Naming the input, the shape that it needs and the one that it got.
     """
     port = interface.ports[name]
+    unit = unit_of(array)
+    if unit:
+        raise DataError(
+            f"run: samples of {name!r} must be plain numbers, got values in {unit}: divide them by "
+            "their unit (rates by max_rate)"
+        )
     sequence = port.kind == "sequence"
     wanted = f"(n, T, {port.features})" if sequence else f"(n, {port.features})"
     shape = tuple(array.shape)
@@ -100,6 +107,8 @@ def checked_events(interface: Interface, name: str, values: Any) -> tuple[Addres
         raise DataError(
             f"run: events of {name!r} must be three arrays (sample, unit, time)"
         ) from None
+    if unit_of(values[2]) not in (None, "s"):
+        raise DataError(f"run: events of {name!r}: time must be in s, got {unit_of(values[2])}")
     if not sample.ndim == 1 or not sample.shape == unit.shape == time.shape:
         raise DataError(
             f"run: events of {name!r} must be arrays of one length, got {sample.shape}, "

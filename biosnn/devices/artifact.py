@@ -60,7 +60,7 @@ def read_state(path: Path, interface: Interface) -> State:
         offset = end
     if offset != data.size:
         raise StorageError(f"{path} has {data.size} bytes, expected {offset}: it is damaged")
-    return State(arrays, interface.shapes)
+    return State(arrays, interface.shapes, interface.units)
 
 
 def write_state(path: Path, interface: Interface, state: State) -> None:

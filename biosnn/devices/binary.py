@@ -45,6 +45,8 @@ class CompiledNetwork:
         Whether it was built for this object.
     """
 
+    longest_chunk = None
+
     def __init__(self, artifact: Artifact, build_seconds: float = 0.0, built_now: bool = False):
         self.artifact = artifact
         self.interface = artifact.interface

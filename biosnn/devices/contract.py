@@ -182,6 +182,11 @@ class Interface:
         """Shapes of the weights that are full matrices."""
         return {v.name: v.shape for v in self.variables if v.shape is not None}
 
+    @property
+    def units(self) -> dict[str, str]:
+        """SI units of the state variables."""
+        return {v.name: v.unit for v in self.variables}
+
     def bounded_bytes(self, position: int, n: int) -> int:
         """Bytes of all that is recorded in ``n`` samples, without spikes and traces."""
         per_sample = 4 + sum(column.bytes for column in self.per_sample.values())
@@ -350,6 +355,8 @@ class Device(Protocol):
     defaults: State
     #: seconds that building took
     build_seconds: float
+    #: most samples in a chunk, where a chunk cannot end early; None where it can
+    longest_chunk: int | None
 
     def session(self, state: State, folder: Path) -> AbstractContextManager[Session]:
         """Begin a run from a complete state; ``folder`` is an empty one for its files."""

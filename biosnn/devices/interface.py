@@ -110,4 +110,4 @@ def default_state(network: NetworkModel, described: Interface) -> State:
         elif variable.name.endswith(".not_refractory"):
             array[:] = True
         arrays[variable.name] = array
-    return State(arrays, described.shapes)
+    return State(arrays, described.shapes, described.units)

@@ -89,6 +89,8 @@ class RuntimeNetwork:
         Brian2's code generation target.
     """
 
+    longest_chunk = 64
+
     def __init__(self, network: NetworkModel, record: Record, precision: str, target: str):
         started = time.perf_counter()
         single = precision == "single"
@@ -124,7 +126,7 @@ class RuntimeSession:
     def state(self) -> State:
         """See :class:`biosnn.devices.contract.Session`."""
         arrays = {name: self._array(name) for name in self._built.variables}
-        return State(arrays, self._made.interface.shapes)
+        return State(arrays, self._made.interface.shapes, self._made.interface.units)
 
     def run_chunk(
         self, chunk: Chunk, settings: Settings, report: Report, stop: Stop

@@ -173,14 +173,17 @@ static void open_recorders() {
 
 void load_state() {
     state = state_table();
-    Mapped file;
-    size_t total = 0, offset = 0;
+    size_t total = 0;
     for (const Variable &variable : state) total += bytes_of(variable.values);
-    file.open_for_reading(setting("state_in"), total);
-    for (const Variable &variable : state) {
-        std::memcpy(variable.values.data, file.data + offset, bytes_of(variable.values));
-        offset += bytes_of(variable.values);
-    }
+    std::ifstream file(setting("state_in"), std::ios::binary | std::ios::ate);
+    if (!file) fail("cannot read '" + setting("state_in") + "'");
+    if ((size_t)file.tellg() != total)
+        fail("'" + setting("state_in") + "' has " + std::to_string((size_t)file.tellg()) +
+             " bytes, expected " + std::to_string(total));
+    file.seekg(0);
+    for (const Variable &variable : state)
+        file.read((char *)variable.values.data, bytes_of(variable.values));
+    if (!file) fail("cannot read '" + setting("state_in") + "'");
     protocol = protocol_pointers();
     *protocol.sample = *protocol.attempt = *protocol.pending = *protocol.step = 0;
     *protocol.n_watch = 0;
@@ -361,16 +364,11 @@ void simulate(Network &network) {
 
 int finish() {
     check_finite(true);
-    {
-        Mapped file;
-        size_t total = 0, offset = 0;
-        for (const Variable &variable : state) total += bytes_of(variable.values);
-        file.create(setting("state_out"), total);
-        for (const Variable &variable : state) {
-            std::memcpy(file.data + offset, variable.values.data, bytes_of(variable.values));
-            offset += bytes_of(variable.values);
-        }
-    }
+    std::ofstream file(setting("state_out"), std::ios::binary);
+    for (const Variable &variable : state)
+        file.write((const char *)variable.values.data, bytes_of(variable.values));
+    file.close();
+    if (!file) fail("no space for '" + setting("state_out") + "'");
     drain_monitors();
     for (auto &entry : monitor_files) {
         entry.second.close();
