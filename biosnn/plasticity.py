@@ -136,7 +136,7 @@ def diehl_cook_power_law(
     mu : float
         Exponent of the dependence on the weight.
     w_max : float
-        Largest weight.
+        Largest weight. One that a normalisation has lifted above it comes back with the next spike.
 
     Notes
     -----
@@ -148,7 +148,7 @@ def diehl_cook_power_law(
         statements=(
             Statements(
                 side="post",
-                code="w = clip(w + eta*(x_pre - x_tar)*(w_max - w)**mu, 0, w_max)",
+                code="w = clip(w + eta*(x_pre - x_tar)*clip(w_max - w, 0, w_max)**mu, 0, w_max)",
                 order=1,
             ),
         ),

@@ -328,6 +328,8 @@ def test_power_law_respects_its_bounds() -> None:
     assert play(rule, [steps(0)], [steps(100, 120)])[0, 0] == 0.0
     # At w_max nothing moves it, in neither direction: (w_max - w)**mu is zero there.
     assert play(rule, [steps(0)], [steps(100)], w=1.0)[0, 0] == 1.0
+    # Above it, where a normalisation may put a weight, it comes back and is no NaN.
+    assert play(rule, [steps(0)], [steps(5)], w=1.6)[0, 0] == 1.0
 
 
 # Instar
