@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 from filelock import FileLock, Timeout
 
 from biosnn import __version__
@@ -25,6 +26,7 @@ from biosnn.state import State
 
 _RUN, _LOCK = "run.json", "run.lock"
 _NAME = "checkpoint-{:012d}.biosnn"
+_SPARE = 16 * 2**20  # bytes that a run leaves free on the disk
 
 
 @attrs.frozen(kw_only=True)
@@ -109,6 +111,11 @@ class RunFolder:
         """
         known = self._known()
         if known is None:
+            if self.sink.files():
+                raise StorageError(
+                    f"{self.folder / 'recording'} has files of an unknown run; choose another "
+                    "folder"
+                )
             replace(self.folder / _RUN, json.dumps(self._identity, indent=1).encode())
             return Place(), None
         if not resume:
@@ -126,10 +133,31 @@ class RunFolder:
             )
         newest = max(self.checkpoints(), default=None)
         if newest is None:
+            self.sink.restore(None)
             return Place(), None
         content, state = self._read(newest)
         self.sink.restore(content["recording"])
         return Place(**content["place"]), state
+
+    def check_space(self, n: int | None) -> None:
+        """Check that the recording of so many samples and the checkpoints fit on the disk.
+
+        Raises
+        ------
+        StorageError
+            If they do not.
+        """
+        state = sum(v.size * np.dtype(v.dtype).itemsize for v in self._interface.variables)
+        need = (self._keep + 1) * state + _SPARE
+        if n is not None:
+            need += self._interface.bounded_bytes(0, n) + self._interface.traced_bytes(n)
+        free = shutil.disk_usage(self.folder).free
+        if free < need:
+            raise StorageError(
+                f"the disk of {self.folder} is nearly full: the run needs {need / 2**20:.0f} MiB, "
+                f"{free / 2**20:.0f} MiB are free; free some, record less, or choose a folder on "
+                "another disk"
+            )
 
     def checkpoints(self) -> list[Path]:
         """The checkpoints, oldest first."""

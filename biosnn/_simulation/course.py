@@ -23,7 +23,7 @@ from biosnn.devices.contract import (
     Settings,
     TooMuchRecordedError,
 )
-from biosnn.errors import DeviceError, Interrupted, StorageError
+from biosnn.errors import DataError, DeviceError, Interrupted
 from biosnn.recording import Recording
 from biosnn.state import State
 
@@ -102,6 +102,8 @@ class Course:
             if state is None:
                 state = self._start
             if not place.finished:
+                left = None if self._total is None else self._total - place.position
+                kept.check_space(left)
                 with self._watched(place.position) as (bar, stop):
                     state = self._show(place, state, kept.sink, kept.work(), kept, stop, bar.update)
             return kept.sink.finish(), state
@@ -179,6 +181,8 @@ class Course:
         while True:
             chunk = cursor.take(self._rows(place))
             if chunk is None:
+                if place.position == 0:
+                    raise DataError("run: samples must not be empty, got a stream without any")
                 place = attrs.evolve(place, epoch=place.epoch + 1, offset=0)
                 place = attrs.evolve(place, finished=place.epoch == order.epochs)
                 if kept is not None and place.finished:
@@ -201,7 +205,7 @@ class Course:
             tally.next_chunk(place.position)
             every = order.checkpoint_every
             due = every is not None and place.position % every == 0 and place.position > saved
-            if kept is not None and (due or stop.requested) and place.position > saved:
+            if kept is not None and (due or (stop.requested and place.position > saved)):
                 kept.save(place, session.state())
                 saved = place.position
             if stop.requested and place.position != self._total:
@@ -240,8 +244,6 @@ class Course:
         of = "" if self._total is None else f" of {self._total}"
         if kept is None:
             then = "nothing was kept, because the run has no folder"
-        elif not kept.checkpoints():
-            raise StorageError(f"{kept.folder} lost its checkpoint")
         else:
             then = f"go on with resume=True and folder={str(kept.folder)!r}"
         message = f"stopped after sample {place.position}{of}; {then}"

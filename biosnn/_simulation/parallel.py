@@ -73,39 +73,39 @@ def run(
             course = Course(made, source.part(first, last), state, part, False)
             return course.in_memory(stop, report)
 
+        def job(first: int, last: int, number: int) -> tuple[Recording, State] | None:
+            try:
+                return show(first, last, start, board.reporter(number))
+            except Interrupted:  # not for a thread to raise; all of them are asked to stop
+                return None
+
         def check(border: int, before: State) -> None:
-            other, found = show(border, border + 1, before)
-            expected, wanted = show(border, border + 1, start)
-            for name in wanted:
-                if not np.array_equal(found[name], wanted[name], equal_nan=True):
+            one, other = show(border, border + 1, before), show(border, border + 1, start)
+            for name, values in other[1].items():
+                if not np.array_equal(one[1][name], values, equal_nan=True):
                     raise _depends(n_jobs, name)
-            pairs = (columns(made.interface, part, 0, 0) for part in (other, expected))
-            _compare(n_jobs, *pairs)
+            found, wanted = (columns(made.interface, part[0], 0, 0) for part in (one, other))
+            for name, rows in wanted.items():
+                if not np.array_equal(found[name], rows):
+                    raise _depends(n_jobs, name)
 
         if len(bounds) > 2:
             check(bounds[1], show(0, 1, start)[1])  # most networks that depend are found at once
-        jobs = [
-            delayed(show)(first, last, start, board.reporter(number))
-            for number, (first, last) in enumerate(pairwise(bounds))
-        ]
         # Threads suffice: each waits for a binary of its own.
-        parts = Parallel(n_jobs=len(jobs), prefer="threads")(jobs)
-        if stop.requested:
+        parts = Parallel(n_jobs=len(bounds) - 1, prefer="threads")(
+            delayed(job)(first, last, number)
+            for number, (first, last) in enumerate(pairwise(bounds))
+        )
+        done = [part for part in parts if part is not None]
+        if len(done) < len(parts):
             raise Interrupted("stopped; a run with n_jobs > 1 keeps nothing", stop.signal)
-        for border, (_, before) in zip(bounds[1:-1], parts[:-1], strict=True):
+        for border, (_, before) in zip(bounds[1:-1], done[:-1], strict=True):
             check(border, before)
-    end = parts[-1][1]
-    while parts:
-        whole.append(parts.pop(0)[0])
+    end = done[-1][1]
+    del parts
+    while done:
+        whole.append(done.pop(0)[0])
     return whole.finish(), end
-
-
-def _compare(
-    n_jobs: int, found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]
-) -> None:
-    for name, rows in wanted.items():
-        if not np.array_equal(found[name], rows):
-            raise _depends(n_jobs, name)
 
 
 def _depends(n_jobs: int, name: str) -> ParameterError:

@@ -213,14 +213,18 @@ class FileSink:
             "files": {name: list(mark) for name, mark in self._marks.items()},
         }
 
-    def restore(self, marks: dict[str, Any]) -> None:
-        """Go on from a mark: check the files, then cut off what came after it.
+    def restore(self, marks: dict[str, Any] | None) -> None:
+        """Go on from a mark, or from the beginning: check the files, then cut off what came later.
 
         Raises
         ------
         StorageError
             If a file is shorter than it was, or holds something else.
         """
+        if marks is None:
+            for path in self.files():
+                os.truncate(path, 0)
+            return
         for name, (size, crc) in marks["files"].items():
             path = self._folder / name
             found = path.stat().st_size if path.exists() else 0
@@ -235,6 +239,10 @@ class FileSink:
         self._n, self._presentations = marks["n"], marks["presentations"]
         self.seconds = marks["seconds"]
         self._marks = {name: (size, crc) for name, (size, crc) in marks["files"].items()}
+
+    def files(self) -> list[Path]:
+        """The files that are there already."""
+        return [self._folder / name for name in self._marks if (self._folder / name).exists()]
 
     def append(self, part: Recording) -> None:
         """Write the recording of the next chunk behind the others."""

@@ -45,7 +45,7 @@ class CompiledNetwork:
         Whether it was built for this object.
     """
 
-    longest_chunk = None
+    longest_chunk: int | None = None
 
     def __init__(self, artifact: Artifact, build_seconds: float = 0.0, built_now: bool = False):
         self.artifact = artifact

@@ -89,7 +89,7 @@ class RuntimeNetwork:
         Brian2's code generation target.
     """
 
-    longest_chunk = 64
+    longest_chunk: int | None = 64
 
     def __init__(self, network: NetworkModel, record: Record, precision: str, target: str):
         started = time.perf_counter()
