@@ -242,7 +242,8 @@ class _StreamCursor(Cursor):
     def _checked(self, item: Any) -> Chunk:
         if not isinstance(item, Mapping) and not hasattr(item, "__array__"):
             raise DataError(
-                f"run: a stream of samples must give arrays or dicts, got a {type(item).__name__}"
+                f"run: a stream of samples must give arrays or dicts, got a {type(item).__name__}; "
+                "take the images out of pairs: (x for x, y in loader)"
             )
         given, n = _by_port(self._interface, item)
         batched = dict(given)
