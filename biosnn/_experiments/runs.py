@@ -147,6 +147,11 @@ def interrupted_command(folder: Path) -> tuple[str, list[str], Path]:
         raise StorageError(
             f"the experiment in {folder} has ended: its results are in {folder / 'results.json'}"
         )
+    if not Path(known["folder"]).is_dir():
+        raise StorageError(
+            f"the experiment in {folder} was started in {known['folder']}, which is no more; make "
+            "that folder, or start it by hand with --resume"
+        )
     again = [*known["arguments"], "--resume", "--out", str(folder.resolve())]
     return str(known["experiment"]), again, Path(known["folder"])
 

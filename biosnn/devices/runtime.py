@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ from biosnn.devices.contract import (
 from biosnn.devices.interface import default_state, interface, observed
 from biosnn.devices.ports import ports
 from biosnn.devices.record import Record
+from biosnn.errors import DeviceError
 from biosnn.networks import NetworkModel
 from biosnn.recording import Recording, Spikes, Trace
 from biosnn.state import State
@@ -94,6 +96,7 @@ class RuntimeNetwork:
     def __init__(self, network: NetworkModel, record: Record, precision: str, target: str):
         started = time.perf_counter()
         single = precision == "single"
+        self._free = threading.Lock()
         self.network = network
         self.brian2 = lambda: _brian2(network, precision, target)
         self.hooks = _RuntimeHooks(network)
@@ -106,8 +109,22 @@ class RuntimeNetwork:
 
     @contextlib.contextmanager
     def session(self, state: State, folder: Path) -> Iterator[RuntimeSession]:
-        """Begin a run (see :class:`biosnn.devices.contract.Device`)."""
-        yield RuntimeSession(self, state)
+        """Begin a run (see :class:`biosnn.devices.contract.Device`).
+
+        Raises
+        ------
+        DeviceError
+            If the network is running already: there is only one of it.
+        """
+        if not self._free.acquire(blocking=False):
+            raise DeviceError(
+                'this network is running already: on the device "runtime" it is live and runs one '
+                'thing at a time; compile another one, or use device="cpp"'
+            )
+        try:
+            yield RuntimeSession(self, state)
+        finally:
+            self._free.release()
 
 
 class RuntimeSession:
