@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import signal
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ KEYS = {
     "environment",
 }
 SHARED = {"device", "precision", "seed", "out", "smoke", "json", "quiet"}
+ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT = 300  # s, where the contract promises 60 on a machine of its own
 QUICK = {"lif_membrane"}  # the others compile, and are slow
 
@@ -350,7 +352,9 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(args, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(StorageError, match=r"results\.json: No space left on device"):
+    with pytest.raises(
+        StorageError, match=r"results\.json cannot be written: No space left on device"
+    ):
         experiments.write_report(given, metrics={"heads": 2})
     assert (given.out / "results.json").read_bytes() == before
     assert [path.name for path in given.out.iterdir()] == ["results.json"]
@@ -452,3 +456,63 @@ def test_without_any_experiment_the_error_says_so(tmp_path, monkeypatch):
     assert experiments.experiment_names() == ()
     with pytest.raises(ParameterError, match="no folder experiments/ here"):
         experiments.find_experiment("coin")
+
+
+# Interrupted experiments
+
+
+def start_and_interrupt(out: Path, number: int) -> subprocess.CompletedProcess[str]:
+    """Start the MNIST experiment, and send a signal after its first checkpoint."""
+    command = [sys.executable, str(ROOT / "experiments" / "mnist_stdp.py"), *LONG]
+    with subprocess.Popen(
+        [*command, "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        while child.poll() is None and not list(out.rglob("checkpoint-*.biosnn")):
+            time.sleep(0.01)
+        child.send_signal(number)
+        said = child.communicate()
+    return subprocess.CompletedProcess(command, child.returncode, *said)
+
+
+LONG = (
+    "--neurons", "50", "--train", "2000", "--test", "100", "--epochs", "4", "--encoding", "poisson",
+    "--checkpoint-every", "500", "--no-controls", "--json",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_experiment_goes_on(number, tmp_path):
+    out = tmp_path / "run"
+    stopped = start_and_interrupt(out, number)
+    assert stopped.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    if number != signal.SIGKILL:
+        assert f"biosnn resume {out}" in stopped.stderr
+    assert not (out / "results.json").exists()
+
+    def biosnn(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "biosnn", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    again = subprocess.run([*stopped.args, "--out", str(out)], capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "holds an interrupted run" in again.stderr
+    assert "--restart" in again.stderr
+    resumed = biosnn("resume", str(out))
+    assert resumed.returncode == 0, resumed.stderr
+    weights = np.load(out / "arrays.npz")["weights"]
+    whole = tmp_path / "whole"
+    subprocess.run([*stopped.args, "--out", str(whole)], check=True, capture_output=True)
+    assert np.ptp(weights) > 0.1
+    np.testing.assert_array_equal(weights, np.load(whole / "arrays.npz")["weights"])
+    ended = biosnn("resume", str(out))
+    assert ended.returncode == 2
+    assert "has ended" in ended.stderr
+
+
+def test_only_experiments_are_resumed(tmp_path):
+    with pytest.raises(StorageError, match=r"no command\.json.*resume=True"):
+        experiments.interrupted_command(tmp_path)
+    (tmp_path / "command.json").write_text("{")
+    with pytest.raises(StorageError, match=r"command\.json is damaged"):
+        experiments.interrupted_command(tmp_path)

@@ -27,9 +27,11 @@ static const size_t KEEP_IN_MEMORY = 32 << 20;  // bytes of monitors, before the
 
 static std::map<std::string, std::string> settings;
 static std::set<std::string> inactive;
-static int64_t n_samples = 0, presentations = 0, spikes = 0;
+static int64_t n_samples = 0, position = 0, presentations = 0, spikes = 0;
+static size_t recorder_limit = 0;
 static bool check_every_sample = false;
 static volatile std::sig_atomic_t asked_to_stop = 0;
+static bool stopped = false;  // after a whole sample, because it was asked to
 static std::chrono::steady_clock::time_point started, last_report;
 static double run_seconds = 0.0;
 
@@ -145,13 +147,14 @@ void configure(int argc, char **argv) {
     if (getppid() != (pid_t)number("parent")) std::_Exit(MALFORMED);
 #endif
     n_samples = number("n_samples");
+    position = number("position");
+    recorder_limit = (size_t)number("recorder_limit");
     check_every_sample = number("check_every_sample") != 0;
 }
 
 static void fill(const OpenChannel &channel, const float *row);
 
 static void open_recorders() {
-    const int64_t position = number("position");
     for (const Recorder &spec : recorder_table()) {
         OpenRecorder recorder;
         recorder.spec = spec;
@@ -307,7 +310,6 @@ static void drain_monitors() {
 }
 
 static void take_snapshots(int64_t finished) {
-    const int64_t position = number("position");
     for (OpenRecorder &snapshot : snapshots) {
         const int64_t every = snapshot.spec.every;
         if ((position + finished) % every == 0)
@@ -323,7 +325,7 @@ static bool between() {
     static int64_t finished = 0;
     presentations++;
     const size_t held = monitored_bytes();
-    if (monitored + held > (size_t)number("recorder_limit"))
+    if (monitored + held > recorder_limit)
         fail(std::to_string(monitored + held), TOO_MUCH_RECORDED);
     if (held > KEEP_IN_MEMORY) drain_monitors();
     if (*protocol.sample == finished) return true;  // shown again
@@ -339,7 +341,8 @@ static bool between() {
         last_report = now;
         std::cout << "progress " << finished << " " << presentations << " " << spikes << std::endl;
     }
-    return !asked_to_stop;
+    stopped = asked_to_stop;
+    return !stopped;
 }
 
 // Relative to the end of a run, in whole steps: the last digits do not tell where runs were cut.
@@ -355,7 +358,7 @@ void simulate(Network &network) {
     network.remove(inactive);
     started = last_report = std::chrono::steady_clock::now();
     // A presentation finishes one sample or none, so this never shows one too many.
-    while (*protocol.sample < n_samples && !asked_to_stop)
+    while (*protocol.sample < n_samples && !stopped)
         network.run(n_samples - *protocol.sample, steps_per_presentation, time_step, between);
     rebase_lastspikes(network.t);
     run_seconds =
