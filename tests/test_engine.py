@@ -643,7 +643,7 @@ def test_what_is_not_disturbed_stays_finite(breakable):
 
 
 @pytest.mark.parametrize("n", [1, 3])
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", [pytest.param("cpp", marks=pytest.mark.slow), "runtime"])
 @pytest.mark.xfail(strict=True, reason="normalisation comes after the look at the weights")
 def test_weights_that_normalisation_destroys_are_named(device, n):
     network = fragile()
