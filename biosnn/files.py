@@ -99,8 +99,8 @@ def replace(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise StorageError(
-            f"{path} cannot be written: {error.strerror or error}; choose a folder that you may "
-            "write to and that has space"
+            f"{path} cannot be written: {error.strerror or error}; free some space there, or "
+            "choose a folder that you may write to"
         ) from error
 
 

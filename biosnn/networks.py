@@ -6,14 +6,13 @@
 100. * msecond
 """
 
+from biosnn._networks.projection import Normalisation, Projection
 from biosnn._networks.ready import diehl_cook_2015, spiking_readout, winner_take_all
 from biosnn._networks.spec import (
     Input,
     NetworkModel,
-    Normalisation,
     Population,
     Presentation,
-    Projection,
 )
 
 __all__ = [

@@ -79,8 +79,12 @@ def compile(
     DeviceError
         If there is no working compiler, or the build fails.
     """
-    from biosnn.devices.record import Record  # Brian2 is needed to compile, not to run
+    # Brian2 is needed to compile, not to run.
+    from biosnn.devices.record import Record
+    from biosnn.networks import NetworkModel
 
+    if not isinstance(network, NetworkModel):
+        raise ParameterError("compile", "network", repr(network), "a NetworkModel")
     if device not in DEVICES:
         raise ParameterError(
             "compile", "device", repr(device), "one of " + ", ".join(map(repr, DEVICES))

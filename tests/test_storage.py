@@ -16,8 +16,7 @@ import pytest
 import safetensors.numpy
 from brian2 import Hz, ms
 
-from biosnn import datasets, networks, simulation
-from biosnn import files
+from biosnn import datasets, files, networks, simulation
 from biosnn.declaration import to_data
 from biosnn.encoding import scale_norm
 from biosnn.errors import BiosnnError, DataError, DeviceError, ParameterError, StorageError

@@ -9,14 +9,8 @@ from brian2 import Hz, ms
 
 from biosnn import encoding as encoders
 from biosnn import models, plasticity
-from biosnn._networks.spec import (
-    Input,
-    NetworkModel,
-    Normalisation,
-    Population,
-    Presentation,
-    Projection,
-)
+from biosnn._networks.projection import Normalisation, Projection
+from biosnn._networks.spec import Input, NetworkModel, Population, Presentation
 from biosnn.errors import ParameterError
 from biosnn.models import Event, NeuronModel, Operation, Schedule, Uniform, check_value
 

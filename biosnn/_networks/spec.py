@@ -10,11 +10,11 @@ import attrs
 import numpy as np
 from brian2 import Equations, Hz, ms
 
+from biosnn._networks.projection import Projection
 from biosnn.declaration import declared, fingerprint
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Normal, Uniform, check_value
-from biosnn.plasticity import PlasticityRule
-from biosnn.state import Draw, State, normalised
+from biosnn.state import Draw, State
 
 #: Variables of the protocol, which populations may link to as ``protocol.name``.
 PROTOCOL_VARIABLES = (
@@ -73,7 +73,11 @@ class Input:
             raise ParameterError(
                 "Input", "frame", self.frame, 'given with kind="sequence" and only then'
             )
-        if not isinstance(self.features, int) or self.features < 1:
+        if (
+            isinstance(self.features, bool)
+            or not isinstance(self.features, int)
+            or self.features < 1
+        ):
             raise ParameterError("Input", "features", self.features, "a whole number > 0")
 
 
@@ -99,123 +103,6 @@ class Population:
     def __attrs_post_init__(self) -> None:
         if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
             raise ParameterError("Population", "n", repr(self.n), "a whole number > 0")
-
-
-@declared
-@attrs.frozen(eq=False, kw_only=True)
-class Normalisation:
-    """Normalisation of the weights that arrive at a neuron.
-
-    Parameters
-    ----------
-    total : float
-        The norm that each column gets, > 0.
-    p : {1, 2}
-        Sum of weights, or Euclidean norm.
-    online : bool
-        Also at the end of every learned presentation, for the neurons that fired in it; else
-        only for the initial weights.
-    """
-
-    total: float
-    p: int = 1
-    online: bool = True
-
-    def __attrs_post_init__(self) -> None:
-        check_value("Normalisation", "total", self.total, 1.0, "> 0")
-        if self.p not in (1, 2):
-            raise ParameterError("Normalisation", "p", self.p, "1 or 2")
-
-    def apply(self, weights: np.ndarray) -> np.ndarray:
-        """Normalise the columns of a matrix [pre, post]; zero columns stay."""
-        return normalised(weights, self.total, self.p)
-
-
-@declared
-@attrs.frozen(eq=False, kw_only=True)
-class Projection:
-    """Synapses from one population to another.
-
-    Parameters
-    ----------
-    pre, post : str
-        Names of populations.
-    transmit : str
-        What a presynaptic event does to the target, e.g. ``"g_e_post += w"``.
-    weights : float, Uniform, Normal, array_like or None
-        Initial weights (dimensionless); ``None`` for synapses without a weight.
-    rule : PlasticityRule, optional
-        How the weights learn.
-    normalise : Normalisation, optional
-        Normalisation of the columns of a full projection.
-    pairs : {"all", "one_to_one", "all_but_self"} or (array, array)
-        Which pairs are connected, or index arrays ``(i, j)`` in the order (pre, post).
-    on_event : str
-        The presynaptic event that transmits.
-    when : str
-        Slot of Brian2's schedule in which it transmits.
-    order : int
-        Order within that slot.
-    order_free : bool
-        States that the result of ``transmit`` does not depend on the order of the synapses
-        though Brian2 cannot see it (a maximum, say); its warning is left out then.
-    """
-
-    pre: str
-    post: str
-    transmit: str = ""
-    weights: Any = None
-    rule: PlasticityRule | None = None
-    normalise: Normalisation | None = None
-    pairs: Any = "all"
-    on_event: str = "spike"
-    when: str = "synapses"
-    order: int = -1
-    order_free: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        where = f"Projection({self.pre}->{self.post})"
-        known = ("all", "one_to_one", "all_but_self")
-        if isinstance(self.pairs, str) and self.pairs not in known:
-            raise ParameterError(
-                where,
-                "pairs",
-                repr(self.pairs),
-                '"all", "one_to_one", "all_but_self" or index arrays (i, j)',
-            )
-        if self.rule is not None and self.weights is None:
-            raise ParameterError(where, "weights", None, "given where there is a rule")
-        if self.normalise is not None and self.pairs != "all":
-            raise ParameterError(where, "normalise", "a Normalisation", 'used with pairs="all"')
-
-    def indices(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
-        """Index arrays (i, j) of the synapses, in the order (pre, post)."""
-        if not isinstance(self.pairs, str):
-            i, j = (np.asarray(k, dtype=np.int64) for k in self.pairs)
-            order = np.lexsort((j, i))
-            return i[order], j[order]
-        if self.pairs == "one_to_one":
-            k = np.arange(min(n_pre, n_post))
-            return k, k
-        i, j = (k.ravel() for k in np.mgrid[:n_pre, :n_post])
-        keep = i != j if self.pairs == "all_but_self" else slice(None)
-        return i[keep], j[keep]
-
-    def initial_weights(self, n_pre: int, n_post: int) -> np.ndarray | Draw:
-        """Initial weights, flat, in the order (pre, post), or how they are drawn."""
-        size = n_pre * n_post if self.pairs == "all" else len(self.indices(n_pre, n_post)[0])
-        if isinstance(self.weights, Uniform | Normal):
-            drawn = self.weights.draw(size)
-            if self.normalise is None:
-                return drawn
-            norm = {"total": self.normalise.total, "p": self.normalise.p}
-            return attrs.evolve(drawn, shape=(n_pre, n_post), **norm)
-        flat = np.broadcast_to(np.asarray(self.weights, dtype=float).ravel(), (size,)).copy()
-        if not isinstance(self.pairs, str):  # given in the order of the pairs
-            flat = flat[np.lexsort((self.pairs[1], self.pairs[0]))]
-        if self.normalise is None:
-            return flat
-        return self.normalise.apply(flat.reshape(n_pre, n_post)).ravel()
 
 
 @declared
@@ -265,7 +152,8 @@ class Presentation:
         for name in ("min_spikes", "max_retries"):
             value = getattr(self, name)
             most = 255 if name == "max_retries" else 2**31 - 1
-            if not isinstance(value, int) or not 0 <= value <= most:
+            valid = isinstance(value, int) and not isinstance(value, bool)
+            if not valid or not 0 <= value <= most:
                 wanted = f"a whole number from 0 to {most}"
                 raise ParameterError("Presentation", name, value, wanted)
         if (self.min_spikes > 0) != (self.watch is not None):
@@ -323,6 +211,8 @@ class NetworkModel:
         for key, projection in self.projections.items():
             for side in (projection.pre, projection.post):
                 self._known(f"projections[{key!r}]", side, self.populations)
+            pre, post = self.populations[projection.pre], self.populations[projection.post]
+            projection.check(key, pre.model, post.model, pre.n, post.n)
         if self.presentation.watch is not None:
             self._known("presentation.watch", self.presentation.watch, self.populations)
         if not isinstance(self.presentation.reset, str):

@@ -77,6 +77,8 @@ class RunFolder:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.folder / _LOCK)
             self._lock.acquire(timeout=0)
+            for path in self.folder.glob(".*.part"):  # of a killed run
+                path.unlink(missing_ok=True)
             self.sink = FileSink(interface, self.folder / "recording", limit)
         except Timeout as error:
             raise StorageError(
@@ -97,7 +99,13 @@ class RunFolder:
         """An empty folder for the files of a session."""
         work = self.folder / "work"
         shutil.rmtree(work, ignore_errors=True)  # what a killed run has left
-        work.mkdir()
+        try:
+            work.mkdir()
+        except OSError as error:
+            raise StorageError(
+                f"{work} cannot be made: {error.strerror or error}; free some space, or remove "
+                "what is there"
+            ) from error
         return work
 
     def begin(self, resume: bool) -> tuple[Place, State | None]:

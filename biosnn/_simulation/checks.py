@@ -49,6 +49,10 @@ def checked_state(expected: State, state: State) -> None:
                 f"run: state[{name!r}] must have shape {expected[name].shape}, got "
                 f"{state[name].shape}"
             )
+        if state[name].dtype.kind not in "fiub":
+            raise DataError(f"run: state[{name!r}] must be numbers, got dtype {state[name].dtype}")
+        if expected[name].dtype.kind in "iu" and (state[name] != np.round(state[name])).any():
+            raise DataError(f"run: state[{name!r}] must be whole numbers, got {state[name]}")
         if not name.endswith(".t_first") and not np.isfinite(state[name]).all():
             index = int(np.flatnonzero(~np.isfinite(state[name]))[0])
             raise DataError(

@@ -135,7 +135,6 @@ class Course:
             del order[name]
         face = self._face
         return {
-            **order,
             "network": face.name,
             "declaration": face.fingerprint,
             "precision": face.precision,
@@ -146,6 +145,7 @@ class Course:
             "spikes": sorted(face.spikes),
             "samples": self._source.n,
             "samples_crc32": checksum,
+            **order,
             "state_crc32": self._start.checksum(),
         }
 

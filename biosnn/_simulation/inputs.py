@@ -13,7 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from biosnn._simulation.ports import checked_block, checked_events, checked_shape
+from biosnn._simulation.ports import (
+    checked_block,
+    checked_events,
+    checked_rates,
+    checked_shape,
+)
 from biosnn.devices.contract import AddressEvents, Chunk, Interface
 from biosnn.errors import DataError, ParameterError
 
@@ -80,7 +85,11 @@ class ArraySource:
             if port.kind == "events":
                 self._values[name], lengths[name] = checked_events(interface, name, values)
             else:
-                array = values if hasattr(values, "shape") else np.asarray(values)
+                array = values if hasattr(values, "shape") else _as_array(name, values)
+                if np.ma.is_masked(array):
+                    raise DataError(
+                        f"run: samples of {name!r} must not have masked values; fill them first"
+                    )
                 if name == "intensity" and len(array.shape) == 1:
                     array = np.asarray(array)[:, None]
                 checked_shape(interface, name, array)
@@ -122,14 +131,17 @@ class ArraySource:
                     value = zlib.crc32(np.ascontiguousarray(part).data, value)
         return value
 
-    def chunk(self, first: int, last: int) -> Chunk:
-        """The samples from ``first`` to before ``last``."""
+    def chunk(self, first: int, last: int, offset: int = 0) -> Chunk:
+        """The samples from ``first`` to before ``last``; ``offset`` more came before them."""
         inputs: dict[str, Any] = dict.fromkeys(self._interface.ports)
         for name, values in self._values.items():
             if isinstance(values, AddressEvents):
                 inputs[name] = _events_between(values, first, last)
             else:
-                inputs[name] = checked_block(self._interface, name, values[first:last], first)
+                inputs[name] = checked_block(
+                    self._interface, name, values[first:last], first + offset
+                )
+        checked_rates(self._interface, inputs, first + offset)
         return Chunk(n=last - first, inputs=inputs)
 
     def part(self, first: int, last: int) -> ArraySource:
@@ -225,6 +237,7 @@ class _StreamCursor(Cursor):
     def __init__(self, interface: Interface, items: Iterator[Any]):
         self._interface, self._items = interface, items
         self._held: list[Chunk] = []
+        self._first: Chunk | None = None
         self._seen = 0
 
     def take(self, n: int) -> Chunk | None:
@@ -258,14 +271,25 @@ class _StreamCursor(Cursor):
         if n is not None:
             batched["n_samples"] = n
         source = ArraySource(self._interface, batched)
-        chunk = source.chunk(0, source.n)
-        if self._held and not _alike(self._held[0], chunk):
+        chunk = source.chunk(0, source.n, self._seen)
+        if self._first is None:
+            self._first = _part(chunk, 0, 1)
+        if not _alike(self._first, chunk):
             raise DataError(
                 f"run: sample {self._seen} of the stream has other inputs or frames than those "
-                "before it"
+                "before it; give the same ones for all"
             )
         self._seen += source.n
         return chunk
+
+
+def _as_array(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError(
+            f"run: samples of {name!r} must be arrays with rows of one length"
+        ) from error
 
 
 def _events_between(events: AddressEvents, first: int, last: int) -> AddressEvents:

@@ -21,7 +21,7 @@ from biosnn._simulation.course import Course, Order
 from biosnn._simulation.inputs import ArraySource
 from biosnn._simulation.progress import ProgressBar
 from biosnn._simulation.safepoint import SafePoint
-from biosnn._simulation.sinks import MemorySink, columns
+from biosnn._simulation.sinks import MemorySink, rows_of
 from biosnn.devices.binary import CompiledNetwork
 from biosnn.errors import Interrupted, ParameterError
 from biosnn.recording import Recording
@@ -84,7 +84,7 @@ def run(
             for name, values in other[1].items():
                 if not np.array_equal(one[1][name], values, equal_nan=True):
                     raise _depends(n_jobs, name)
-            found, wanted = (columns(made.interface, part[0], 0, 0) for part in (one, other))
+            found, wanted = (rows_of(made.interface, part[0], 0, 0) for part in (one, other))
             for name, rows in wanted.items():
                 if not np.array_equal(found[name], rows):
                     raise _depends(n_jobs, name)

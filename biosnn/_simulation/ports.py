@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,29 @@ def checked_block(interface: Interface, name: str, values: Any, first: int) -> n
         largest = float(np.finfo(np.float32).max)
         refuse(np.abs(array) > largest, f"must be within +-{largest:.3g}, the range of float32")
     return array.astype(np.float32, copy=False)
+
+
+def checked_rates(interface: Interface, inputs: Mapping[str, Any], first: int) -> None:
+    """Check that no sample's intensity makes rates of more than one spike per time step.
+
+    Raises
+    ------
+    DataError
+        Naming the sample.
+    """
+    intensity = inputs["intensity"]
+    if intensity is None:
+        return
+    for name, port in interface.ports.items():
+        if not port.rate_step or inputs[name] is None:
+            continue
+        values = inputs[name].reshape(len(intensity), -1).max(axis=1) * intensity[:, 0]
+        bad = np.flatnonzero(values * port.rate_step > 1 + 1e-6)
+        if bad.size:
+            raise DataError(
+                f"run: 'intensity' must not raise rates of {name!r} above one spike per time step, "
+                f"got {intensity[bad[0], 0]:g} for sample {bad[0] + first}"
+            )
 
 
 def checked_events(interface: Interface, name: str, values: Any) -> tuple[AddressEvents, int]:

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from biosnn._simulation import parallel
-from biosnn._simulation.checks import checked_state, whole
+from biosnn._simulation.checks import LARGEST, checked_state, whole
 from biosnn._simulation.course import Course, Order, default_limit
 from biosnn._simulation.inputs import ArraySource, source_of
 from biosnn.devices.artifact import export
 from biosnn.devices.binary import CompiledNetwork
-from biosnn.devices.contract import Device
+from biosnn.devices.contract import SPIKE_BYTES, Device
 from biosnn.errors import DeviceError, ParameterError
 from biosnn.recording import Recording
 from biosnn.state import State
+
+_EPOCHS = 2**22  # of the key of the counter-based draws
 
 
 class Runnable:
@@ -79,7 +81,7 @@ class Runnable:
             f"traces.{name}": steps // column.every * (column.bytes + 8)
             for name, column in face.traces.items()
         }
-        spikes = steps * face.max_shown * (4 + 8 + 8)
+        spikes = steps * face.max_shown * SPIKE_BYTES
         return found | {f"spikes.{key}": n * spikes for key, n in face.spikes.items()}
 
     def export(self, folder: str | os.PathLike[str]) -> Path:
@@ -186,6 +188,7 @@ class Runnable:
         Interrupted
             If Ctrl-C or SIGTERM stopped it; the message says how to go on.
         """
+        whole("run", "epoch", epoch, _EPOCHS)
         return self._execute(
             samples,
             state,
@@ -248,7 +251,8 @@ class Runnable:
         DataError, ParameterError, DeviceError, StorageError, Interrupted
             As :meth:`run`.
         """
-        whole("fit", "epochs", epochs, least=1)
+        whole("fit", "epochs", epochs, _EPOCHS, least=1)
+        whole("fit", "first_epoch", first_epoch, _EPOCHS - epochs)
         return self._execute(
             samples,
             state,
@@ -290,7 +294,6 @@ class Runnable:
     ) -> tuple[Recording, State]:
         for name, value in (("seed", seed), ("first_sample", first_sample)):
             whole("run", name, value)
-        whole("run", "epoch", first_epoch, 2**22 - epochs + 1)
         for name, value in (
             ("horizon", horizon),
             ("chunk_size", chunk_size),
@@ -315,6 +318,8 @@ class Runnable:
             raise ParameterError(
                 "run", "horizon", None, "given where a stream of samples is learned", remedy
             )
+        if source.n is not None:
+            whole("run", "first_sample", first_sample, LARGEST - source.n + 1)
         total = None if source.n is None else source.n * epochs
         order = Order(
             seed=seed,
@@ -345,6 +350,9 @@ class Runnable:
         plastic = self.interface.plastic
         if isinstance(learn, bool | np.bool_):
             return plastic if learn else ()
+        if not isinstance(learn, Iterable):
+            wanted = "True, False or names of projections"
+            raise ParameterError("run", "learn", repr(learn), wanted)
         chosen = (learn,) if isinstance(learn, str) else tuple(learn)
         for name in chosen:
             if name not in plastic:

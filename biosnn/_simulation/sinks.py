@@ -30,55 +30,47 @@ class Sink(Protocol):
         ...
 
 
-def columns(interface: Interface, part: Recording | None, n: int, presentations: int) -> dict:
-    """File name -> rows of a chunk's recording that belong into it.
+def layout(interface: Interface) -> dict[str, np.ndarray]:
+    """File name -> its rows before anything was recorded: they tell dtype and width."""
+    found: dict[str, np.ndarray] = {"shown": np.zeros(0, np.int32)}
+    for name, column in interface.per_sample.items():
+        found[name] = np.zeros((0, column.size), column.dtype)
+    for name, column in interface.snapshots.items():
+        found[f"snapshots.{name}"] = np.zeros((0, column.size), column.dtype)
+    for key in interface.spikes:
+        for name, dtype in _SPIKES:
+            found[f"spikes.{key}.{name}"] = np.zeros(0, dtype)
+    for name, column in interface.traces.items():
+        found[f"trace.{name}.t"] = np.zeros(0)
+        found[f"trace.{name}.values"] = np.zeros((0, column.size), column.dtype)
+    return found
+
+
+def rows_of(
+    interface: Interface, part: Recording, n: int, presentations: int
+) -> dict[str, np.ndarray]:
+    """File name -> the rows of a chunk's recording that belong into it.
 
     Parameters
     ----------
     interface : Interface
         Of the network.
-    part : Recording, optional
-        Of a chunk; without it the rows are empty and tell dtype and width.
+    part : Recording
+        Of the chunk.
     n, presentations : int
-        Samples and presentations before this chunk.
+        Samples and presentations before it.
     """
-    found: dict[str, np.ndarray] = {}
-
-    def add(name: str, dtype: Any, width: int, rows: np.ndarray | None) -> None:
-        shape = (-1, width) if width else (-1,)
-        empty = np.zeros((0, width) if width else (0,), dtype)
-        found[name] = empty if rows is None else np.asarray(rows, dtype).reshape(shape)
-
-    add("shown", np.int32, 0, None if part is None else part.shown)
-    for name, column in interface.per_sample.items():
-        add(name, column.dtype, column.size, None if part is None else part.per_sample[name])
-    for name, column in interface.snapshots.items():
-        add(
-            f"snapshots.{name}",
-            column.dtype,
-            column.size,
-            None if part is None else part.snapshots[name],
-        )
-    for key in interface.spikes:
-        for name, dtype in _SPIKES:
-            rows = None if part is None else getattr(part.spikes[key], name)
-            add(
-                f"spikes.{key}.{name}",
-                dtype,
-                0,
-                rows if rows is None or name != "sample" else rows.astype(np.int64) + n,
-            )
-    before = presentations * interface.steps_per_presentation * interface.dt
-    for name, column in interface.traces.items():
-        add(
-            f"trace.{name}.t", np.float64, 0, None if part is None else part.traces[name].t + before
-        )
-        add(
-            f"trace.{name}.values",
-            column.dtype,
-            column.size,
-            None if part is None else part.traces[name].values.T,
-        )
+    found = {"shown": part.shown, **part.per_sample}
+    found |= {f"snapshots.{name}": rows for name, rows in part.snapshots.items()}
+    for key, spikes in part.spikes.items():
+        found[f"spikes.{key}.i"] = spikes.i.astype(np.int32)
+        found[f"spikes.{key}.t"] = spikes.t
+        found[f"spikes.{key}.sample"] = spikes.sample.astype(np.int64) + n
+    before = presentations * interface.steps_per_presentation
+    for name, trace in part.traces.items():
+        # Counted in whole steps: the last digits do not tell where runs were cut.
+        found[f"trace.{name}.t"] = (np.rint(trace.t / interface.dt) + before) * interface.dt
+        found[f"trace.{name}.values"] = trace.values.T
     return found
 
 
@@ -131,7 +123,7 @@ class MemorySink:
             self._held = interface.bounded_bytes(0, total)
             self._refuse(self._held + interface.traced_bytes(total), "needs at least")
             for name in ("shown", *interface.per_sample):
-                row = columns(interface, None, 0, 0)[name]
+                row = layout(interface)[name]
                 self._whole[name] = np.zeros((total, *row.shape[1:]), row.dtype)
 
     @property
@@ -141,11 +133,11 @@ class MemorySink:
 
     def _refuse(self, needed: int, what: str) -> None:
         if needed > self._limit:
-            raise too_much(f"a recording that {what} {needed / 2**20:.0f} MiB", self._limit)
+            raise too_much(f"a recording that {what} {size(needed)}", self._limit)
 
     def append(self, part: Recording) -> None:
         """Take the recording of the next chunk."""
-        for name, rows in columns(self._interface, part, self._n, self._presentations).items():
+        for name, rows in rows_of(self._interface, part, self._n, self._presentations).items():
             if name in self._whole:
                 self._whole[name][self._n : self._n + len(rows)] = rows
             else:
@@ -159,12 +151,17 @@ class MemorySink:
 
     def finish(self) -> Recording:
         """All that was taken, as one recording."""
-        found = columns(self._interface, None, 0, 0)
+        found = layout(self._interface)
         found |= {name: rows[: self._n] for name, rows in self._whole.items()}
         while self._parts:
             name, parts = self._parts.popitem()
             found[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return assembled(self._interface, found, self.seconds)
+
+
+def size(n: int) -> str:
+    """A number of bytes for people."""
+    return f"{n} bytes" if n < 2**20 else f"{n / 2**20:.0f} MiB"
 
 
 def too_much(got: str, limit: int) -> ParameterError:
@@ -173,7 +170,7 @@ def too_much(got: str, limit: int) -> ParameterError:
         "run",
         "memory_limit",
         got,
-        f"enough for what is recorded (it is {limit / 2**20:.0f} MiB)",
+        f"enough for what is recorded (it is {size(limit)})",
         "Record fewer variables, neurons or samples, keep the recording on disk with folder=..., "
         "or raise memory_limit",
     )
@@ -196,9 +193,8 @@ class FileSink:
         self._interface, self._folder, self.room = interface, folder, limit
         self._n = self._presentations = 0
         self.seconds = 0.0
-        self._marks: dict[str, tuple[int, int]] = dict.fromkeys(
-            columns(interface, None, 0, 0), (0, 0)
-        )
+        self._layout = layout(interface)
+        self._marks: dict[str, tuple[int, int]] = dict.fromkeys(layout(interface), (0, 0))
         folder.mkdir(parents=True, exist_ok=True)
 
     def marks(self) -> dict[str, Any]:
@@ -221,6 +217,15 @@ class FileSink:
         StorageError
             If a file is shorter than it was, or holds something else.
         """
+        try:
+            self._restore(marks)
+        except OSError as error:
+            raise StorageError(
+                f"{error.filename or self._folder} cannot be used: {error.strerror or error}; copy "
+                "the folder anew, or begin again in another one"
+            ) from error
+
+    def _restore(self, marks: dict[str, Any] | None) -> None:
         if marks is None:
             for path in self.files():
                 os.truncate(path, 0)
@@ -246,8 +251,9 @@ class FileSink:
 
     def append(self, part: Recording) -> None:
         """Write the recording of the next chunk behind the others."""
-        for name, rows in columns(self._interface, part, self._n, self._presentations).items():
-            data = np.ascontiguousarray(rows).data.cast("B") if rows.size else b""
+        for name, rows in rows_of(self._interface, part, self._n, self._presentations).items():
+            whole = np.ascontiguousarray(rows, dtype=self._layout[name].dtype)
+            data = whole.data.cast("B") if whole.size else b""
             try:
                 with (self._folder / name).open("ab") as file:
                     file.write(data)
@@ -264,7 +270,7 @@ class FileSink:
 
     def finish(self) -> Recording:
         """All that was written; the arrays are memory-mapped."""
-        found = columns(self._interface, None, 0, 0)
+        found = layout(self._interface)
         for name, (size, _) in self._marks.items():
             if size:
                 empty = found[name]

@@ -88,7 +88,7 @@ class BinarySession:
             except NotFiniteError:
                 # Weights are looked at when the chunk is over: find the first sample by looking
                 # after each.
-                self._run([*lines, "check_every_sample 1"], chunk.n, lambda *_: None, stop)
+                self._run([*lines, "check_every_sample 1"], chunk.n, lambda *_: None, Stop())
                 raise
             if done == 0:
                 return 0, None
@@ -201,7 +201,7 @@ class BinarySession:
             },
             snapshots={
                 name: rows(
-                    name,
+                    f"snapshots.{name}",
                     column.dtype,
                     column.size,
                     column.rows(settings.position, done),

@@ -373,7 +373,8 @@ def _synapses(
         power = "" if projection.normalise.p == 1 else "**2"
         norm = f"norm_{key}_post" if projection.normalise.p == 1 else f"sqrt(norm_{key}_post)"
         on_post["norm_sum"] = f"norm_{key}_post += abs(w){power}"
-        on_post["norm_scale"] = f"w *= weight_total/{norm}"
+        # A column of zeros stays one.
+        on_post["norm_scale"] = f"w *= weight_total/({norm} + int({norm} == 0))"
         events["norm_sum"] = events["norm_scale"] = f"normalise_{key}"
         namespace["weight_total"] = projection.normalise.total
     made = Synapses(

@@ -52,7 +52,10 @@ def describe(path: str) -> str:
     try:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise DeviceError(f"the C++ compiler {path} does not run: {error}") from error
+        reason = getattr(error, "strerror", None) or f"{path} --version failed"
+        raise DeviceError(
+            f"the C++ compiler {path} does not run ({reason}): mend it, or set CXX to another one"
+        ) from error
     return done.stdout.splitlines()[0] if done.stdout else path
 
 

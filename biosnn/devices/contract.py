@@ -16,6 +16,9 @@ import numpy as np
 from biosnn.recording import Recording
 from biosnn.state import Draw, State
 
+#: bytes of a recorded spike: index, time, sample
+SPIKE_BYTES = 4 + 8 + 8
+
 
 @attrs.frozen(eq=False)
 class TraceOf:

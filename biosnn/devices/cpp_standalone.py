@@ -44,6 +44,7 @@ _SOURCES = (
     "../state.py",
     "../_models/spec.py",
     "../_models/values.py",
+    "../_networks/projection.py",
     "../_networks/spec.py",
     "../_plasticity/spec.py",
 )

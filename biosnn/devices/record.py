@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -16,10 +16,25 @@ from biosnn.models import check_value
 from biosnn.networks import NetworkModel
 
 
+def _names(what: str) -> Callable[[Any], tuple[str, ...]]:
+    def convert(given: Any) -> tuple[str, ...]:
+        if isinstance(given, str):
+            raise ParameterError("compile", what, repr(given), f"a list, such as [{given!r}]")
+        return tuple(given or ())
+
+    return convert
+
+
+def _mapping(what: str, given: Any) -> dict[str, Any]:
+    if not isinstance(given or {}, Mapping):
+        raise ParameterError("compile", what, repr(given), "a dict")
+    return dict(given or {})
+
+
 def _traces(given: Mapping[str, Any] | None) -> dict[str, TraceOf]:
     return {
         name: found if isinstance(found, TraceOf) else TraceOf(found)
-        for name, found in (given or {}).items()
+        for name, found in _mapping("traces", given).items()
     }
 
 
@@ -40,10 +55,12 @@ class Record:
         ``"population.variable"`` or ``"projection.w"`` -> number of samples between copies.
     """
 
-    per_sample: tuple[str, ...] = attrs.field(default=(), converter=tuple)
-    spikes: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    per_sample: tuple[str, ...] = attrs.field(default=(), converter=_names("per_sample"))
+    spikes: tuple[str, ...] = attrs.field(default=(), converter=_names("spikes"))
     traces: dict[str, TraceOf] = attrs.field(default=None, converter=_traces)
-    snapshots: dict[str, int] = attrs.field(factory=dict, converter=lambda x: dict(x or {}))
+    snapshots: dict[str, int] = attrs.field(
+        factory=dict, converter=lambda given: _mapping("snapshots", given)
+    )
 
     def to_data(self, dt: Any) -> dict[str, Any]:
         """JSON types; the traces' intervals as numbers of time steps."""

@@ -42,6 +42,8 @@ from biosnn.networks import NetworkModel
 from biosnn.recording import Recording, Spikes, Trace
 from biosnn.state import State
 
+# Preferences and device belong to the process, whatever thread changes them.
+_ONE_AT_A_TIME = threading.RLock()
 _GENERATORS = ("base", "numpy_generator", "cython_generator")
 
 
@@ -50,6 +52,11 @@ def _brian2(network: NetworkModel, precision: str, target: str) -> Iterator[None
     """Brian2's device and preferences as biosnn needs them, and afterwards as they were."""
     order_free = [p.transmit for p in network.projections.values() if p.order_free]
 
+    with _ONE_AT_A_TIME:
+        yield from _with_preferences(order_free, precision, target)
+
+
+def _with_preferences(order_free: list[str], precision: str, target: str) -> Iterator[None]:
     def worth_saying(message: logging.LogRecord) -> bool:
         return not any(code in message.getMessage() for code in order_free)
 
@@ -302,7 +309,7 @@ class _RuntimeHooks:
             if not self.protocol["pending"][0]:
                 return
             sample = int(self.protocol["sample"][0])
-            self._check_finite(sample)
+            self._check_finite(sample, "neuron")
             for name, values in self.stored.items():
                 values[sample] = self._arrays[name]
             self.shown[sample] = self.protocol["attempt"][0] + 1
@@ -315,6 +322,7 @@ class _RuntimeHooks:
 
         def act() -> None:
             done = int(self.protocol["sample"][0])
+            self._check_finite(done if self.protocol["attempt"][0] else done - 1, "weight")
             if done == 0 or self.protocol["attempt"][0] or self._seen == done:
                 return
             self._seen = done
@@ -329,9 +337,10 @@ class _RuntimeHooks:
 
         return NetworkOperation(act, clock=clock, when="start", order=order, name="snapshot")
 
-    def _check_finite(self, sample: int) -> None:
+    def _check_finite(self, sample: int, role: str) -> None:
         for variable in self.interface.variables:
-            if variable.dtype[1] != "f" or variable.name.endswith(".t_first"):
+            finite = variable.dtype[1] == "f" and not variable.name.endswith(".t_first")
+            if variable.role != role or not finite:
                 continue
             bad = np.flatnonzero(~np.isfinite(self._arrays[variable.name]))
             if bad.size:

@@ -10,7 +10,7 @@ from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.variables import DynamicArrayVariable
 
 from biosnn.devices.build import Built
-from biosnn.devices.contract import Interface
+from biosnn.devices.contract import SPIKE_BYTES, Interface
 from biosnn.devices.interface import observed
 from biosnn.networks import NetworkModel
 
@@ -148,8 +148,7 @@ def _monitors(built: Built, tables: Tables) -> str:
         for name in ("i", "t_sample", "sample"):
             visits.append(tables.visit(f"spikes.{key}.{name}", monitor, name, rows))
         recorded = sorted(monitor.record_variables)
-        items = sum(np.dtype(monitor.variables[name].dtype).itemsize for name in recorded)
-        sizes.append(f"{rows} * {items}")
+        sizes.append(f"{rows} * {SPIKE_BYTES}")
         clears += [f"{tables.name(monitor.variables[name])}.clear();" for name in recorded]
         clears.append(f"{tables.name(monitor.variables['N'])}[0] = 0;")
     for key, monitor in built.state_monitors.items():

@@ -161,7 +161,8 @@ static void open_recorders() {
         recorder.row_bytes = bytes_of(spec.source);
         const int64_t rows =
             spec.every ? (position + n_samples) / spec.every - position / spec.every : n_samples;
-        recorder.rows.create(setting("out") + "/" + spec.name, rows * recorder.row_bytes);
+        const std::string file = (spec.every ? "snapshots." : "") + spec.name;
+        recorder.rows.create(setting("out") + "/" + file, rows * recorder.row_bytes);
         (spec.every ? snapshots : recorders).push_back(recorder);
     }
     for (const OpenRecorder &recorder : recorders)
@@ -275,9 +276,10 @@ static int64_t first_not_finite(const void *data, size_t size, Bits exponent) {
     return -1;
 }
 
-static void check_finite(bool all) {
+// Looks at the variables of one kind: 's' or 'c', see biosnn.h.
+static void check_finite(char kind, int64_t sample) {
     for (const Variable &variable : state) {
-        if (variable.check == '-' || (variable.check == 'c' && !all)) continue;
+        if (variable.check != kind) continue;
         const Array &values = variable.values;
         const int64_t index =
             values.kind == "f8"
@@ -285,14 +287,14 @@ static void check_finite(bool all) {
                 : first_not_finite<uint32_t>(values.data, values.size, 0x7f800000u);
         if (index >= 0)
             fail(variable.name + " " + std::to_string(index) + " " +
-                     std::to_string((long long)*protocol.sample),
+                     std::to_string((long long)sample),
                  NOT_FINITE);
     }
 }
 
 void store_sample() {
-    check_finite(check_every_sample);
     const int64_t sample = *protocol.sample;
+    check_finite('s', sample);
     for (OpenRecorder &recorder : recorders)
         std::memcpy(recorder.rows.data + sample * recorder.row_bytes, recorder.spec.source.data,
                     recorder.row_bytes);
@@ -328,7 +330,9 @@ static bool between() {
     if (monitored + held > recorder_limit)
         fail(std::to_string(monitored + held), TOO_MUCH_RECORDED);
     if (held > KEEP_IN_MEMORY) drain_monitors();
-    if (*protocol.sample == finished) return true;  // shown again
+    const bool again = *protocol.sample == finished;
+    if (check_every_sample) check_finite('c', finished);
+    if (again) return true;
     finished = *protocol.sample;
     if (!snapshots.empty()) take_snapshots(finished);
     if (counted) {
@@ -366,7 +370,7 @@ void simulate(Network &network) {
 }
 
 int finish() {
-    check_finite(true);
+    check_finite('c', *protocol.sample - 1);
     std::ofstream file(setting("state_out"), std::ios::binary);
     for (const Variable &variable : state)
         file.write((const char *)variable.values.data, bytes_of(variable.values));
