@@ -18,7 +18,6 @@ import argparse
 import contextlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -129,18 +128,23 @@ def peak(n: int) -> dict[str, float]:
     assert recording.counts("exc").sum() > n // 10
     assert binary.kib > 0, "no binary was seen"
     usage = {
-        "python_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+        "python_MiB": peak_of(Path("/proc/self")) / 2**10,
         "binary_MiB": binary.kib / 2**10,
     }
     return {**usage, "sum_MiB": sum(usage.values())}
 
 
-class PeakOfChildren:
-    """Looks at this process' children while it lasts: the largest resident memory of any.
+def peak_of(process: Path) -> int:
+    """Peak resident memory of a process since its program began, in KiB.
 
-    What the system says afterwards (``RUSAGE_CHILDREN``) counts the copy of Python that a child
-    is before it becomes the binary.
+    ``getrusage`` would count what the process was before, a copy of the one that started it.
     """
+    lines = (process / "status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+class PeakOfChildren:
+    """Looks at this process' children while it lasts: the largest resident memory of any."""
 
     def __enter__(self) -> PeakOfChildren:
         self.kib = 0
@@ -162,9 +166,7 @@ class PeakOfChildren:
 
     def _note(self, process: Path) -> None:
         if os.readlink(process / "exe").endswith("/main"):
-            for line in (process / "status").read_text().splitlines():
-                if line.startswith("VmHWM"):
-                    self.kib = max(self.kib, int(line.split()[1]))
+            self.kib = max(self.kib, peak_of(process))
 
 
 CHILDREN = {"ours": ours, "stock": stock, "second_start": second_start, "peak": peak}

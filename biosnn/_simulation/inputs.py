@@ -241,11 +241,10 @@ class _StreamCursor(Cursor):
         self._seen = 0
 
     def take(self, n: int) -> Chunk | None:
-        while sum(chunk.n for chunk in self._held) < n:
-            item = next(self._items, None)
-            if item is None:
-                break
+        held = sum(chunk.n for chunk in self._held)
+        while held < n and (item := next(self._items, None)) is not None:
             self._held.append(self._checked(item))
+            held += self._held[-1].n
         if not self._held:
             return None
         whole = _joined(self._held)
