@@ -148,7 +148,7 @@ class BinarySession:
     def _run(self, lines: list[str], n: int, report: Report, stop: Stop) -> tuple[int, float]:
         """Run the binary; how many samples it finished, and the seconds that it took."""
         settings = self._folder / "settings"
-        settings.write_text("\n".join(lines) + "\n")
+        settings.write_bytes(os.fsencode("\n".join(lines) + "\n"))
         end = _run(self._artifact.folder, settings, report, stop)
         said = end.said or "nothing"
         if end.status == -signal.SIGTERM and stop.requested:
