@@ -16,7 +16,6 @@ the same object, as the last line of stdout.
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import math
 import os
@@ -37,6 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 from biosnn import __version__, plotting
+from biosnn._experiments.flags import folder, whole
 from biosnn._experiments.runs import (
     add_run_flags,
     begin,
@@ -113,7 +113,7 @@ def parser(name: str, description: str, *, device: str = "cpp") -> argparse.Argu
     shared.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of all randomness")
     shared.add_argument(
         "--out",
-        type=_folder,
+        type=folder,
         default=os.path.join("runs", name),
         metavar="DIR",
         help="folder of results.json and the figures",
@@ -126,37 +126,6 @@ def parser(name: str, description: str, *, device: str = "cpp") -> argparse.Argu
     )
     shared.add_argument("--quiet", action="store_true", help="show no table and no progress")
     return made
-
-
-def whole(least: int) -> Callable[[str], int]:
-    """Type of a flag that takes a whole number from ``least`` up."""
-
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value < 2**31:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number from {least} to {2**31 - 1}, got {text!r}"
-            )
-        return value
-
-    return convert
-
-
-def _folder(text: str) -> Path:
-    """Type of ``--out``: makes the folder, to fail before the work is done and not after it."""
-    path = Path(text).expanduser()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise argparse.ArgumentTypeError(
-            f"must be a folder that you may write to, got {text!r} ({error.strerror})"
-        ) from error
-    return path
 
 
 def console_for(args: argparse.Namespace) -> Console:

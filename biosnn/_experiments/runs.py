@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from biosnn._experiments.flags import whole
 from biosnn.errors import StorageError
 from biosnn.files import replace
 
@@ -27,8 +28,6 @@ def add_run_flags(parser: argparse.ArgumentParser, checkpoint_every: int = 5000)
     checkpoint_every : int
         Default of ``--checkpoint-every``.
     """
-    from biosnn.experiments import whole
-
     group = parser.add_argument_group("long runs")
     group.add_argument(
         "--checkpoint-every",
