@@ -289,11 +289,12 @@ def test_input_population_plays_the_same_spikes(kind: str, rate: int, dt: Any, r
 def test_regular_populations_do_not_drift(phase: float, dt: Any) -> None:
     """Round rates, whose spikes are due at the ends of steps, over many intervals."""
     samples = np.array([[1, 5, 10, 20, 25, 50, 100, 250, 0]]) / 128  # exact in single precision
+    samples = samples[:, 1280 * samples[0] * float(dt) < 1 + 1e-9]  # one spike per step at most
     rates = 1280 * samples[0]
     model = encoding.regular(max_rate=1280 * Hz, phase=phase)
-    net = network(model, n=9, dt=dt, duration=400 * ms, rest=2 * ms)
+    net = network(model, n=len(rates), dt=dt, duration=400 * ms, rest=2 * ms)
     spikes = played(net, samples)[0]
-    expected = np.floor(np.minimum(rates, 1 / float(dt)) * 0.4 - phase + 1e-9) + 1
+    expected = np.floor(rates * 0.4 - phase + 1e-9) + 1
     assert expected.min() == 0
     np.testing.assert_array_equal(spikes.sum(axis=0), expected)
     reference = encoding.regular_spikes(
@@ -304,9 +305,11 @@ def test_regular_populations_do_not_drift(phase: float, dt: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["poisson", "regular"])
 def test_units_that_lag_behind_their_rate_do_not_fire_in_the_rest(kind: str) -> None:
-    net = network(getattr(encoding, kind)(max_rate=5000 * Hz), duration=20 * ms, rest=20 * ms)
-    spikes = played(net, np.ones((2, 7)))
-    assert spikes[:, 1:20].all()
+    """At one spike per step on average, a Poisson unit is often behind when the time is over."""
+    net = network(getattr(encoding, kind)(max_rate=1000 * Hz), duration=20 * ms, rest=20 * ms)
+    spikes = played(net, np.ones((50, 7)))
+    assert spikes[:, 1:20].mean() > 0.7
+    assert spikes[:, 10:20].all(axis=1).any()
     assert not spikes[:, 20:].any()
 
 
