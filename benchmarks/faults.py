@@ -456,7 +456,7 @@ def newest(folder: Path) -> int | None:
 
 def binaries(folder: Path) -> list[tuple[int, int]]:
     """Process and parent of the binaries of a run."""
-    settings, found = bytes(folder / "work" / "settings"), []
+    settings, found = bytes(folder / ".biosnn-work" / "settings"), []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -489,7 +489,7 @@ def frozen(pid: int) -> Iterator[bool]:
 def progress_of_chunk(folder: Path) -> tuple[int, int]:
     """Samples of the present chunk that the binary has finished, and of how many."""
     try:
-        shown = np.fromfile(folder / "work" / "out" / "shown", dtype=np.int32)
+        shown = np.fromfile(folder / ".biosnn-work" / "out" / "shown", dtype=np.int32)
     except OSError:
         return 0, 0
     return int(np.count_nonzero(shown)), len(shown)

@@ -20,6 +20,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -319,7 +320,7 @@ def main(function: Callable[[], object]) -> None:
         function()
     except Interrupted as error:
         folder = experiment_folder(error.folder)
-        then = f"\nGo on with: biosnn resume {folder}" if folder else ""
+        then = f"\nGo on with: biosnn resume {shlex.quote(str(folder))}" if folder else ""
         print(f"{error}{then}", file=sys.stderr)
         sys.exit(128 + (error.signal or 2))
     except BiosnnError as error:

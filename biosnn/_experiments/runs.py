@@ -69,17 +69,23 @@ def begin(args: argparse.Namespace) -> None:
         If there is an interrupted run, and neither ``--resume`` nor ``--restart`` was given.
     """
     command, folder = args.out / _COMMAND, args.out / _FOLDER
-    interrupted = any(folder.rglob("checkpoint-*.biosnn")) and not _known(command).get("finished")
+    known = _known(command)
+    if not known and not args.resume and folder.exists() and any(folder.iterdir()):
+        raise StorageError(
+            f"{folder} is there already and was not made by an experiment; choose another --out"
+        )
+    interrupted = any(folder.rglob("checkpoint-*.biosnn")) and not known.get("finished")
     if interrupted and not (args.resume or args.restart):
         raise StorageError(
             f"{args.out} holds an interrupted run; go on with it (biosnn resume {args.out}), "
             "begin anew with --restart, or choose another --out"
         )
+    if args.resume and interrupted and known:
+        return  # its command stays, even if this one turns out to be another
     if not args.resume:
         shutil.rmtree(folder, ignore_errors=True)
     said = {
         "experiment": args.experiment,
-        "script": str(Path(sys.argv[0]).resolve()),
         "arguments": [word for word in sys.argv[1:] if word not in ("--resume", "--restart")],
         "folder": os.getcwd(),
         "finished": False,

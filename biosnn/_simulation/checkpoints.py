@@ -24,18 +24,31 @@ from biosnn.errors import DataError, StorageError
 from biosnn.files import packed, read, replace
 from biosnn.state import State
 
-_RUN, _LOCK = "run.json", "run.lock"
+_RUN, _LOCK, _WORK = "run.json", "run.lock", ".biosnn-work"
 _NAME = "checkpoint-{:012d}.biosnn"
 _SPARE = 16 * 2**20  # bytes that a run leaves free on the disk
 
 
 @attrs.frozen(kw_only=True)
 class Place:
-    """How far a run has come: samples in all, full passes over the data, samples in this one."""
+    """How far a run has come.
+
+    Parameters
+    ----------
+    position : int
+        Samples in all.
+    epoch, offset : int
+        Full passes over the data, and samples in this one.
+    checksums : dict
+        CRC-32 of the samples of this pass, where they come from a stream.
+    finished : bool
+        Whether that is all.
+    """
 
     position: int = 0
     epoch: int = 0
     offset: int = 0
+    checksums: dict[str, int] = attrs.Factory(dict)
     finished: bool = False
 
 
@@ -77,8 +90,9 @@ class RunFolder:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.folder / _LOCK)
             self._lock.acquire(timeout=0)
-            for path in self.folder.glob(".*.part"):  # of a killed run
-                path.unlink(missing_ok=True)
+            for name in (_RUN, "checkpoint-*.biosnn"):
+                for path in self.folder.glob(f".{name}.*.part"):  # of a killed run
+                    path.unlink(missing_ok=True)
             self.sink = FileSink(interface, self.folder / "recording", limit)
         except Timeout as error:
             raise StorageError(
@@ -92,12 +106,12 @@ class RunFolder:
 
     def close(self) -> None:
         """Let others at it."""
-        shutil.rmtree(self.folder / "work", ignore_errors=True)
+        shutil.rmtree(self.folder / _WORK, ignore_errors=True)
         self._lock.release()
 
     def work(self) -> Path:
         """An empty folder for the files of a session."""
-        work = self.folder / "work"
+        work = self.folder / _WORK
         shutil.rmtree(work, ignore_errors=True)  # what a killed run has left
         try:
             work.mkdir()

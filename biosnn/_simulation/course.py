@@ -12,18 +12,20 @@ from typing import Any
 import attrs
 
 from biosnn._simulation.checkpoints import Place, RunFolder
-from biosnn._simulation.inputs import ArraySource, StreamSource
+from biosnn._simulation.checks import LARGEST
+from biosnn._simulation.inputs import ArraySource, StreamSource, checksums, cut
 from biosnn._simulation.progress import ProgressBar
 from biosnn._simulation.safepoint import SafePoint
 from biosnn._simulation.sinks import FileSink, MemorySink, too_much
 from biosnn.devices.contract import (
+    Chunk,
     Device,
     NotFiniteError,
     Session,
     Settings,
     TooMuchRecordedError,
 )
-from biosnn.errors import DataError, DeviceError, Interrupted
+from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
 from biosnn.recording import Recording
 from biosnn.state import State
 
@@ -89,7 +91,9 @@ class Course:
         checksum = self._source.check() if isinstance(self._source, ArraySource) else None
         if folder is None:
             with self._watched(0) as (bar, stop):
-                return self.in_memory(stop, bar.update)
+                found = self.in_memory(stop, bar.update)
+            self._heeded(stop, None)
+            return found
         kept = RunFolder(
             folder,
             self._face,
@@ -106,9 +110,19 @@ class Course:
                 kept.check_space(left)
                 with self._watched(place.position) as (bar, stop):
                     state = self._show(place, state, kept.sink, kept.work(), kept, stop, bar.update)
+                self._heeded(stop, kept)
             return kept.sink.finish(), state
         finally:
             kept.close()
+
+    def _heeded(self, stop: SafePoint, kept: RunFolder | None) -> None:
+        """A signal during the last samples came too late to stop the run, not the program."""
+        if stop.signal:
+            then = "nothing was kept, because the run has no folder"
+            if kept is not None:
+                then = f"resume=True and folder={str(kept.folder)!r} give its result"
+            message = f"stopped after the last sample; {then}"
+            raise Interrupted(message, stop.signal, kept and kept.folder)
 
     @contextlib.contextmanager
     def _watched(self, start: int) -> Iterator[tuple[ProgressBar, SafePoint]]:
@@ -128,7 +142,7 @@ class Course:
             state = self._show(Place(), self._start, sink, Path(work), None, stop, update)
         return sink.finish(), state
 
-    def _identity(self, checksum: int | None) -> dict[str, Any]:
+    def _identity(self, checksum: dict[str, int] | None) -> dict[str, Any]:
         """What decides the result of this run."""
         order = attrs.asdict(self._order)
         for name in ("chunk_size", "checkpoint_every", "keep", "memory_limit"):
@@ -177,13 +191,21 @@ class Course:
     ) -> Place:
         """Show what is left of an epoch; the place after it."""
         order, saved = self._order, place.position
-        cursor = self._source.begin(place.offset)
+        cursor = self._source.begin(place.offset, place.checksums)
+        halves: list[Chunk] = []
         while True:
-            chunk = cursor.take(self._rows(place))
+            chunk = halves.pop() if halves else cursor.take(self._rows(place), stop)
+            if chunk is None and stop.requested and self._total is None:  # may have more to give
+                if kept is not None and place.position > saved:
+                    kept.save(place, session.state())
+                raise self._interrupted(place, stop, kept)
             if chunk is None:
-                if place.position == 0:
-                    raise DataError("run: samples must not be empty, got a stream without any")
-                place = attrs.evolve(place, epoch=place.epoch + 1, offset=0)
+                if place.offset == 0:
+                    which = f" in epoch {place.epoch}" if place.epoch else ""
+                    raise DataError(
+                        f"run: samples must not be empty, got a stream without any{which}"
+                    )
+                place = attrs.evolve(place, epoch=place.epoch + 1, offset=0, checksums={})
                 place = attrs.evolve(place, finished=place.epoch == order.epochs)
                 if kept is not None and place.finished:
                     kept.save(place, session.state())
@@ -197,10 +219,24 @@ class Course:
                 learning=order.learning,
                 recorder_limit=sink.room,
             )
-            with self._explained(place):
-                done, part = session.run_chunk(chunk, settings, tally.report, stop)
+            if settings.first_sample + chunk.n - 1 > LARGEST:
+                raise DataError(
+                    f"run: a sample's index must be at most {LARGEST}, got more samples"
+                )
+            try:
+                with self._explained(place):
+                    done, part = session.run_chunk(chunk, settings, tally.report, stop)
+            except TooMuchRecordedError:
+                if kept is None or chunk.n == 1:
+                    raise self._too_much() from None
+                # On disk there is room for it; in memory for a part of it at a time.
+                halves += [cut(chunk, chunk.n // 2, chunk.n), cut(chunk, 0, chunk.n // 2)]
+                continue
             if part is not None:
                 sink.append(part)
+            if self._total is None:  # nobody could look at these samples before
+                shown = checksums(cut(chunk, 0, done), place.offset, place.checksums)
+                place = attrs.evolve(place, checksums=shown)
             place = attrs.evolve(place, position=place.position + done, offset=place.offset + done)
             tally.next_chunk(place.position)
             every = order.checkpoint_every
@@ -216,8 +252,9 @@ class Course:
         order = self._order
         rows = order.chunk_size
         if rows is None:
-            row_bytes = max(self._source.sample_bytes, self._face.bounded_bytes(0, 1), 1)
-            rows = max(_CHUNK_BYTES // row_bytes, 1)
+            recorded = self._face.bounded_bytes(0, 1) + self._face.traced_bytes(1)
+            row_bytes = max(self._source.sample_bytes, recorded, 1)
+            rows = max(min(_CHUNK_BYTES, order.memory_limit // 2) // row_bytes, 1)
             if self._made.longest_chunk is not None:
                 rows = min(rows, self._made.longest_chunk)
         if order.checkpoint_every is not None:
@@ -235,10 +272,9 @@ class Course:
                 f"sample {place.position + error.sample} of the run: lower the learning rate or "
                 "the time step, or check the equations"
             ) from None
-        except TooMuchRecordedError:
-            limit = self._order.memory_limit
-            what = "spikes and traces of a chunk" if self._total is None else "spikes and traces"
-            raise too_much(f"{what} that need more", limit) from None
+
+    def _too_much(self) -> ParameterError:
+        return too_much("spikes and traces that need more", self._order.memory_limit)
 
     def _interrupted(self, place: Place, stop: SafePoint, kept: RunFolder | None) -> Interrupted:
         of = "" if self._total is None else f" of {self._total}"

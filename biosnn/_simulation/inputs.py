@@ -19,8 +19,8 @@ from biosnn._simulation.ports import (
     checked_rates,
     checked_shape,
 )
-from biosnn.devices.contract import AddressEvents, Chunk, Interface
-from biosnn.errors import DataError, ParameterError
+from biosnn.devices.contract import AddressEvents, Chunk, Interface, Stop
+from biosnn.errors import DataError
 
 _BLOCK_BYTES = 16 * 2**20
 
@@ -110,8 +110,8 @@ class ArraySource:
         arrays = [v for v in self._values.values() if not isinstance(v, AddressEvents)]
         return 4 * sum(int(np.prod(v.shape[1:])) for v in arrays) or 4
 
-    def check(self) -> int:
-        """Look through all values; their CRC-32.
+    def check(self) -> dict[str, int]:
+        """Look through all values; their checksums.
 
         Raises
         ------
@@ -119,17 +119,10 @@ class ArraySource:
             Naming the first value that cannot be, and where it is.
         """
         rows = max(_BLOCK_BYTES // self.sample_bytes, 1)
-        value = 0
+        found: dict[str, int] = {}
         for first in range(0, self.n, rows):
-            chunk = self.chunk(first, min(first + rows, self.n))
-            for name in sorted(chunk.inputs):
-                part = chunk.inputs[name]
-                if isinstance(part, AddressEvents):
-                    for array in (part.sample, part.step, part.unit):
-                        value = zlib.crc32(array.tobytes(), value)
-                elif part is not None:
-                    value = zlib.crc32(np.ascontiguousarray(part).data, value)
-        return value
+            found = checksums(self.chunk(first, min(first + rows, self.n)), first, found)
+        return found
 
     def chunk(self, first: int, last: int, offset: int = 0) -> Chunk:
         """The samples from ``first`` to before ``last``; ``offset`` more came before them."""
@@ -156,16 +149,16 @@ class ArraySource:
         }
         return part
 
-    def begin(self, position: int) -> Cursor:
-        """Hand out samples from a place on."""
+    def begin(self, position: int, known: dict[str, int]) -> Cursor:
+        """Hand out samples from a place on; all of them were checked before."""
         return _ArrayCursor(self, position)
 
 
 class Cursor:
     """Hands out chunk after chunk."""
 
-    def take(self, n: int) -> Chunk | None:
-        """At most ``n`` samples; fewer or nothing at the end."""
+    def take(self, n: int, stop: Stop | None = None) -> Chunk | None:
+        """At most ``n`` samples; fewer or nothing at the end, or if a stop is asked for."""
         raise NotImplementedError
 
 
@@ -173,7 +166,7 @@ class _ArrayCursor(Cursor):
     def __init__(self, source: ArraySource, position: int):
         self._source, self._position = source, position
 
-    def take(self, n: int) -> Chunk | None:
+    def take(self, n: int, stop: Stop | None = None) -> Chunk | None:
         first, last = self._position, min(self._position + n, self._source.n)
         self._position = last
         return self._source.chunk(first, last) if last > first else None
@@ -196,7 +189,6 @@ class StreamSource:
     def __init__(self, interface: Interface, samples: Iterable[Any]):
         self._interface = interface
         self._samples = samples
-        self._used = False
 
     @property
     def sample_bytes(self) -> int:
@@ -204,32 +196,38 @@ class StreamSource:
         ports = [p for p in self._interface.ports.values() if p.kind != "events"]
         return 4 * sum(port.features * max(port.most_frames, 1) for port in ports) or 4
 
-    def begin(self, position: int) -> Cursor:
+    def begin(self, position: int, known: dict[str, int]) -> Cursor:
         """Hand out samples from a place on; what comes before is passed over.
+
+        Parameters
+        ----------
+        position : int
+            Number of samples that come before.
+        known : dict
+            Their checksums.
 
         Raises
         ------
-        ParameterError
-            If the iterable can be gone through only once, and was.
+        DataError
+            If there are fewer, or others.
         """
-        if self._used and iter(self._samples) is self._samples:
-            raise ParameterError(
-                "fit",
-                "samples",
-                "an iterator",
-                "an array or an iterable that begins anew each time, for more than one epoch",
-                "Give an object with __iter__, such as a list or a data loader",
-            )
-        self._used = True
         cursor = _StreamCursor(self._interface, iter(self._samples))
-        while position > 0:
-            passed = cursor.take(min(position, 1024))
+        left = position
+        found: dict[str, int] = {}
+        while left > 0:
+            passed = cursor.take(min(left, 1024))
             if passed is None:
                 raise DataError(
-                    f"run: the stream of samples ends {position} samples before the place where "
+                    f"run: the stream of samples ends {left} samples before the place where "
                     "the interrupted run stopped; give the same samples"
                 )
-            position -= passed.n
+            found = checksums(passed, position - left, found)
+            left -= passed.n
+        if found != known:
+            raise DataError(
+                f"run: the first {position} samples of the stream must be those of the interrupted "
+                "run, got others; give the same samples"
+            )
         return cursor
 
 
@@ -240,16 +238,18 @@ class _StreamCursor(Cursor):
         self._first: Chunk | None = None
         self._seen = 0
 
-    def take(self, n: int) -> Chunk | None:
+    def take(self, n: int, stop: Stop | None = None) -> Chunk | None:
         held = sum(chunk.n for chunk in self._held)
-        while held < n and (item := next(self._items, None)) is not None:
+        while held < n and not (stop is not None and stop.requested):
+            if (item := next(self._items, None)) is None:
+                break
             self._held.append(self._checked(item))
             held += self._held[-1].n
         if not self._held:
             return None
         whole = _joined(self._held)
-        self._held = [] if whole.n <= n else [_part(whole, n, whole.n)]
-        return _part(whole, 0, min(n, whole.n))
+        self._held = [] if whole.n <= n else [cut(whole, n, whole.n)]
+        return cut(whole, 0, min(n, whole.n))
 
     def _checked(self, item: Any) -> Chunk:
         if not isinstance(item, Mapping) and not hasattr(item, "__array__"):
@@ -262,7 +262,7 @@ class _StreamCursor(Cursor):
         for name, values in given.items():
             port = self._interface.ports[name]
             if port.kind != "events":
-                array = np.asarray(values)
+                array = np.array(values)  # a copy: a generator may fill one buffer again and again
                 single = 2 if port.kind == "sequence" else 1
                 if name == "intensity":
                     array = array.reshape(-1, 1)
@@ -272,7 +272,7 @@ class _StreamCursor(Cursor):
         source = ArraySource(self._interface, batched)
         chunk = source.chunk(0, source.n, self._seen)
         if self._first is None:
-            self._first = _part(chunk, 0, 1)
+            self._first = cut(chunk, 0, 1)
         if not _alike(self._first, chunk):
             raise DataError(
                 f"run: sample {self._seen} of the stream has other inputs or frames than those "
@@ -291,6 +291,35 @@ def _as_array(name: str, values: Any) -> np.ndarray:
         ) from error
 
 
+def checksums(chunk: Chunk, first: int, before: dict[str, int]) -> dict[str, int]:
+    """CRC-32 of each input's samples, from that of those before; chunks do not matter.
+
+    Parameters
+    ----------
+    chunk : Chunk
+        The samples.
+    first : int
+        Index of the first of them.
+    before : dict
+        What this function returned for the chunk before.
+    """
+    found = dict(before)
+    for name, values in chunk.inputs.items():
+        if values is None:
+            continue
+        parts = {name: values}
+        if isinstance(values, AddressEvents):
+            place = values.sample.astype(np.int64) + first
+            parts = {
+                f"{name}.sample": place,
+                f"{name}.step": values.step,
+                f"{name}.unit": values.unit,
+            }
+        for key, part in parts.items():
+            found[key] = zlib.crc32(np.ascontiguousarray(part).tobytes(), found.get(key, 0))
+    return found
+
+
 def _events_between(events: AddressEvents, first: int, last: int) -> AddressEvents:
     low, high = np.searchsorted(events.sample, [first, last])
     return AddressEvents(
@@ -298,7 +327,8 @@ def _events_between(events: AddressEvents, first: int, last: int) -> AddressEven
     )
 
 
-def _part(chunk: Chunk, first: int, last: int) -> Chunk:
+def cut(chunk: Chunk, first: int, last: int) -> Chunk:
+    """The samples of a chunk from ``first`` to before ``last``."""
     inputs = {
         name: _events_between(values, first, last)
         if isinstance(values, AddressEvents)

@@ -95,7 +95,7 @@ def run(
         if len(bounds) > 2:
             check(bounds[1], show(0, 1, start)[1])  # most networks that depend are found at once
         # Threads suffice: each waits for a binary of its own.
-        parts = Parallel(n_jobs=len(bounds) - 1, prefer="threads")(
+        parts = Parallel(n_jobs=len(bounds) - 1, backend="threading")(
             delayed(job)(first, last, number)
             for number, (first, last) in enumerate(pairwise(bounds))
         )
@@ -104,6 +104,8 @@ def run(
             raise Interrupted("stopped; a run with n_jobs > 1 keeps nothing", stop.signal)
         for border, (_, before) in zip(bounds[1:-1], done[:-1], strict=True):
             check(border, before)
+    if stop.signal:
+        raise Interrupted("stopped; a run with n_jobs > 1 keeps nothing", stop.signal)
     end = done[-1][1]
     del parts
     while done:

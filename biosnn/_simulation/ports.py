@@ -147,7 +147,10 @@ def checked_events(interface: Interface, name: str, values: Any) -> tuple[Addres
         raise DataError(
             f"run: events of {name!r}: time must be numbers of seconds, got dtype {time.dtype}"
         )
-    steps = np.floor(np.asarray(time, dtype=float) / interface.dt + 1e-6)
+    slack = 1e-6
+    if time.dtype.kind == "f":  # times on the grid stay on it, whatever their precision
+        slack = max(slack, 2 * float(np.finfo(time.dtype).eps) * interface.duration_steps)
+    steps = np.floor(np.asarray(time, dtype=float) / interface.dt + min(slack, 0.5))
     for what, array, bound in (
         ("unit", unit, interface.ports[name].features),
         ("time (in steps)", steps, interface.duration_steps),

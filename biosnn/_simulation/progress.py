@@ -54,7 +54,7 @@ class ProgressBar:
         self.total = total
         self._show = show
         self._start = start
-        self._console = Console(stderr=True) if console is None else console
+        self._console = _Quiet(stderr=True) if console is None else console
         self._clock = clock
         self._lock = threading.RLock()
         self._live: Live | None = None
@@ -165,6 +165,14 @@ class ProgressBar:
         if done >= self.total:
             return [rate, f"{_duration(seconds)} in all"]
         return [rate, f"{_duration((self.total - done) * seconds / new)} left"]
+
+
+class _Quiet(Console):
+    """Falls silent when nobody reads stderr any more (``2>&1 | tee log`` after Ctrl-C)."""
+
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process."""
+        self.quiet = True
 
 
 def _can_draw(console: Console) -> bool:

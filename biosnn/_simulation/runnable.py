@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,7 @@ class Runnable:
             onset, together with ``"n_samples"`` -> n if trailing samples have no event. The key
             ``"intensity"`` gives each sample a factor > 0 on its input, shape (n,). Arrays may
             be memory-mapped. An iterable gives samples or batches (or dicts of them), of any
-            number.
+            number. Two events of one unit in one time step are one.
         state : State, optional
             State to start from; default: the initial state for ``seed``. It is not changed.
         learn : bool or iterable of str
@@ -160,8 +160,9 @@ class Runnable:
         keep : int
             How many checkpoints are kept.
         resume : bool
-            Go on from the newest checkpoint in ``folder``, if there is one. The result is that
-            of a run that was never interrupted, to the bit.
+            Go on from the newest checkpoint in ``folder``, if there is one. On the same device
+            and with the same ``math`` the result is that of a run that was never interrupted,
+            to the bit.
         memory_limit : int, optional
             Bytes of memory that the recording may take; default: a quarter of all memory.
         progress : bool or callable
@@ -310,6 +311,10 @@ class Runnable:
                 remedy = "Say with folder=... where"
                 raise ParameterError("run", name, given, "given together with folder", remedy)
         source = source_of(self.interface, samples)
+        if epochs > 1 and isinstance(samples, Iterator):
+            wanted = "an array or an iterable that begins anew each time, for more than one epoch"
+            remedy = "Give an object with __iter__, such as a data loader"
+            raise ParameterError("fit", "samples", "an iterator", wanted, remedy)
         learning = self._learning(learn)
         start = self.initial_state(seed) if state is None else state
         checked_state(self._made.defaults, start)

@@ -32,7 +32,13 @@ class SafePoint(Stop):
 
     def __enter__(self) -> SafePoint:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
+            for number in _SIGNALS:
+                before = signal.getsignal(number)
+                # What is ignored (nohup, `script &`) stays ignored; a handler that C code has
+                # set could not be put back.
+                if before not in (None, signal.SIG_IGN):
+                    self._before[number] = before
+                    signal.signal(number, self._hear)
         return self
 
     def __exit__(
@@ -42,11 +48,11 @@ class SafePoint(Stop):
         trace: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            signal.signal(number, handler)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.signal = number
-        self._say("stopping after the present sample; once more to stop at once")
         self.request()
+        self._say("stopping after the present sample; once more to stop at once")

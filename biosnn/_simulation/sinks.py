@@ -12,6 +12,7 @@ import numpy as np
 
 from biosnn.devices.contract import Column, Interface
 from biosnn.errors import ParameterError, StorageError
+from biosnn.files import sync_folder
 from biosnn.recording import Recording, Spikes, Trace
 
 _SPIKES = (("i", np.int32), ("t", np.float64), ("sample", np.int64))
@@ -202,6 +203,7 @@ class FileSink:
         for name in self._marks:
             with (self._folder / name).open("ab") as file:
                 os.fsync(file.fileno())
+        sync_folder(self._folder)  # the names of new files, too
         return {
             "n": self._n,
             "presentations": self._presentations,

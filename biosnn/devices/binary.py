@@ -67,6 +67,8 @@ class BinarySession:
         self._artifact = artifact
         self._interface = artifact.interface
         self._folder = folder.absolute()  # the binary runs in another one
+        if "\n" in str(self._folder):
+            raise DeviceError(f"the folder {str(self._folder)!r} must not have a line break in it")
         self._state = self._folder / "state"
         with _said_plainly(folder):
             (self._folder / "out").mkdir()
@@ -83,15 +85,16 @@ class BinarySession:
         with _said_plainly(self._folder):
             self._check_disk(chunk, settings)
             lines = self._write(chunk, settings)
-            try:
-                done, seconds = self._run(lines, chunk.n, report, stop)
-            except NotFiniteError:
-                # Weights are looked at when the chunk is over: find the first sample by looking
-                # after each.
-                self._run([*lines, "check_every_sample 1"], chunk.n, lambda *_: None, Stop())
-                raise
-            if done == 0:
-                return 0, None
+        try:
+            done, seconds = self._run(lines, chunk.n, report, stop)
+        except NotFiniteError:
+            # Weights are looked at when the chunk is over: find the first sample by looking
+            # after each.
+            self._run([*lines, "check_every_sample 1"], chunk.n, lambda *_: None, Stop())
+            raise
+        if done == 0:
+            return 0, None
+        with _said_plainly(self._folder):
             recording = self._read(done, settings, seconds)
             (self._folder / "state_out").replace(self._state)
         return done, recording
@@ -148,17 +151,23 @@ class BinarySession:
     def _run(self, lines: list[str], n: int, report: Report, stop: Stop) -> tuple[int, float]:
         """Run the binary; how many samples it finished, and the seconds that it took."""
         settings = self._folder / "settings"
-        settings.write_bytes(os.fsencode("\n".join(lines) + "\n"))
+        with _said_plainly(self._folder):
+            settings.write_bytes(os.fsencode("\n".join(lines) + "\n"))
         end = _run(self._artifact.folder, settings, report, stop)
         said = end.said or "nothing"
         if end.status == -signal.SIGTERM and stop.requested:
             return 0, 0.0  # it was told before it could listen
         if end.status == _NOT_FINITE:
-            name, index, sample = said.split()
+            name, index, sample = said.splitlines()[-1].split()
             raise NotFiniteError(name, int(index), int(sample))
         if end.status == _TOO_MUCH_RECORDED:
             raise TooMuchRecordedError(said)
         complete = end.finished == n or (stop.requested and 0 < end.finished < n)
+        if end.status == -signal.SIGILL:
+            raise DeviceError(
+                "the compiled network uses instructions that this CPU does not have: build it with "
+                "portable=True (--portable), or compile it here"
+            )
         if end.status != 0 or end.said or not complete:
             raise DeviceError(
                 f"the compiled network stopped with status {end.status} after "

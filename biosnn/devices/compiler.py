@@ -101,14 +101,14 @@ def compile_unit(source: Path, binary: Path, options: tuple[str, ...]) -> None:
     Raises
     ------
     DeviceError
-        With the compiler's own last lines.
+        With the first lines that the compiler said.
     """
     includes = [f"-I{source.parent}", f"-I{source.parent / 'brianlib'}"]
     command = [compiler(), *options, *includes, str(source), "-o", str(binary)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        tail = "\n".join(done.stderr.strip().splitlines()[:12])
+        head = "\n".join(done.stderr.strip().splitlines()[:12])
         raise DeviceError(
             f"the C++ compiler failed with status {done.returncode} "
-            f"({' '.join(command[:1] + list(options))}); run `biosnn doctor`. It said:\n{tail}"
+            f"({' '.join(command[:1] + list(options))}); run `biosnn doctor`. It said:\n{head}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -28,7 +29,9 @@ _SOURCES = (
     "artifact.py",
     "build.py",
     "codegen.py",
+    "compiler.py",
     "contract.py",
+    "cpp_standalone.py",
     "functions.py",
     "interface.py",
     "ports.py",
@@ -40,8 +43,10 @@ _SOURCES = (
     "cpp/network.cpp",
     "cpp/network.h",
     "templates/synapses_dense.cpp",
+    "../declaration.py",
     "../rng.py",
     "../state.py",
+    "../_models/names.py",
     "../_models/spec.py",
     "../_models/values.py",
     "../_networks/projection.py",
@@ -111,8 +116,15 @@ def _make(request: dict[str, Any], options: tuple[str, ...], portable: bool, fol
     compiler.describe(compiler.compiler())
     asked, found, project = folder / "request.json", folder / "generated.json", folder / "project"
     asked.write_text(json.dumps(request))
-    command = [sys.executable, "-m", "biosnn.devices.codegen", str(asked), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # The child finds this biosnn, and nothing that happens to lie in the current folder.
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "biosnn.devices.codegen", str(asked), str(folder)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         raise DeviceError(
             "Brian2 could not generate code for this network. It said:\n"

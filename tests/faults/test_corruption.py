@@ -128,7 +128,7 @@ def hashes(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and path.name != "run.lock"
-        and path.relative_to(folder).parts[0] != "work"
+        and path.relative_to(folder).parts[0] != ".biosnn-work"
     }
 
 
