@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -219,11 +220,13 @@ def test_times_of_events_on_the_grid_stay_on_it(dtype):
 def test_a_console_that_nobody_reads_does_not_end_a_run(monkeypatch):
     reader, writer = os.pipe()
     os.close(reader)
-    with os.fdopen(writer, "w", buffering=1) as nobody:
-        monkeypatch.setattr(sys, "stderr", nobody)
-        clock = iter([0.0, 0.0, *range(10, 1000, 20)])
-        with ProgressBar(10, True, clock=lambda: float(next(clock))) as bar:
-            bar.note("nobody reads this")
-            for done in range(10):
-                bar.update(done)
+    nobody = os.fdopen(writer, "w", buffering=1)
+    monkeypatch.setattr(sys, "stderr", nobody)
+    clock = iter([0.0, 0.0, *range(10, 1000, 20)])
+    with ProgressBar(10, True, clock=lambda: float(next(clock))) as bar:
+        bar.note("nobody reads this")
+        for done in range(10):
+            bar.update(done)
     assert bar._console.quiet
+    with contextlib.suppress(BrokenPipeError):
+        nobody.close()
