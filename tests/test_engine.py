@@ -212,6 +212,23 @@ def kill_once(number: int, done: int = 1) -> At:
 
 # --- artifacts, threads, processes
 
+
+def test_a_manifest_says_where_everything_is(rich):
+    artifact = rich["cpp"]._made.artifact
+    layout, state = artifact.manifest["layout"], rich["cpp"].initial_state(0)
+    raw = (artifact.folder / "state").read_bytes()
+    offset = layout["variables"]["exc.theta"]["offset"]
+    theta = np.frombuffer(raw, "<f8", count=6, offset=offset)
+    assert theta.min() > 0
+    np.testing.assert_array_equal(theta, state["exc.theta"])
+    assert layout["inputs"]["image"] == {"file": "input.image"}
+    units = {v["name"]: (v["unit"], v["role"]) for v in artifact.manifest["interface"]["variables"]}
+    assert units["inp.t_next"] == ("s", "neuron")
+    assert units["inp_exc.w"] == ("", "weight")
+    names = {"exc.count", "snapshots.exc.theta", "spikes.exc.i", "trace.exc.v.values", "shown"}
+    assert names <= set(layout["recorders"])
+
+
 _RUN_ARTIFACT = """
     import json, sys
     sys.modules["brian2"] = None

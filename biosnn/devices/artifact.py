@@ -35,8 +35,9 @@ class Artifact:
     folder : Path
         Where it is.
     manifest : dict
-        ``interface`` (variables, inputs, recorders), ``declaration``, ``plastic``, ``versions``,
-        ``compiler``, ``flags``, ``platform``, ``files`` (name -> bytes and SHA-256).
+        ``interface`` (variables, inputs, recorders), ``layout`` (their files), ``declaration``,
+        ``plastic``, ``versions``, ``compiler``, ``flags``, ``platform``, ``files``
+        (name -> bytes and SHA-256).
     interface : Interface
         The manifest's interface.
     """
@@ -68,6 +69,29 @@ def write_state(path: Path, interface: Interface, state: State) -> None:
     with path.open("wb") as file:
         for variable in interface.variables:
             file.write(np.ascontiguousarray(state[variable.name], dtype=variable.dtype))
+
+
+def files_of(interface: Interface) -> dict[str, dict[str, Any]]:
+    """Where a run finds each variable and input, and leaves each recorder: for other readers.
+
+    Variables lie one behind the other in the file of the state; inputs and recorders are files
+    of the run, raw arrays in C order with one row per sample, snapshot or point in time.
+    """
+    variables, offset = {}, 0
+    for variable in interface.variables:
+        variables[variable.name] = {"file": STATE, "offset": offset}
+        offset += variable.size * np.dtype(variable.dtype).itemsize
+    recorders = {"shown": "shown", **{name: name for name in interface.per_sample}}
+    recorders |= {f"snapshots.{name}": f"snapshots.{name}" for name in interface.snapshots}
+    for key in interface.spikes:
+        recorders |= {f"spikes.{key}.{p}": f"spikes.{key}.{p}" for p in ("i", "t_sample", "sample")}
+    for name in interface.traces:
+        recorders |= {f"trace.{name}.{p}": f"trace.{name}.{p}" for p in ("t", "values")}
+    return {
+        "variables": variables,
+        "inputs": {name: {"file": f"input.{name}"} for name in interface.ports},
+        "recorders": {name: {"file": f"out/{file}"} for name, file in recorders.items()},
+    }
 
 
 def seal(folder: Path, manifest: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from biosnn.errors import DeviceError, ParameterError
 _INSTRUCTIONS = re.compile(
     r"(sse|ssse|pni$|avx|fma|f16c$|bmi|abm$|adx$|aes$|vaes$|pclmul|vpclmul|popcnt$|movbe$|sha_ni$"
     r"|gfni$|amx|lzcnt$|xop$|tbm$|rdrand$|rdseed$"
-    r"|fp$|asimd|neon|vfp|sve|sme|crc32$|atomics$|pmull$|sha[1235]|fphp$|jscvt$|fcma$|bf16$|i8mm$)"
+    r"|fp$|asimd|neon|vfp|sve|sme(2|_|$)|crc32$|atomics$|pmull$|sha[1235]|fphp$|jscvt$|fcma$|bf16$|i8mm$)"
 )
 # The program is one file: what it does not call is not compiled.
 _BASE = ("-std=c++17", "-w", "-fwhole-program")

@@ -17,9 +17,10 @@ import brian2
 from biosnn import __version__
 from biosnn.declaration import fingerprint, to_data
 from biosnn.devices import compiler
-from biosnn.devices.artifact import BINARY, open_artifact, platform_of, seal
+from biosnn.devices.artifact import BINARY, files_of, open_artifact, platform_of, seal
 from biosnn.devices.binary import CompiledNetwork
 from biosnn.devices.cache import cached
+from biosnn.devices.contract import Interface
 from biosnn.devices.record import Record, check_record
 from biosnn.errors import DeviceError, StorageError
 from biosnn.networks import NetworkModel
@@ -141,6 +142,7 @@ def _make(request: dict[str, Any], options: tuple[str, ...], portable: bool, fol
         {
             "device": "cpp",
             **generated,
+            "layout": files_of(Interface.from_data(generated["interface"])),
             "declaration": request["network"],
             "record": request["record"],
             "versions": {
