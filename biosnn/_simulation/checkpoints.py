@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import numpy as np
 from filelock import FileLock, Timeout
 
 from biosnn import __version__
@@ -169,7 +168,7 @@ class RunFolder:
         StorageError
             If they do not.
         """
-        state = sum(v.size * np.dtype(v.dtype).itemsize for v in self._interface.variables)
+        state = sum(variable.bytes for variable in self._interface.variables)
         need = (self._keep + 1) * state + _SPARE
         if n is not None:
             need += self._interface.bounded_bytes(0, n) + self._interface.traced_bytes(n)

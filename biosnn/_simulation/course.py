@@ -25,7 +25,7 @@ from biosnn.devices.contract import (
     Settings,
     TooMuchRecordedError,
 )
-from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
+from biosnn.errors import DataError, DeviceError, Interrupted
 from biosnn.recording import Recording
 from biosnn.state import State
 
@@ -88,8 +88,10 @@ class Course:
 
     def run(self, folder: Path | None, resume: bool) -> tuple[Recording, State]:
         """Run it, in a folder or in memory."""
-        checksum = self._source.check() if isinstance(self._source, ArraySource) else None
+        arrays = self._source if isinstance(self._source, ArraySource) else None
         if folder is None:
+            if arrays is not None:
+                arrays.check()
             with self._watched(0) as (bar, stop):
                 found = self.in_memory(stop, bar.update)
             self._heeded(stop, None)
@@ -97,7 +99,7 @@ class Course:
         kept = RunFolder(
             folder,
             self._face,
-            self._identity(checksum),
+            self._identity(None if arrays is None else arrays.checksums()),
             self._order.keep,
             self._order.memory_limit,
         )
@@ -118,11 +120,7 @@ class Course:
     def _heeded(self, stop: SafePoint, kept: RunFolder | None) -> None:
         """A signal during the last samples came too late to stop the run, not the program."""
         if stop.signal:
-            then = "nothing was kept, because the run has no folder"
-            if kept is not None:
-                then = f"resume=True and folder={str(kept.folder)!r} give its result"
-            message = f"stopped after the last sample; {then}"
-            raise Interrupted(message, stop.signal, kept and kept.folder)
+            raise self._interrupted("the last sample", stop, kept, "have its result with")
 
     @contextlib.contextmanager
     def _watched(self, start: int) -> Iterator[tuple[ProgressBar, SafePoint]]:
@@ -198,7 +196,7 @@ class Course:
             if chunk is None and stop.requested and self._total is None:  # may have more to give
                 if kept is not None and place.position > saved:
                     kept.save(place, session.state())
-                raise self._interrupted(place, stop, kept)
+                raise self._interrupted(self._at(place), stop, kept)
             if chunk is None:
                 if place.offset == 0:
                     which = f" in epoch {place.epoch}" if place.epoch else ""
@@ -224,11 +222,16 @@ class Course:
                     f"run: a sample's index must be at most {LARGEST}, got more samples"
                 )
             try:
-                with self._explained(place):
-                    done, part = session.run_chunk(chunk, settings, tally.report, stop)
+                done, part = session.run_chunk(chunk, settings, tally.report, stop)
+            except NotFiniteError as error:
+                raise DeviceError(
+                    f"state variable {error.name!r} became NaN or infinite at index {error.index} "
+                    f"in sample {place.position + error.sample} of the run: lower the learning "
+                    "rate or the time step, or check the equations"
+                ) from None
             except TooMuchRecordedError:
                 if kept is None or chunk.n == 1:
-                    raise self._too_much() from None
+                    raise too_much("spikes and traces that need more", order.memory_limit) from None
                 # On disk there is room for it; in memory for a part of it at a time.
                 halves += [cut(chunk, chunk.n // 2, chunk.n), cut(chunk, 0, chunk.n // 2)]
                 continue
@@ -245,7 +248,7 @@ class Course:
                 kept.save(place, session.state())
                 saved = place.position
             if stop.requested and place.position != self._total:
-                raise self._interrupted(place, stop, kept)
+                raise self._interrupted(self._at(place), stop, kept)
 
     def _rows(self, place: Place) -> int:
         """How many samples the next chunk has."""
@@ -261,28 +264,17 @@ class Course:
             rows = min(rows, order.checkpoint_every - place.position % order.checkpoint_every)
         return rows
 
-    @contextlib.contextmanager
-    def _explained(self, place: Place) -> Iterator[None]:
-        """Turn what a device reports into a sentence."""
-        try:
-            yield
-        except NotFiniteError as error:
-            raise DeviceError(
-                f"state variable {error.name!r} became NaN or infinite at index {error.index} in "
-                f"sample {place.position + error.sample} of the run: lower the learning rate or "
-                "the time step, or check the equations"
-            ) from None
+    def _at(self, place: Place) -> str:
+        return f"sample {place.position}" + ("" if self._total is None else f" of {self._total}")
 
-    def _too_much(self) -> ParameterError:
-        return too_much("spikes and traces that need more", self._order.memory_limit)
-
-    def _interrupted(self, place: Place, stop: SafePoint, kept: RunFolder | None) -> Interrupted:
-        of = "" if self._total is None else f" of {self._total}"
+    def _interrupted(
+        self, where: str, stop: SafePoint, kept: RunFolder | None, then: str = "go on with"
+    ) -> Interrupted:
         if kept is None:
-            then = "nothing was kept, because the run has no folder"
+            remedy = "nothing was kept, because the run has no folder"
         else:
-            then = f"go on with resume=True and folder={str(kept.folder)!r}"
-        message = f"stopped after sample {place.position}{of}; {then}"
+            remedy = f"{then} resume=True and folder={str(kept.folder)!r}"
+        message = f"stopped after {where}; {remedy}"
         return Interrupted(message, stop.signal, kept and kept.folder)
 
 

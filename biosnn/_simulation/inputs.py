@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -110,18 +110,27 @@ class ArraySource:
         arrays = [v for v in self._values.values() if not isinstance(v, AddressEvents)]
         return 4 * sum(int(np.prod(v.shape[1:])) for v in arrays) or 4
 
-    def check(self) -> dict[str, int]:
-        """Look through all values; their checksums.
+    def _blocks(self) -> Iterator[tuple[int, Chunk]]:
+        rows = max(_BLOCK_BYTES // self.sample_bytes, 1)
+        for first in range(0, self.n, rows):
+            yield first, self.chunk(first, min(first + rows, self.n))
+
+    def check(self) -> None:
+        """Look through all values.
 
         Raises
         ------
         DataError
             Naming the first value that cannot be, and where it is.
         """
-        rows = max(_BLOCK_BYTES // self.sample_bytes, 1)
+        for _ in self._blocks():
+            pass
+
+    def checksums(self) -> dict[str, int]:
+        """Look through all values as :meth:`check` does, and sum them up."""
         found: dict[str, int] = {}
-        for first in range(0, self.n, rows):
-            found = checksums(self.chunk(first, min(first + rows, self.n)), first, found)
+        for first, chunk in self._blocks():
+            found = checksums(chunk, first, found)
         return found
 
     def chunk(self, first: int, last: int, offset: int = 0) -> Chunk:
@@ -154,15 +163,15 @@ class ArraySource:
         return _ArrayCursor(self, position)
 
 
-class Cursor:
+class Cursor(Protocol):
     """Hands out chunk after chunk."""
 
     def take(self, n: int, stop: Stop | None = None) -> Chunk | None:
         """At most ``n`` samples; fewer or nothing at the end, or if a stop is asked for."""
-        raise NotImplementedError
+        ...
 
 
-class _ArrayCursor(Cursor):
+class _ArrayCursor:
     def __init__(self, source: ArraySource, position: int):
         self._source, self._position = source, position
 
@@ -231,7 +240,7 @@ class StreamSource:
         return cursor
 
 
-class _StreamCursor(Cursor):
+class _StreamCursor:
     def __init__(self, interface: Interface, items: Iterator[Any]):
         self._interface, self._items = interface, items
         self._held: list[Chunk] = []

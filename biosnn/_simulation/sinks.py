@@ -6,7 +6,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,18 +17,6 @@ from biosnn.recording import Recording, Spikes, Trace
 
 _SPIKES = (("i", np.int32), ("t", np.float64), ("sample", np.int64))
 _READ_BYTES = 8 * 2**20
-
-
-class Sink(Protocol):
-    """Takes the recordings of consecutive chunks."""
-
-    def append(self, part: Recording) -> None:
-        """Take the next one."""
-        ...
-
-    def finish(self) -> Recording:
-        """All of them as one."""
-        ...
 
 
 def layout(interface: Interface) -> dict[str, np.ndarray]:
@@ -115,7 +103,7 @@ class MemorySink:
 
     def __init__(self, interface: Interface, total: int | None, limit: int):
         self._interface, self._limit = interface, limit
-        self._n = self._presentations = self._spare = 0
+        self._n = self._presentations = 0
         self.seconds = 0.0
         self._parts: dict[str, list[np.ndarray]] = {}
         self._whole: dict[str, np.ndarray] = {}
@@ -123,8 +111,9 @@ class MemorySink:
         if total is not None:
             self._held = interface.bounded_bytes(0, total)
             self._refuse(self._held + interface.traced_bytes(total), "needs at least")
+            empty = layout(interface)
             for name in ("shown", *interface.per_sample):
-                row = layout(interface)[name]
+                row = empty[name]
                 self._whole[name] = np.zeros((total, *row.shape[1:]), row.dtype)
 
     @property
@@ -195,7 +184,7 @@ class FileSink:
         self._n = self._presentations = 0
         self.seconds = 0.0
         self._layout = layout(interface)
-        self._marks: dict[str, tuple[int, int]] = dict.fromkeys(layout(interface), (0, 0))
+        self._marks: dict[str, tuple[int, int]] = dict.fromkeys(self._layout, (0, 0))
         folder.mkdir(parents=True, exist_ok=True)
 
     def marks(self) -> dict[str, Any]:

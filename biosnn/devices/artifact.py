@@ -56,7 +56,7 @@ def read_state(path: Path, interface: Interface) -> State:
     data = np.fromfile(path, dtype=np.uint8)
     arrays, offset = {}, 0
     for variable in interface.variables:
-        end = offset + variable.size * np.dtype(variable.dtype).itemsize
+        end = offset + variable.bytes
         arrays[variable.name] = data[offset:end].view(variable.dtype)
         offset = end
     if offset != data.size:
@@ -80,7 +80,7 @@ def files_of(interface: Interface) -> dict[str, dict[str, Any]]:
     variables, offset = {}, 0
     for variable in interface.variables:
         variables[variable.name] = {"file": STATE, "offset": offset}
-        offset += variable.size * np.dtype(variable.dtype).itemsize
+        offset += variable.bytes
     recorders = {"shown": "shown", **{name: name for name in interface.per_sample}}
     recorders |= {f"snapshots.{name}": f"snapshots.{name}" for name in interface.snapshots}
     for key in interface.spikes:

@@ -107,7 +107,7 @@ class _Dense:
 
     def is_queue(self, name: str) -> bool:
         """Whether code of this name belongs to a queue that is not used."""
-        return name.removeprefix("before_run_").startswith(self._queues) if self._queues else False
+        return name.removeprefix("before_run_").startswith(self._queues)
 
     def edit(self, device: Any, tables: Tables) -> None:
         """Take what is not used out of the program."""

@@ -88,6 +88,11 @@ class Variable:
     shape: tuple[int, int] | None = None
     draw: Draw | None = None
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of all its values."""
+        return self.size * np.dtype(self.dtype).itemsize
+
 
 @attrs.frozen(kw_only=True)
 class Column:
