@@ -18,12 +18,10 @@ from typing import Any
 import attrs
 from brian2.units.fundamentalunits import Quantity
 
-from biosnn._models.spec import (
-    Event,
-    NeuronModel,
-    Operation,
-    Trace,
-)
+from biosnn._models.names import rename
+from biosnn._models.parts import Companion, Event, Operation, Trace
+from biosnn._models.spec import NeuronModel
+from biosnn._models.synapse import SynapseModel
 from biosnn._models.values import Normal, Schedule, Uniform, check_choice, check_value
 from biosnn.equations import (
     competitive,
@@ -37,11 +35,13 @@ from biosnn.errors import ParameterError
 
 __all__ = [
     "LIBRARY",
+    "Companion",
     "Event",
     "NeuronModel",
     "Normal",
     "Operation",
     "Schedule",
+    "SynapseModel",
     "Trace",
     "Uniform",
     "check_choice",
@@ -53,6 +53,7 @@ __all__ = [
     "lif_conductance_based",
     "lif_exponential",
     "neuron",
+    "rename",
 ]
 
 

@@ -6,6 +6,7 @@
 100. * msecond
 """
 
+from biosnn._networks.connectivity import FixedProbability, Pattern
 from biosnn._networks.projection import Normalisation, Projection
 from biosnn._networks.ready import diehl_cook_2015, spiking_readout, winner_take_all
 from biosnn._networks.spec import (
@@ -16,9 +17,11 @@ from biosnn._networks.spec import (
 )
 
 __all__ = [
+    "FixedProbability",
     "Input",
     "NetworkModel",
     "Normalisation",
+    "Pattern",
     "Population",
     "Presentation",
     "Projection",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 from brian2.core import namespace
 from brian2.utils.stringtools import deindent
@@ -39,3 +40,8 @@ def without_value(names: Iterable[str], known: Iterable[str]) -> list[str]:
         - set(namespace.DEFAULT_UNITS)
         - set(namespace.DEFAULT_CONSTANTS)
     )
+
+
+def rename(code: str, names: Mapping[str, str]) -> str:
+    """Replace whole identifiers in Brian2 code."""
+    return re.sub(r"\b[A-Za-z_]\w*\b", lambda match: names.get(match[0], match[0]), code)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Equations, NeuronGroup, second
-from brian2.equations.equations import FLOAT, EquationError
-from brian2.groups.group import CodeRunner
+from brian2 import Equations, NeuronGroup
+from brian2.equations.equations import EquationError
 from brian2.units.fundamentalunits import (
     Dimension,
     DimensionMismatchError,
@@ -18,101 +16,16 @@ from brian2.units.fundamentalunits import (
     fail_for_dimension_mismatch,
 )
 
+from biosnn._models.group import make_group
 from biosnn._models.names import names_in, without_value
-from biosnn._models.values import (
-    Normal,
-    Schedule,
-    Uniform,
-    check_choice,
-    check_value,
-    number_like,
-)
+from biosnn._models.parts import Companion, Event, Operation, Trace
+from biosnn._models.synapse import SynapseModel, received
+from biosnn._models.values import Schedule, check_choice, check_value, number_like
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 
-#: Variables that stay double precision whatever the network's precision: times.
-_TIMES = frozenset({"lastspike", "t_next", "t_onset"})
-
-
-@declared
-@attrs.frozen(eq=False, kw_only=True)
-class Trace:
-    """A spike trace that lives on a neuron: ``dx/dt = -x/tau``, bumped by the neuron's spikes.
-
-    Parameters
-    ----------
-    name : str
-        Name of the variable on the neuron.
-    tau : Quantity
-        Time constant.
-    bump : str
-        What a spike does: ``"+= 1"`` (all-to-all pairing) or ``"= 1"`` (nearest spike).
-    when : {"before_synapses", "after_synapses"}
-        Whether the synapses of the same time step see the trace with or without the bump.
-    """
-
-    name: str
-    tau: Any
-    bump: str = "+= 1"
-    when: str = "before_synapses"
-
-    def __attrs_post_init__(self) -> None:
-        check_value("Trace", "tau", self.tau, second, "> 0")
-        check_choice("Trace", "when", self.when, ("before_synapses", "after_synapses"))
-        if not re.fullmatch(r"\+?= .+", self.bump):
-            raise ParameterError("Trace", "bump", repr(self.bump), 'like "+= 1" or "= 1"')
-
-
-@declared
-@attrs.frozen(eq=False, kw_only=True)
-class Event:
-    """A named event of a neuron besides its spike.
-
-    Parameters
-    ----------
-    condition : str
-        Brian2 condition.
-    every : {"step", "presentation"}
-        Whether it is tested in every time step or once at the beginning of a presentation,
-        where it costs nothing in between.
-    when : str
-        Slot of Brian2's schedule in which it is tested.
-    """
-
-    condition: str
-    every: str = "step"
-    when: str = "after_thresholds"
-
-    def __attrs_post_init__(self) -> None:
-        check_choice("Event", "every", self.every, ("step", "presentation"))
-
-
-@declared
-@attrs.frozen(eq=False, kw_only=True)
-class Operation:
-    """Statements that run for every neuron of a group at a defined moment.
-
-    Parameters
-    ----------
-    code : str
-        Brian2 statements.
-    on : str
-        ``"step"`` (every time step), ``"onset"`` of a presentation, ``"input"`` (whenever new
-        input values arrive: at onset, and at every frame of a sequence), or the name of an
-        event (``"spike"`` included; then only for the neurons that have it).
-    when : str
-        Slot of Brian2's schedule. Ignored for onset and input, which have their own place.
-    order : int
-        Order within the slot.
-    plastic : bool
-        Whether it belongs to learning and is left out where learning is off.
-    """
-
-    code: str
-    on: str = "step"
-    when: str = "start"
-    order: int = 0
-    plastic: bool = False
+#: Slots of Brian2's schedule in which a neuron may be tested for a spike.
+SPIKE_SLOTS = ("thresholds", "after_thresholds", "synapses", "after_synapses")
 
 
 @declared
@@ -144,6 +57,11 @@ class NeuronModel:
     links : dict
         Variables declared ``(linked)`` in the equations -> ``"population.variable"``;
         they are connected by the network.
+    receptors : dict of str to SynapseModel
+        Synapses that the neuron can receive, by name (:meth:`with_synapses`).
+    spike_when : str
+        Slot of Brian2's schedule in which the threshold is tested. With ``"after_synapses"`` a
+        neuron can fire in the step in which its input arrives.
     double : tuple of str
         Variables that stay double precision in a network of single precision, because they
         change by less in a step than single precision resolves.
@@ -162,10 +80,13 @@ class NeuronModel:
     events: dict[str, Any] = attrs.Factory(dict)
     operations: Sequence[Operation] = ()
     links: dict[str, str] = attrs.Factory(dict)
+    receptors: dict[str, SynapseModel] = attrs.Factory(dict)
+    spike_when: str = "thresholds"
     double: Sequence[str] = ()
     reference: str = ""
 
     def __attrs_post_init__(self) -> None:
+        check_choice(self.name, "spike_when", self.spike_when, SPIKE_SLOTS)
         try:
             known = Equations(self.equations)
         except (EquationError, SyntaxError, TypeError) as error:
@@ -320,10 +241,13 @@ class NeuronModel:
             links={**self.links, **(links or {})},
         )
 
-    def with_traces(self, traces: Iterable[Trace]) -> NeuronModel:
-        """Return a copy that carries the traces, bumped by its spikes."""
+    def with_traces(self, traces: Iterable[Trace | Companion]) -> NeuronModel:
+        """Return a copy that carries traces, bumped by its spikes, and companions."""
         model = self
         for trace in traces:
+            if isinstance(trace, Companion):
+                model = model._with_companion(trace)
+                continue
             tau = f"tau_{trace.name}"
             model = attrs.evolve(
                 model.extended(
@@ -335,11 +259,76 @@ class NeuronModel:
             )
         return model
 
+    def _with_companion(self, companion: Companion) -> NeuronModel:
+        taken = {*Equations(self.equations).names, *self.parameters} & companion.own()
+        if taken:
+            raise ParameterError(
+                self.name, sorted(taken)[0], "a name of a companion too", "a name used once"
+            )
+        return attrs.evolve(
+            self,
+            equations=f"{self.equations}\n{companion.equations}",
+            parameters={**self.parameters, **companion.parameters},
+            operations=(*self.operations, *companion.operations),
+            initial={**self.initial, **companion.initial},
+            links={**self.links, **companion.links},
+        )
+
+    def with_synapses(self, *, method: str | None = None, **synapses: SynapseModel) -> NeuronModel:
+        """Return a copy that receives synapses, whose currents add to its input ``I``.
+
+        Every name of a synapse model gets the synapse's own name as an ending: ``g`` of
+        ``ampa=...`` becomes the neuron's variable ``g_ampa``. What was ``I`` is called ``I_ext``.
+
+        Parameters
+        ----------
+        method : str, optional
+            Integration method of the whole. By default the model's; ``"exponential_euler"``
+            instead of ``"exact"`` where a current depends on ``v`` or the synapses have more
+            than one differential equation.
+        **synapses : SynapseModel
+            Name -> model. Projections refer to the name with ``synapse=``.
+
+        Returns
+        -------
+        NeuronModel
+
+        Raises
+        ------
+        ParameterError
+            If the model has no input ``I``, a name is taken, or a current has another unit.
+
+        Examples
+        --------
+        >>> from biosnn import models
+        >>> cell = models.lif().with_synapses(exc=models.exponential_current())
+        >>> "I_exc" in cell.variables
+        True
+        """
+        model = self
+        for name, synapse in synapses.items():
+            if name in model.receptors or not name.isidentifier():
+                raise ParameterError(self.name, "with_synapses", repr(name), "a new identifier")
+            own = synapse.named(name)
+            model = model._with_companion(own.companion)
+            equations = received(model.name, model.equations, model.parameters, name, own)
+            receptors = {**model.receptors, name: own}
+            model = attrs.evolve(model, equations=equations, receptors=receptors)
+        if method is None and self.method == "exact":
+            added = len(Equations(model.equations).diff_eq_names)
+            added -= len(Equations(self.equations).diff_eq_names)
+            nonlinear = any(synapse.depends_on_v for synapse in synapses.values())
+            method = "exponential_euler" if nonlinear or added > 1 else "exact"
+        initial = dict(model.initial)
+        if "I" in initial and "I_ext" in Equations(model.equations).names:
+            initial["I_ext"] = initial.pop("I")
+        return attrs.evolve(model, method=method or self.method, initial=initial)
+
     def group(
         self,
         n: int,
         *,
-        traces: Iterable[Trace] = (),
+        traces: Iterable[Trace | Companion] = (),
         name: str | None = None,
         single_precision: bool = False,
         **kwargs: Any,
@@ -350,8 +339,8 @@ class NeuronModel:
         ----------
         n : int
             Number of neurons, > 0.
-        traces : iterable of Trace
-            Spike traces that plasticity rules need on these neurons
+        traces : iterable of Trace or Companion
+            What plasticity rules need on these neurons
             (``rule.needs("pre")``, ``rule.needs("post")``).
         name : str, optional
             Name of the Brian2 object.
@@ -373,73 +362,10 @@ class NeuronModel:
         """
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise ParameterError(self.name, "n", repr(n), "a whole number > 0")
-        model = self.with_traces(traces)
-        stored = Equations(model.equations)
-        keep_double = {*_TIMES, *model.double}
-        dtype = {
-            variable: np.float64 if variable in keep_double or not single_precision else np.float32
-            for variable in stored.names
-            if stored[variable].var_type == FLOAT
-        }
-        if model.refractory is not None:
-            dtype["lastspike"] = np.float64
-        events = {
-            event: spec.condition if isinstance(spec, Event) else spec
-            for event, spec in model.events.items()
-        }
-        group = NeuronGroup(
+        return make_group(
+            self.with_traces(traces),
             int(n),
-            model.equations,
-            method=model.method,
-            threshold=model.threshold,
-            reset=model.reset,
-            refractory=False if model.refractory is None else model.refractory,
-            events=events or None,
-            namespace=model.constants,
-            dtype=dtype,
+            single_precision=single_precision,
             **({"name": name} if name else {}),
             **kwargs,
         )
-        for event, spec in model.events.items():
-            if isinstance(spec, Event):
-                group.set_event_schedule(event, when=spec.when)
-        for number, operation in enumerate(model.operations):
-            if operation.on == "step":
-                group.run_regularly(
-                    operation.code,
-                    when=operation.when,
-                    order=operation.order,
-                    name=f"{group.name}_operation_{number}",
-                )
-            elif operation.on not in ("onset", "input"):
-                group.contained_objects.append(
-                    _event_operation(group, operation, f"{group.name}_operation_{number}")
-                )
-        rng = np.random.default_rng()
-        for variable in model.initial:
-            value = model.initial_value(variable)
-            if isinstance(value, Uniform | Normal):
-                value = Quantity(value.sample(rng, (int(n),)), dim=group.variables[variable].dim)
-            setattr(group, variable, value)
-        return group
-
-
-def _event_operation(group: NeuronGroup, operation: Operation, name: str) -> CodeRunner:
-    """Statements on an event; unlike ``run_on_event`` any number of them per event."""
-    if operation.on not in group.events:
-        raise ParameterError(
-            group.name, "operations", f"on={operation.on!r}", f"on one of {sorted(group.events)}"
-        )
-    eventspace = f"_{operation.on}space"
-    return CodeRunner(
-        group,
-        "reset",
-        code=operation.code,
-        clock=group.clock,
-        when=operation.when,
-        order=operation.order,
-        name=name,
-        override_conditional_write=["not_refractory"],
-        needed_variables=[eventspace],
-        template_kwds={"eventspace_variable": group.variables[eventspace]},
-    )

@@ -6,10 +6,13 @@ from typing import Any
 
 import attrs
 import numpy as np
+from brian2 import Equations, ms
 
+from biosnn._networks.connectivity import Pattern
+from biosnn._networks.delays import arrived, check_delay, delay_steps
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Normal, Uniform, check_value
+from biosnn.models import Companion, NeuronModel, Normal, Uniform, check_value, rename
 from biosnn.plasticity import PlasticityRule
 from biosnn.state import Draw, normalised
 
@@ -55,14 +58,29 @@ class Projection:
         Names of populations.
     transmit : str
         What a presynaptic event does to the target, e.g. ``"g_e_post += w"``.
+    synapse : str, optional
+        Instead of ``transmit``: name of a synapse model that the target's model receives
+        (``model.with_synapses(name=...)``).
+    short_term : Companion, optional
+        Short-term plasticity: variables of the presynaptic neuron, of which ``r`` is the share
+        of the weight that a spike transmits (``models.tsodyks_markram()``).
+    delay : Quantity
+        Time from a presynaptic event to its effect: one value, or one per synapse in the order
+        of the pairs. Learning sees the events themselves, without the delay. Events that are
+        still on their way when a presentation ends are dropped.
+    equations : str
+        State variables of every synapse besides ``w``, or ``(summed)`` currents.
+    parameters : dict
+        Constants of ``transmit`` and ``equations``.
     weights : float, Uniform, Normal, array_like or None
         Initial weights (dimensionless); ``None`` for synapses without a weight.
     rule : PlasticityRule, optional
         How the weights learn.
     normalise : Normalisation, optional
         Normalisation of the columns of a full projection.
-    pairs : {"all", "one_to_one", "all_but_self"} or (array, array)
-        Which pairs are connected, or index arrays ``(i, j)`` in the order (pre, post).
+    pairs : {"all", "one_to_one", "all_but_self"}, Pattern or (array, array)
+        Which pairs are connected: a word, a pattern of ``biosnn.networks`` such as
+        ``FixedProbability``, or index arrays ``(i, j)``.
     on_event : str
         The presynaptic event that transmits.
     when : str
@@ -77,6 +95,11 @@ class Projection:
     pre: str
     post: str
     transmit: str = ""
+    synapse: str | None = None
+    short_term: Companion | None = None
+    delay: Any = 0 * ms
+    equations: str = ""
+    parameters: dict[str, Any] = attrs.Factory(dict)
     weights: Any = None
     rule: PlasticityRule | None = None
     normalise: Normalisation | None = None
@@ -94,17 +117,87 @@ class Projection:
                 where,
                 "pairs",
                 repr(self.pairs),
-                '"all", "one_to_one", "all_but_self" or index arrays (i, j)',
+                '"all", "one_to_one", "all_but_self", a pattern or index arrays (i, j)',
             )
+        if self.synapse is not None and self.transmit:
+            raise ParameterError(where, "transmit", repr(self.transmit), "empty beside a synapse")
+        if self.short_term is not None and "r" not in Equations(self.short_term.equations).names:
+            wanted = "a companion with the variable r, the share that is transmitted"
+            raise ParameterError(where, "short_term", self.short_term.equations, wanted)
+        check_delay(where, self.delay)
         if self.rule is not None and self.weights is None:
             raise ParameterError(where, "weights", None, "given where there is a rule")
-        if self.normalise is not None and self.pairs != "all":
+        full = isinstance(self.pairs, str) and self.pairs == "all"
+        if self.normalise is not None and not full:
             raise ParameterError(where, "normalise", "a Normalisation", 'used with pairs="all"')
+
+    @property
+    def delayed(self) -> bool:
+        """Whether anything arrives later than it was sent."""
+        return bool(np.any(np.asarray(self.delay) > 0))
+
+    def delay_steps(self, dt: Any) -> np.ndarray:
+        """Delays as whole time steps, one or one per synapse in the order (pre, post)."""
+        delay = self.delay if np.ndim(self.delay) == 0 else self.in_order(self.delay)
+        return delay_steps(delay, dt)
+
+    @property
+    def dense(self) -> bool:
+        """Whether its work is a loop over rows or columns of a full matrix."""
+        visits_all = bool(self.equations) or (self.rule is not None and self.rule.visits_all)
+        full = isinstance(self.pairs, str) and self.pairs == "all"
+        return full and not visits_all and not self.delayed
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """State variables of a synapse besides the weight."""
+        equations = Equations(self.equations)
+        own = equations.diff_eq_names | equations.parameter_names
+        return tuple(sorted({*own, *(self.rule.variables if self.rule else ())}))
+
+    def resolved(self, key: str, post: NeuronModel, dt: Any) -> Projection:
+        """Return a copy in which ``transmit``, ``equations`` and ``parameters`` say all.
+
+        Its synapse model, short-term plasticity and delay are written out in the statements.
+        """
+        transmit, equations, parameters = self.transmit, self.equations, dict(self.parameters)
+        if self.synapse is not None:
+            model = post.receptors[self.synapse]
+            transmit = model.transmit
+            equations = f"{equations}\n{model.equations}".strip()
+            parameters = {**model.parameters, **parameters}
+        if self.short_term is not None:
+            transmit = rename(transmit, {"w": f"(w*{key}_stp_r_pre)"})
+        if self.delayed and transmit:
+            transmit = arrived(f"projections[{key!r}]", transmit)
+            if np.ndim(self.delay) == 0:
+                parameters["delay_steps"] = int(self.delay_steps(dt))
+        return attrs.evolve(
+            self, synapse=None, transmit=transmit, equations=equations, parameters=parameters
+        )
+
+    def prefixed_short_term(self, key: str) -> Companion | None:
+        """Its short-term plasticity as the presynaptic neurons carry it."""
+        if self.short_term is None:
+            return None
+        return self.short_term.renamed(
+            {name: f"{key}_stp_{name}" for name in self.short_term.own()}
+        )
+
+    def in_order(self, values: Any) -> np.ndarray:
+        """One value per synapse, given in the order of the pairs, in the order (pre, post)."""
+        flat = np.asarray(values, dtype=float).ravel()
+        if isinstance(self.pairs, str | Pattern):
+            return flat
+        return flat[np.lexsort((self.pairs[1], self.pairs[0]))]
 
     def indices(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
         """Index arrays (i, j) of the synapses, in the order (pre, post)."""
         if not isinstance(self.pairs, str):
-            i, j = (np.asarray(k, dtype=np.int64) for k in self.pairs)
+            given = self.pairs
+            if isinstance(given, Pattern):
+                given = given.indices(n_pre, n_post)
+            i, j = (np.asarray(k, dtype=np.int64) for k in given)
             order = np.lexsort((j, i))
             return i[order], j[order]
         if self.pairs == "one_to_one":
@@ -114,9 +207,13 @@ class Projection:
         keep = i != j if self.pairs == "all_but_self" else slice(None)
         return i[keep], j[keep]
 
+    def _size(self, n_pre: int, n_post: int) -> int:
+        full = isinstance(self.pairs, str) and self.pairs == "all"
+        return n_pre * n_post if full else len(self.indices(n_pre, n_post)[0])
+
     def initial_weights(self, n_pre: int, n_post: int) -> np.ndarray | Draw:
         """Initial weights, flat, in the order (pre, post), or how they are drawn."""
-        size = n_pre * n_post if self.pairs == "all" else len(self.indices(n_pre, n_post)[0])
+        size = self._size(n_pre, n_post)
         if isinstance(self.weights, Uniform | Normal):
             drawn = self.weights.draw(size)
             if self.normalise is None:
@@ -124,8 +221,7 @@ class Projection:
             norm = {"total": self.normalise.total, "p": self.normalise.p}
             return attrs.evolve(drawn, shape=(n_pre, n_post), **norm)
         flat = np.broadcast_to(np.asarray(self.weights, dtype=float).ravel(), (size,)).copy()
-        if not isinstance(self.pairs, str):  # given in the order of the pairs
-            flat = flat[np.lexsort((self.pairs[1], self.pairs[0]))]
+        flat = self.in_order(flat)
         if self.normalise is None:
             return flat
         return self.normalise.apply(flat.reshape(n_pre, n_post)).ravel()
@@ -143,12 +239,20 @@ class Projection:
         if self.transmit and self.on_event not in events:
             among = f"an event of {self.pre} ({', '.join(sorted(events)) or 'it has none'})"
             raise ParameterError(where, "on_event", repr(self.on_event), among)
-        if not isinstance(self.pairs, str):
+        if self.synapse is not None and self.synapse not in post.receptors:
+            among = f"one of {self.post}'s ({', '.join(post.receptors) or 'it has none'})"
+            remedy = "Give its model one: model.with_synapses(name=...)"
+            raise ParameterError(where, "synapse", repr(self.synapse), among, remedy)
+        if not isinstance(self.pairs, str | Pattern):
             self._check_pairs(where, n_pre, n_post)
+        if np.ndim(self.delay):
+            size = self._size(n_pre, n_post)
+            if np.shape(self.delay) != (size,):
+                raise ParameterError(where, "delay", np.shape(self.delay), f"one, or ({size},)")
         if self.weights is None or isinstance(self.weights, Uniform | Normal):
             return
         weights = np.asarray(self.weights, dtype=float)
-        size = n_pre * n_post if self.pairs == "all" else len(self.indices(n_pre, n_post)[0])
+        size = self._size(n_pre, n_post)
         if weights.size not in (1, size):
             raise ParameterError(where, "weights", f"{weights.size} values", f"one, or {size}")
         if not np.isfinite(weights).all():

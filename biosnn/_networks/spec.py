@@ -13,7 +13,7 @@ from brian2 import Equations, Hz, ms
 from biosnn._networks.projection import Projection
 from biosnn.declaration import declared, fingerprint
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Normal, Uniform, check_value
+from biosnn.models import Companion, NeuronModel, Normal, Trace, Uniform, check_value
 from biosnn.state import Draw, State
 
 #: Variables of the protocol, which populations may link to as ``protocol.name``.
@@ -213,11 +213,13 @@ class NetworkModel:
                 self._known(f"projections[{key!r}]", side, self.populations)
             pre, post = self.populations[projection.pre], self.populations[projection.post]
             projection.check(key, pre.model, post.model, pre.n, post.n)
+            self._check_times(key, projection)
         if self.presentation.watch is not None:
             self._known("presentation.watch", self.presentation.watch, self.populations)
         if not isinstance(self.presentation.reset, str):
             for key in self.presentation.reset:
-                self._known("presentation.reset", key, self.populations)
+                known = {**self.populations, **self.projections}
+                self._known("presentation.reset", key, known)
         _whole_steps("Presentation", "duration", self.presentation.duration, self.dt, 1)
         _whole_steps("Presentation", "rest", self.presentation.rest, self.dt, 0)
         for key, channel in self.inputs.items():
@@ -232,6 +234,29 @@ class NetworkModel:
     def _known(self, field: str, name: str, among: Mapping[str, Any]) -> None:
         if name not in among:
             raise ParameterError(self.name, field, repr(name), f"one of {', '.join(sorted(among))}")
+
+    def _check_times(self, key: str, projection: Projection) -> None:
+        """Check delays, intervals of learning, and where modulators come from."""
+        where = f"projections[{key!r}]"
+        longest = int(np.max(projection.delay_steps(self.dt), initial=0))
+        if longest >= self.steps_per_presentation:
+            slot = self.dt * self.steps_per_presentation
+            raise ParameterError(where, "delay", projection.delay, f"below a presentation ({slot})")
+        rule = projection.rule
+        for part in rule.statements if rule else ():
+            if part.every is None:
+                continue
+            steps = _whole_steps(where, "rule.statements.every", part.every, self.dt, 1)
+            if self.steps_per_presentation % steps:
+                wanted = "a divisor of duration + rest"
+                raise ParameterError(where, "rule.statements.every", part.every, wanted)
+        for name, target in (rule.modulators if rule else {}).items():
+            owner, _, variable = target.partition(".")
+            self._known(f"{where}.rule.modulators[{name!r}]", owner, self.populations)
+            source = self.populations[owner]
+            if variable not in Equations(source.model.equations).names or source.n != 1:
+                wanted = "a variable of a population of one neuron"
+                raise ParameterError(where, f"rule.modulators[{name!r}]", repr(target), wanted)
 
     def _check_population(self, key: str, population: Population) -> None:
         variables = Equations(population.model.equations).names
@@ -286,11 +311,25 @@ class NetworkModel:
         """Number of the random stream of a population (its name's CRC-32, 31 bits)."""
         return zlib.crc32(population.encode()) & 0x7FFFFFFF
 
+    def companions(self, key: str) -> tuple[Trace | Companion, ...]:
+        """What rules and short-term plasticity keep on the neurons of a population."""
+        found: list[Trace | Companion] = []
+        for name, projection in self.projections.items():
+            if projection.rule is not None:
+                rule = projection.rule.prefixed(name)
+                found += rule.needs("pre") if projection.pre == key else ()
+                found += rule.needs("post") if projection.post == key else ()
+            if projection.pre == key:
+                found += filter(None, [projection.prefixed_short_term(name)])
+        return tuple(found)
+
     def initial_values(self) -> dict[str, np.ndarray | Draw]:
         """What every variable begins with: values, or how they are drawn."""
         values: dict[str, np.ndarray | Draw] = {"protocol.seen": np.zeros(1, dtype=np.int64)}
         for key, population in self.populations.items():
-            model = population.model
+            model = population.model.with_traces(
+                part for part in self.companions(key) if isinstance(part, Companion)
+            )
             equations = Equations(model.equations)
             for variable in model.variables:
                 value = model.initial_value(variable)
@@ -302,20 +341,36 @@ class NetworkModel:
                     np.asarray(value, dtype=dtype), (population.n,)
                 ).copy()
         for key, projection in self.projections.items():
+            sizes = [self.populations[side].n for side in (projection.pre, projection.post)]
             if projection.weights is not None:
-                values[f"{key}.w"] = projection.initial_weights(
-                    self.populations[projection.pre].n, self.populations[projection.post].n
-                )
+                values[f"{key}.w"] = projection.initial_weights(*sizes)
+            names = self.synaptic(key)
+            if names:
+                n = len(projection.indices(*sizes)[0])
+                values.update({f"{key}.{name}": np.zeros(n) for name in names})
         return values
+
+    def dense(self, key: str) -> bool:
+        """Whether a projection's work is a loop over rows or columns of a full matrix."""
+        projection = self.projections[key]
+        return projection.resolved(key, self.populations[projection.post].model, self.dt).dense
+
+    def synaptic(self, key: str) -> tuple[str, ...]:
+        """State variables of a projection's synapses besides the weight."""
+        projection = self.projections[key]
+        post = self.populations[projection.post].model
+        return projection.resolved(key, post, self.dt).variables
 
     @property
     def shapes(self) -> dict[str, tuple[int, int]]:
-        """Shapes (pre, post) of the weights that are full matrices."""
-        return {
-            f"{key}.w": (self.populations[p.pre].n, self.populations[p.post].n)
-            for key, p in self.projections.items()
-            if p.weights is not None and p.pairs == "all"
-        }
+        """Shapes (pre, post) of the synaptic variables that are full matrices."""
+        shapes = {}
+        for key, p in self.projections.items():
+            if isinstance(p.pairs, str) and p.pairs == "all":
+                names = ("w", *self.synaptic(key)) if p.weights is not None else self.synaptic(key)
+                shape = self.populations[p.pre].n, self.populations[p.post].n
+                shapes.update({f"{key}.{name}": shape for name in names})
+        return shapes
 
     def initial_state(self, seed: int = 0) -> State:
         """State before the first sample.

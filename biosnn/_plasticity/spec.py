@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from brian2 import Synapses, second
+from brian2 import Equations, Synapses, second
+from brian2.equations.equations import EquationError
 from brian2.groups.neurongroup import NeuronGroup
 
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
-from biosnn.models import Schedule, Trace, check_choice
+from biosnn.models import Companion, Operation, Schedule, Trace, check_choice, check_value, rename
+
+#: Slots of Brian2's schedule in which statements may run.
+SLOTS = tuple(
+    f"{place}{slot}"
+    for slot in ("start", "groups", "thresholds", "synapses", "resets", "end")
+    for place in ("before_", "", "after_")
+)
 
 
 @declared
@@ -22,23 +29,45 @@ class Statements:
 
     Parameters
     ----------
-    side : {"pre", "post"}
-        Whose event it is.
+    side : {"pre", "post", "synapse"}
+        Whose event it is; ``"synapse"`` for what every synapse does on ``"step"`` or ``"end"``.
     code : str
         Brian2 statements on the synapse (``w``, ``x_pre``, ``y_post``, parameters).
     event : str
-        ``"spike"`` or the name of another event of that neuron.
+        ``"spike"`` or the name of another event of that neuron. With ``side="synapse"``:
+        ``"step"`` (every time step, or every ``every``) or ``"end"`` of a presentation.
     order : int
-        Order within Brian2's slot ``synapses``; transmission has order -1.
+        Order within its slot; transmission has order -1.
+    when : str
+        Slot of Brian2's schedule; ``"end"`` of a presentation has its own place.
+    every : Quantity, optional
+        Time between two runs with ``event="step"``; it must divide a presentation.
     """
 
     side: str
     code: str
     event: str = "spike"
     order: int = 0
+    when: str = "synapses"
+    every: Any = None
 
     def __attrs_post_init__(self) -> None:
-        check_choice("Statements", "side", self.side, ("pre", "post"))
+        check_choice("Statements", "side", self.side, ("pre", "post", "synapse"))
+        check_choice("Statements", "when", self.when, SLOTS)
+        if self.side == "synapse":
+            check_choice("Statements", "event", self.event, ("step", "end"))
+        elif self.event in ("step", "end"):
+            remedy = f'Use side="synapse" for what happens at every {self.event}'
+            raise ParameterError("Statements", "side", repr(self.side), "'synapse'", remedy)
+        if self.every is not None:
+            check_value("Statements", "every", self.every, second, "> 0")
+            if self.event != "step":
+                raise ParameterError("Statements", "every", self.every, 'given with event="step"')
+
+    @property
+    def at_end(self) -> bool:
+        """Whether they run when a presentation has ended."""
+        return self.side == "synapse" and self.event == "end"
 
 
 @declared
@@ -53,7 +82,17 @@ class PlasticityRule:
     statements : tuple of Statements
         What happens on which event.
     pre_traces, post_traces : tuple of Trace
-        The traces that the statements use as ``name_pre`` and ``name_post``.
+        The spike traces that the statements use as ``name_pre`` and ``name_post``.
+    pre_companion, post_companion : Companion, optional
+        Further variables on the neurons, used as ``name_pre`` and ``name_post``.
+    modulators : dict
+        Signals from elsewhere, such as a reward: name -> ``"population.variable"``, a plain
+        number of a population of one neuron. Statements use them as ``name_post``.
+    equations : str
+        State variables of every synapse besides ``w``, such as an eligibility; they may include
+        an equation for ``dw/dt``. They are integrated in every time step.
+    method : str
+        Brian2 integration method of ``equations``.
     parameters : dict
         Name -> Quantity, float or :class:`~biosnn.models.Schedule`.
     reference : str
@@ -64,46 +103,128 @@ class PlasticityRule:
     statements: tuple[Statements, ...] = attrs.field(converter=tuple)
     pre_traces: tuple[Trace, ...] = attrs.field(default=(), converter=tuple)
     post_traces: tuple[Trace, ...] = attrs.field(default=(), converter=tuple)
+    pre_companion: Companion | None = None
+    post_companion: Companion | None = None
+    modulators: dict[str, str] = attrs.Factory(dict)
+    equations: str = ""
+    method: str = "exponential_euler"
     parameters: dict[str, Any] = attrs.Factory(dict)
     reference: str = ""
 
-    def needs(self, side: str) -> tuple[Trace, ...]:
-        """Traces that the rule needs on the neurons of one side, ``"pre"`` or ``"post"``."""
+    def __attrs_post_init__(self) -> None:
+        try:
+            text = Equations(self.equations)
+        except (EquationError, SyntaxError, TypeError) as error:
+            raise ParameterError(
+                self.name, "equations", repr(self.equations), "valid Brian2 equations", str(error)
+            ) from error
+        driven = [name for name in text.names if "event-driven" in text[name].flags]
+        if driven:
+            raise ParameterError(
+                self.name,
+                "equations",
+                f"(event-driven) for {driven[0]}",
+                "integrated in every step",
+                "Put traces on the neurons, or leave the flag out",
+            )
+
+    def needs(self, side: str) -> tuple[Trace | Companion, ...]:
+        """What the rule needs on the neurons of one side, ``"pre"`` or ``"post"``."""
         check_choice(self.name, "side", side, ("pre", "post"))
-        return self.pre_traces if side == "pre" else self.post_traces
+        pre = side == "pre"
+        companion = self.pre_companion if pre else self.post_companion
+        found = (*(self.pre_traces if pre else self.post_traces), *filter(None, [companion]))
+        if pre or not self.modulators:
+            return found
+        signals = "\n".join(f"{name} : 1" for name in self.modulators)
+        return (*found, Companion(equations=signals))
 
     @property
     def schedules(self) -> dict[str, Schedule]:
         """The parameters that follow a schedule over the learned samples."""
         return {k: v for k, v in self.parameters.items() if isinstance(v, Schedule)}
 
-    def _variables(self, side: str) -> set[str]:
-        """Variables of the neurons of one side that the statements use."""
-        used = {name for part in self.statements for name in re.findall(r"\w+", part.code)}
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """State variables of a synapse besides the weight."""
+        equations = Equations(self.equations)
+        return tuple(sorted((equations.diff_eq_names | equations.parameter_names) - {"w"}))
+
+    @property
+    def visits_all(self) -> bool:
+        """Whether something happens to all synapses at once, rather than to those of a neuron."""
+        return bool(self.equations) or any(part.event == "step" for part in self.statements)
+
+    @property
+    def ends(self) -> bool:
+        """Whether it learns when a presentation has ended."""
+        return any(part.at_end for part in self.statements)
+
+    @property
+    def model(self) -> str:
+        """Equations of a synapse, the weight included."""
+        known = "w" in Equations(self.equations).names
+        return self.equations if known else f"w : 1\n{self.equations}"
+
+    def _on_neurons(self, side: str) -> set[str]:
+        """Variables of the neurons of one side that the rule uses."""
+        codes = [self.equations, *(part.code for part in self.statements)]
+        used = {name for code in codes for name in re.findall(r"\w+", code)}
         ending = f"_{side}"
-        variables = used - set(self.parameters)
+        variables = used - set(self.parameters) - set(self.variables)
         return {name.removesuffix(ending) for name in variables if name.endswith(ending)}
 
     def prefixed(self, prefix: str) -> PlasticityRule:
-        """Return the rule with its traces and schedules renamed ``prefix_name``.
+        """Return the rule with all that it keeps on neurons renamed ``prefix_name``.
 
-        Two rules can then keep their traces on the same neurons. Scheduled parameters become
-        variables of the postsynaptic neuron, ``prefix_name_post``.
+        Two rules can then keep their traces on the same neurons. Scheduled parameters and
+        modulators become variables of the postsynaptic neuron, ``prefix_name_post``.
         """
         names: dict[str, str] = {}
-        renamed: dict[str, list[Trace]] = {"pre": [], "post": []}
-        for side, traces in (("pre", self.pre_traces), ("post", self.post_traces)):
-            for trace in traces:
-                names[f"{trace.name}_{side}"] = f"{prefix}_{trace.name}_{side}"
-                renamed[side].append(attrs.evolve(trace, name=f"{prefix}_{trace.name}"))
-        names.update({name: f"{prefix}_{name}_post" for name in self.schedules})
+        traces: dict[str, tuple[Trace, ...]] = {}
+        companions: dict[str, Companion | None] = {}
+        for side in ("pre", "post"):
+            own: tuple[Trace, ...] = getattr(self, f"{side}_traces")
+            names |= {f"{trace.name}_{side}": f"{prefix}_{trace.name}_{side}" for trace in own}
+            traces[side] = tuple(attrs.evolve(t, name=f"{prefix}_{t.name}") for t in own)
+            companion: Companion | None = getattr(self, f"{side}_companion")
+            if companion is not None:
+                inner = {name: f"{prefix}_{name}" for name in companion.own()}
+                inner |= {t.name: f"{prefix}_{t.name}" for t in own}
+                names |= {f"{name}_{side}": f"{new}_{side}" for name, new in inner.items()}
+                companion = companion.renamed(inner)
+            companions[side] = companion
+        names |= {f"{name}_post": f"{prefix}_{name}_post" for name in self.modulators}
+        names |= {name: f"{prefix}_{name}_post" for name in self.schedules}
         return attrs.evolve(
             self,
             statements=tuple(
                 attrs.evolve(part, code=rename(part.code, names)) for part in self.statements
             ),
-            pre_traces=tuple(renamed["pre"]),
-            post_traces=tuple(renamed["post"]),
+            pre_traces=traces["pre"],
+            post_traces=traces["post"],
+            pre_companion=companions["pre"],
+            post_companion=self._with_signals(companions["post"], prefix),
+            modulators={},
+            equations=rename(self.equations, names),
+        )
+
+    def _with_signals(self, companion: Companion | None, prefix: str) -> Companion | None:
+        """A postsynaptic companion that also copies the modulators in every step."""
+        if not self.modulators:
+            return companion
+        base = companion or Companion(equations="")
+        lines = [base.equations]
+        operations = list(base.operations)
+        links = dict(base.links)
+        for name, target in self.modulators.items():
+            variable = f"{prefix}_{name}"
+            lines += [f"{variable} : 1", f"{variable}_now : 1 (linked)"]
+            links[f"{variable}_now"] = target
+            copy = f"{variable} = {variable}_now"
+            operations.append(Operation(code=copy, when="before_synapses", order=-10))
+        return attrs.evolve(
+            base, equations="\n".join(lines), operations=tuple(operations), links=links
         )
 
     def connect(
@@ -141,13 +262,13 @@ class PlasticityRule:
             needs a network's count of learned samples).
         """
         for side, group in (("pre", pre), ("post", post)):
-            lacking = sorted(self._variables(side) - set(group.variables))
+            lacking = sorted(self._on_neurons(side) - set(group.variables))
             if lacking:
                 raise ParameterError(
                     self.name,
                     side,
                     f"group '{group.name}' without {lacking}",
-                    "a group that carries the rule's traces",
+                    "a group that carries what the rule needs",
                     f'Make it with model.group(n, traces=rule.needs("{side}"))',
                 )
             used = {part.event for part in self.statements if part.side == side}
@@ -166,22 +287,33 @@ class PlasticityRule:
                 "a Schedule",
                 "a constant outside a NetworkModel",
             )
+        regular = [part for part in self.statements if part.side == "synapse"]
+        if self.ends:
+            raise ParameterError(
+                self.name,
+                "statements",
+                'event="end"',
+                "used in a NetworkModel",
+                "Only a network has presentations that end",
+            )
         codes: dict[str, dict[str, str]] = {"pre": {}, "post": {}}
         events: dict[str, str] = {}
-        orders: dict[str, int] = {}
+        places: dict[str, tuple[str, int]] = {}
         if transmit:
             codes["pre"]["pre"] = transmit
             events["pre"] = "spike"
-            orders["pre"] = -1
+            places["pre"] = ("synapses", -1)
         for number, part in enumerate(self.statements):
-            pathway = f"learn_{part.side}_{number}"
-            codes[part.side][pathway] = part.code
-            events[pathway] = part.event
-            orders[pathway] = part.order
+            if part.side != "synapse":
+                pathway = f"learn_{part.side}_{number}"
+                codes[part.side][pathway] = part.code
+                events[pathway] = part.event
+                places[pathway] = (part.when, part.order)
         synapses = Synapses(
             pre,
             post,
-            "w : 1",
+            self.model,
+            method=self.method,
             on_pre=codes["pre"] or None,
             on_post=codes["post"] or None,
             on_event=events,
@@ -189,8 +321,11 @@ class PlasticityRule:
             namespace=self.parameters,
             **({"name": name} if name else {}),
         )
-        for pathway, order in orders.items():
+        for pathway, (when, order) in places.items():
+            getattr(synapses, pathway).when = when
             getattr(synapses, pathway).order = order
+        for part in regular:
+            synapses.run_regularly(part.code, dt=part.every, when=part.when, order=part.order)
         if pairs is None:
             synapses.connect()
         elif isinstance(pairs, str):
@@ -198,8 +333,3 @@ class PlasticityRule:
         else:
             synapses.connect(i=pairs[0], j=pairs[1])
         return synapses
-
-
-def rename(code: str, names: Mapping[str, str]) -> str:
-    """Replace whole identifiers in Brian2 code."""
-    return re.sub(r"\b[A-Za-z_]\w*\b", lambda match: names.get(match[0], match[0]), code)

@@ -10,7 +10,6 @@ import numpy as np
 from brian2 import (
     BrianObject,
     Clock,
-    Equations,
     Network,
     NeuronGroup,
     SpikeMonitor,
@@ -21,6 +20,7 @@ from brian2 import (
 )
 from brian2.groups.group import CodeRunner
 
+from biosnn.devices.extend import extended_model, reset_code
 from biosnn.devices.functions import uniform_function
 from biosnn.devices.ports import ports
 from biosnn.devices.protocol import (
@@ -28,6 +28,7 @@ from biosnn.devices.protocol import (
     EVENTS,
     FRAME,
     INPUT,
+    LEARN,
     LOAD,
     NORMALISE,
     ONSET,
@@ -37,9 +38,9 @@ from biosnn.devices.protocol import (
     protocol_group,
 )
 from biosnn.devices.record import Record, check_record
-from biosnn.errors import ParameterError
-from biosnn.models import Event, NeuronModel, Operation
-from biosnn.networks import NetworkModel, Projection
+from biosnn.devices.synapses import at_end, learning, make_synapses, synaptic_reset
+from biosnn.models import Event, NeuronModel
+from biosnn.networks import NetworkModel
 
 
 class Hooks(Protocol):
@@ -73,80 +74,6 @@ class Built:
     border: list[BrianObject]
     spike_monitors: dict[str, SpikeMonitor]
     state_monitors: dict[str, StateMonitor]
-
-
-def _extended_model(network: NetworkModel, key: str, record: Record) -> NeuronModel:
-    """A population's model with everything that the network adds to it."""
-    model = network.populations[key].model
-    for name, _ in model.schedules.items():
-        model = model.extended(f"{name} : 1 (linked)", links={name: f"protocol.{key}_{name}"})
-    counters = [name.partition(".")[2] for name in record.per_sample if name.startswith(f"{key}.")]
-    for name, projection in network.projections.items():
-        if projection.post == key and projection.rule is not None:
-            for scheduled in projection.rule.schedules:
-                # Synapses cannot follow a link, so the neurons keep a copy.
-                variable = f"{name}_{scheduled}"
-                model = model.extended(
-                    f"{variable} : 1\n{variable}_now : 1 (linked)",
-                    Operation(code=f"{variable} = {variable}_now", on="onset"),
-                    links={f"{variable}_now": f"protocol.{variable}"},
-                )
-        if projection.post == key and projection.normalise and projection.normalise.online:
-            counters.append("count")
-            model = attrs.evolve(
-                model.extended(f"norm_{name} : 1"),
-                events={**model.events, f"normalise_{name}": Event(condition="count > 0")},
-            )
-    if key in record.spikes:
-        model = model.extended(
-            "t_sample : second (linked)\nsample : integer (linked)",
-            links={"t_sample": "protocol.t_sample", "sample": "protocol.sample"},
-        )
-    model = model.with_counters(dict.fromkeys(counters))
-    return attrs.evolve(
-        model,
-        parameters={
-            **model.parameters,
-            "stream": network.stream(key),
-            "active_for": network.presentation.duration,
-        },
-    )
-
-
-def _traces(network: NetworkModel, key: str) -> list[Any]:
-    """Traces that the rules of all projections need on a population."""
-    found: list[Any] = []
-    for name, projection in network.projections.items():
-        if projection.rule is not None:
-            rule = projection.rule.prefixed(name)
-            found += rule.needs("pre") if projection.pre == key else ()
-            found += rule.needs("post") if projection.post == key else ()
-    return found
-
-
-def _reset_code(network: NetworkModel, key: str, model: NeuronModel) -> str:
-    """Statements that give a population's variables their values at an onset."""
-    reset = network.presentation.reset
-    if reset == "none":
-        return ""
-    equations = Equations(model.equations)
-    names = sorted(equations.diff_eq_names) if reset == "all" else reset.get(key, ())
-    lines = []
-    for name in names:
-        value = model.initial_value(name)
-        if isinstance(model.initial.get(name), str):
-            text = model.initial[name]
-        elif np.ndim(value) == 0 and not attrs.has(type(value)):
-            text = f"reset_{name}"
-            model.parameters[text] = value
-        else:
-            raise ParameterError(
-                network.name, "presentation.reset", f"{key}.{name}", "a variable with one value"
-            )
-        lines.append(f"{name} = {text}")
-    if reset == "all" and model.refractory is not None:
-        lines.append("lastspike = t - 1e4*second")
-    return "\n".join(lines)
 
 
 def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precision: bool) -> Built:
@@ -183,9 +110,8 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
         return target
 
     for key, population in network.populations.items():
-        model = _extended_model(network, key, record)
-        operations = [op for op in model.operations if op.on in ("onset", "input")]
-        traces = _traces(network, key)
+        model = extended_model(network, key, record)
+        traces = network.companions(key)
         group = model.group(
             population.n,
             traces=traces,
@@ -194,7 +120,8 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
             clock=clock,
         )
         model = model.with_traces(traces)
-        reset = _reset_code(network, key, model)
+        operations = [op for op in model.operations if op.on in ("onset", "input")]
+        reset = reset_code(network, key, model)
         group.namespace.update(model.constants)
         group.namespace["counter_uniform"] = uniform_function()
         groups[key], models[key] = group, model
@@ -242,18 +169,27 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
 
     synapses = {}
     for key, projection in network.projections.items():
-        made = _synapses(network, key, projection, groups, single_precision, clock)
+        made = make_synapses(network, key, groups, single_precision, clock)
         synapses[key] = made
         objects.append(made)
-        if projection.transmit:
+        reset = synaptic_reset(network, key)
+        if reset:
+            made.run_regularly(
+                reset, clock=border_clock, when="start", order=RESET, name=f"{key}_reset_values"
+            )
+        if hasattr(made, "transmit"):
             made.transmit.when, made.transmit.order = projection.when, projection.order
             event = models[projection.pre].events.get(projection.on_event)
             if isinstance(event, Event) and event.every == "presentation":
                 made.transmit._clock = border_clock
-        for number, part in enumerate(projection.rule.statements if projection.rule else ()):
-            pathway = getattr(made, f"learn_{number}")
-            pathway.order = part.order
-            plastic[key].append(pathway)
+        if projection.rule is not None:
+            plastic[key] += learning(key, projection.rule, made, clock)
+        if projection.rule is not None and projection.rule.ends:
+            group = groups[projection.post]
+            steps = [group.thresholder[f"ended_{key}"], *at_end(projection.rule, made)]
+            for offset, target in enumerate(steps):
+                border.append(at_border(target, LEARN + offset))
+                plastic[key].append(target)
         if projection.normalise is not None and projection.normalise.online:
             group = groups[projection.post]
             event = f"normalise_{key}"
@@ -347,62 +283,6 @@ def _frame_clock(network: NetworkModel, channel: str, border_clock: Clock) -> Cl
     return Clock(dt=spec.frame, name=f"frame_clock_{channel}*")
 
 
-def _synapses(
-    network: NetworkModel,
-    key: str,
-    projection: Projection,
-    groups: Mapping[str, NeuronGroup],
-    single_precision: bool,
-    clock: Clock,
-) -> Synapses:
-    """Brian2 synapses of a projection: transmission, learning and normalisation pathways."""
-    on_pre: dict[str, str] = {}
-    on_post: dict[str, str] = {}
-    events: dict[str, str] = {}
-    namespace: dict[str, Any] = {}
-    if projection.transmit:
-        on_pre["transmit"] = projection.transmit
-        events["transmit"] = projection.on_event
-    if projection.rule is not None:
-        rule = projection.rule.prefixed(key)
-        namespace.update({k: v for k, v in rule.parameters.items() if k not in rule.schedules})
-        for number, part in enumerate(rule.statements):
-            (on_pre if part.side == "pre" else on_post)[f"learn_{number}"] = part.code
-            events[f"learn_{number}"] = part.event
-    if projection.normalise is not None and projection.normalise.online:
-        power = "" if projection.normalise.p == 1 else "**2"
-        norm = f"norm_{key}_post" if projection.normalise.p == 1 else f"sqrt(norm_{key}_post)"
-        on_post["norm_sum"] = f"norm_{key}_post += abs(w){power}"
-        # A column of zeros stays one.
-        on_post["norm_scale"] = f"w *= weight_total/({norm} + int({norm} == 0))"
-        events["norm_sum"] = events["norm_scale"] = f"normalise_{key}"
-        namespace["weight_total"] = projection.normalise.total
-    made = Synapses(
-        groups[projection.pre],
-        groups[projection.post],
-        "w : 1" if projection.weights is not None else "",
-        on_pre=on_pre or None,
-        on_post=on_post or None,
-        on_event=events,
-        delay=dict.fromkeys(events, 0 * second),
-        namespace=namespace,
-        dtype=np.float32 if single_precision else np.float64,
-        clock=clock,
-        name=key,
-    )
-    if projection.pairs == "all":
-        made.connect()
-    elif projection.pairs == "one_to_one":
-        made.connect(j="i")
-    elif projection.pairs == "all_but_self":
-        made.connect(condition="i != j")
-    else:
-        n_pre = network.populations[projection.pre].n
-        i, j = projection.indices(n_pre, network.populations[projection.post].n)
-        made.connect(i=i, j=j)
-    return made
-
-
 def _state_variables(
     network: NetworkModel,
     groups: Mapping[str, NeuronGroup],
@@ -418,7 +298,8 @@ def _state_variables(
         for name in names:
             variables[f"{key}.{name}"] = (groups[key], name)
     for key, projection in network.projections.items():
-        if projection.weights is not None:
-            variables[f"{key}.w"] = (synapses[key], "w")
+        names = ("w", *network.synaptic(key)) if projection.weights is not None else ()
+        for name in names or network.synaptic(key):
+            variables[f"{key}.{name}"] = (synapses[key], name)
     variables["protocol.seen"] = (groups["protocol"], "seen")
     return variables

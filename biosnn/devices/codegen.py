@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import sys
+import traceback
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -90,13 +91,13 @@ class _Dense:
     """Full projections: loops over rows and columns instead of lists of synapses.
 
     Their pathways get a template of ours; their queues and the code that lists their synapses
-    are left out. None of biosnn's projections has delays; one that had could not be dense.
+    are left out. Projections with delays keep their queues.
     """
 
     def __init__(self, network: NetworkModel, built: Built):
         templater = CPPStandaloneCodeObject.templater.derive("biosnn.devices")
         CPPStandaloneCodeObject.templater = templater
-        self.projections = [k for k, p in network.projections.items() if p.pairs == "all"]
+        self.projections = [key for key in network.projections if network.dense(key)]
         self._synapses = {key: built.synapses[key] for key in self.projections}
         queues = []
         for synapses in self._synapses.values():
@@ -236,5 +237,18 @@ def generate(request: dict[str, Any], out: Path) -> None:
     (out / "generated.json").write_text(json.dumps(found))
 
 
+def _main(request: str, out: str) -> int:
+    try:
+        generate(json.loads(Path(request).read_text()), Path(out))
+    except Exception as error:  # whatever it is, its cause comes last
+        traceback.print_exc()
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        print(f"{type(cause).__name__}: {cause}", file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    generate(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))
+    sys.exit(_main(*sys.argv[1:]))

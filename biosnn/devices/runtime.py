@@ -23,6 +23,7 @@ from brian2 import (
     second,
 )
 from brian2.devices.device import reset_device, runtime_device, set_device
+from brian2.equations.equations import SUBEXPRESSION
 
 from biosnn.devices.build import Built, build
 from biosnn.devices.contract import (
@@ -250,6 +251,7 @@ class _RuntimeHooks:
             for key, group in built.groups.items()
             for name in group.equations.names
             if "linked" not in group.equations[name].flags
+            and group.equations[name].type != SUBEXPRESSION
         }
         observed_arrays = {
             name: observed(self.network, built, name)

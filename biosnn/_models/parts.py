@@ -1,0 +1,142 @@
+"""Parts of neuron models: traces, companions, events and operations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+from brian2 import Equations, second
+
+from biosnn._models.names import rename
+from biosnn._models.values import check_choice, check_value
+from biosnn.declaration import declared
+from biosnn.errors import ParameterError
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class Trace:
+    """A spike trace that lives on a neuron: ``dx/dt = -x/tau``, bumped by the neuron's spikes.
+
+    Parameters
+    ----------
+    name : str
+        Name of the variable on the neuron.
+    tau : Quantity
+        Time constant.
+    bump : str
+        What a spike does: ``"+= 1"`` (all-to-all pairing) or ``"= 1"`` (nearest spike).
+    when : {"before_synapses", "after_synapses"}
+        Whether the synapses of the same time step see the trace with or without the bump.
+    """
+
+    name: str
+    tau: Any
+    bump: str = "+= 1"
+    when: str = "before_synapses"
+
+    def __attrs_post_init__(self) -> None:
+        check_value("Trace", "tau", self.tau, second, "> 0")
+        check_choice("Trace", "when", self.when, ("before_synapses", "after_synapses"))
+        if not re.fullmatch(r"\+?= .+", self.bump):
+            raise ParameterError("Trace", "bump", repr(self.bump), 'like "+= 1" or "= 1"')
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class Event:
+    """A named event of a neuron besides its spike.
+
+    Parameters
+    ----------
+    condition : str
+        Brian2 condition.
+    every : {"step", "presentation"}
+        Whether it is tested in every time step or once at the beginning of a presentation,
+        where it costs nothing in between.
+    when : str
+        Slot of Brian2's schedule in which it is tested.
+    """
+
+    condition: str
+    every: str = "step"
+    when: str = "after_thresholds"
+
+    def __attrs_post_init__(self) -> None:
+        check_choice("Event", "every", self.every, ("step", "presentation"))
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class Operation:
+    """Statements that run for every neuron of a group at a defined moment.
+
+    Parameters
+    ----------
+    code : str
+        Brian2 statements.
+    on : str
+        ``"step"`` (every time step), ``"onset"`` of a presentation, ``"input"`` (whenever new
+        input values arrive: at onset, and at every frame of a sequence), or the name of an
+        event (``"spike"`` included; then only for the neurons that have it).
+    when : str
+        Slot of Brian2's schedule. Ignored for onset and input, which have their own place.
+    order : int
+        Order within the slot.
+    plastic : bool
+        Whether it belongs to learning and is left out where learning is off.
+    """
+
+    code: str
+    on: str = "step"
+    when: str = "start"
+    order: int = 0
+    plastic: bool = False
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class Companion:
+    """Variables that live on a neuron on behalf of a learning rule or of its synapses.
+
+    Parameters
+    ----------
+    equations : str
+        Brian2 equations; they may use the host's own variables, such as ``v``.
+    operations : tuple of Operation
+        What happens to them, on the host's spikes or in every step.
+    parameters : dict
+        Constants of the equations and operations: name -> Quantity or float.
+    initial : dict
+        Variable -> initial value (Quantity, float, or the name of a parameter of the companion).
+    links : dict
+        Variables declared ``(linked)`` -> ``"population.variable"``.
+    """
+
+    equations: str
+    operations: Sequence[Operation] = ()
+    parameters: dict[str, Any] = attrs.Factory(dict)
+    initial: dict[str, Any] = attrs.Factory(dict)
+    links: dict[str, str] = attrs.Factory(dict)
+
+    def own(self) -> set[str]:
+        """Names of its variables and parameters."""
+        return {*Equations(self.equations).names, *self.parameters}
+
+    def renamed(self, names: Mapping[str, str]) -> Companion:
+        """Return a copy with other names for its variables and parameters."""
+        driven = Equations(self.equations).diff_eq_names & set(names)
+        rates = {f"d{name}": f"d{names[name]}" for name in driven}
+        return attrs.evolve(
+            self,
+            equations=rename(self.equations, {**names, **rates}),
+            operations=tuple(attrs.evolve(o, code=rename(o.code, names)) for o in self.operations),
+            parameters={names.get(key, key): value for key, value in self.parameters.items()},
+            initial={
+                names.get(key, key): names.get(value, value) if isinstance(value, str) else value
+                for key, value in self.initial.items()
+            },
+            links={names.get(key, key): value for key, value in self.links.items()},
+        )

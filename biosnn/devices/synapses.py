@@ -1,0 +1,139 @@
+"""From declared projections to Brian2 synapses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from brian2 import BrianObject, Clock, Equations, NeuronGroup, Synapses, second
+
+from biosnn.networks import NetworkModel, Projection
+from biosnn.plasticity import PlasticityRule
+
+
+def make_synapses(
+    network: NetworkModel,
+    key: str,
+    groups: Mapping[str, NeuronGroup],
+    single_precision: bool,
+    clock: Clock,
+) -> Synapses:
+    """Brian2 synapses of a projection: transmission, learning and normalisation pathways."""
+    post = network.populations[network.projections[key].post].model
+    projection = network.projections[key].resolved(key, post, network.dt)
+    on_pre: dict[str, str] = {}
+    on_post: dict[str, str] = {}
+    events: dict[str, str] = {}
+    namespace: dict[str, Any] = dict(projection.parameters)
+    if projection.delayed:
+        namespace["steps_per_presentation"] = network.steps_per_presentation
+    model = "w : 1\n" if projection.weights is not None else ""
+    method = "exponential_euler"
+    if projection.transmit:
+        on_pre["transmit"] = projection.transmit
+        events["transmit"] = projection.on_event
+    if projection.rule is not None:
+        rule = projection.rule.prefixed(key)
+        namespace |= {k: v for k, v in rule.parameters.items() if k not in rule.schedules}
+        model, method = rule.model, rule.method
+        for number, part in enumerate(rule.statements):
+            if part.event == "step":
+                continue
+            (on_pre if part.side == "pre" else on_post)[f"learn_{number}"] = part.code
+            events[f"learn_{number}"] = f"ended_{key}" if part.at_end else part.event
+    if projection.normalise is not None and projection.normalise.online:
+        power = "" if projection.normalise.p == 1 else "**2"
+        norm = f"norm_{key}_post" if projection.normalise.p == 1 else f"sqrt(norm_{key}_post)"
+        on_post["norm_sum"] = f"norm_{key}_post += abs(w){power}"
+        # A column of zeros stays one.
+        on_post["norm_scale"] = f"w *= weight_total/({norm} + int({norm} == 0))"
+        events["norm_sum"] = events["norm_scale"] = f"normalise_{key}"
+        namespace["weight_total"] = projection.normalise.total
+    several = np.ndim(projection.delay) > 0 and bool(projection.transmit)
+    delays = dict.fromkeys(events, 0 * second)
+    if several:
+        model += "\ndelay_steps : integer (constant)"
+        del delays["transmit"]
+    elif projection.transmit:
+        delays["transmit"] = projection.delay
+    made = Synapses(
+        groups[projection.pre],
+        groups[projection.post],
+        f"{model}\n{projection.equations}".strip(),
+        on_pre=on_pre or None,
+        on_post=on_post or None,
+        on_event=events,
+        delay=delays or None,
+        method=method,
+        namespace=namespace,
+        dtype=np.float32 if single_precision else np.float64,
+        clock=clock,
+        name=key,
+    )
+    _connect(network, projection, made)
+    if several:
+        made.transmit.delay = projection.in_order(projection.delay) * second
+        if projection.delayed:
+            made.delay_steps = projection.delay_steps(network.dt)
+    return made
+
+
+def _connect(network: NetworkModel, projection: Projection, made: Synapses) -> None:
+    if isinstance(projection.pairs, str):
+        if projection.pairs == "all":
+            made.connect()
+        elif projection.pairs == "one_to_one":
+            made.connect(j="i")
+        else:
+            made.connect(condition="i != j")
+        return
+    sizes = [network.populations[side].n for side in (projection.pre, projection.post)]
+    i, j = projection.indices(*sizes)
+    made.connect(i=i, j=j)
+
+
+def learning(key: str, rule: PlasticityRule, made: Synapses, clock: Clock) -> list[BrianObject]:
+    """The objects of a projection that learn while a presentation goes on, in their place."""
+    found: list[BrianObject] = []
+    for number, part in enumerate(rule.prefixed(key).statements):
+        if part.at_end:
+            continue
+        if part.event == "step":
+            slower = clock if part.every is None else Clock(dt=part.every, name=f"{key}_clock*")
+            found.append(
+                made.run_regularly(
+                    part.code,
+                    clock=slower,
+                    when=part.when,
+                    order=part.order,
+                    name=f"{key}_learn_{number}",
+                )
+            )
+            continue
+        pathway = getattr(made, f"learn_{number}")
+        pathway.when, pathway.order = part.when, part.order
+        found.append(pathway)
+    if made.state_updater is not None and Equations(rule.equations).diff_eq_names:
+        found.append(made.state_updater)
+    return found
+
+
+def at_end(rule: PlasticityRule, made: Synapses) -> list[BrianObject]:
+    """The pathways that learn when a presentation has ended, in their order."""
+    numbers = [number for number, part in enumerate(rule.statements) if part.at_end]
+    numbers.sort(key=lambda number: rule.statements[number].order)
+    return [getattr(made, f"learn_{number}") for number in numbers]
+
+
+def synaptic_reset(network: NetworkModel, key: str) -> str:
+    """Statements that give synaptic variables other than the weight their first value."""
+    reset = network.presentation.reset
+    if isinstance(reset, dict):
+        names = reset.get(key, ())
+    else:
+        projection = network.projections[key]
+        texts = [projection.equations, projection.rule.equations if projection.rule else ""]
+        driven = set().union(*(Equations(text).diff_eq_names for text in texts)) - {"w"}
+        names = sorted(driven) if reset == "all" else ()
+    return "\n".join(f"{name} = 0" for name in names)
