@@ -69,6 +69,7 @@ def neuron(
     events: Mapping[str, str | Event] | None = None,
     operations: Sequence[Operation] = (),
     links: Mapping[str, str] | None = None,
+    spike_when: str = "thresholds",
     name: str = "neuron",
     reference: str = "",
 ) -> NeuronModel:
@@ -101,6 +102,7 @@ def neuron(
         events=dict(events or {}),
         operations=tuple(operations),
         links=dict(links or {}),
+        spike_when=spike_when,
         reference=reference,
     )
     model.check_names()

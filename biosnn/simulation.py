@@ -56,11 +56,11 @@ def compile(
     spikes : sequence of str
         Populations whose spikes are recorded one by one.
     traces : dict, optional
-        ``"population.variable"`` -> indices of neurons recorded in every time step, or
-        ``TraceOf(indices, every=1*ms)``.
+        ``"population.variable"`` or ``"projection.w"`` -> indices of neurons or synapses (in
+        the order (pre, post)) recorded in every time step, or ``TraceOf(indices, every=1*ms)``.
     snapshots : dict, optional
-        ``"projection.w"`` or ``"population.variable"`` -> number of samples after which its
-        values are copied, again and again.
+        ``"projection.w"`` (or another synaptic variable) or ``"population.variable"`` ->
+        number of samples after which its values are copied, again and again.
     math : {"fast", "strict"}
         C++ only: let the compiler reorder floating-point operations, or not.
     portable : bool

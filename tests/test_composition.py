@@ -1,12 +1,15 @@
 """Synapses, delays, short-term plasticity and rules with state of their own, on both devices."""
 
+import attrs
 import numpy as np
 import pytest
-from brian2 import Hz, ms, mV, nS
+from brian2 import Hz, Mohm, amp, ms, mV, nS
 
 from biosnn import encoding, models, simulation
+from biosnn.errors import ParameterError
 from biosnn.models import Companion, Operation, SynapseModel, Trace
 from biosnn.networks import (
+    FixedProbability,
     Input,
     NetworkModel,
     Population,
@@ -60,7 +63,7 @@ ELIGIBLE = PlasticityRule(
 
 
 def network(delay=2 * ms, reset="all", **changes) -> NetworkModel:
-    cell = models.lif(R=200 * models_unit(), tau_m=10 * ms).with_synapses(ampa=CONDUCTANCE, gap=GAP)
+    cell = models.lif(R=200 * Mohm, tau_m=10 * ms).with_synapses(ampa=CONDUCTANCE, gap=GAP)
     projections = {
         "inp_out": Projection(
             pre="inp",
@@ -91,23 +94,22 @@ def network(delay=2 * ms, reset="all", **changes) -> NetworkModel:
     )
 
 
-def models_unit():
-    from brian2 import Mohm
-
-    return 1 * Mohm
-
-
 SAMPLES = np.random.default_rng(0).uniform(0.2, 1.0, (6, N_IN))
 REWARDS = np.array([[1.0], [-1.0], [0.5], [1.0], [0.0], [2.0]])
 
 
-def shown(device: str, model: NetworkModel, chunk: int | None = None):
+TRACES = {"inp_out.z": [0, 5], "inp_out.w": [3], "out.inp_out_rate": [0], "out.I_gap": [1]}
+
+
+def shown(device: str, model: NetworkModel, learn: bool = True, **options):
     runnable = simulation.compile(
-        model, device=device, math="strict" if device == "cpp" else "fast", spikes=("out",)
+        model,
+        device=device,
+        math="strict" if device == "cpp" else "fast",
+        spikes=("out",),
+        traces=TRACES,
     )
-    inputs = {"x": SAMPLES, "reward": REWARDS}
-    more = {} if chunk is None else {"chunk_size": chunk}
-    return runnable.run(inputs, learn=True, seed=3, **more)
+    return runnable.run({"x": SAMPLES, "reward": REWARDS}, learn=learn, seed=3, **options)
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +127,217 @@ def test_both_devices_agree(compiled) -> None:
     assert np.array_equal(recording.counts("out"), other.counts("out"))
     for name in after:
         np.testing.assert_allclose(state[name], after[name], rtol=1e-9, atol=1e-12, err_msg=name)
+    for name in TRACES:
+        assert np.abs(recording.traces[name].values).max() > 0
+        np.testing.assert_allclose(
+            recording.traces[name].values, other.traces[name].values, rtol=1e-9, atol=1e-24
+        )
+
+
+@pytest.mark.parametrize("device", ["cpp", "runtime"])
+def test_where_a_run_is_cut_changes_no_bit(device, compiled) -> None:
+    whole = compiled if device == "cpp" else shown(device, network())
+    parts = shown(device, network(), chunk_size=1)
+    assert whole[0].counts("out").sum() > 20
+    assert np.array_equal(whole[0].counts("out"), parts[0].counts("out"))
+    for name in whole[1]:
+        assert np.array_equal(whole[1][name], parts[1][name]), name
+
+
+def test_nothing_learns_where_learning_is_off(compiled) -> None:
+    recording, state = shown("cpp", network(), learn=False)
+    assert recording.counts("out").sum() > 20
+    before = network().initial_state(0)
+    assert np.array_equal(state["inp_out.w"], before["inp_out.w"])
+    assert not state["inp_out.z"].any()
+    assert np.abs(compiled[1]["inp_out.w"] - before["inp_out.w"]).max() > 0.01
+
+
+def one_to_one(delay, n=3, weights=1.0, pairs="one_to_one", rest=0 * ms, duration=10 * ms):
+    """Units that count what arrives; input spikes are given one by one."""
+    counter = models.neuron(
+        name="Counter",
+        equations="v : 1\nwhen_last : second\nt_sample : second (linked)\nn_last : 1",
+        operations=(
+            Operation(
+                code="when_last += int(v > n_last)*(t_sample - when_last)\nn_last = v",
+                when="end",
+            ),
+        ),
+        links={"t_sample": "protocol.t_sample"},
+    )
+    return NetworkModel(
+        name="delays",
+        dt=1 * ms,
+        inputs={"events": Input(features=n, kind="events")},
+        populations={
+            "inp": Population(model=encoding.address_events(), n=n, drives={"x": "events"}),
+            "out": Population(model=counter, n=n),
+        },
+        projections={
+            "line": Projection(
+                pre="inp",
+                post="out",
+                transmit="v_post += w",
+                delay=delay,
+                weights=weights,
+                pairs=pairs,
+            )
+        },
+        presentation=Presentation(
+            duration=duration, rest=rest, reset={"out": ("v", "n_last", "when_last")}
+        ),
+        output="out",
+    )
+
+
+#: sample, unit and time in s of the spikes that are given
+EVENTS = (
+    np.array([0, 0, 0, 1, 2]),
+    np.array([0, 1, 2, 2, 0]),
+    np.array([1e-3, 5e-3, 8e-3, 0.0, 2e-3]),
+)
+
+
+def arrivals(model: NetworkModel, device: str = "runtime", **options):
+    """How much arrived in each sample at each unit, and in which step (in ms) the last."""
+    runnable = simulation.compile(model, device=device, per_sample=("out.v", "out.when_last"))
+    recording, _ = runnable.run({"events": EVENTS, "n_samples": 3}, learn=False, **options)
+    return recording.per_sample["out.v"], 1e3 * recording.per_sample["out.when_last"]
+
+
+@pytest.mark.parametrize("device", ["cpp", "runtime"])
+def test_an_event_takes_effect_after_its_delay_and_not_beyond_its_sample(device) -> None:
+    values, when = arrivals(one_to_one(delay=3 * ms), device)
+    assert values.sum() == 4
+    # The one sent at 8 ms would arrive at 11 ms, when the presentation of 10 ms is over.
+    np.testing.assert_array_equal(values, [[1, 1, 0], [0, 0, 1], [1, 0, 0]])
+    np.testing.assert_allclose(when, [[4, 8, 0], [0, 0, 3], [5, 0, 0]])
+    again, _ = arrivals(one_to_one(delay=3 * ms), device, chunk_size=1)
+    np.testing.assert_array_equal(values, again)
+
+
+@pytest.mark.parametrize("device", ["cpp", "runtime"])
+def test_every_synapse_may_have_its_own_delay(device) -> None:
+    pairs = (np.array([2, 0, 1]), np.array([2, 0, 1]))  # not in the order (pre, post)
+    model = one_to_one(delay=[0, 4, 2] * ms, weights=[3.0, 1.0, 2.0], pairs=pairs)
+    values, when = arrivals(model, device)
+    np.testing.assert_array_equal(values, [[1, 2, 3], [0, 0, 3], [1, 0, 0]])
+    np.testing.assert_allclose(when, [[5, 7, 8], [0, 0, 0], [6, 0, 0]])
+
+
+def test_a_delay_of_all_to_all_synapses_keeps_their_queue() -> None:
+    values, when = arrivals(one_to_one(delay=3 * ms, pairs="all"), "cpp")
+    np.testing.assert_array_equal(values, [[2, 2, 2], [1, 1, 1], [1, 1, 1]])
+    np.testing.assert_allclose(when, [[8, 8, 8], [3, 3, 3], [5, 5, 5]])
+
+
+def test_random_connectivity_is_part_of_the_declaration() -> None:
+    pattern = FixedProbability(p=0.3, seed=4)
+    i, j = pattern.indices(40, 50)
+    assert 500 < len(i) < 700
+    assert np.array_equal(np.lexsort((j, i)), np.arange(len(i)))
+    assert np.array_equal(pattern.indices(40, 50)[1], j)
+    model = one_to_one(delay=0 * ms, pairs=FixedProbability(p=0.7, seed=1))
+    i, j = model.projections["line"].indices(3, 3)
+    values, _ = arrivals(model)
+    given = np.zeros((3, 3))
+    np.add.at(given, EVENTS[:2], 1)
+    expected = np.zeros((3, 3))
+    for pre, post in zip(i, j, strict=True):
+        expected[:, post] += given[:, pre]
+    assert expected.sum() > 3
+    np.testing.assert_array_equal(values, expected)
+
+
+def test_rand_is_the_same_on_every_device_and_wherever_a_run_is_cut() -> None:
+    unit = models.neuron(
+        name="Noisy",
+        equations="p : 1",
+        threshold="rand() < p",
+        reset="p = 0.3*rand() + 0.2",
+        initial={"p": 0.3},
+    )
+    model = NetworkModel(
+        name="noise",
+        dt=1 * ms,
+        inputs={},
+        populations={"out": Population(model=unit, n=50)},
+        presentation=Presentation(duration=200 * ms, reset={"out": ("p",)}),
+        output="out",
+    )
+    counts = {}
+    for device, chunk in (("cpp", 4), ("runtime", 4), ("cpp", 1)):
+        runnable = simulation.compile(
+            model, device=device, math="strict" if device == "cpp" else "fast"
+        )
+        recording, _ = runnable.run({"n_samples": 4}, learn=False, seed=1, chunk_size=chunk)
+        counts[device, chunk] = recording.counts("out")
+    first = counts["cpp", 4]
+    assert first.mean() == pytest.approx(200 * 0.35, rel=0.1)
+    assert len(np.unique(first, axis=0)) == 4
+    for other in counts.values():
+        assert np.array_equal(first, other)
+
+
+def test_a_neuron_may_fire_in_the_step_in_which_its_input_arrives() -> None:
+    times = {}
+    for when in ("thresholds", "after_synapses"):
+        unit = models.neuron(
+            name="Relay", equations="v : 1", threshold="v >= 1", reset="v = 0", spike_when=when
+        )
+        base = one_to_one(delay=0 * ms)
+        model = attrs.evolve(
+            base,
+            populations={**base.populations, "out": Population(model=unit, n=3)},
+            presentation=Presentation(duration=10 * ms, reset={"out": ("v",)}),
+        )
+        runnable = simulation.compile(model, device="runtime", spikes=("out",))
+        recording, _ = runnable.run({"events": EVENTS, "n_samples": 3}, learn=False)
+        times[when] = 1e3 * recording.spikes["out"].t
+    np.testing.assert_allclose(times["after_synapses"], [1, 5, 8, 0, 2])
+    np.testing.assert_allclose(times["thresholds"], [2, 6, 9, 1, 3])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"synapse": "nmda"},
+            r"projections\['inp_out'\].synapse must be one of out's \(ampa, gap\)",
+        ),
+        ({"transmit": "v_post += 1*mV"}, "transmit must be empty beside a synapse"),
+        ({"delay": -1 * ms}, r"delay must be finite and >= 0 s"),
+        ({"delay": 3 * mV}, "delay must be a time"),
+        ({"delay": 60 * ms}, r"delay must be below a presentation \(60. ms\)"),
+        ({"delay": [1, 2] * ms}, r"delay must be one, or \(24,\)"),
+        ({"short_term": Companion(equations="u : 1")}, "short_term must be a companion with the"),
+        ({"rule": attrs.evolve(ELIGIBLE, modulators={"reward": "inp.x"})}, "of one neuron"),
+        ({"rule": attrs.evolve(ELIGIBLE, modulators={"reward": "no.r"})}, "must be one of critic"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, message) -> None:
+    base = network().projections["inp_out"]
+    with pytest.raises(ParameterError, match=message):
+        network(inp_out=attrs.evolve(base, **changes))
+
+
+def test_a_delayed_statement_must_have_a_form_that_can_be_gated() -> None:
+    base = one_to_one(delay=1 * ms)
+    line = attrs.evolve(base.projections["line"], transmit="v_post *= 2")
+    with pytest.raises(ParameterError, match="where there is a delay"):
+        attrs.evolve(base, projections={"line": line})
+
+
+def test_a_synapse_must_suit_its_neuron() -> None:
+    with pytest.raises(ParameterError, match="a current in the unit of I"):
+        models.competitive_unit().with_synapses(a=CONDUCTANCE)
+    with pytest.raises(ParameterError, match='because the neuron has no input "I : unit"'):
+        models.lif_conductance_based().with_synapses(a=CONDUCTANCE)
+    cell = models.lif().with_synapses(a=CONDUCTANCE)
+    with pytest.raises(ParameterError, match="a new identifier"):
+        cell.with_synapses(a=CONDUCTANCE)
+    both = cell.with_synapses(b=GAP)
+    assert {"g_a", "I_b", "I_ext"} <= set(both.variables)
+    assert both.method == "exponential_euler"
+    assert both.initial["I_ext"] == 0 * amp

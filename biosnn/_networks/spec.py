@@ -213,7 +213,7 @@ class NetworkModel:
                 self._known(f"projections[{key!r}]", side, self.populations)
             pre, post = self.populations[projection.pre], self.populations[projection.post]
             projection.check(key, pre.model, post.model, pre.n, post.n)
-            self._check_times(key, projection)
+            self._check_times(key, projection.resolved(key, post.model, self.dt))
         if self.presentation.watch is not None:
             self._known("presentation.watch", self.presentation.watch, self.populations)
         if not isinstance(self.presentation.reset, str):
@@ -346,9 +346,15 @@ class NetworkModel:
                 values[f"{key}.w"] = projection.initial_weights(*sizes)
             names = self.synaptic(key)
             if names:
-                n = len(projection.indices(*sizes)[0])
+                n = self.n_synapses(key)
                 values.update({f"{key}.{name}": np.zeros(n) for name in names})
         return values
+
+    def n_synapses(self, key: str) -> int:
+        """Number of synapses of a projection."""
+        projection = self.projections[key]
+        n_pre, n_post = (self.populations[side].n for side in (projection.pre, projection.post))
+        return len(projection.indices(n_pre, n_post)[0])
 
     def dense(self, key: str) -> bool:
         """Whether a projection's work is a loop over rows or columns of a full matrix."""

@@ -243,7 +243,7 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
             monitor.variables.indices[f"_source_{name}"] = groups[key].variables.indices[name]
     state_monitors = {
         name: StateMonitor(
-            groups[name.partition(".")[0]],
+            {**groups, **synapses}[name.partition(".")[0]],
             name.partition(".")[2],
             record=np.asarray(trace.indices),
             clock=_slower(clock, trace.steps(network.dt), f"trace_clock_{number}"),

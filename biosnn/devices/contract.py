@@ -22,12 +22,12 @@ SPIKE_BYTES = 4 + 8 + 8
 
 @attrs.frozen(eq=False)
 class TraceOf:
-    """Some neurons' variable over time.
+    """Some neurons' or synapses' variable over time.
 
     Parameters
     ----------
     indices : array_like of int
-        The neurons.
+        The neurons, or the synapses in the order (pre, post).
     every : Quantity, optional
         Time between two points, a multiple of the time step that divides a presentation.
         Default: every time step.

@@ -30,7 +30,7 @@ def interface(
             Variable(
                 name=name,
                 dtype=np.dtype(spec.dtype).str,
-                size=_n_synapses(network, key) if role == "weight" else int(spec.size),
+                size=network.n_synapses(key) if role == "weight" else int(spec.size),
                 unit=unit_name(spec.dim),
                 role="protocol" if key == "protocol" else role,
                 shape=shapes.get(name),
@@ -88,12 +88,6 @@ def observed(network: NetworkModel, built: Built, name: str) -> tuple[Any, str]:
         return built.variables[name]
     key, _, variable = name.partition(".")
     return (built.synapses if key in network.projections else built.groups)[key], variable
-
-
-def _n_synapses(network: NetworkModel, key: str) -> int:
-    projection = network.projections[key]
-    n_pre, n_post = (network.populations[side].n for side in (projection.pre, projection.post))
-    return len(projection.indices(n_pre, n_post)[0])
 
 
 def default_state(network: NetworkModel, described: Interface) -> State:

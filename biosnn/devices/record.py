@@ -50,7 +50,8 @@ class Record:
     spikes : tuple of str
         Populations whose spikes are recorded one by one.
     traces : dict of str to TraceOf
-        ``"population.variable"`` -> which neurons are recorded and how often.
+        ``"population.variable"`` or ``"projection.w"`` -> which neurons or synapses (by their
+        place in the order (pre, post)) are recorded and how often.
     snapshots : dict of str to int
         ``"population.variable"`` or ``"projection.w"`` -> number of samples between copies.
     """
@@ -107,14 +108,15 @@ def check_record(network: NetworkModel, record: Record) -> None:
 
 def _check_variable(network: NetworkModel, what: str, name: str) -> None:
     key, _, variable = name.partition(".")
-    weighted = [k for k, p in network.projections.items() if p.weights is not None]
-    owners = [*network.populations, *(weighted if what == "snapshots" else ())]
+    synaptic = {key: _synaptic(network, key) for key in network.projections}
+    stored = [key for key, names in synaptic.items() if names and what != "per_sample"]
+    owners = [*network.populations, *stored]
     if key not in owners:
         raise ParameterError("compile", what, repr(name), f"of one of {', '.join(owners)}")
     if key in network.projections:
-        known = {"w"}
+        known = synaptic[key]
     else:
-        model = network.populations[key].model
+        model = network.populations[key].model.with_traces(network.companions(key))
         equations = Equations(model.equations)
         known = {key for key in equations.names if "linked" not in equations[key].flags}
         if model.threshold is not None and what == "per_sample":
@@ -124,8 +126,14 @@ def _check_variable(network: NetworkModel, what: str, name: str) -> None:
         raise ParameterError("compile", what, repr(name), among)
 
 
+def _synaptic(network: NetworkModel, key: str) -> set[str]:
+    weight = {"w"} if network.projections[key].weights is not None else set()
+    return weight | set(network.synaptic(key))
+
+
 def _check_trace(network: NetworkModel, name: str, trace: TraceOf) -> None:
-    n = network.populations[name.partition(".")[0]].n
+    key = name.partition(".")[0]
+    n = network.n_synapses(key) if key in network.projections else network.populations[key].n
     found = np.asarray(trace.indices)
     valid = found.ndim == 1 and found.size > 0 and found.dtype.kind in "iu"
     if not valid or found.min() < 0 or found.max() >= n:
