@@ -34,6 +34,12 @@ from biosnn._models.neurons import (
     traub_miles,
 )
 from biosnn._models.parts import Companion, Event, Operation, Trace
+from biosnn._models.patterns import (
+    FiringPattern,
+    adex_patterns,
+    izhikevich_patterns,
+    per_neuron,
+)
 from biosnn._models.spec import NeuronModel
 from biosnn._models.synapse import SynapseModel
 from biosnn._models.values import Normal, Schedule, Uniform, check_choice, check_value
@@ -42,6 +48,7 @@ __all__ = [
     "LIBRARY",
     "Companion",
     "Event",
+    "FiringPattern",
     "NeuronModel",
     "Normal",
     "Operation",
@@ -51,6 +58,7 @@ __all__ = [
     "Uniform",
     "adaptive_lif",
     "adex",
+    "adex_patterns",
     "check_choice",
     "check_value",
     "competitive_unit",
@@ -61,10 +69,12 @@ __all__ = [
     "hodgkin_huxley",
     "integrate_and_fire",
     "izhikevich",
+    "izhikevich_patterns",
     "lif",
     "lif_conductance_based",
     "lif_exponential",
     "neuron",
+    "per_neuron",
     "pinsky_rinzel",
     "poisson_unit",
     "qif",

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from brian2.units.fundamentalunits import Quantity
 
+from biosnn._models import integrators as integrators  # Brian2 gets to know them
 from biosnn._models.parts import Event, Operation
 from biosnn._models.published import published, with_reset
 from biosnn._models.spec import NeuronModel

@@ -15,7 +15,7 @@ I : volt/second
 """
 THRESHOLD = "v >= V_peak"
 RESET = "v = c; u += d"
-METHOD = "euler"
+METHOD = "semi_implicit_euler"
 PARAMETERS = {
     "a": (0.02 / ms, "finite", "rate of recovery"),
     "b": (0.2 / ms, "finite", "coupling of recovery to the potential"),
