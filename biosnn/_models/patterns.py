@@ -12,6 +12,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, get_dimensions
 from numpy.typing import ArrayLike
 
 from biosnn._models.neurons import adex, izhikevich
+from biosnn._models.recognition import IZHIKEVICH_2004, Criterion, adex_criterion
 from biosnn._models.spec import NeuronModel
 from biosnn._models.values import Schedule
 from biosnn.equations import adex as adex_source
@@ -38,7 +39,9 @@ class FiringPattern:
     duration : Quantity
         How long the authors show it.
     dt : Quantity
-        A time step that is short enough.
+        The authors' time step, or one that is short enough.
+    criterion : function
+        What :meth:`shown_by` asks.
     """
 
     name: str
@@ -48,6 +51,30 @@ class FiringPattern:
     unit: Any
     duration: Any
     dt: Any
+    criterion: Criterion
+
+    def shown_by(self, spikes: ArrayLike, t: ArrayLike, v: ArrayLike) -> bool:
+        """Whether a recording shows the pattern.
+
+        Parameters
+        ----------
+        spikes : array [n_spikes], time
+            When the neuron fired, in order.
+        t : array [n_times], time
+            When the potential was sampled, over the whole duration.
+        v : array [n_times], voltage
+            The potential.
+
+        Returns
+        -------
+        bool
+            By the numbers of ``biosnn/_models/recognition.py``.
+        """
+        fired, times, potential = (
+            np.asarray(value / unit, dtype=float)
+            for value, unit in ((spikes, ms), (t, ms), (v, mV))
+        )
+        return bool(len(fired) and self.criterion(fired, times, potential))
 
     def current(self, t: ArrayLike) -> Quantity:
         """The current at the times ``t`` (array of any shape, time)."""
@@ -78,7 +105,8 @@ def adex_patterns() -> dict[str, FiringPattern]:
             pieces=((-1.0, length, current, current),),
             unit=pA,
             duration=length * ms,
-            dt=0.02 * ms,
+            dt=0.05 * ms,
+            criterion=adex_criterion(name, length, float(values["C"] / values["g_L"] / ms)),
         )
     return found
 
@@ -146,14 +174,13 @@ def izhikevich_patterns() -> dict[str, FiringPattern]:
             model, u = attrs.evolve(model, equations=recovery), -16
         found[name] = FiringPattern(
             name=name,
-            model=attrs.evolve(
-                model, initial={**model.initial, "v": v * mV, "u": u * mV / ms}
-            ),
+            model=attrs.evolve(model, initial={**model.initial, "v": v * mV, "u": u * mV / ms}),
             pieces=pieces,
             background=background,
             unit=mV / ms,
             duration=duration * ms,
             dt=dt * ms,
+            criterion=IZHIKEVICH_2004[name],
         )
     return found
 
