@@ -16,10 +16,13 @@ from brian2 import (
     SpikeMonitor,
     StateMonitor,
     Synapses,
+    cm,
     ms,
     mV,
     nA,
     second,
+    seed,
+    uA,
 )
 
 from biosnn import encoding, models
@@ -32,13 +35,26 @@ DT = 0.1 * ms
 
 #: What makes each model of the library fire, and for how long it does.
 DRIVES: dict[str, dict[str, Any]] = {
+    "integrate_and_fire": {"I": 0.5 * nA},
     "lif": {"I": 20 * nA},
     "lif_exponential": {"I_syn": 90 * nA},
     "lif_conductance": {"g_e": 6.0},
+    "adaptive_lif": {"I": 0.4 * nA},
+    "qif": {"I": 20 * nA},
+    "eif": {"I": 3 * uA / cm**2},
+    "adex": {"I": 1.5 * nA},
+    "izhikevich": {"I": 15 * mV / ms},
+    "hodgkin_huxley": {"I": 10 * uA / cm**2},
+    "traub_miles": {"I": 0.5 * nA},
+    "pinsky_rinzel": {"I": 4 * uA / cm**2},
+    "poisson_unit": {"I": 2000.0},
+    "escape_rate": {"I": 20 * nA},
     "diehl_cook_excitatory": {"g_e": 80.0},
     "diehl_cook_inhibitory": {"g_e": 20.0},
     "competitive": {"I": 40.0},
 }
+#: What keeps those silent that fire on their own.
+HOLDS: dict[str, dict[str, Any]] = {"traub_miles": {"I": -0.05 * nA}}
 
 
 def run(group: NeuronGroup, duration: Any, *variables: str) -> tuple[SpikeMonitor, StateMonitor]:
@@ -70,8 +86,10 @@ def test_every_model_of_the_library_runs(name: str, single: bool) -> None:
         key: (model.initial_value(key), getattr(group, key)[:]) for key in source.INITIAL
     }.items():
         np.testing.assert_allclose(si(value), si(initial), rtol=1e-6, err_msg=variable)
-    for variable, value in DRIVES[name].items():
-        setattr(group[1:], variable, value)
+    for part, values in ((group[:1], HOLDS.get(name, {})), (group[1:], DRIVES[name])):
+        for variable, value in values.items():
+            setattr(part, variable, value)
+    seed(0)  # some models draw random numbers
     spikes, trace = run(group, 40 * ms)
     count = np.asarray(spikes.count)
     assert count[1] > 0

@@ -24,6 +24,7 @@ _BOUNDS = {
     "< 0": lambda x: x < 0,
     "in [0, 1]": lambda x: 0 <= x <= 1,
     "in (0, 1]": lambda x: 0 < x <= 1,
+    "in (0, 1)": lambda x: 0 < x < 1,
     "finite": math.isfinite,
 }
 
@@ -50,7 +51,7 @@ def check_value(obj: str, name: str, value: Any, like: Any, bound: str = "finite
         The value received.
     like : Quantity or float
         A value with the right unit, such as the default.
-    bound : {"> 0", ">= 0", "< 0", "in [0, 1]", "in (0, 1]", "finite"}
+    bound : {"> 0", ">= 0", "< 0", "in [0, 1]", "in (0, 1]", "in (0, 1)", "finite"}
         The bound that the SI value must respect.
 
     Returns
