@@ -22,6 +22,21 @@ from biosnn._models.names import rename
 from biosnn._models.parts import Companion, Event, Operation, Trace
 from biosnn._models.spec import NeuronModel
 from biosnn._models.synapse import SynapseModel
+from biosnn._models.synapses import (
+    SYNAPSES,
+    alpha_conductance,
+    alpha_current,
+    ampa,
+    delta,
+    difference_of_exponentials_conductance,
+    difference_of_exponentials_current,
+    exponential_conductance,
+    exponential_current,
+    gaba_a,
+    gap_junction,
+    nmda,
+    tsodyks_markram,
+)
 from biosnn._models.values import Normal, Schedule, Uniform, check_choice, check_value
 from biosnn.equations import (
     competitive,
@@ -35,6 +50,7 @@ from biosnn.errors import ParameterError
 
 __all__ = [
     "LIBRARY",
+    "SYNAPSES",
     "Companion",
     "Event",
     "NeuronModel",
@@ -44,16 +60,28 @@ __all__ = [
     "SynapseModel",
     "Trace",
     "Uniform",
+    "alpha_conductance",
+    "alpha_current",
+    "ampa",
     "check_choice",
     "check_value",
     "competitive_unit",
+    "delta",
     "diehl_cook_excitatory_cell",
     "diehl_cook_inhibitory_cell",
+    "difference_of_exponentials_conductance",
+    "difference_of_exponentials_current",
+    "exponential_conductance",
+    "exponential_current",
+    "gaba_a",
+    "gap_junction",
     "lif",
     "lif_conductance_based",
     "lif_exponential",
     "neuron",
+    "nmda",
     "rename",
+    "tsodyks_markram",
 ]
 
 
