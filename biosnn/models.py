@@ -42,10 +42,26 @@ from biosnn._models.patterns import (
 )
 from biosnn._models.spec import NeuronModel
 from biosnn._models.synapse import SynapseModel
+from biosnn._models.synapses import (
+    SYNAPSES,
+    alpha_conductance,
+    alpha_current,
+    ampa,
+    delta,
+    difference_of_exponentials_conductance,
+    difference_of_exponentials_current,
+    exponential_conductance,
+    exponential_current,
+    gaba_a,
+    gap_junction,
+    nmda,
+    tsodyks_markram,
+)
 from biosnn._models.values import Normal, Schedule, Uniform, check_choice, check_value
 
 __all__ = [
     "LIBRARY",
+    "SYNAPSES",
     "Companion",
     "Event",
     "FiringPattern",
@@ -59,13 +75,23 @@ __all__ = [
     "adaptive_lif",
     "adex",
     "adex_patterns",
+    "alpha_conductance",
+    "alpha_current",
+    "ampa",
     "check_choice",
     "check_value",
     "competitive_unit",
+    "delta",
     "diehl_cook_excitatory_cell",
     "diehl_cook_inhibitory_cell",
+    "difference_of_exponentials_conductance",
+    "difference_of_exponentials_current",
     "eif",
     "escape_rate",
+    "exponential_conductance",
+    "exponential_current",
+    "gaba_a",
+    "gap_junction",
     "hodgkin_huxley",
     "integrate_and_fire",
     "izhikevich",
@@ -74,10 +100,12 @@ __all__ = [
     "lif_conductance_based",
     "lif_exponential",
     "neuron",
+    "nmda",
     "per_neuron",
     "pinsky_rinzel",
     "poisson_unit",
     "qif",
     "rename",
     "traub_miles",
+    "tsodyks_markram",
 ]

@@ -6,7 +6,14 @@
 100. * msecond
 """
 
-from biosnn._networks.connectivity import FixedProbability, Pattern
+from biosnn._networks.connectivity import (
+    Convolution,
+    DistanceDependent,
+    FixedInDegree,
+    FixedProbability,
+    Pattern,
+    from_matrix,
+)
 from biosnn._networks.projection import Normalisation, Projection
 from biosnn._networks.ready import diehl_cook_2015, spiking_readout, winner_take_all
 from biosnn._networks.spec import (
@@ -17,6 +24,9 @@ from biosnn._networks.spec import (
 )
 
 __all__ = [
+    "Convolution",
+    "DistanceDependent",
+    "FixedInDegree",
     "FixedProbability",
     "Input",
     "NetworkModel",
@@ -26,6 +36,7 @@ __all__ = [
     "Presentation",
     "Projection",
     "diehl_cook_2015",
+    "from_matrix",
     "spiking_readout",
     "winner_take_all",
 ]

@@ -2,19 +2,73 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+from typing import Any
+
 import attrs
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from biosnn.declaration import declared
-from biosnn.models import check_value
+from biosnn.errors import ParameterError
+from biosnn.models import check_choice, check_value
+
+Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 class Pattern:
-    """A rule that says which pairs are connected; the same pairs whenever it is asked."""
+    """A rule that says which pairs are connected; the same pairs whenever it is asked.
 
-    def indices(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
-        """Index arrays (i, j) of the connected pairs, in the order (pre, post)."""
+    A pattern of your own is a frozen attrs class with ``biosnn.declaration.declared`` that has
+    :meth:`pairs`.
+    """
+
+    def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
+        """Index arrays (i, j) of the connected pairs, in any order, without a memory."""
         raise NotImplementedError
+
+    def check(self, where: str, n_pre: int, n_post: int) -> None:
+        """Check, at little cost, that it fits between two populations.
+
+        Raises
+        ------
+        ParameterError
+            If it does not.
+        """
+
+    def indices(self, n_pre: int, n_post: int) -> Pairs:
+        """Index arrays (i, j) of the connected pairs, in the order (pre, post); read-only.
+
+        The latest ones are kept, because building a network asks for them several times.
+        """
+        return _indices(self, n_pre, n_post)
+
+
+@functools.lru_cache(maxsize=16)
+def _indices(pattern: Pattern, n_pre: int, n_post: int) -> Pairs:
+    i, j = (np.asarray(part, dtype=np.int64) for part in pattern.pairs(n_pre, n_post))
+    order = np.lexsort((j, i))
+    found = i[order], j[order]
+    for part in found:
+        part.flags.writeable = False
+    return found
+
+
+def _whole(obj: str, name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ParameterError(obj, name, repr(value), f"a whole number >= {least}")
+
+
+def _pair_of(obj: str, name: str, value: Any, least: int) -> tuple[int, int]:
+    """A whole number for both directions, or one for each."""
+    both = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(both) != 2:
+        raise ParameterError(obj, name, repr(value), "one whole number or two")
+    for part in both:
+        _whole(obj, name, part, least)
+    return both
 
 
 @declared
@@ -38,8 +92,9 @@ class FixedProbability(Pattern):
 
     def __attrs_post_init__(self) -> None:
         check_value("FixedProbability", "p", self.p, 1.0, "in [0, 1]")
+        _whole("FixedProbability", "seed", self.seed, 0)
 
-    def indices(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
+    def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`Pattern`."""
         rng = np.random.default_rng(self.seed)
         rows = [np.flatnonzero(rng.random(n_post) < self.p) for _ in range(n_pre)]
@@ -47,3 +102,312 @@ class FixedProbability(Pattern):
         j = np.concatenate(rows)
         keep = slice(None) if self.to_self else i != j
         return i[keep], j[keep]
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class FixedInDegree(Pattern):
+    """Each postsynaptic neuron receives the same number of connections, from random neurons.
+
+    Parameters
+    ----------
+    k : int
+        Number of connections that arrive at a neuron, >= 1.
+    seed : int
+        Seed of the draw; it belongs to the declaration.
+    replacement : bool
+        Whether a pair may be connected several times.
+    to_self : bool
+        Whether neuron k may be connected to neuron k.
+    """
+
+    k: int
+    seed: int = 0
+    replacement: bool = False
+    to_self: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        _whole("FixedInDegree", "k", self.k, 1)
+        _whole("FixedInDegree", "seed", self.seed, 0)
+
+    def check(self, where: str, n_pre: int, n_post: int) -> None:
+        """See :class:`Pattern`."""
+        most = n_pre if self.to_self else n_pre - 1
+        if most < 1 or (not self.replacement and self.k > most):
+            wanted = f"at most the number of presynaptic neurons ({most})"
+            remedy = "Use replacement=True to connect pairs several times"
+            raise ParameterError(f"{where}.pairs", "k", self.k, wanted, remedy)
+
+    def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
+        """See :class:`Pattern`."""
+        self.check("FixedInDegree", n_pre, n_post)
+        rng = np.random.default_rng(self.seed)
+        columns = []
+        for post in range(n_post):
+            without = not self.to_self and post < n_pre
+            chosen = rng.choice(n_pre - without, self.k, replace=self.replacement, shuffle=False)
+            # What is left out is stepped over.
+            columns.append(chosen + (without & (chosen >= post)))
+        return np.concatenate(columns), np.repeat(np.arange(n_post), self.k)
+
+
+_PROFILES = {
+    "gaussian": lambda d, sigma: np.exp(-0.5 * (d / sigma) ** 2),
+    "exponential": lambda d, sigma: np.exp(-d / sigma),
+    "disc": lambda d, sigma: (d <= sigma).astype(float),
+}
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class DistanceDependent(Pattern):
+    """Pairs are connected with a probability that depends on their distance.
+
+    Parameters
+    ----------
+    pre, post : tuple of int or array_like
+        Where the neurons are: the shape of a regular grid, such as ``(20, 30)``, whose cells fill
+        the extent and whose last index runs fastest; or positions, shape (n, dimensions).
+    sigma : float
+        Width of the profile, in the unit of positions and extent, > 0.
+    profile : {"gaussian", "exponential", "disc"}
+        ``p_max*exp(-d**2/(2*sigma**2))``, ``p_max*exp(-d/sigma)``, or ``p_max`` up to ``sigma``.
+    p_max : float
+        Probability at distance 0, in (0, 1].
+    cutoff : float
+        Pairs further apart are never connected.
+    extent : tuple of float, optional
+        Size of the space in every direction. Default: 1 in each.
+    wrap : bool
+        Whether the space closes on itself (a ring, a torus).
+    seed : int
+        Seed of the draw; it belongs to the declaration.
+    to_self : bool
+        Whether neuron k may be connected to neuron k.
+    """
+
+    pre: Any
+    post: Any
+    sigma: float
+    profile: str = "gaussian"
+    p_max: float = 1.0
+    cutoff: float | None = None
+    extent: Sequence[float] | None = None
+    wrap: bool = False
+    seed: int = 0
+    to_self: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        name = "DistanceDependent"
+        check_value(name, "sigma", self.sigma, 1.0, "> 0")
+        check_value(name, "p_max", self.p_max, 1.0, "in (0, 1]")
+        check_choice(name, "profile", self.profile, tuple(_PROFILES))
+        if self.cutoff is not None:
+            check_value(name, "cutoff", self.cutoff, 1.0, "> 0")
+        _whole(name, "seed", self.seed, 0)
+        dimensions = {side: self.positions(side).shape[1] for side in ("pre", "post")}
+        if dimensions["pre"] != dimensions["post"]:
+            wanted = f"in {dimensions['pre']} dimensions, as those of pre"
+            raise ParameterError(name, "post", f"positions in {dimensions['post']}", wanted)
+
+    def _extent(self, dimensions: int) -> np.ndarray:
+        extent = np.ones(dimensions) if self.extent is None else np.asarray(self.extent, float)
+        if extent.shape != (dimensions,) or not (np.isfinite(extent) & (extent > 0)).all():
+            wanted = f"{dimensions} finite sizes > 0"
+            raise ParameterError("DistanceDependent", "extent", self.extent, wanted)
+        return extent
+
+    def positions(self, side: str) -> NDArray[np.float64]:
+        """Positions of the neurons of a side ("pre" or "post"), shape (n, dimensions)."""
+        given = np.asarray(getattr(self, side))
+        if given.ndim == 1 and given.size and given.dtype.kind in "iu" and given.min() > 0:
+            steps = [(np.arange(n) + 0.5) / n for n in given]
+            grid = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1)
+            return grid.reshape(-1, len(given)) * self._extent(len(given))
+        if given.ndim != 2 or not given.size or not np.isfinite(given.astype(float)).all():
+            wanted = "the shape of a grid (whole numbers > 0) or finite positions (n, dimensions)"
+            raise ParameterError("DistanceDependent", side, f"shape {given.shape}", wanted)
+        self._extent(given.shape[1])
+        return given.astype(float)
+
+    def check(self, where: str, n_pre: int, n_post: int) -> None:
+        """See :class:`Pattern`."""
+        for side, n in (("pre", n_pre), ("post", n_post)):
+            placed = len(self.positions(side))
+            if placed != n:
+                raise ParameterError(f"{where}.pairs", side, f"{placed} positions", f"{n} of them")
+
+    def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
+        """See :class:`Pattern`."""
+        self.check("DistanceDependent", n_pre, n_post)
+        pre, post = self.positions("pre"), self.positions("post")
+        extent = self._extent(pre.shape[1])
+        rng = np.random.default_rng(self.seed)
+        rows = []
+        for k, place in enumerate(pre):
+            apart = np.abs(post - place)
+            if self.wrap:
+                apart %= extent
+                apart = np.minimum(apart, extent - apart)
+            distance = np.sqrt((apart**2).sum(axis=1))
+            p = self.p_max * _PROFILES[self.profile](distance, self.sigma)
+            if self.cutoff is not None:
+                p[distance > self.cutoff] = 0
+            if not self.to_self and k < n_post:
+                p[k] = 0
+            rows.append(np.flatnonzero(rng.random(n_post) < p))
+        return np.repeat(np.arange(n_pre), [len(row) for row in rows]), np.concatenate(rows)
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class Convolution(Pattern):
+    """The receptive fields of a convolutional layer: one synapse per unit and kernel element.
+
+    Units are numbered as the elements of an array (channels, height, width), the last index
+    fastest. The operation is the cross-correlation that deep-learning libraries call convolution.
+    Weights are laid out from kernels by :meth:`weights`; every synapse has a weight of its own.
+
+    Parameters
+    ----------
+    in_shape : tuple of int
+        Channels, height and width of the presynaptic population.
+    kernel : int or tuple of int
+        Height and width of the receptive field.
+    out_channels : int
+        Channels of the postsynaptic population.
+    stride, padding : int or tuple of int
+        Steps between receptive fields, and how far they reach beyond the border, where there
+        are no units.
+    """
+
+    in_shape: Sequence[int]
+    kernel: Any
+    out_channels: int = 1
+    stride: Any = 1
+    padding: Any = 0
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.in_shape) != 3:
+            wanted = "(channels, height, width)"
+            raise ParameterError("Convolution", "in_shape", tuple(self.in_shape), wanted)
+        for size in self.in_shape:
+            _whole("Convolution", "in_shape", size, 1)
+        _whole("Convolution", "out_channels", self.out_channels, 1)
+        for name, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
+            _pair_of("Convolution", name, getattr(self, name), least)
+        if min(self.out_shape) < 1:
+            wanted = "small enough to fit into the padded input"
+            raise ParameterError("Convolution", "kernel", self.kernel, wanted)
+
+    @property
+    def out_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the postsynaptic population."""
+        fields = zip(
+            self.in_shape[1:],
+            *(_pair_of("Convolution", n, getattr(self, n), 0) for n in _FIELD),
+            strict=True,
+        )
+        height, width = ((n + 2 * pad - k) // step + 1 for n, k, step, pad in fields)
+        return self.out_channels, height, width
+
+    def check(self, where: str, n_pre: int, n_post: int) -> None:
+        """See :class:`Pattern`."""
+        sides = (("in_shape", self.in_shape, n_pre), ("out_shape", self.out_shape, n_post))
+        for name, shape, n in sides:
+            if np.prod(shape) != n:
+                got = f"{tuple(shape)}, {np.prod(shape)} units"
+                raise ParameterError(f"{where}.pairs", name, got, f"of {n} units")
+
+    def _layout(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pre, post and kernel element of every synapse."""
+        channels, height, width = self.in_shape
+        kernel, stride, padding = (_pair_of("Convolution", n, getattr(self, n), 0) for n in _FIELD)
+        sizes = (*self.out_shape, channels, *kernel)
+        o, y, x, c, ky, kx = (part.ravel() for part in np.indices(sizes))
+        row, column = y * stride[0] + ky - padding[0], x * stride[1] + kx - padding[1]
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        pre = np.ravel_multi_index((c, row, column), tuple(self.in_shape), mode="clip")
+        post = np.ravel_multi_index((o, y, x), self.out_shape)
+        element = np.ravel_multi_index((o, c, ky, kx), (self.out_channels, channels, *kernel))
+        return pre[inside], post[inside], element[inside]
+
+    def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
+        """See :class:`Pattern`."""
+        self.check("Convolution", n_pre, n_post)
+        pre, post, _ = self._layout()
+        return pre, post
+
+    def weights(self, kernels: ArrayLike) -> NDArray[np.float64]:
+        """Lay kernels onto the synapses.
+
+        Parameters
+        ----------
+        kernels : array_like
+            Shape (out_channels, in_channels, kernel height, kernel width).
+
+        Returns
+        -------
+        numpy.ndarray
+            One weight per synapse in the order (pre, post), for ``Projection(weights=...)``.
+
+        Raises
+        ------
+        ParameterError
+            If the kernels have another shape.
+        """
+        given = np.asarray(kernels, dtype=float)
+        shape = (
+            self.out_channels,
+            self.in_shape[0],
+            *_pair_of("Convolution", "kernel", self.kernel, 1),
+        )
+        if given.shape != shape:
+            raise ParameterError(
+                "Convolution.weights", "kernels", f"shape {given.shape}", f"{shape}"
+            )
+        pre, post, element = self._layout()
+        return given.ravel()[element[np.lexsort((post, pre))]]
+
+
+_FIELD = ("kernel", "stride", "padding")
+
+
+def from_matrix(matrix: Any) -> tuple[Pairs, NDArray[np.float64]]:
+    """Pairs and weights of a matrix, for ``Projection(pairs=..., weights=...)``.
+
+    Parameters
+    ----------
+    matrix : array_like or scipy.sparse matrix
+        Weights, shape (n_pre, n_post). Zeros of a dense matrix are no connections; a sparse matrix
+        connects what it stores, zeros included, and entries of one pair are added up.
+
+    Returns
+    -------
+    (i, j) : tuple of numpy.ndarray
+        Indices of the connected pairs, in the order (pre, post).
+    weights : numpy.ndarray
+        Their weights.
+
+    Raises
+    ------
+    ParameterError
+        If it is no matrix, or a value is not finite.
+
+    Examples
+    --------
+    >>> pairs, weights = from_matrix([[0, 2.5], [1, 0]])
+    >>> pairs[1].tolist(), weights.tolist()
+    ([1, 0], [2.5, 1.0])
+    """
+    dense = None if sparse.issparse(matrix) else np.asarray(matrix, dtype=float)
+    if dense is not None and dense.ndim != 2:
+        raise ParameterError("from_matrix", "matrix", f"shape {dense.shape}", "(n_pre, n_post)")
+    rows = sparse.csr_array(matrix if dense is None else dense).astype(float)
+    rows.sum_duplicates()
+    entries = rows.tocoo()
+    if not np.isfinite(entries.data).all():
+        bad = entries.data[~np.isfinite(entries.data)][0]
+        raise ParameterError("from_matrix", "matrix", bad, "finite everywhere")
+    i, j = (np.asarray(part, dtype=np.int64) for part in entries.coords)
+    return (i, j), np.asarray(entries.data)

@@ -194,10 +194,9 @@ class Projection:
     def indices(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
         """Index arrays (i, j) of the synapses, in the order (pre, post)."""
         if not isinstance(self.pairs, str):
-            given = self.pairs
-            if isinstance(given, Pattern):
-                given = given.indices(n_pre, n_post)
-            i, j = (np.asarray(k, dtype=np.int64) for k in given)
+            if isinstance(self.pairs, Pattern):
+                return self.pairs.indices(n_pre, n_post)
+            i, j = (np.asarray(k, dtype=np.int64) for k in self.pairs)
             order = np.lexsort((j, i))
             return i[order], j[order]
         if self.pairs == "one_to_one":
@@ -243,7 +242,9 @@ class Projection:
             among = f"one of {self.post}'s ({', '.join(post.receptors) or 'it has none'})"
             remedy = "Give its model one: model.with_synapses(name=...)"
             raise ParameterError(where, "synapse", repr(self.synapse), among, remedy)
-        if not isinstance(self.pairs, str | Pattern):
+        if isinstance(self.pairs, Pattern):
+            self.pairs.check(where, n_pre, n_post)
+        elif not isinstance(self.pairs, str):
             self._check_pairs(where, n_pre, n_post)
         if np.ndim(self.delay):
             size = self._size(n_pre, n_post)

@@ -1,0 +1,18 @@
+"""Conductance with the shape of an alpha function, ``t/tau_syn*exp(1 - t/tau_syn)``."""
+
+from brian2.units import ms, mV, nS
+
+NAME = "AlphaConductance"
+EQUATIONS = """
+dg/dt = (s - g)/tau_syn : siemens
+ds/dt = -s/tau_syn : siemens
+"""
+CURRENT = "g*(E - v)"
+TRANSMIT = "s_post += w*g_max*exp(1)"
+PARAMETERS = {
+    "tau_syn": (5 * ms, "> 0", "time from the spike to the peak"),
+    "E": (0 * mV, "finite", "reversal potential"),
+    "g_max": (1 * nS, "> 0", "peak of the conductance at weight 1"),
+}
+STRENGTH = "g_max"
+REFERENCE = "Rall 1967, J. Neurophysiol. 30:1138, doi:10.1152/jn.1967.30.5.1138"
