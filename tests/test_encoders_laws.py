@@ -60,7 +60,7 @@ def test_the_distance_sees_a_wrong_law(script: ModuleType) -> None:
     assert script.distance("poisson", 0.2, np.maximum(gaps - 1, 1))[1] < 1e-6
 
 
-def test_intervals_stay_within_trains(script: ModuleType) -> None:
-    spikes = np.zeros((2, 6, 2), dtype=bool)
-    spikes[0, [1, 4, 5], 0] = spikes[1, [0, 3], 1] = spikes[0, 2, 1] = True
+def test_intervals_stay_within_trains_and_begin_early(script: ModuleType) -> None:
+    spikes = np.zeros((2, 9, 2), dtype=bool)
+    spikes[0, [1, 4, 5, 7], 0] = spikes[1, [0, 3], 1] = spikes[0, 2, 1] = True
     assert sorted(script.intervals(spikes).tolist()) == [1, 3, 3]
