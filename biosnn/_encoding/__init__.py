@@ -1,0 +1,1 @@
+"""Implementations behind ``biosnn.encoding``."""

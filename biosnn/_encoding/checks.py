@@ -1,0 +1,150 @@
+"""Checks and scaling of what is encoded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from brian2 import ms
+from numpy.typing import ArrayLike, NDArray
+
+from biosnn.errors import DataError, ParameterError
+from biosnn.models import check_value
+
+#: Added to the time of a spike that shall never come, in s.
+NEVER = 1e9
+
+
+def check_numbers(
+    obj: str, samples: ArrayLike, axes: tuple[str, ...], name: str = "samples"
+) -> NDArray[np.float64]:
+    """Check that an array has these axes, none of them empty, and finite numbers.
+
+    Raises
+    ------
+    DataError
+        Naming the array, what it holds and where the first bad value is.
+    """
+    try:
+        values = np.asarray(samples, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{obj}: {name} must be numbers of shape ({', '.join(axes)}): {error}"
+        ) from error
+    if values.ndim != len(axes) or 0 in values.shape:
+        wanted = ", ".join(f"{axis} > 0" for axis in axes)
+        raise DataError(f"{obj}: {name} must have shape ({wanted}), got {values.shape}")
+    bad = ~np.isfinite(values)
+    if bad.any():
+        where = tuple(int(k) for k in np.argwhere(bad)[0])
+        raise DataError(f"{obj}: {name} must be finite, got {values[where]} at {where}")
+    return values
+
+
+def check_samples(obj: str, samples: ArrayLike, name: str = "samples") -> NDArray[np.float64]:
+    """Check that samples are finite, non-negative numbers of shape (n, features), n > 0.
+
+    Raises
+    ------
+    DataError
+        Naming the array, what it holds and where the first bad value is.
+    """
+    values = check_numbers(obj, samples, ("n", "features"), name)
+    if values.min() < 0:
+        where = tuple(int(k) for k in np.argwhere(values < 0)[0])
+        raise DataError(
+            f"{obj}: {name} must be >= 0 (they become rates or currents), got "
+            f"{values[where]} at {where}"
+        )
+    return values
+
+
+def check_spikes(obj: str, spikes: ArrayLike) -> NDArray[np.bool_]:
+    """Check that spike trains are of shape (n, T, units) and hold nothing but zeros and ones.
+
+    Raises
+    ------
+    DataError
+        If they do not.
+    """
+    values = check_numbers(obj, spikes, ("n", "T", "units"), "spikes")
+    if not np.isin(values, (0, 1)).all():
+        bad = values[~np.isin(values, (0, 1))][0]
+        raise DataError(f"{obj}: spikes must be 0 or 1, got {bad:g}")
+    return values.astype(bool)
+
+
+def check_whole(obj: str, name: str, value: Any, least: int, most: int = 2**31 - 1) -> int:
+    """Check a whole number.
+
+    Raises
+    ------
+    ParameterError
+        If it is none, or outside its bounds.
+    """
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:
+        raise ParameterError(obj, name, repr(value), f"a whole number from {least} to {most}")
+    return int(value)
+
+
+def as_shown(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round to single precision, in which samples enter a network."""
+    return values.astype(np.float32).astype(np.float64)
+
+
+def steps_of(obj: str, duration: Any, dt: Any) -> tuple[int, float]:
+    """Number of time steps of a duration (at least one), and the time step in s."""
+    check_value(obj, "dt", dt, ms, "> 0")
+    check_value(obj, "duration", duration, ms, "> 0")
+    return max(round(float(duration / dt)), 1), float(dt)
+
+
+def whole_steps(obj: str, name: str, value: Any, dt: Any) -> int:
+    """Number of time steps of a duration that must be a multiple of the time step, > 0.
+
+    Raises
+    ------
+    ParameterError
+        If it is none.
+    """
+    check_value(obj, name, value, ms, "> 0")
+    check_value(obj, "dt", dt, ms, "> 0")
+    steps = float(value / dt)
+    if round(steps) < 1 or abs(steps - round(steps)) > 1e-6:
+        raise ParameterError(obj, name, value, f"a multiple of the time step ({dt})")
+    return round(steps)
+
+
+def trains(steps: NDArray[np.int64], n_steps: int) -> NDArray[np.bool_]:
+    """Spike trains (n, T, units) of units with one spike each; steps outside give none."""
+    spikes = np.zeros((steps.shape[0], n_steps, steps.shape[1]), dtype=bool)
+    sample, unit = np.nonzero((steps >= 0) & (steps < n_steps))
+    spikes[sample, steps[sample, unit], unit] = True
+    return spikes
+
+
+def scale_norm(samples: ArrayLike, norm: float) -> NDArray[np.float32]:
+    """Scale every sample to the same Euclidean norm.
+
+    Parameters
+    ----------
+    samples : array_like, shape (n, features)
+        Values >= 0.
+    norm : float
+        The norm that every sample gets, > 0. Samples that are all zero stay so.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (n, features)
+
+    Raises
+    ------
+    DataError, ParameterError
+        If a value is negative or not finite, or ``norm`` is not > 0.
+    """
+    check_value("scale_norm", "norm", norm, 1.0, "> 0")
+    values = check_samples("scale_norm", samples).astype(np.float64)
+    lengths = np.linalg.norm(values, axis=-1, keepdims=True)
+    scaled = np.divide(norm * values, lengths, out=np.zeros_like(values), where=lengths > 0)
+    return scaled.astype(np.float32)

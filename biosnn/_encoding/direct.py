@@ -1,0 +1,118 @@
+"""Input as it is: graded currents, and spikes that are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity, ms
+from numpy.typing import ArrayLike, NDArray
+
+from biosnn._encoding.checks import check_samples, steps_of
+from biosnn.models import Event, NeuronModel, Operation, check_value
+
+_SOURCE = (
+    "Rueckauer, Lungu, Hu, Pfeiffer & Liu (2017), Conversion of continuous-valued deep networks to "
+    "efficient event-driven networks for image classification, doi:10.3389/fnins.2017.00682"
+)
+_EVENT_SOURCE = (
+    "Boahen (2000), Point-to-point connectivity between neuromorphic chips using address events, "
+    "doi:10.1109/82.842110"
+)
+
+
+def direct(*, cutoff: float = 0.0) -> NeuronModel:
+    """Input population that shows its graded value ``x`` once per presentation.
+
+    The event ``present`` happens at the onset for all units with ``x > cutoff``; projections
+    with ``on_event="present"`` pass on ``x_pre`` as a current that is held during the sample.
+
+    Parameters
+    ----------
+    cutoff : float
+        Values up to it are taken as no input.
+
+    Returns
+    -------
+    NeuronModel
+        With the variable ``x``, which an input sets.
+
+    Raises
+    ------
+    ParameterError
+        On a wrong unit, or a number outside its bounds.
+
+    Notes
+    -----
+    Rueckauer et al. (2017), doi:10.3389/fnins.2017.00682: analog input to the first layer.
+    """
+    check_value("direct", "cutoff", cutoff, 1.0, ">= 0")
+    return NeuronModel(
+        name="DirectInput",
+        equations="x : 1\nintensity : 1 (linked)",
+        method="exact",
+        parameters={"cutoff": cutoff},
+        events={"present": Event(condition="x > cutoff", every="presentation")},
+        operations=(Operation(code="x *= intensity", on="input"),),
+        links={"intensity": "protocol.intensity"},
+        reference=_SOURCE,
+    )
+
+
+def address_events() -> NeuronModel:
+    """Input population that plays given spikes ``(sample, unit, time)``.
+
+    Returns
+    -------
+    NeuronModel
+        With the variable ``x``, which an input of ``kind="events"`` sets.
+
+    Notes
+    -----
+    The address-event representation: Boahen (2000), doi:10.1109/82.842110.
+    """
+    return NeuronModel(
+        name="AddressEventInput",
+        equations="x : 1",
+        threshold="x > 0",
+        reset="",
+        method="exact",
+        reference=_EVENT_SOURCE,
+    )
+
+
+def direct_current(
+    samples: ArrayLike, *, amplitude: Any, duration: Any, dt: Any = 1 * ms
+) -> NDArray[np.float64]:
+    """Constant currents of static samples.
+
+    Parameters
+    ----------
+    samples : array_like, shape (n, features)
+        Values >= 0.
+    amplitude : Quantity or float
+        Current, or any other quantity, at ``x = 1``.
+    duration, dt : Quantity
+        Length of the currents and of a time step.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n, T, features)
+        SI values of ``amplitude*x``.
+
+    Raises
+    ------
+    DataError, ParameterError
+        If samples are negative or not finite, the amplitude is not a finite number, or a
+        duration is not > 0 s.
+
+    Notes
+    -----
+    Rueckauer et al. (2017), doi:10.3389/fnins.2017.00682: analog input to the first layer.
+    """
+    like = amplitude if isinstance(amplitude, Quantity) else 1.0
+    check_value("direct_current", "amplitude", amplitude, like)
+    values = check_samples("direct_current", samples)
+    n_steps, _ = steps_of("direct_current", duration, dt)
+    currents = float(np.asarray(amplitude)) * values
+    return np.repeat(currents[:, None, :], n_steps, axis=1)
