@@ -23,6 +23,7 @@ from typing import Any
 
 from brian2 import ms
 
+from biosnn._plasticity.reward import dopamine, dopamine_stdp, mstdp, mstdpet
 from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
 from biosnn.models import Schedule, Trace, check_value
@@ -32,7 +33,11 @@ __all__ = [
     "Statements",
     "diehl_cook_power_law",
     "diehl_cook_triplet",
+    "dopamine",
+    "dopamine_stdp",
     "instar",
+    "mstdp",
+    "mstdpet",
     "pair_stdp",
     "resume",
 ]
