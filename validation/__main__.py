@@ -1,0 +1,93 @@
+"""Run validations and write their record: ``python -m validation [TOPIC ...] [--short] [--out FILE]``.
+
+Each module of this folder whose name has no underscore is a topic. Its ``validate(short=...)``
+returns figures in nested dicts; a dict with ``value``, ``bound`` and ``ok`` is a check.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import pkgutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import validation
+from biosnn.errors import ParameterError, StorageError
+from biosnn.experiments import environment, main, plain_data
+
+
+def topics() -> list[str]:
+    """Names of all validations."""
+    found = (module.name for module in pkgutil.iter_modules(validation.__path__))
+    return sorted(name for name in found if not name.startswith("_"))
+
+
+def checks(figures: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """All checks in a topic's figures, with where they stand."""
+    for key, value in figures.items():
+        if isinstance(value, Mapping):
+            if "ok" in value:
+                yield f"{path}{key}", value
+            yield from checks(value, f"{path}{key}.")
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, int | float) else str(value)
+
+
+def show(console: Console, topic: str, figures: Mapping[str, Any], seconds: float) -> int:
+    """Print a topic's checks and return how many failed."""
+    table = Table(title=topic, title_justify="left", box=None, pad_edge=False)
+    table.add_column("check", overflow="fold")
+    for heading in ("value", "bound", ""):
+        table.add_column(heading, no_wrap=True)
+    failed = 0
+    for name, found in checks(figures):
+        failed += not found["ok"]
+        verdict = "[green]holds" if found["ok"] else "[red bold]fails"
+        bound = _number(found.get("bound", ""))
+        table.add_row(name, _number(found.get("value", "")), bound, verdict)
+    console.print(table)
+    console.print(f"{topic}: {table.row_count} checks, {failed} failed, {seconds:.0f} s\n")
+    return failed
+
+
+def run() -> None:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m validation", description=__doc__)
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help=", ".join(topics()))
+    parser.add_argument("--short", action="store_true", help="the short form that tests run")
+    parser.add_argument("--out", type=Path, help="write the record to this new JSON file")
+    args = parser.parse_args()
+    unknown = sorted(set(args.topics) - set(topics()))
+    if unknown:
+        raise ParameterError("validation", "TOPIC", repr(unknown[0]), f"of {', '.join(topics())}")
+    if args.out is not None and args.out.exists():
+        raise StorageError(f"{args.out} exists; records are only added, choose another name")
+    console = Console()
+    record: dict[str, Any] = {"environment": environment(), "short": args.short, "topics": {}}
+    failed = 0
+    for topic in args.topics or topics():
+        module = importlib.import_module(f"validation.{topic}")
+        with console.status(f"{topic} ..."):
+            started = time.perf_counter()
+            figures = plain_data(module.validate(short=args.short))
+            seconds = time.perf_counter() - started
+        failed += show(console, topic, figures, seconds)
+        record["topics"][topic] = {"seconds": round(seconds, 1), "figures": figures}
+        if args.out is not None:  # what is there is kept, should a later topic stop
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(json.dumps(record, indent=1) + "\n")
+    if failed:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main(run)
