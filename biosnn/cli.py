@@ -114,11 +114,16 @@ def models(
         str | None,
         typer.Argument(metavar="NAME", help="One of them; without it, all are listed."),
     ] = None,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print all of them as the documentation's page.")
+    ] = False,
 ) -> None:
-    """Show neuron models, plasticity rules and encoders."""
+    """Show neuron models, synapses, plasticity rules and encoders."""
     from biosnn._cli import library
 
-    if name is None:
+    if as_markdown:
+        print(library.markdown(), end="")
+    elif name is None:
         library.show_all()
     else:
         library.show_one(name)

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 import biosnn
 from biosnn import datasets, doctor, networks, plotting, storage
-from biosnn._cli import figures, library
+from biosnn._cli import figures
+from biosnn._cli.catalog import catalog
 from biosnn.cli import app
 from biosnn.devices.cache import cached, entries
 from biosnn.models import LIBRARY
@@ -196,9 +197,28 @@ def test_rules_and_encoders_are_shown() -> None:
     assert "128 Hz" in shown
 
 
-@pytest.mark.parametrize("name", [*library._rules(), *library._encoders()])
-def test_every_rule_and_encoder_can_be_shown(name: str) -> None:
-    assert done("models", name).startswith(f"{name}: ")
+ENTRIES = {kind: [entry.name for entry in entries] for kind, entries in catalog().items()}
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_every_entry_can_be_shown(kind: str) -> None:
+    assert len(ENTRIES[kind]) > 10
+    assert len(set(ENTRIES[kind])) == len(ENTRIES[kind])
+    for entry in catalog()[kind]:
+        shown = done("models", entry.name)
+        assert f"{entry.name}: " in shown
+        assert f"{entry.call}(...)" in shown
+        assert entry.summary.endswith((".", ":")), entry
+        for name, _, _, meaning in entry.parameters:
+            assert meaning, f"{entry.name}.{name} is not documented"
+        if kind != "encoders":
+            assert "doi:10." in entry.reference, entry.name
+
+
+def test_the_page_of_the_documentation_is_that_of_the_specs() -> None:
+    written = (Path(__file__).parents[1] / "docs" / "library.md").read_text()
+    assert written.count("\n### ") == sum(map(len, ENTRIES.values()))
+    assert written == done("models", "--markdown"), "biosnn models --markdown > docs/library.md"
 
 
 def test_an_unknown_model() -> None:

@@ -1,4 +1,6 @@
-"""Run validations and write their record: ``python -m validation [TOPIC ...] [--short] [--out FILE]``.
+"""Run validations and write their record.
+
+Use: ``python -m validation [TOPIC ...] [--short] [--out FILE]``.
 
 Each module of this folder whose name has no underscore is a topic. Its ``validate(short=...)``
 returns figures in nested dicts; a dict with ``value``, ``bound`` and ``ok`` is a check.

@@ -1,165 +1,116 @@
-"""What ``biosnn models`` prints: tables made from the specs, never written by hand."""
+"""What ``biosnn models`` prints: the catalogue as tables, and as the documentation's page."""
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Iterator
-from types import ModuleType
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from biosnn import encoding, plasticity
+from biosnn._cli.catalog import Entry, catalog
 from biosnn.errors import ParameterError
-from biosnn.models import LIBRARY, NeuronModel
-from biosnn.plasticity import PlasticityRule
 
 _DOI = re.compile(r"10\.\d{4,9}/[^\s,;]+")
+_PAGE = """# The library
+
+Made from the specs by `biosnn models --markdown`; `biosnn models NAME` shows one entry on the
+terminal.
+Every entry goes with every other and with equations of your own: `models.neuron(equations=...)`,
+`model.with_synapses(name=...)`, `Projection(synapse="name", rule=..., short_term=...)`.
+
+Out of scope: spike-based expectation maximisation, policy-gradient and temporal-difference
+learning.
+"""
 
 
 def show_all() -> None:
-    """Print the library: a table of neuron models, one of rules and one of encoders."""
-    models = {name: (module.__doc__, module.REFERENCE) for name, (_, module) in LIBRARY.items()}
-    rules = {name: (rule.__doc__, _reference(rule)) for name, rule in _rules().items()}
-    encoders = {name: (encoder.__doc__, "") for name, encoder in _encoders().items()}
+    """Print the library: a table for each kind of entry."""
     console = _console()
-    for title, entries in (
-        ("neuron models", models),
-        ("plasticity rules", rules),
-        ("encoders", encoders),
-    ):
-        cited = any(source for _, source in entries.values())
-        table = _table(title, "name", "what it is", *(["source"] if cited else []))
-        for name, (doc, source) in entries.items():
-            table.add_row(name, _summary(doc), *([source] if cited else []))
+    for title, entries in catalog().items():
+        table = _table(title, "name", "what it is", "source")
+        for entry in entries:
+            table.add_row(entry.name, entry.summary, entry.reference)
         console.print(table)
         console.print()
     console.print("'biosnn models NAME' shows equations and parameters.")
 
 
 def show_one(name: str) -> None:
-    """Print equations, parameters and source of one model, rule or encoder.
+    """Print equations, parameters and source of the entries with this name.
 
     Raises
     ------
     ParameterError
         If there is none of this name.
     """
-    rules, encoders = _rules(), _encoders()
-    if name in LIBRARY:
-        _show_model(name, LIBRARY[name][1])
-    elif name in rules:
-        _show_function(name, rules[name])
-    elif name in encoders:
-        _show_function(name, encoders[name])
-    else:
-        known = ", ".join([*LIBRARY, *rules, *encoders])
+    entries = [entry for kind in catalog().values() for entry in kind]
+    found = [entry for entry in entries if entry.name == name]
+    if not found:
+        known = ", ".join(entry.name for entry in entries)
         raise ParameterError("biosnn models", "NAME", repr(name), f"one of {known}")
+    for entry in found:
+        _show(entry)
 
 
-def _show_model(name: str, source: ModuleType) -> None:
+def markdown() -> str:
+    """The library as a page of the documentation."""
+    parts = [_PAGE]
+    for kind, entries in catalog().items():
+        parts.append(f"## {kind[0].upper()}{kind[1:]}\n")
+        parts.append("| name | what it is |\n|---|---|")
+        parts += [f"| [`{e.name}`](#{_anchor(kind, e)}) | {_cell(e.summary)} |" for e in entries]
+        parts.append("")
+        parts += [_section(kind, entry) for entry in entries]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _show(entry: Entry) -> None:
     console = _console()
-    console.print(f"{name}: {_prose(inspect.getdoc(source))}\n")
-    _show_facts(
-        {
-            "equations": source.EQUATIONS,
-            "threshold": source.THRESHOLD,
-            "reset": source.RESET,
-            "refractory": getattr(source, "REFRACTORY", None),
-            "method": source.METHOD,
-            "operations": "\n".join(
-                f"{code}  (on {on}, {when})" for code, on, when in getattr(source, "OPERATIONS", ())
-            ),
-            "initial values": "\n".join(f"{k} = {_text(v)}" for k, v in source.INITIAL.items()),
-        }
-    )
-    table = _table("parameters", "name", "default", "bound", "meaning")
-    for parameter, (default, bound, meaning) in source.PARAMETERS.items():
-        table.add_row(parameter, _text(default), bound, meaning)
-    console.print(table)
-    _show_source(source.REFERENCE)
-
-
-def _show_function(name: str, function: Callable[..., Any]) -> None:
-    console = _console()
-    prose = (inspect.getdoc(function) or "").partition("\nParameters\n")[0]
-    console.print(f"{name}: {_prose(prose)}\n")
-    made = _made(function)
-    if isinstance(made, PlasticityRule):
-        facts: dict[str, str] = {}
-        for part in made.statements:
-            title = f"on a {part.side}synaptic {part.event}"
-            facts[title] = f"{facts.get(title, '')}\n{part.code}"
-        for side in ("pre", "post"):
-            facts[f"{side}synaptic traces"] = "\n".join(
-                f"{trace.name} {trace.bump} on a spike, tau = {_text(trace.tau)}"
-                for trace in made.needs(side)
-            )
-        _show_facts(facts)
-    elif isinstance(made, NeuronModel):
-        _show_facts({"equations": made.equations, "threshold": made.threshold, "reset": made.reset})
-    meanings = _documented(function)
-    table = _table("parameters", "name", "default", "meaning")
-    for parameter in inspect.signature(function).parameters.values():
-        default = "" if parameter.default is parameter.empty else _text(parameter.default)
-        table.add_row(parameter.name, default, meanings.get(parameter.name, ""))
+    console.print(f"{entry.name}: {entry.prose}\n")
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for title, fact in {"in Python": f"{entry.call}(...)", **entry.facts}.items():
+        facts.add_row(title, fact.strip())
+    console.print(facts)
+    console.print()
+    bounded = any(bound for _, _, bound, _ in entry.parameters)
+    columns = ("name", "default", "bound", "meaning") if bounded else ("name", "default", "meaning")
+    table = _table("parameters", *columns)
+    for name, default, bound, meaning in entry.parameters:
+        table.add_row(name, default, *([bound] if bounded else []), meaning)
     if table.row_count:
         console.print(table)
-    _show_source(_reference(function))
+    if entry.reference:
+        console.print(f"\nsource: {entry.reference}", soft_wrap=True)
+        for doi in _DOI.findall(entry.reference):
+            console.print(f"https://doi.org/{doi.rstrip(').')}", soft_wrap=True)
 
 
-def _show_facts(facts: dict[str, Any]) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for title, fact in facts.items():
-        if fact:
-            table.add_row(title, str(fact).strip())
-    _console().print(table)
-    _console().print()
+def _anchor(kind: str, entry: Entry) -> str:
+    return f"{kind.split()[0].rstrip('s')}-{entry.name}".replace("_", "-")
 
 
-def _show_source(reference: str) -> None:
-    if reference:
-        _console().print(f"\nsource: {reference}", soft_wrap=True)
-        for doi in _DOI.findall(reference):
-            _console().print(f"https://doi.org/{doi}", soft_wrap=True)
+def _section(kind: str, entry: Entry) -> str:
+    lines = [f'<a id="{_anchor(kind, entry)}"></a>\n', f"### {entry.name}\n"]
+    lines.append(f"`{entry.call}`: {entry.prose}\n")
+    for title, fact in entry.facts.items():
+        lines.append(f"{title}:\n\n```\n{fact}\n```\n")
+    if entry.parameters:
+        bounded = any(bound for _, _, bound, _ in entry.parameters)
+        lines.append("| parameter | default | " + ("bound | " if bounded else "") + "meaning |")
+        lines.append("|---|---|" + ("---|" if bounded else "") + "---|")
+        for name, default, bound, meaning in entry.parameters:
+            cells = [f"`{name}`", default, *([bound] if bounded else []), meaning]
+            lines.append(f"| {' | '.join(map(_cell, cells))} |")
+        lines.append("")
+    if entry.reference:
+        lines.append(f"Source: {entry.reference}\n")
+    return "\n".join(lines)
 
 
-# --- what there is
-
-
-def _rules() -> dict[str, Callable[..., Any]]:
-    return dict(_makers(plasticity, "PlasticityRule"))
-
-
-def _encoders() -> dict[str, Callable[..., Any]]:
-    return dict(_makers(encoding, "NeuronModel"))
-
-
-def _makers(module: ModuleType, kind: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Public functions of a module that return a spec of this kind."""
-    for name, value in vars(module).items():
-        if inspect.isfunction(value) and not name.startswith("_"):
-            returned = value.__annotations__.get("return")
-            if kind in (returned, getattr(returned, "__name__", None)):
-                yield name, value
-
-
-def _made(function: Callable[..., Any]) -> Any:
-    """What a function makes of its defaults; nothing if it needs arguments."""
-    parameters = inspect.signature(function).parameters.values()
-    needed = [k for k in parameters if k.default is k.empty and k.kind is not k.VAR_KEYWORD]
-    return None if needed else function()
-
-
-def _reference(function: Callable[..., Any]) -> str:
-    return getattr(_made(function), "reference", "")
-
-
-# --- text
+def _cell(content: str) -> str:
+    return content.replace("|", "\\|").replace("\n", " ")
 
 
 def _console() -> Console:
@@ -171,36 +122,3 @@ def _table(title: str, *columns: str) -> Table:
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=number == 0)
     return table
-
-
-def _prose(doc: str | None) -> str:
-    """Text of a docstring without its line breaks and double quotes."""
-    paragraphs = inspect.cleandoc(doc or "").strip().split("\n\n")
-    return "\n\n".join(" ".join(part.split()) for part in paragraphs).replace("``", "")
-
-
-def _summary(doc: str | None) -> str:
-    return _prose(doc).partition("\n\n")[0]
-
-
-def _text(value: Any) -> str:
-    """A number with its unit, without the point that Brian2 leaves behind whole numbers."""
-    return re.sub(r"(?<=\d)\.(?=\s|$)", "", str(value)).removesuffix(".0")
-
-
-def _documented(function: Callable[..., Any]) -> dict[str, str]:
-    """Meaning of each parameter, from the docstring's section."""
-    section = re.search(
-        r"^Parameters\n-+\n(.*?)(?:\n\n\w[\w ]*\n-+\n|\Z)",
-        inspect.getdoc(function) or "",
-        re.S | re.M,
-    )
-    meanings: dict[str, str] = {}
-    names: list[str] = []
-    for line in section[1].splitlines() if section else ():
-        if line[:1].strip():
-            names = [name.strip(" *") for name in line.partition(" : ")[0].split(",")]
-        else:
-            for name in names:
-                meanings[name] = f"{meanings.get(name, '')} {line.strip()}".strip()
-    return {name: text.replace("``", "").removesuffix(".") for name, text in meanings.items()}
