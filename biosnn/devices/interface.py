@@ -41,15 +41,10 @@ def interface(
     def column(name: str, **more: object) -> Column:
         owner, variable = observed(network, built, name)
         spec = owner.variables[variable]
-        size = next((v.size for v in variables if v.name == name), int(np.prod(spec.size)))
-        return Column(
-            **{
-                "dtype": np.dtype(spec.dtype).str,
-                "size": size,
-                "unit": unit_name(spec.dim),
-                **more,
-            }
-        )
+        if "size" not in more:
+            size = next((v.size for v in variables if v.name == name), None)
+            more["size"] = int(np.prod(spec.size)) if size is None else size
+        return Column(**{"dtype": np.dtype(spec.dtype).str, "unit": unit_name(spec.dim), **more})
 
     return Interface(
         name=network.name,

@@ -119,6 +119,8 @@ def _check_variable(network: NetworkModel, what: str, name: str) -> None:
         model = network.populations[key].model.with_traces(network.companions(key))
         equations = Equations(model.equations)
         known = {key for key in equations.names if "linked" not in equations[key].flags}
+        if what != "traces":  # what the others copy has to be stored
+            known -= equations.subexpr_names
         if model.threshold is not None and what == "per_sample":
             known |= {"count", "t_first"}
     if variable not in known:
