@@ -16,6 +16,7 @@ from biosnn._networks.connectivity import (
 )
 from biosnn._networks.projection import Normalisation, Projection
 from biosnn._networks.ready import diehl_cook_2015, spiking_readout, winner_take_all
+from biosnn._networks.reward import convolutional_reward_network
 from biosnn._networks.spec import (
     Input,
     NetworkModel,
@@ -35,6 +36,7 @@ __all__ = [
     "Population",
     "Presentation",
     "Projection",
+    "convolutional_reward_network",
     "diehl_cook_2015",
     "from_matrix",
     "spiking_readout",

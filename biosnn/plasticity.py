@@ -23,6 +23,7 @@ from typing import Any
 
 from brian2 import ms
 
+from biosnn._plasticity.prediction import reward_prediction
 from biosnn._plasticity.reward import dopamine, dopamine_stdp, mstdp, mstdpet
 from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
@@ -40,6 +41,7 @@ __all__ = [
     "mstdpet",
     "pair_stdp",
     "resume",
+    "reward_prediction",
 ]
 
 
