@@ -1,4 +1,4 @@
-"""One neuron model, one run of plain Brian2 with the NumPy target, spikes and traces in ms and mV."""
+"""One run of one neuron model in plain Brian2; spikes and potentials in ms and mV."""
 
 from __future__ import annotations
 

@@ -155,9 +155,9 @@ def _adapting(spikes: Floats, t: Floats, v: Floats) -> bool:
 
 
 def _rates_on_a_ramp(spikes: Floats) -> Floats:
-    """Rates in Hz, if the intervals never grow by more than a rounded step."""
+    """Rates in Hz, if the intervals never grow by more than the coarse steps' jitter of 1 ms."""
     intervals = np.diff(spikes)
-    falling = len(intervals) >= 5 and (np.diff(intervals) < 0.6).all()
+    falling = len(intervals) >= 5 and (np.diff(intervals) <= 1).all()
     return 1000 / intervals if falling else np.empty(0)
 
 
