@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from brian2 import Hz, Quantity, ms
 
-from biosnn import encoding, models, simulation
+from biosnn import declaration, encoding, models, simulation
 from biosnn.errors import DataError, ParameterError
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 from biosnn.recording import Recording
@@ -43,7 +44,7 @@ CODES: dict[str, tuple[str, dict[str, Any]]] = {
     "burst": ("burst", {}),
     "burst_long": ("burst", {"n_max": 9, "t_min": 0.5 * ms, "t_max": 7 * ms}),
     "delta": ("delta", {}),
-    "delta_zero": ("delta", {"threshold": 0.25, "start": 0.0}),
+    "delta_start": ("delta", {"threshold": 0.25, "start": 0.2}),
 }
 
 
@@ -399,6 +400,15 @@ def test_the_library_is_listed() -> None:
             assert "Returns\n    -------" in function.__doc__
         if population is not None:
             assert population().reference
+
+
+@pytest.mark.parametrize("key", CODES)
+def test_populations_survive_being_saved(key: str) -> None:
+    """As plain data and back, with the same fingerprint."""
+    model = made(key).model
+    again = declaration.from_data(json.loads(json.dumps(declaration.to_data(model))))
+    assert again.equations == model.equations
+    assert declaration.fingerprint(again) == declaration.fingerprint(model)
 
 
 ONE = np.full((1, 2), 0.5)

@@ -161,7 +161,7 @@ def validate(*, short: bool) -> dict[str, Any]:
         ``bound``, ``ok``.
     """
     probabilities = (0.05, 0.4) if short else (0.01, 0.05, 0.2, 0.4, 0.7)
-    duration, units = (1 * second, 500) if short else (40 * second, 400)
+    duration, units = (1 * second, 500) if short else (20 * second, 200)
     made = {
         "array": {
             kind: [arrays(kind, p, duration, units) for p in probabilities] for kind in KINDS
