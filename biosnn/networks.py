@@ -6,6 +6,7 @@
 100. * msecond
 """
 
+from biosnn._networks.balanced import balanced_network
 from biosnn._networks.connectivity import (
     Convolution,
     DistanceDependent,
@@ -35,6 +36,7 @@ __all__ = [
     "Population",
     "Presentation",
     "Projection",
+    "balanced_network",
     "diehl_cook_2015",
     "from_matrix",
     "spiking_readout",
