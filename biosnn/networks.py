@@ -6,6 +6,7 @@
 100. * msecond
 """
 
+from biosnn._networks.balanced import balanced_network
 from biosnn._networks.connectivity import (
     Convolution,
     DistanceDependent,
@@ -36,6 +37,7 @@ __all__ = [
     "Population",
     "Presentation",
     "Projection",
+    "balanced_network",
     "convolutional_reward_network",
     "diehl_cook_2015",
     "from_matrix",

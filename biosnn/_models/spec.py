@@ -19,6 +19,7 @@ from brian2.units.fundamentalunits import (
 from biosnn._models.group import make_group
 from biosnn._models.names import names_in, without_value
 from biosnn._models.parts import Companion, Event, Operation, Trace
+from biosnn._models.poles import has_pole
 from biosnn._models.synapse import SynapseModel, received
 from biosnn._models.values import Schedule, check_choice, check_value, number_like
 from biosnn.declaration import declared
@@ -285,7 +286,7 @@ class NeuronModel:
         method : str, optional
             Integration method of the whole. By default the model's; ``"exponential_euler"``
             instead of ``"exact"`` where a current depends on ``v`` or the synapses have more
-            than one differential equation.
+            than one differential equation, or have the time constant of the membrane.
         **synapses : SynapseModel
             Name -> model. Projections refer to the name with ``synapse=``.
 
@@ -318,7 +319,8 @@ class NeuronModel:
             added = len(Equations(model.equations).diff_eq_names)
             added -= len(Equations(self.equations).diff_eq_names)
             nonlinear = any(synapse.depends_on_v for synapse in synapses.values())
-            method = "exponential_euler" if nonlinear or added > 1 else "exact"
+            inexact = nonlinear or added > 1 or has_pole(model.equations, model.parameters)
+            method = "exponential_euler" if inexact else "exact"
         initial = dict(model.initial)
         if "I" in initial and "I_ext" in Equations(model.equations).names:
             initial["I_ext"] = initial.pop("I")
