@@ -2,14 +2,14 @@
 
     python experiments/rstdp_mnist.py                    # bundled digits, some minutes
     python experiments/rstdp_mnist.py --epochs 12        # the same network to the end
-    python experiments/rstdp_mnist.py --full             # 64 features at every pixel, 12 epochs
+    python experiments/rstdp_mnist.py --full --score-every 3  # 64 features at every pixel
     python experiments/rstdp_mnist.py --validation 2000  # scored on images of the training set
 
 Filters are learned without labels, by competition on small patches of the training images. Then
 the network decides by a spike of one of ten decision cells, is told whether that was right, and
 learns from the difference between the reward and the reward that it had predicted. No readout is
-fitted anywhere. The scored images are shown after each epoch with plasticity off, for the curve;
-what is reported is the last epoch.
+fitted anywhere. The scored images are shown after epochs with plasticity off, for the curve; what
+is reported is the last epoch.
 
 The controls learn in the same way, but from labels permuted among the images of an epoch, from
 the rewards of the true run in random order whatever the network decides (yoked), or on filters
@@ -41,7 +41,8 @@ FAINT = 60 / 255  # patches whose Euclidean norm is below it show no stroke
 PATCH_EPOCHS = 2
 SHIFT = 1  # pixels by which training images are moved at most
 ETA_STOP = 0.05  # learning rate at the end, as a share of that at the beginning
-FULL = {"features": 64, "stride": 1, "epochs": 12, "control_epochs": 4, "eta": 0.6 / 159}
+FULL = {"features": 64, "stride": 1, "epochs": 12, "control_epochs": 3, "eta": 0.6 / 159}
+CONTROLS = ("shuffled", "yoked", "random_filters")
 # Numbers of the random streams.
 PATCHES, SHIFTS, ORDER, CONTROL = range(1, 5)
 
@@ -54,7 +55,12 @@ def parse() -> argparse.Namespace:
     _mnist.add_data_flags(parser, train=10_000, test=10_000)
     whole = experiments.whole
     model = parser.add_argument_group("network")
-    model.add_argument("--full", action="store_true", help=f"the large network, with {FULL}")
+    model.add_argument(
+        "--full",
+        action="store_true",
+        help="other defaults: "
+        + ", ".join(f"--{name.replace('_', '-')} {value:.4g}" for name, value in FULL.items()),
+    )
     model.add_argument("--features", type=whole(2), default=32, help="features per place")
     model.add_argument("--stride", type=whole(1), default=2, help="pixels between two places")
     model.add_argument(
@@ -66,11 +72,19 @@ def parse() -> argparse.Namespace:
     model.add_argument("--patches", type=whole(1), default=60_000, help="that filters learn from")
     model.add_argument("--epochs", type=whole(1), default=4)
     model.add_argument(
-        "--control-epochs", type=whole(0), default=2, help="of each control; 0 leaves them out"
+        "--score-every",
+        type=whole(1),
+        default=1,
+        metavar="N",
+        help="epochs from one point of the curve to the next; the last epoch is always scored",
     )
+    model.add_argument("--control-epochs", type=whole(1), default=2, help="of each control")
+    model.add_argument(
+        "--controls", nargs="*", choices=CONTROLS, default=CONTROLS, help="which ones to run"
+    )
+    if parser.parse_known_args()[0].full:
+        parser.set_defaults(**FULL)
     args = parser.parse_args()
-    if args.full:
-        vars(args).update(FULL)
     check_value("rstdp_mnist", "--eta", args.eta, 1.0, "> 0")
     if args.smoke:
         args.train, args.test = min(args.train, 1000), min(args.test, 500)
@@ -163,7 +177,8 @@ class Course:
     """What one condition of learning leaves behind."""
 
     state: State
-    accuracy: list[float]  # before learning and after each epoch
+    epochs: list[int]  # after which the images were scored
+    accuracy: list[float]
     rewarded: list[float]  # share of the images of an epoch that brought a reward
     rewards: list[np.ndarray]
     predictions: np.ndarray
@@ -173,7 +188,7 @@ class Course:
         """The figures of this condition."""
         return {
             "accuracy": self.accuracy[-1],
-            "curve": self.accuracy,
+            "curve": {"epochs": self.epochs, "accuracy": self.accuracy},
             "rewarded_while_learning": self.rewarded,
         }
 
@@ -230,7 +245,7 @@ class Trainer:
         images, labels = self.data.train, self.data.train_labels
         state = self.start(filters)
         predictions, accuracy, activity = self.test(state)
-        course = Course(state, [accuracy], [], [], predictions, activity)
+        course = Course(state, [0], [accuracy], [], [], predictions, activity)
         for epoch in range(epochs):
             order = np.random.default_rng([self.args.seed, ORDER, epoch]).permutation(len(images))
             rng = np.random.default_rng([self.args.seed, SHIFTS, epoch])
@@ -250,8 +265,10 @@ class Trainer:
             got = np.asarray(recording["environment.reward"]).reshape(-1)
             course.rewards.append(got)
             course.rewarded.append(float(got.mean()))
-            course.predictions, accuracy, course.activity = self.test(course.state)
-            course.accuracy.append(accuracy)
+            if (epoch + 1) % self.args.score_every == 0 or epoch + 1 == epochs:
+                course.predictions, accuracy, course.activity = self.test(course.state)
+                course.epochs.append(epoch + 1)
+                course.accuracy.append(accuracy)
         return course
 
 
@@ -263,7 +280,7 @@ def draw(
     with plotting.style():
         ax = None
         for name, course in courses.items():
-            seen = n * np.arange(len(course.accuracy))
+            seen = n * np.asarray(course.epochs)
             last = name == list(courses)[-1]
             curve = {name: np.asarray(course.accuracy)}
             ax = plotting.learning_curve(seen, curve, chance=0.1 if last else None, ax=ax)
@@ -295,16 +312,15 @@ def run() -> None:
     courses = {"reward": trainer.learn("reward", filters.learned, args.epochs, [])}
     reward = courses["reward"]
     console.print(f"reward: {', '.join(f'{value:.4f}' for value in reward.accuracy)}")
-    if args.control_epochs:
-        n = args.control_epochs
-        received = [reward.rewards[epoch % args.epochs] for epoch in range(n)]
-        for name, on, rewards in (
-            ("shuffled", filters.learned, []),
-            ("yoked", filters.learned, received),
-            ("random_filters", filters.random, []),
-        ):
-            courses[name] = trainer.learn(name, on, n, rewards)
-            console.print(f"{name}: {', '.join(f'{v:.4f}' for v in courses[name].accuracy)}")
+    received = [reward.rewards[k % args.epochs] for k in range(args.control_epochs)]
+    for name in args.controls:
+        courses[name] = trainer.learn(
+            name,
+            filters.random if name == "random_filters" else filters.learned,
+            args.control_epochs,
+            received if name == "yoked" else [],
+        )
+        console.print(f"{name}: {', '.join(f'{value:.4f}' for value in courses[name].accuracy)}")
     report = score_report(data.test_labels, reward.predictions, N_CLASSES)
     change = reward.state["c1_decision.w"] - trainer.start(filters.learned)["c1_decision.w"]
     metrics = {
@@ -343,7 +359,7 @@ def run() -> None:
         parameters={
             "dataset": data.name,
             "scored_on": data.scored_on,
-            "scored": "after each epoch for the curve; the last epoch is the result",
+            "scored": "after epochs for the curve; the last epoch is the result",
             "settings_chosen_on": "validation images split off the training set",
             "n_train": len(data.train),
             "n_scored": len(data.test),
