@@ -47,7 +47,8 @@ def to_data(value: Any) -> Any:
     if isinstance(value, Quantity):
         return {
             "$quantity": np.asarray(value, dtype=float).tolist(),
-            "dim": list(value.dim._dims),
+            # Powers of units leave NumPy's numbers among the exponents.
+            "dim": [np.asarray(exponent).item() for exponent in value.dim._dims],
         }
     if isinstance(value, np.ndarray):
         return {"$array": value.tolist(), "dtype": str(value.dtype)}
