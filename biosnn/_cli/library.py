@@ -13,9 +13,10 @@ from rich.table import Table
 
 from biosnn import encoding, plasticity
 from biosnn.errors import ParameterError
-from biosnn.models import LIBRARY, NeuronModel
+from biosnn.models import LIBRARY, Companion, NeuronModel, Trace
 from biosnn.plasticity import PlasticityRule
 
+_ROLE = re.compile(r":\w+:`([\w.]+)`")
 _DOI = re.compile(r"10\.\d{4,9}/[^\s,;]+")
 
 
@@ -90,13 +91,11 @@ def _show_function(name: str, function: Callable[..., Any]) -> None:
     if isinstance(made, PlasticityRule):
         facts: dict[str, str] = {}
         for part in made.statements:
-            title = f"on a {part.side}synaptic {part.event}"
+            title = "at each" if part.side == "synapse" else f"on a {part.side}synaptic"
+            title = f"{title} {part.event}"
             facts[title] = f"{facts.get(title, '')}\n{part.code}"
         for side in ("pre", "post"):
-            facts[f"{side}synaptic traces"] = "\n".join(
-                f"{trace.name} {trace.bump} on a spike, tau = {_text(trace.tau)}"
-                for trace in made.needs(side)
-            )
+            facts[f"{side}synaptic neuron"] = "\n".join(map(_companion, made.needs(side)))
         _show_facts(facts)
     elif isinstance(made, NeuronModel):
         _show_facts({"equations": made.equations, "threshold": made.threshold, "reset": made.reset})
@@ -108,6 +107,16 @@ def _show_function(name: str, function: Callable[..., Any]) -> None:
     if table.row_count:
         console.print(table)
     _show_source(_reference(function))
+
+
+def _companion(part: Trace | Companion) -> str:
+    """What a rule keeps on a neuron."""
+    if isinstance(part, Trace):
+        return f"{part.name} {part.bump} on a spike, tau = {_text(part.tau)}"
+    lines = part.equations.splitlines()
+    lines += [f"{o.code}  (on {o.on}, {o.when})" for o in part.operations]
+    lines += [f"event {name}: {event.condition}" for name, event in part.events.items()]
+    return "\n".join([*lines, *(f"{k} = {_text(v)}" for k, v in part.parameters.items())])
 
 
 def _show_facts(facts: dict[str, Any]) -> None:
@@ -176,7 +185,8 @@ def _table(title: str, *columns: str) -> Table:
 def _prose(doc: str | None) -> str:
     """Text of a docstring without its line breaks and double quotes."""
     paragraphs = inspect.cleandoc(doc or "").strip().split("\n\n")
-    return "\n\n".join(" ".join(part.split()) for part in paragraphs).replace("``", "")
+    text = "\n\n".join(" ".join(part.split()) for part in paragraphs)
+    return _ROLE.sub(r"\1", text).replace("``", "")
 
 
 def _summary(doc: str | None) -> str:
@@ -203,4 +213,4 @@ def _documented(function: Callable[..., Any]) -> dict[str, str]:
         else:
             for name in names:
                 meanings[name] = f"{meanings.get(name, '')} {line.strip()}".strip()
-    return {name: text.replace("``", "").removesuffix(".") for name, text in meanings.items()}
+    return {name: _prose(text).removesuffix(".") for name, text in meanings.items()}
