@@ -363,3 +363,9 @@ def test_registering_a_class_opens_both_doors(monkeypatch: pytest.MonkeyPatch) -
         to_data(made(x=1 * mV))
     assert declared(made) is made
     assert through_json(made(x=1 * mV)).x == 1 * mV
+
+
+def test_powers_of_units_are_plain_numbers() -> None:
+    value = 3.0 / mV**2
+    assert from_data(json.loads(json.dumps(to_data(value)))) == value
+    assert fingerprint(value) == fingerprint(3e6 / (1000 * mV) ** 2)

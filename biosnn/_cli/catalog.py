@@ -126,10 +126,11 @@ def _returns(function: Callable[..., Any]) -> str:
 
 
 def _with_defaults(function: Callable[..., Any]) -> Any:
-    """What a function makes of its defaults; nothing if it needs arguments."""
+    """What a function makes of its defaults; nothing if it needs more than a modulator."""
     parameters = inspect.signature(function).parameters.values()
-    needed = [k for k in parameters if k.default is k.empty and k.kind is not k.VAR_KEYWORD]
-    return None if needed else function()
+    needed = [k.name for k in parameters if k.default is k.empty and k.kind is not k.VAR_KEYWORD]
+    known = {"modulator": "population.variable"}
+    return None if set(needed) - set(known) else function(**{key: known[key] for key in needed})
 
 
 # --- facts

@@ -113,6 +113,8 @@ class Companion:
         Variable -> initial value (Quantity, float, or the name of a parameter of the companion).
     links : dict
         Variables declared ``(linked)`` -> ``"population.variable"``.
+    events : dict
+        Event name -> :class:`Event`, for statements of a rule on an event of its own.
     """
 
     equations: str
@@ -120,23 +122,31 @@ class Companion:
     parameters: dict[str, Any] = attrs.Factory(dict)
     initial: dict[str, Any] = attrs.Factory(dict)
     links: dict[str, str] = attrs.Factory(dict)
+    events: dict[str, Event] = attrs.Factory(dict)
 
     def own(self) -> set[str]:
-        """Names of its variables and parameters."""
-        return {*Equations(self.equations).names, *self.parameters}
+        """Names of its variables, parameters and events."""
+        return {*Equations(self.equations).names, *self.parameters, *self.events}
 
     def renamed(self, names: Mapping[str, str]) -> Companion:
-        """Return a copy with other names for its variables and parameters."""
+        """Return a copy with other names for its variables, parameters and events."""
         driven = Equations(self.equations).diff_eq_names & set(names)
         rates = {f"d{name}": f"d{names[name]}" for name in driven}
         return attrs.evolve(
             self,
             equations=rename(self.equations, {**names, **rates}),
-            operations=tuple(attrs.evolve(o, code=rename(o.code, names)) for o in self.operations),
+            operations=tuple(
+                attrs.evolve(o, code=rename(o.code, names), on=names.get(o.on, o.on))
+                for o in self.operations
+            ),
             parameters={names.get(key, key): value for key, value in self.parameters.items()},
             initial={
                 names.get(key, key): names.get(value, value) if isinstance(value, str) else value
                 for key, value in self.initial.items()
             },
             links={names.get(key, key): value for key, value in self.links.items()},
+            events={
+                names.get(key, key): attrs.evolve(event, condition=rename(event.condition, names))
+                for key, event in self.events.items()
+            },
         )

@@ -261,7 +261,8 @@ class NeuronModel:
         return model
 
     def _with_companion(self, companion: Companion) -> NeuronModel:
-        taken = {*Equations(self.equations).names, *self.parameters} & companion.own()
+        known = {*Equations(self.equations).names, *self.parameters, *self.events}
+        taken = known & companion.own()
         if taken:
             raise ParameterError(
                 self.name, sorted(taken)[0], "a name of a companion too", "a name used once"
@@ -273,6 +274,7 @@ class NeuronModel:
             operations=(*self.operations, *companion.operations),
             initial={**self.initial, **companion.initial},
             links={**self.links, **companion.links},
+            events={**self.events, **companion.events},
         )
 
     def with_synapses(self, *, method: str | None = None, **synapses: SynapseModel) -> NeuronModel:

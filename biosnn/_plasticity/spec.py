@@ -181,6 +181,7 @@ class PlasticityRule:
         modulators become variables of the postsynaptic neuron, ``prefix_name_post``.
         """
         names: dict[str, str] = {}
+        events: dict[tuple[str, str], str] = {}
         traces: dict[str, tuple[Trace, ...]] = {}
         companions: dict[str, Companion | None] = {}
         for side in ("pre", "post"):
@@ -192,6 +193,7 @@ class PlasticityRule:
                 inner = {name: f"{prefix}_{name}" for name in companion.own()}
                 inner |= {t.name: f"{prefix}_{t.name}" for t in own}
                 names |= {f"{name}_{side}": f"{new}_{side}" for name, new in inner.items()}
+                events |= {(side, name): inner[name] for name in companion.events}
                 companion = companion.renamed(inner)
             companions[side] = companion
         names |= {f"{name}_post": f"{prefix}_{name}_post" for name in self.modulators}
@@ -199,7 +201,12 @@ class PlasticityRule:
         return attrs.evolve(
             self,
             statements=tuple(
-                attrs.evolve(part, code=rename(part.code, names)) for part in self.statements
+                attrs.evolve(
+                    part,
+                    code=rename(part.code, names),
+                    event=events.get((part.side, part.event), part.event),
+                )
+                for part in self.statements
             ),
             pre_traces=traces["pre"],
             post_traces=traces["post"],
@@ -319,6 +326,7 @@ class PlasticityRule:
             on_event=events,
             delay=dict.fromkeys(events, 0 * second),
             namespace=self.parameters,
+            clock=post.clock,
             **({"name": name} if name else {}),
         )
         for pathway, (when, order) in places.items():
