@@ -317,6 +317,6 @@ def decode_delta(
     features, odd = divmod(fired.shape[2], 2)
     if odd:
         raise DataError(f"decode_delta: spikes must be of ON and OFF units, got {2 * features + 1}")
-    begin = np.broadcast_to(np.asarray(start, dtype=float), (len(fired), features))
+    begin = np.broadcast_to(np.asarray(start, dtype=np.float64), (len(fired), features))
     steps = np.cumsum(fired[..., :features] - fired[..., features:], axis=1)
-    return begin[:, None] + threshold * steps
+    return begin[:, None] + threshold * steps.astype(np.float64)

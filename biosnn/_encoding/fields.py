@@ -22,7 +22,7 @@ def field_layout(
     if high <= low:
         raise ParameterError(obj, "high", high, f"above low ({low})")
     apart = (high - low) / (n_fields - 2)
-    return low + (np.arange(n_fields) - 0.5) * apart, apart / beta
+    return np.linspace(low - apart / 2, high + apart / 2, n_fields), apart / beta
 
 
 def gaussian_fields(
