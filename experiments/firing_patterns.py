@@ -18,6 +18,9 @@ from biosnn.networks import Input, NetworkModel, Population, Presentation
 
 ADEX_STEP = 0.1 * ms
 SMOKE = 4  # of each model
+#: AdEx's spikes end somewhere above, depending on the time step; they are drawn as strokes.
+ADEX_TOP, SIMPLE_TOP = -38.0, 30.0
+ADEX_SHOWN = 600.0  # ms of 1000
 
 
 @attrs.frozen
@@ -94,7 +97,9 @@ def played(args, groups: dict[str, list[FiringPattern]], dt: float) -> tuple[dic
     return answers, [runnable.build_seconds, recording.seconds]
 
 
-def draw(patterns: list[FiringPattern], answers: dict, shown: dict, columns: int) -> Figure:
+def draw(
+    patterns: list[FiringPattern], answers: dict, shown: dict, columns: int, top: float
+) -> Figure:
     """A panel per pattern: the potential, strokes for spikes, and the current below."""
     rows = -(-len(patterns) // columns)
     figure = Figure(figsize=(2.7 * columns, 1.75 * rows + 0.3), layout="constrained")
@@ -106,16 +111,17 @@ def draw(patterns: list[FiringPattern], answers: dict, shown: dict, columns: int
         answer = answers[key]
         plotting.membrane(
             answer.t * ms,
-            np.clip(answer.v, -90, 30) * mV,
+            np.minimum(answer.v, top) * mV,
             spikes=[answer.spikes * ms],
             ax=ax,
         )
         current = np.asarray(pattern.current(answer.t * ms) / pattern.unit)
         low, high = current.min(), max(current.max(), current.min() + 1e-9)
-        ax.plot(answer.t, -112 + 12 * (current - low) / (high - low), color="0.5", linewidth=0.9)
+        level = answer.v.min() - 35 + 12 * (current - low) / (high - low)
+        ax.plot(answer.t, level, color="0.5", linewidth=0.9)
         mark = "" if shown[key] else " (not shown)"
         ax.set_title(f"{pattern.name}{mark}", size=8)
-        ax.set(ylim=(-118, 75), xlabel="", ylabel="", yticks=[])
+        ax.set(xlabel="", ylabel="", yticks=[], xlim=(0, min(answer.t[-1], ADEX_SHOWN)))
         ax.tick_params(labelsize=7)
     figure.supxlabel("time (ms)", size=9)
     return figure
@@ -141,8 +147,8 @@ def run() -> None:
         for pattern in [*adex, *simple]
     }
     with plotting.style():
-        experiments.save_figure(args, draw(adex, answers, shown, 4), "adex")
-        experiments.save_figure(args, draw(simple, answers, shown, 5), "izhikevich")
+        experiments.save_figure(args, draw(adex, answers, shown, 4, ADEX_TOP), "adex")
+        experiments.save_figure(args, draw(simple, answers, shown, 5, SIMPLE_TOP), "izhikevich")
     metrics = {}
     for name, patterns in (("adex", adex), ("izhikevich", simple)):
         keys = [(pattern.model.name, pattern.name) for pattern in patterns]

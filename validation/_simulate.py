@@ -79,7 +79,7 @@ def simulate(
     return Run(
         spikes=[np.asarray(trains[k] / ms) for k in range(n)],
         t=np.asarray(trace.t / ms),
-        v=np.asarray(trace.v / (mV if trace.v.dim == mV.dim else 1)),
+        v=np.asarray(trace.v / (mV if Quantity(trace.v).dim is mV.dim else 1)),
     )
 
 

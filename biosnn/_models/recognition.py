@@ -62,10 +62,12 @@ def adex_class(spikes: Floats, duration: float, tau_m: float) -> str:
     """
     if not len(spikes):
         return "silent"
-    late = np.diff(spikes[spikes > duration / 2])
-    if len(late) < 2:
+    second_half = spikes[spikes > duration / 2]
+    if not len(second_half):
         return "transient spiking"
-    intervals = np.diff(spikes)
+    if len(second_half) < 3:
+        return "none of these"
+    intervals, late = np.diff(spikes), np.diff(second_half)
     delayed = spikes[0] > 1.5 * tau_m
     settled = late.mean() / intervals[0]
     if late.max() >= 3 * late.min():

@@ -145,8 +145,8 @@ def test_interval_of_the_eif() -> None:
 
         expected = 1.7 + quad(slowness, -68, -30, epsabs=1e-9, limit=200)[0]
         assert len(interval) >= 4
-        # One step, and what Euler's method loses in the upstroke.
-        assert np.abs(interval - expected).max() < 0.02 + 0.003 * expected
+        # One step, and up to two that Euler's method loses in the upstroke.
+        assert np.abs(interval - expected).max() < 0.06
 
 
 def first_and_second(model: models.NeuronModel, n: int, steps: int, dt: Any, **values: Any) -> Any:
