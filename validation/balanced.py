@@ -76,7 +76,6 @@ def reference(kind: str, like: NetworkModel, number: int, *, same: bool, method:
     method : str
         Integration method.
     """
-    prefs.codegen.target = "numpy"
     defaultclock.dt = DT
     seed(number)
     relative = kind != "CUBA"
@@ -121,7 +120,11 @@ def reference(kind: str, like: NetworkModel, number: int, *, same: bool, method:
         else:
             synapses.connect(condition="True" if pre != post else "i != j", p=projection.pairs.p)
         objects.append(synapses)
-    Network(*objects).run(like.presentation.duration)
+    target, prefs.codegen.target = prefs.codegen.target, "numpy"
+    try:
+        Network(*objects).run(like.presentation.duration)
+    finally:
+        prefs.codegen.target = target
     return {key: (np.asarray(m.i), np.asarray(m.t / ms) * 1e-3) for key, m in monitors.items()}
 
 
