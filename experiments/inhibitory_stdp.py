@@ -16,15 +16,15 @@ from matplotlib.figure import Figure
 from biosnn import encoding, experiments, models, plasticity, plotting, simulation
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 
-DT = 0.5 * ms
+DT = 1 * ms
 N_NEURONS = 20
-N_EXC, N_INH = 200, 50
-INPUT_RATE = 20 * Hz
+N_EXC, N_INH = 400, 400
+INPUT_RATE = 10 * Hz
 TARGET = 10 * Hz
-W_EXC, W_INH = 0.04, 0.05
-ETA, SMOKE_ETA = 0.002, 0.01
+W_EXC, W_INH = 0.04, 0.0125
+ETA, SMOKE_ETA = 0.002, 0.005
 STRONGER = 1.5  # excitation in the second half
-SECONDS, SMOKE_SECONDS = 80, 12  # of a whole run
+SECONDS, SMOKE_SECONDS = 80, 20  # of a whole run
 MEASURED = 0.5  # last part of each half in which rates are taken
 
 

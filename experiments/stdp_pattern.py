@@ -22,7 +22,7 @@ N_ACTIVE, VALUE = 50, 0.8
 N_SAMPLES, SMOKE_SAMPLES = 100, 6
 MAX_RATE = 60 * Hz
 UNIT = 2.5 * mV
-PAIRS = {"A_plus": 0.01, "A_minus": 0.0105}
+PAIRS = {"A_plus": 0.01, "A_minus": 0.0105, "weight_dependence": "multiplicative"}
 DECAY = {"beta": 0.004, "power": 0}
 
 
