@@ -39,6 +39,7 @@ FITS = {
     for form in ("minimal", "full")
     for pairing in ("all", "nearest")
 }
+RULES = (*FITS, "pairs")
 FREE = {"w_min": -10.0, "w_max": 10.0}
 
 
@@ -104,8 +105,8 @@ def parameter_sets() -> dict[str, tuple[dict[str, Any], bool]]:
     return {**found, "pairs": (best_pair_rule(), False)}
 
 
-def network(frequencies: Sequence[float]) -> NetworkModel:
-    """One pair of neurons per frequency and lag, joined by a synapse per rule."""
+def network(frequencies: Sequence[float], names: Sequence[str]) -> NetworkModel:
+    """One pair of neurons per frequency and lag, joined by a synapse per named rule."""
     n = len(frequencies) * len(LAGS_MS)
     pair = best_pair_rule()
     rules = {name: plasticity.triplet_stdp(**fit, **FREE) for name, fit in FITS.items()}
@@ -128,6 +129,7 @@ def network(frequencies: Sequence[float]) -> NetworkModel:
         projections={
             name: Projection(pre="pre", post="post", weights=1.0, pairs="one_to_one", rule=rule)
             for name, rule in rules.items()
+            if name in names
         },
         presentation=Presentation(duration=(last + 20) * ms),
         output="post",
@@ -135,7 +137,10 @@ def network(frequencies: Sequence[float]) -> NetworkModel:
 
 
 def measure(
-    frequencies: Sequence[float], device: str = "runtime", precision: str = "double"
+    frequencies: Sequence[float],
+    device: str = "runtime",
+    precision: str = "double",
+    names: Sequence[str] = RULES,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Simulated changes by rule, shape (frequencies, lags), and timing."""
     inputs: dict[str, Any] = {"n_samples": 1}
@@ -144,7 +149,7 @@ def measure(
         times = np.array([trains(*condition)[side] for condition in conditions])
         unit = np.repeat(np.arange(len(conditions)), N_PAIRS)
         inputs[name] = (np.zeros(unit.size, dtype=int), unit, times.ravel() * 1e-3)
-    runnable = simulation.compile(network(frequencies), device, precision=precision)
+    runnable = simulation.compile(network(frequencies, names), device, precision=precision)
     recording, state = runnable.run(inputs, learn=True, progress=False)
     if not (recording.counts("post") == N_PAIRS).all():
         raise RuntimeError("a spike of the protocol is missing")
@@ -154,7 +159,7 @@ def measure(
         "run_s": recording.seconds,
         "ms_per_sample": 1000 * recording.seconds,
     }
-    found = {name: state[f"{name}.w"].reshape(shape) - 1 for name in (*FITS, "pairs")}
+    found = {name: state[f"{name}.w"].reshape(shape) - 1 for name in names}
     return found, timing
 
 
