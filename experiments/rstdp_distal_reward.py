@@ -41,6 +41,8 @@ REWARD, BASELINE = 0.5, 0.002
 TAU_D = 200 * ms
 RULE = {"rate": 100 * Hz, "tau_c": 1 * second, "A_plus": 0.1, "A_minus": 0.15, "every": 10 * ms}
 N_TIMERS = 64
+#: What a postsynaptic spike does to the critic: did the presynaptic neuron fire just before?
+SEEN = "hit_post = int(since_post > 0*ms and since_post < interval)"
 SLOT, FRAME = 10 * second, 100 * ms
 SNAPSHOT = 5  # slots
 HOUR = 3600 * second
@@ -74,8 +76,8 @@ def cell(kind: str) -> NeuronModel:
     )
 
 
-def critic_populations() -> dict[str, Population]:
-    """Coincidence counter, timers and dopamine."""
+def critic_populations(delays: tuple[Any, Any] = DELAYS) -> dict[str, Population]:
+    """Coincidence counter, timers that run for a random delay, and dopamine."""
     critic = models.neuron(
         equations="since : second\nhit : 1\nhits : 1",
         operations=(
@@ -98,7 +100,7 @@ def critic_populations() -> dict[str, Population]:
                 order=1,
             ),
         ),
-        parameters={"n_timers": N_TIMERS, "shortest": DELAYS[0], "longest": DELAYS[1]},
+        parameters={"n_timers": N_TIMERS, "shortest": delays[0], "longest": delays[1]},
         initial={"left": -1 * second},
         links={"hit": "critic.hit", "hits": "critic.hits"},
         name="Timer",
@@ -129,7 +131,6 @@ def network(seed: int) -> NetworkModel:
     to_exc, to_inh = pairs(exc, ~inhibitory), pairs(exc, inhibitory, N_EXC)
     start = np.full(len(to_exc[0]), W_START)
     start[0] = 0.0
-    seen = f"hit_post = int(since_post > 0*ms and since_post < {INTERVAL / ms}*ms)"
     return NetworkModel(
         name="rstdp_distal_reward",
         dt=DT,
@@ -147,7 +148,12 @@ def network(seed: int) -> NetworkModel:
                 pre="exc", post="critic", pairs=([0], [0]), transmit="since_post = 0*ms"
             ),
             "second": Projection(
-                pre="exc", post="critic", pairs=([chosen], [0]), transmit=seen, order=0
+                pre="exc",
+                post="critic",
+                pairs=([chosen], [0]),
+                transmit=SEEN,
+                parameters={"interval": INTERVAL},
+                order=0,
             ),
             "release": Projection(
                 pre="timers", post="dopamine", weights=REWARD, transmit="d_post += w"
