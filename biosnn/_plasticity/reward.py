@@ -204,6 +204,7 @@ def mstdpet(
         **_traces(rule, tau_plus, tau_minus, "+= 1", "before_synapses"),
         modulators={"reward": _modulator(rule, modulator)},
         equations="z : 1",
+        transient=("z",),
         parameters={
             "gamma": _number(rule, "gamma", gamma),
             "tau_z": check_value(rule, "tau_z", tau_z, ms, "> 0"),
@@ -276,6 +277,7 @@ def dopamine_stdp(
         **_traces(rule, tau_plus, tau_minus, bump, "after_synapses"),
         modulators={"dopamine": _modulator(rule, modulator)},
         equations="c : 1",
+        transient=("c",),
         parameters={
             "rate": check_value(rule, "rate", rate, Hz, ">= 0"),
             "tau_c": check_value(rule, "tau_c", tau_c, ms, "> 0"),
