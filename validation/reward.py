@@ -245,7 +245,7 @@ def izhikevich_2007(distal: dict[str, Any], device: str) -> dict[str, Any]:
     wins, loses = (distal["summary"](part) for part in (contingent, control))
     rate = wins["rates_Hz"]["exc"]
     return {
-        "rank_of_80000": check(wins["rank"], 1, wins["rank"] == 1),
+        "rank": check(wins["rank"], 1, wins["rank"] == 1),
         "rank_with_random_rewards": check(loses["rank"], 1, loses["rank"] > 1),
         "excitatory_rate_Hz": check(rate, 0.5, rate > 0.5),
         "contingent": wins,
