@@ -255,7 +255,7 @@ def izhikevich_2007(distal: dict[str, Any], device: str) -> dict[str, Any]:
 
 def florian_2007(short: bool, xor: dict[str, Any], device: str) -> dict[str, Any]:
     """Share of networks that learn XOR, against the published share by a binomial test."""
-    runs, epochs = (1, 40) if short else (20, xor["EPOCHS"])
+    runs, epochs = (1, 80) if short else (20, xor["EPOCHS"])
     runnable = xor["compiled"](device)
     trials = [xor["trial"](runnable, seed, epochs) for seed in range(runs)]
     controls = [xor["trial"](runnable, seed, epochs, control="shuffled") for seed in range(runs)]
