@@ -1,9 +1,9 @@
-"""One synapse of 80,000 is rewarded seconds after its spikes, and wins (Izhikevich 2007, Fig. 1).
+"""One synapse of 80,000 is rewarded seconds after its spikes, and grows (Izhikevich 2007, Fig. 1).
 
 1,000 randomly connected neurons fire at about 2 Hz. Whenever a chosen presynaptic neuron fires
 within 20 ms before a chosen postsynaptic one, dopamine is released 1 to 3 s later, while both fire
 on and so does everybody else. The synapse between the two, which begins at zero, grows to the upper
-bound and stays there, while others come and go.
+bound and stays there, where few of the others are; it is not the only one.
 
 All of it happens inside the network, over any length of time: a critic counts coincidences, each
 starts a timer with a random delay, and a timer that runs out adds to the dopamine. Settings are
@@ -190,7 +190,7 @@ def simulate(
     runnable : Runnable
         That of :func:`compiled`.
     seed : int
-        Of the random input, and of the times of random rewards.
+        Of the network, the random input, and the times of random rewards.
     slots : int
         How many.
     rewards : int, optional
@@ -212,7 +212,9 @@ def simulate(
         {"reward": given}, state, learn=True, seed=seed, progress=progress
     )
     hits = recording.per_sample["critic.hits"][:, 0]
+    exc, _ = targets(seed)
     return {
+        "post": exc[exc < N_EXC],
         "weights": final_weights(state),
         "course": recording.snapshots["exc_exc.w"],
         "coincidences": hits,
@@ -232,22 +234,24 @@ def final_weights(state: State) -> np.ndarray:
 def summary(found: dict[str, Any]) -> dict[str, Any]:
     """What became of the rewarded synapse among all others.
 
-    Weights go up and down with every reward, so that at any moment some of the others are at the
-    bound as well; the rank is that of the mean over the second half of the simulated time, among
-    the synapses between excitatory neurons.
+    Weights go up and down with every reward, and some others reach the bound by chance and hold
+    it for long. So the ranks are those of the mean over the second half of the simulated time:
+    among all synapses between excitatory neurons, and among those of the same postsynaptic neuron.
     """
     course = found["course"]
     means = course[len(course) // 2 :].mean(axis=0)
     rewarded, others = means[0], means[1:]
-    last = found["weights"]
+    same = found["post"][1:] == found["post"][0]
+    above = others > rewarded
     return {
-        "rank": int(1 + (others > rewarded).sum()),
+        "rank": int(1 + above.sum()),
         "ranked_synapses": len(means),
+        "others_above_per_1000": float(1000 * above.mean()),
+        "rank_at_its_neuron": int(1 + above[same].sum()),
+        "synapses_of_its_neuron": int(1 + same.sum()),
         "rewarded_mean_mV": float(rewarded),
         "others_mean_mV": float(others.mean()),
-        "others_largest_mean_mV": float(others.max()),
-        "rewarded_last_mV": float(last[0]),
-        "share_of_others_above_last": float((last[1:] > last[0]).mean()),
+        "rewarded_last_mV": float(found["weights"][0]),
         "coincidences": int(found["coincidences"][-1]),
         "rewards": found["rewards"],
         "rates_Hz": found["rates_Hz"],
