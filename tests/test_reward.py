@@ -1,5 +1,6 @@
 """Reward-modulated rules against explicit sums over pairs, rewards per sample and per frame."""
 
+import attrs
 import numpy as np
 import pytest
 from brian2 import ms
@@ -176,6 +177,51 @@ def test_no_reward_no_learning(on_runtime, given) -> None:
     for key in ("mstdp", "mstdpet", "bounded"):
         assert (state[f"{key}.w"] == 0.5).all()
     assert (state["dopamine.w"] != 0.5).all(), "dopamine has a baseline"
+
+
+@pytest.mark.parametrize(
+    ("reset", "left"), [("none", True), ("all", False), ({"z": ("z",)}, False)]
+)
+def test_eligibility_ends_with_a_presentation_that_resets(reset, left) -> None:
+    source = encoding.address_events()
+    rule = plasticity.mstdpet(modulator="critic.r", tau_z=1000 * ms)
+    made = NetworkModel(
+        name="reset",
+        dt=1 * ms,
+        inputs={
+            "before": Input(features=1, kind="events"),
+            "after": Input(features=1, kind="events"),
+            "r": Input(features=1),
+        },
+        populations={
+            "pre": Population(model=source, n=1, drives={"x": "before"}),
+            "post": Population(model=source, n=1, drives={"x": "after"}),
+            "critic": Population(
+                model=models.neuron(equations="r : 1", name="Critic"), n=1, drives={"r": "r"}
+            ),
+        },
+        projections={"z": Projection(pre="pre", post="post", weights=0.5, rule=rule)},
+        presentation=Presentation(duration=20 * ms, reset=reset),
+        output="post",
+    )
+    runnable = simulation.compile(made, "runtime")
+    spikes = {"before": (0, 5), "after": (0, 8)}
+    streams = {
+        name: (np.array([sample]), np.array([0]), np.array([(step + 0.5) * 1e-3]))
+        for name, (sample, step) in spikes.items()
+    }
+    _, state = runnable.run({**streams, "r": np.zeros((1, 1))}, learn=True)
+    assert state["z.z"][0] > 0.5
+    nothing = {name: (np.array([]), np.array([]), np.array([])) for name in spikes}
+    _, after = runnable.run({**nothing, "r": np.ones((1, 1))}, state, learn=True)
+    assert (after["z.z"][0] > 0.5) == left
+    assert (after["z.w"][0] > 0.5) == left
+
+
+def test_transient_variables_are_the_rules_own() -> None:
+    with pytest.raises(ParameterError) as caught:
+        attrs.evolve(RULES["mstdpet"], transient=("x",))
+    assert caught.value.name == "transient"
 
 
 @pytest.mark.parametrize(

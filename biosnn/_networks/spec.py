@@ -119,7 +119,8 @@ class Presentation:
         such as a current, stays as it is.
     reset : {"none", "all"} or dict
         Variables that get their initial value at every onset: none, all that have a
-        differential equation (traces included), or population -> tuple of names.
+        differential equation (traces and transient variables of rules included), or population
+        or projection -> tuple of names.
     watch : str, optional
         Population whose spikes decide whether a sample is shown again.
     min_spikes : int

@@ -60,6 +60,7 @@ def combined(*rules: PlasticityRule) -> PlasticityRule:
         modulators=_merged(name, "modulators", [rule.modulators for rule in rules]),
         equations="\n".join(rule.equations for rule in rules if rule.equations),
         method=methods.pop() if methods else rules[0].method,
+        transient=tuple(name for rule in rules for name in rule.transient),
         parameters=_merged(name, "parameters", [rule.parameters for rule in rules]),
         reference="; ".join(rule.reference for rule in rules if rule.reference),
     )

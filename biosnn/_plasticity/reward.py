@@ -16,9 +16,10 @@ from typing import Any
 
 from brian2 import Hz, ms
 
+from biosnn._plasticity.checks import bounds, bump_of, number, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Operation, Schedule, Trace, check_choice, check_value, neuron
+from biosnn.models import NeuronModel, Operation, Trace, check_value, neuron
 
 FLORIAN = "Florian 2007, eqs. 3.6 to 3.12, doi:10.1162/neco.2007.19.6.1468"
 IZHIKEVICH = "Izhikevich 2007, eqs. 1 to 3, doi:10.1093/cercor/bhl152"
@@ -34,35 +35,22 @@ def _modulator(rule: str, value: Any) -> str:
     return value
 
 
-def _number(rule: str, name: str, value: Any, bound: str = ">= 0") -> Any:
-    return value if isinstance(value, Schedule) else check_value(rule, name, value, 1.0, bound)
-
-
-def _bounds(rule: str, w_min: float, w_max: float) -> dict[str, float]:
-    check_value(rule, "w_min", w_min, 1.0)
-    check_value(rule, "w_max", w_max, 1.0)
-    if not w_min < w_max:
-        raise ParameterError(rule, "w_max", w_max, f"above w_min ({w_min})")
-    return {"w_min": w_min, "w_max": w_max}
-
-
 def _traces(
     rule: str, tau_plus: Any, tau_minus: Any, bump: str, post: str
 ) -> dict[str, tuple[Trace, ...]]:
-    tau_plus = check_value(rule, "tau_plus", tau_plus, ms, "> 0")
-    tau_minus = check_value(rule, "tau_minus", tau_minus, ms, "> 0")
+    plus, minus = tau(rule, "tau_plus", tau_plus), tau(rule, "tau_minus", tau_minus)
     return {
-        "pre_traces": (Trace(name="x", tau=tau_plus, bump=bump),),
-        "post_traces": (Trace(name="y", tau=tau_minus, bump=bump, when=post),),
+        "pre_traces": (Trace(name="x", tau=plus, bump=bump),),
+        "post_traces": (Trace(name="y", tau=minus, bump=bump, when=post),),
     }
 
 
-def _eligible(variable: str, change: str, tau: str, every: Any) -> tuple[Statements, ...]:
+def _eligible(variable: str, change: str, decay: str, every: Any) -> tuple[Statements, ...]:
     """Pairs add to a variable of the synapse; a step changes the weight and lets it decay."""
     interval = "dt" if every is None else "every"
     step = (
         f"w = clip(w + {change.format(interval=interval)}, w_min, w_max)\n"
-        f"{variable} *= exp(-{interval}/{tau})"
+        f"{variable} *= exp(-{interval}/{decay})"
     )
     return (
         Statements(side="pre", code=f"{variable} -= A_minus*y_post"),
@@ -72,7 +60,7 @@ def _eligible(variable: str, change: str, tau: str, every: Any) -> tuple[Stateme
 
 
 def _every(rule: str, every: Any) -> dict[str, Any]:
-    return {} if every is None else {"every": check_value(rule, "every", every, ms, "> 0")}
+    return {} if every is None else {"every": tau(rule, "every", every)}
 
 
 def mstdp(
@@ -136,10 +124,10 @@ def mstdp(
         **_traces(rule, tau_plus, tau_minus, "+= 1", "before_synapses"),
         modulators={"reward": _modulator(rule, modulator)},
         parameters={
-            "gamma": _number(rule, "gamma", gamma),
-            "A_plus": _number(rule, "A_plus", A_plus),
-            "A_minus": _number(rule, "A_minus", A_minus),
-            **_bounds(rule, w_min, w_max),
+            "gamma": number(rule, "gamma", gamma),
+            "A_plus": number(rule, "A_plus", A_plus),
+            "A_minus": number(rule, "A_minus", A_minus),
+            **bounds(rule, w_min, w_max),
         },
         reference=FLORIAN,
     )
@@ -204,13 +192,14 @@ def mstdpet(
         **_traces(rule, tau_plus, tau_minus, "+= 1", "before_synapses"),
         modulators={"reward": _modulator(rule, modulator)},
         equations="z : 1",
+        transient=("z",),
         parameters={
-            "gamma": _number(rule, "gamma", gamma),
-            "tau_z": check_value(rule, "tau_z", tau_z, ms, "> 0"),
-            "A_plus": _number(rule, "A_plus", A_plus),
-            "A_minus": _number(rule, "A_minus", A_minus),
+            "gamma": number(rule, "gamma", gamma),
+            "tau_z": tau(rule, "tau_z", tau_z),
+            "A_plus": number(rule, "A_plus", A_plus),
+            "A_minus": number(rule, "A_minus", A_minus),
             **_every(rule, every),
-            **_bounds(rule, w_min, w_max),
+            **bounds(rule, w_min, w_max),
         },
         reference=FLORIAN,
     )
@@ -268,21 +257,20 @@ def dopamine_stdp(
     the weights every 10 ms. Pairs at dt = 0 potentiate (``biosnn.plasticity``).
     """
     rule = "DopamineSTDP"
-    check_choice(rule, "pairing", pairing, ("nearest", "all"))
-    bump = "= 1" if pairing == "nearest" else "+= 1"
     return PlasticityRule(
         name=rule,
         statements=_eligible("c", "rate*{interval}*dopamine_post*c", "tau_c", every),
-        **_traces(rule, tau_plus, tau_minus, bump, "after_synapses"),
+        **_traces(rule, tau_plus, tau_minus, bump_of(rule, pairing), "after_synapses"),
         modulators={"dopamine": _modulator(rule, modulator)},
         equations="c : 1",
+        transient=("c",),
         parameters={
             "rate": check_value(rule, "rate", rate, Hz, ">= 0"),
-            "tau_c": check_value(rule, "tau_c", tau_c, ms, "> 0"),
-            "A_plus": _number(rule, "A_plus", A_plus),
-            "A_minus": _number(rule, "A_minus", A_minus),
+            "tau_c": tau(rule, "tau_c", tau_c),
+            "A_plus": number(rule, "A_plus", A_plus),
+            "A_minus": number(rule, "A_minus", A_minus),
             **_every(rule, every),
-            **_bounds(rule, w_min, w_max),
+            **bounds(rule, w_min, w_max),
         },
         reference=IZHIKEVICH,
     )
@@ -316,7 +304,7 @@ def dopamine(*, tau_d: Any = 200 * ms, baseline: float = 0.0) -> NeuronModel:
         equations="dd/dt = (baseline - d)/tau_d : 1\nrelease : 1",
         operations=(Operation(code="d += release", on="input"),),
         parameters={
-            "tau_d": check_value(name, "tau_d", tau_d, ms, "> 0"),
+            "tau_d": tau(name, "tau_d", tau_d),
             "baseline": check_value(name, "baseline", baseline, 1.0, ">= 0"),
         },
         initial={"d": "baseline"},

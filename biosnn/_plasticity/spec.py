@@ -93,6 +93,9 @@ class PlasticityRule:
         an equation for ``dw/dt``. They are integrated in every time step.
     method : str
         Brian2 integration method of ``equations``.
+    transient : tuple of str
+        Variables of ``equations`` without a differential equation that are zero again at every
+        onset with ``Presentation(reset="all")``, as those that have one are.
     parameters : dict
         Name -> Quantity, float or :class:`~biosnn.models.Schedule`.
     reference : str
@@ -108,6 +111,7 @@ class PlasticityRule:
     modulators: dict[str, str] = attrs.Factory(dict)
     equations: str = ""
     method: str = "exponential_euler"
+    transient: tuple[str, ...] = attrs.field(default=(), converter=tuple)
     parameters: dict[str, Any] = attrs.Factory(dict)
     reference: str = ""
 
@@ -127,6 +131,10 @@ class PlasticityRule:
                 "integrated in every step",
                 "Put traces on the neurons, or leave the flag out",
             )
+        for name in self.transient:
+            if name not in self.variables:
+                wanted = f"state variables of the synapse ({', '.join(self.variables) or 'none'})"
+                raise ParameterError(self.name, "transient", repr(name), wanted)
 
     def needs(self, side: str) -> tuple[Trace | Companion, ...]:
         """What the rule needs on the neurons of one side, ``"pre"`` or ``"post"``."""

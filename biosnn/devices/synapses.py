@@ -135,5 +135,7 @@ def synaptic_reset(network: NetworkModel, key: str) -> str:
         projection = network.projections[key]
         texts = [projection.equations, projection.rule.equations if projection.rule else ""]
         driven = set().union(*(Equations(text).diff_eq_names for text in texts)) - {"w"}
+        if projection.rule:
+            driven |= set(projection.rule.transient)
         names = sorted(driven) if reset == "all" else ()
     return "\n".join(f"{name} = 0" for name in names)
