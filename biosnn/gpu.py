@@ -300,8 +300,8 @@ def project(
     folder : path-like
         Where the project goes.
     samples : dict
-        Input -> array (n, features) or (n, T, features), or
-        :class:`biosnn.devices.contract.AddressEvents`; ``"n_samples"`` where nothing tells.
+        Input -> array (n, features) or (n, T, features), or arrays (sample, unit, time in s) of
+        address events; ``"n_samples"`` where nothing tells.
     learn : bool or sequence of str
         Projections that learn: all, none, or those.
     state : State, optional
@@ -322,8 +322,8 @@ def project(
     Returns
     -------
     Project
-        Its ``network``, ``folder`` and number ``n`` of samples; ``source`` once it is generated;
-        ``run()`` and ``results()`` once it is compiled.
+        Its ``network``, ``folder`` and number ``n`` of samples; ``run()`` and ``results()`` once
+        it is compiled.
 
     Raises
     ------
@@ -374,14 +374,14 @@ def generate(*projects: Project) -> None:
 
 
 def compile_project(project: Project, jobs: int = 1) -> Path:
-    """Compile a generated project with CUDA's compiler; takes about a minute.
+    """Compile a generated project with CUDA's compiler; takes minutes.
 
     Parameters
     ----------
     project : Project
         What :func:`generate` wrote.
     jobs : int
-        Threads for nvcc's optimiser.
+        Files that are compiled at once.
 
     Returns
     -------

@@ -19,7 +19,7 @@ from brian2 import BrianObject, Clock, SpikeMonitor, TimedArray, prefs
 from brian2.devices.device import get_device, set_device
 from brian2.units.fundamentalunits import Quantity
 
-from biosnn._gpu.unit import write_makefile, write_unit
+from biosnn._gpu.unit import write_makefile, write_units
 from biosnn.declaration import from_data
 from biosnn.devices.build import Built, build
 from biosnn.devices.interface import default_state, interface
@@ -149,8 +149,8 @@ def generate(folder: Path) -> None:
     device.insert_code("main", "\n".join(f"_run_{name}();" for name in border))
     project = folder / "project"
     device.build(directory=str(project), compile=False, run=False, with_output=False)
-    write_unit(project, "step_clock")
-    write_makefile(project, request["compute_capability"], NVCC_FLAGS[request["math"]])
+    files = write_units(project, "step_clock")
+    write_makefile(project, files, request["compute_capability"], NVCC_FLAGS[request["math"]])
 
     def result(owner: Any, name: str) -> dict[str, str]:
         variable = owner.variables[name]
@@ -163,7 +163,7 @@ def generate(folder: Path) -> None:
             for key, monitor in monitors.items()
         },
         "state": {name: result(*owner) for name, owner in built.variables.items()},
-        "kernels": len(device.code_objects),
+        "code_objects": len(device.code_objects),
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
 

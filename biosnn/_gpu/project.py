@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from biosnn.declaration import to_data
-from biosnn.devices.contract import AddressEvents, Port
+from biosnn.devices.contract import Port
 from biosnn.devices.ports import ports
 from biosnn.errors import DataError, DeviceError, ParameterError
 from biosnn.networks import NetworkModel
@@ -96,11 +96,6 @@ class Project:
             **{f"state.{name}": np.asarray(start[name]) for name in start},
         )
 
-    @property
-    def source(self) -> Path:
-        """The whole program as one source file."""
-        return self.folder / "project" / "program.cu"
-
     def refused(self) -> str:
         """Why brian2cuda wrote no code; empty if it did."""
         reason = self.folder / "refused"
@@ -116,15 +111,15 @@ class Project:
         command = [
             "make",
             "-s",
+            f"-j{jobs}",
             f"NVCC={nvcc}",
             f"CURAND_INCLUDE={curand.parent}",
             f"CURAND_LIBRARY={found[0]}",
-            f"JOBS={jobs}",
         ]
         done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             head = "\n".join((done.stderr or done.stdout).strip().splitlines()[:12])
-            raise DeviceError(f"nvcc could not compile {self.source}. It said:\n{head}")
+            raise DeviceError(f"nvcc could not compile {project}. It said:\n{head}")
         return project / "main"
 
     def run(self) -> float:
@@ -200,8 +195,8 @@ def _samples(network: NetworkModel, samples: Mapping[str, Any]) -> dict[str, np.
     if unknown:
         raise DataError(f"gpu.project: {network.name} has no input {sorted(unknown)[0]!r}")
     lengths = {
-        name: int(values.sample.max(initial=-1)) + 1
-        if isinstance(values, AddressEvents)
+        name: int(np.max(values[0], initial=-1)) + 1
+        if known[name].kind == "events"
         else len(values)
         for name, values in samples.items()
         if name != "n_samples"
@@ -229,8 +224,10 @@ def _rows(network: NetworkModel, name: str, port: Port, given: Any, n: int) -> n
     slot = network.steps_per_presentation
     rows = {"static": 1, "sequence": slot // (port.frame_steps or 1), "events": slot}[port.kind]
     table = np.full((n, rows, port.features), port.absent, dtype=np.float32)
-    if isinstance(given, AddressEvents):
-        table[given.sample, given.step, given.unit] = 1.0
+    if given is not None and port.kind == "events":
+        sample, unit, time = (np.asarray(part) for part in given)
+        step = np.floor(time / float(network.dt) + 1e-6).astype(np.int64)
+        table[sample, step, unit] = 1.0
     elif given is not None:
         values = np.asarray(given, dtype=np.float32)
         wanted = (n, port.features) if port.kind == "static" else (n, "T", port.features)
