@@ -12,8 +12,14 @@ from brian2.units.fundamentalunits import get_dimensions
 
 from biosnn import encoding, models, plasticity
 from biosnn.models import Companion, Event, NeuronModel
-from biosnn.networks import FixedProbability, Input, NetworkModel, Population, Presentation
-from biosnn.networks import Projection
+from biosnn.networks import (
+    FixedProbability,
+    Input,
+    NetworkModel,
+    Population,
+    Presentation,
+    Projection,
+)
 from biosnn.plasticity import PlasticityRule
 
 DT = 0.1 * ms
@@ -30,10 +36,11 @@ AMPLITUDES = {
     "poisson_unit": 400.0,
 }
 _BY_UNIT = ((amp, 1e-9), (amp / meter**2, 0.15), (volt / second, 20.0), (1.0, 100.0))
-#: Weight at which a synapse of default strength visibly moves the spikes of ``_host()``.
-_WEIGHTS = {"delta": 2.0, "current": 0.2, "other": 10.0}
+#: Weights at which synapses of default strength visibly move the spikes of ``_host()``.
+WEIGHTS = {"delta": 2.0, "gaba_a": 1.0}
+_CURRENT, _CONDUCTANCE = 0.2, 10.0
 _MODULATOR = "critic.r"
-TEACH = Event(condition="teach > 0")
+_TEACH = Event(condition="teach > 0")
 
 
 @attrs.define
@@ -87,7 +94,7 @@ def add_neurons(parts: Parts) -> None:
                 pre="source", post=key, transmit="g_e_post += w", weights=1.5
             )
         parts.firing.append(key)
-    grown = (getattr(plasticity,"adaptive_threshold",lambda m,**k:m))(models.lif(), theta_plus=1 * mV, tau_theta=50 * ms)
+    grown = plasticity.adaptive_threshold(models.lif(), theta_plus=1 * mV, tau_theta=50 * ms)
     parts.held("neuron_adaptive_threshold", grown, "I", np.linspace(28e-9, 40e-9, N))
     parts.firing.append("neuron_adaptive_threshold")
 
@@ -102,30 +109,23 @@ def add_synapses(parts: Parts) -> None:
     parts.held("synapse_none", _host(), "I", background)
     parts.firing.append("synapse_none")
     rng = np.random.default_rng(5)
+    # Some without delay, some with one, some with one per synapse.
+    delays = (0 * ms, 1.5 * ms, rng.uniform(0, 3, N_SOURCES * N) * ms)
     for number, (name, (factory, _)) in enumerate(models.SYNAPSES.items()):
         made, key = factory(), f"synapse_{name}"
         short_term = made if isinstance(made, Companion) else None
         synapse = models.exponential_current() if short_term is not None else made
-        parts.held(key, _host().with_synapses(s=synapse), "I_ext", background)
-        if not synapse.current:
-            model = attrs.evolve(_host().with_synapses(s=synapse))
-            parts.held(key, model, "I", background)
-        gap = not synapse.transmit
-        if gap:
-            kind = "other"
-        elif not synapse.current:
-            kind = "delta"
-        else:
-            kind = "current" if "I_max" in str(synapse.parameters) + synapse.transmit else "other"
-        # Some without delay, some with one, some with one per synapse.
-        delays = (0 * ms, 1.5 * ms, rng.uniform(0, 3, N_SOURCES * N) * ms)
+        variable = "I_ext" if synapse.current else "I"
+        parts.held(key, _host().with_synapses(s=synapse), variable, background)
+        usual = _CURRENT if "I_max" in synapse.transmit else _CONDUCTANCE
+        junction = not synapse.transmit
         parts.projections[f"to_{key}"] = Projection(
-            pre=key if gap else "source",
+            pre=key if junction else "source",
             post=key,
             synapse="s",
-            weights=_WEIGHTS[kind],
-            delay=0 * ms if gap else delays[number % 3],
-            pairs="all_but_self" if gap else "all",
+            weights=WEIGHTS.get(name, usual),
+            delay=0 * ms if junction else delays[number % len(delays)],
+            pairs="all_but_self" if junction else "all",
             short_term=short_term,
         )
         parts.firing.append(key)
@@ -163,7 +163,7 @@ def add_rules(parts: Parts) -> None:
         events = {part.event for part in rule.statements if part.side == "post"}
         if "teach" in events:
             model = attrs.evolve(
-                model.extended("teach : 1"), events={**model.events, "teach": TEACH}
+                model.extended("teach : 1"), events={**model.events, "teach": _TEACH}
             )
         parts.held(key, model, "I", np.linspace(90e-12, 200e-12, N))
         if "teach" in events:
@@ -221,17 +221,10 @@ def add_encoders(parts: Parts) -> None:
         parts.firing.append(shown)
 
 
-GROUPS = {
-    "neurons": add_neurons,
-    "synapses": add_synapses,
-    "rules": add_rules,
-    "encoders": add_encoders,
-}
+GROUPS = (add_neurons, add_synapses, add_rules, add_encoders)
 
 
-def combined(n: int, duration: Any, groups: tuple[str, ...] = tuple(GROUPS)) -> tuple[
-    NetworkModel, Parts
-]:
+def combined(n: int, duration: Any) -> tuple[NetworkModel, Parts]:
     """The network and its parts.
 
     Parameters
@@ -240,15 +233,13 @@ def combined(n: int, duration: Any, groups: tuple[str, ...] = tuple(GROUPS)) -> 
         Number of samples.
     duration : Quantity
         Of a sample.
-    groups : tuple of str
-        Which of :data:`GROUPS` take part.
     """
     parts = Parts(n)
     add_sources(parts)
-    for group in groups:
-        GROUPS[group](parts)
+    for add in GROUPS:
+        add(parts)
     network = NetworkModel(
-        name="_".join(("combined", *groups)),
+        name="combined",
         dt=DT,
         inputs=parts.inputs,
         populations=parts.populations,

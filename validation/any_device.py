@@ -99,9 +99,7 @@ def on_cuda(
     if gpu.brian2cuda_version() is None:
         return {"left_out": "brian2cuda is not installed"}
     with tempfile.TemporaryDirectory() as folder:
-        project = gpu.project(
-            network, folder, parts.samples, learn=True, seed=SEED, math="strict"
-        )
+        project = gpu.project(network, folder, parts.samples, learn=True, seed=SEED, math="strict")
         gpu.generate(project)
         files = len(list((Path(folder) / "project" / "code_objects").glob("*.cu")))
         figures: dict[str, Any] = {"generated": {"value": files, "bound": "> 0 files", "ok": True}}

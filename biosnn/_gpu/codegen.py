@@ -28,7 +28,6 @@ from biosnn.devices.protocol import EVENTS, FRAME, LOAD
 from biosnn.devices.record import Record
 from biosnn.networks import NetworkModel
 
-#: Of brian2cuda's own objects, and of the C++ code beside them.
 NVCC_FLAGS = {
     "fast": ["-w", "-O3", "-use_fast_math"],
     "strict": ["-w", "-O3", "-fmad=false"],
@@ -144,7 +143,9 @@ def generate(folder: Path) -> None:
     }
     built.net.add(*monitors.values())
     built.net.run(n * network.dt * network.steps_per_presentation, namespace={})
-    border = [code.name for target in built.border if target.active for code in target._code_objects]
+    border = [
+        code.name for target in built.border if target.active for code in target._code_objects
+    ]
     # The last presentation ends after the last step.
     device.insert_code("main", "\n".join(f"_run_{name}();" for name in border))
     project = folder / "project"

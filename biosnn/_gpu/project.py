@@ -1,4 +1,4 @@
-"""CUDA projects: one declared network with the samples that it is shown, compiled into one program."""
+"""CUDA projects: a declared network and the samples that it is shown, as one program."""
 
 from __future__ import annotations
 
@@ -126,9 +126,7 @@ class Project:
         """Run the compiled program here; seconds of its loop, without its start."""
         project = self.folder / "project"
         (project / "results").mkdir(exist_ok=True)
-        done = subprocess.run(
-            ["./main"], cwd=project, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["./main"], cwd=project, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-6:])
             raise DeviceError(f"{project / 'main'} failed with {done.returncode}. It said:\n{tail}")
