@@ -123,7 +123,7 @@ def compare(folder: Path, name: str) -> None:
         for _ in range(REPEATS):
             recording, after = runnable.run(samples, learn=True, seed=SEED)
             loops.append(recording.seconds)
-        firing = parts or any_device.Parts(made[case].n)
+        firing = parts or any_device.Parts(made[case].n, network.presentation.duration)
         expected = recording.spikes, after
         figures = any_device.compared(network, firing, expected, (spikes, state), 1e-6)
         steps = made[case].n * network.steps_per_presentation

@@ -48,6 +48,7 @@ class Parts:
     """What a network is made of, and the samples that make it fire."""
 
     n: int
+    duration: Any
     inputs: dict[str, Input] = attrs.Factory(dict)
     populations: dict[str, Population] = attrs.Factory(dict)
     projections: dict[str, Projection] = attrs.Factory(dict)
@@ -55,6 +56,14 @@ class Parts:
     #: Populations that shall fire; (population, another one) whose spikes shall differ.
     firing: list[str] = attrs.Factory(list)
     differing: list[tuple[str, str]] = attrs.Factory(list)
+
+    def events(self, key: str, first: float, apart: float) -> None:
+        """Address events for N units: every so many ms, each unit later than the one before."""
+        self.inputs[key] = Input(features=N, kind="events")
+        sample, unit, number = (k.ravel() for k in np.mgrid[: self.n, :N, :3])
+        time = (first + 0.5 * unit + apart * number + 0.2 * sample) * 1e-3
+        shown = time < float(self.duration)
+        self.samples[key] = (sample[shown], unit[shown], time[shown])
 
     def held(self, key: str, model: NeuronModel, variable: str, values: Any) -> None:
         """A population in which an input holds a variable; in each sample a bit stronger."""
@@ -100,7 +109,8 @@ def add_neurons(parts: Parts) -> None:
 
 
 def _host() -> NeuronModel:
-    return models.lif(R=200 * Mohm, t_ref=1 * ms)
+    # Exact integration has no closed form where a rule filters v with the same time constant.
+    return models.lif(R=200 * Mohm, tau_m=12 * ms, t_ref=1 * ms)
 
 
 def add_synapses(parts: Parts) -> None:
@@ -159,17 +169,19 @@ def rules() -> dict[str, PlasticityRule]:
 def add_rules(parts: Parts) -> None:
     """Every rule between the sources and neurons of its own that fire."""
     for number, (name, rule) in enumerate(rules().items()):
-        key, model = f"post_{name}", _host()
+        # A prediction of reward is a plain number.
+        plain = name == "reward_prediction"
+        key = f"post_{name}"
+        model = models.competitive_unit(theta_0=0.9) if plain else _host()
         events = {part.event for part in rule.statements if part.side == "post"}
         if "teach" in events:
             model = attrs.evolve(
                 model.extended("teach : 1"), events={**model.events, "teach": _TEACH}
             )
-        parts.held(key, model, "I", np.linspace(90e-12, 200e-12, N))
+        current = np.linspace(0.2, 0.5, N) if plain else np.linspace(90e-12, 200e-12, N)
+        parts.held(key, model, "I", current)
         if "teach" in events:
-            parts.inputs["teach"] = Input(features=N, kind="events")
-            sample, unit = (k.ravel() for k in np.mgrid[: parts.n, :N])
-            parts.samples["teach"] = (sample, unit, (10 + 3 * unit) * 1e-3)
+            parts.events("teach", first=3.0, apart=9.0)
             population = parts.populations[key]
             drives = {**population.drives, "teach": "teach"}
             parts.populations[key] = attrs.evolve(population, drives=drives)
@@ -177,7 +189,7 @@ def add_rules(parts: Parts) -> None:
             pre="source",
             post=key,
             transmit="v_post += w*J",
-            parameters={"J": 0.2 * mV},
+            parameters={"J": 0.01 if plain else 0.2 * mV},
             weights=0.3 + 0.01 * np.arange(N_SOURCES * N),
             rule=rule,
             delay=(0 * ms, 1 * ms)[number % 2],
@@ -193,14 +205,12 @@ def add_encoders(parts: Parts) -> None:
             continue
         key, model = f"encoder_{name}", factory()
         if name == "address_events":
-            parts.inputs[f"{key}_in"] = Input(features=N, kind="events")
-            sample, unit, spike = (k.ravel() for k in np.mgrid[: parts.n, :N, :3])
-            time = (2.0 + unit + 7 * spike + 0.5 * sample) * 1e-3
-            parts.samples[f"{key}_in"] = (sample, unit, time)
+            parts.events(f"{key}_in", first=1.0, apart=7.0)
             parts.populations[key] = Population(model=model, n=N, drives={"x": f"{key}_in"})
         elif name == "delta":
             parts.inputs[f"{key}_in"] = Input(features=N, kind="sequence", frame=FRAME)
-            frames = np.abs(np.sin(np.arange(6)[:, None] * (1 + np.arange(N))))
+            steps = np.arange(int(parts.duration / FRAME + 1e-6))
+            frames = np.abs(np.sin(np.outer(1 + steps, 1 + np.arange(N))))
             parts.samples[f"{key}_in"] = np.stack([frames * (1 + k) for k in range(parts.n)])
             parts.populations[key] = Population(model=model, n=N, drives={"x": f"{key}_in"})
         elif name == "rank_order":
@@ -234,7 +244,7 @@ def combined(n: int, duration: Any) -> tuple[NetworkModel, Parts]:
     duration : Quantity
         Of a sample.
     """
-    parts = Parts(n)
+    parts = Parts(n, duration)
     add_sources(parts)
     for add in GROUPS:
         add(parts)
