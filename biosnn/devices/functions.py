@@ -8,7 +8,7 @@ from biosnn.rng import C_SOURCE, counter_uniform
 
 
 def uniform_function() -> Function:
-    """``counter_uniform`` as a Brian2 function for numpy, Cython and C++."""
+    """``counter_uniform`` as a Brian2 function for numpy, Cython, C++ and CUDA."""
     function = Function(
         counter_uniform,
         arg_units=[1] * 6,
@@ -18,6 +18,8 @@ def uniform_function() -> Function:
     )
     function.implementations.add_implementation("numpy", counter_uniform)
     function.implementations.add_implementation("cpp", C_SOURCE)
+    # A generator of this name exists where brian2cuda was imported.
+    function.implementations.add_implementation("cuda", f"__host__ __device__ {C_SOURCE.strip()}")
     function.implementations.add_implementation(
         "cython",
         f'cdef extern from *:\n    """\n{C_SOURCE}\n    """\n'

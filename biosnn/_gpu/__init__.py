@@ -1,0 +1,1 @@
+"""GPU builds: code generation through brian2cuda and compilation. Its face is ``biosnn.gpu``."""

@@ -1,0 +1,96 @@
+"""A project of brian2cuda in few source files, which compile several times faster than its many."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+#: Pieces of code per file: parsing CUDA's headers takes as long as some ten of them.
+PER_FILE = 40
+_FUNCTION = re.compile(r"^void (_\w+)\(\)$", flags=re.MULTILINE)
+_KERNEL = re.compile(r"^(_reset_\w+)\(\n\s*int32_t\* eventspace", flags=re.MULTILINE)
+_LOCAL = re.compile(r'^\s*#include "code_objects/.*$', flags=re.MULTILINE)
+_AROUND = re.compile(r"^(before|after)_run_")
+
+
+def write_units(project: Path, clock: str) -> list[str]:
+    """Write ``program.cu`` and the files ``part_*.cu`` beside what brian2cuda has written.
+
+    Parameters
+    ----------
+    project : Path
+        What brian2cuda has written.
+    clock : str
+        The clock of the network's time steps. brian2cuda looks at the time of Brian2's default
+        clock to find out whether a uniform delay has passed; a declared network has its own.
+
+    Returns
+    -------
+    list of str
+        Names of all files to compile. They need the project's headers beside them.
+    """
+    names = ("objects.cu", "network.cu", "rand.cu", "run.cu", "main.cu")
+    (project / "program.cu").write_text("".join(f'#include "{name}"\n' for name in names))
+    groups: dict[str, list[Path]] = {}
+    for path in sorted((project / "code_objects").glob("*.cu")):
+        groups.setdefault(_AROUND.sub("", path.name), []).append(path)
+    pieces = [_piece(paths, clock) for paths in groups.values()]
+    files = -(-len(pieces) // PER_FILE)
+    parts: list[list[str]] = [[] for _ in range(files)]
+    for piece in sorted(pieces, key=len, reverse=True):  # parts of about one size
+        min(parts, key=lambda part: sum(map(len, part))).append(piece)
+    written = ["program.cu"]
+    for number, part in enumerate(parts):
+        written.append(f"part_{number}.cu")
+        (project / written[-1]).write_text("\n".join(part))
+    return written
+
+
+def _piece(paths: list[Path], clock: str) -> str:
+    """What runs for one Brian2 object, and before and after the network for it.
+
+    brian2cuda repeats helper functions in every file, so each gets a namespace of its own.
+    """
+    text = []
+    for path in sorted(paths, key=lambda path: bool(_AROUND.match(path.name))):
+        lines = _LOCAL.sub("", path.read_text()).replace("defaultclock.", f"{clock}.").splitlines()
+        text += [line for line in lines if line.startswith("#include")]
+        body = "\n".join(line for line in lines if not line.startswith("#include"))
+        space = f"in_{path.stem}"
+        text.append(f"namespace {space} {{\n{body}\n}}")
+        text += [f"using {space}::{name};" for name in _KERNEL.findall(body)]
+        text += [f"void {name}() {{ {space}::{name}(); }}" for name in _FUNCTION.findall(body)]
+    return "\n".join(text)
+
+
+def write_makefile(
+    project: Path, files: list[str], compute_capability: str, flags: list[str]
+) -> None:
+    """Write a makefile in place of brian2cuda's, which asks for C++11.
+
+    Parameters
+    ----------
+    project : Path
+        Where the files are.
+    files : list of str
+        What :func:`write_units` wrote.
+    compute_capability : str
+        Of the GPU, e.g. ``"9.0"``.
+    flags : list of str
+        For nvcc.
+    """
+    architecture = f"-arch=sm_{compute_capability.replace('.', '')}"
+    objects = " ".join(name.replace(".cu", ".o") for name in files)
+    (project / "makefile").write_text(
+        f"""NVCC = nvcc
+CURAND_INCLUDE = /usr/local/cuda/include
+CURAND_LIBRARY = /usr/local/cuda/lib64/libcurand.so
+RPATH = -Xlinker -rpath -Xlinker $(dir $(CURAND_LIBRARY))
+
+main: {objects}
+\t$(NVCC) {architecture} $^ -o $@ -Xlinker $(CURAND_LIBRARY) $(RPATH)
+
+%.o: %.cu
+\t$(NVCC) -std=c++17 {architecture} {" ".join(flags)} -I. -I$(CURAND_INCLUDE) -dc $< -o $@
+"""
+    )

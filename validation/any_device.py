@@ -1,0 +1,137 @@
+"""Every neuron, synapse, rule and encoder on every device: the same spikes, the same weights.
+
+One network holds all entries of the library (:mod:`validation._combined`). It runs on ``runtime``
+and, with strict arithmetic, on ``cpp``. brian2cuda writes it as CUDA code, which is compiled where
+nvcc is and run where a GPU is.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from brian2 import ms
+
+from biosnn import gpu, simulation
+from biosnn.errors import DeviceError
+from biosnn.networks import NetworkModel
+from biosnn.recording import Spikes
+from biosnn.state import State
+from validation._combined import Parts, combined
+
+SEED = 3
+#: Largest difference of a state variable, relative to the largest value that it has.
+CLOSE = {"cpp": 1e-9, "cuda": 1e-6}
+
+Result = tuple[Mapping[str, Spikes], State]
+
+
+def on_device(network: NetworkModel, parts: Parts, device: str) -> Result:
+    """Spikes of all populations and the last state."""
+    spiking = [key for key, p in network.populations.items() if p.model.threshold is not None]
+    options = {"math": "strict"} if device == "cpp" else {}
+    runnable = simulation.compile(network, device, per_sample=(), spikes=spiking, **options)
+    recording, state = runnable.run(parts.samples, learn=True, seed=SEED)
+    return recording.spikes, state
+
+
+def trains(spikes: Spikes, dt: float) -> np.ndarray:
+    """Sample, time step and neuron of every spike, in this order."""
+    steps = np.round(spikes.t / dt).astype(int)
+    table = np.stack([spikes.sample, steps, spikes.i], axis=1)
+    return table[np.lexsort(table.T[::-1])]
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Largest difference of two arrays, relative to the largest magnitude."""
+    one, other = (np.asarray(part, dtype=float) for part in (one, other))
+    scale = max(float(np.max(np.abs(other), initial=0.0)), 1e-300)
+    return float(np.max(np.abs(one - other), initial=0.0)) / scale
+
+
+def compared(
+    network: NetworkModel, parts: Parts, expected: Result, found: Result, close: float
+) -> dict[str, Any]:
+    """Hold a device's results to those of another one, after asserting that there are any."""
+    dt, start = float(network.dt), network.initial_state(SEED)
+    populations, projections = {}, {}
+    for key in expected[0]:
+        one, other = (trains(result[0][key], dt) for result in (expected, found))
+        equal = one.shape == other.shape and bool((one == other).all())
+        unequal = key in dict(parts.differing) and np.array_equal(
+            one, trains(expected[0][dict(parts.differing)[key]], dt)
+        )
+        needed = key in parts.firing
+        populations[key] = {
+            "value": len(other),
+            "bound": f"{len(one)} equal spikes{', > 0' if needed else ''}",
+            "ok": equal and (len(one) > 0 or not needed) and not unequal,
+        }
+    for key in network.plastic_projections:
+        name = f"{key}.w"
+        projections[key] = {
+            "value": difference(found[1][name], expected[1][name]),
+            "bound": close,
+            "moved": float(np.abs(expected[1][name] - start[name]).max()),
+        }
+        check = projections[key]
+        check["ok"] = check["value"] <= close and check["moved"] > 1e-6
+    shared = {name for name in found[1] if name in expected[1]}
+    differences = {name: difference(found[1][name], expected[1][name]) for name in shared}
+    worst = max(differences, key=lambda name: differences[name])
+    state = {
+        "value": differences[worst],
+        "bound": close,
+        "ok": differences[worst] <= close,
+        "variable": worst,
+        "variables": len(shared),
+    }
+    return {"spikes": populations, "weights": projections, "state": state}
+
+
+def on_cuda(
+    network: NetworkModel, parts: Parts, expected: Result, *, short: bool
+) -> dict[str, Any]:
+    """Generate CUDA code; compile and run it if that is asked for and possible here."""
+    if gpu.brian2cuda_version() is None:
+        return {"left_out": "brian2cuda is not installed"}
+    with tempfile.TemporaryDirectory() as folder:
+        project = gpu.project(network, folder, parts.samples, learn=True, seed=SEED, math="strict")
+        gpu.generate(project)
+        files = len(list((Path(folder) / "project" / "code_objects").glob("*.cu")))
+        figures: dict[str, Any] = {"generated": {"value": files, "bound": "> 0 files", "ok": True}}
+        if short or gpu.find_nvcc() is None:
+            return figures
+        binary = gpu.compile_project(project, jobs=2)
+        figures["compiled"] = {"value": binary.stat().st_size, "bound": "> 0 bytes", "ok": True}
+        try:
+            gpu.list_gpus()
+        except DeviceError as error:
+            return {**figures, "not_run": str(error)}
+        figures["seconds"] = project.run()
+        return figures | compared(network, parts, expected, project.results(), CLOSE["cuda"])
+
+
+def validate(*, short: bool) -> dict[str, Any]:
+    """Run the whole library on every device that is here.
+
+    Parameters
+    ----------
+    short : bool
+        One short sample, and CUDA code is generated only.
+
+    Returns
+    -------
+    dict
+        Device -> what was compared -> population or projection -> ``value``, ``bound``, ``ok``.
+    """
+    network, parts = combined(1 if short else 3, (25 if short else 60) * ms)
+    expected = on_device(network, parts, "runtime")
+    found = on_device(network, parts, "cpp")
+    return {
+        "cpp": compared(network, parts, expected, found, CLOSE["cpp"]),
+        "cuda": on_cuda(network, parts, expected, short=short),
+    }
