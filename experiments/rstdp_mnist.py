@@ -268,7 +268,7 @@ class Trainer:
             )
             self.timer.add("train_s", recording.seconds)
             self.timer.add("learned_images", len(images))
-            got = np.asarray(recording["environment.reward"]).reshape(-1)
+            got = np.asarray(recording["environment.reward"], dtype=float).reshape(-1)
             course.rewards.append(got)
             course.rewarded.append(float(got.mean()))
             if (epoch + 1) % self.args.score_every == 0 or epoch + 1 == epochs:
