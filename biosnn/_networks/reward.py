@@ -163,9 +163,10 @@ def convolutional_reward_network(
 
     Notes
     -----
-    The layers are those of Mozafari, Ganjtabesh, Nowzari-Dalini, Thorpe & Masquelier 2019,
-    Pattern Recognit. 94:87, doi:10.1016/j.patcog.2019.05.015, whose decisions are made by the
-    neuron that fires first; the rule that learns is another one.
+    The arrangement, features that are learned without labels below decision cells that learn from
+    reward, is that of Mozafari, Ganjtabesh, Nowzari-Dalini, Thorpe & Masquelier 2019, Pattern
+    Recognit. 94:87, doi:10.1016/j.patcog.2019.05.015, who reach 97.2 % on MNIST. Here layers are
+    fewer, latencies carry nothing, and the rule that learns from reward is another one.
     """
     _checked_sizes(
         n_features=n_features,
@@ -186,7 +187,6 @@ def convolutional_reward_network(
     place = cell % places
     pools = _pools(n_features, fields.out_shape[1], grid)
     right = "int(abs(i + 1 - label_post) < 0.5)"
-    largest = {"order": 1, "order_free": True}
     return NetworkModel(
         name=_NAME,
         dt=1 * ms,
@@ -221,7 +221,8 @@ def convolutional_reward_network(
                 on_event="candidate",
                 when="before_groups",
                 pairs=(cell, place),
-                **largest,
+                order=1,
+                order_free=True,
             ),
             "place_s1": Projection(
                 pre="place",
@@ -246,7 +247,8 @@ def convolutional_reward_network(
                 transmit="largest_post = clip(largest_post, v_pre, 1e30)",
                 on_event="candidate",
                 when="before_thresholds",
-                **largest,
+                order=1,
+                order_free=True,
             ),
             "decision_answer": Projection(
                 pre="decision",
