@@ -7,6 +7,8 @@ is one, connections and initial values that Brian2 draws. The paper gives no rat
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -60,6 +62,17 @@ b_n = 0.5*exp((10 - x)/40)/ms : Hz
 """
 
 
+@contextmanager
+def _numpy_target() -> Iterator[None]:
+    """Plain Brian2 objects run as NumPy code meanwhile."""
+    before, prefs.codegen.target = prefs.codegen.target, "numpy"
+    try:
+        yield
+    finally:
+        prefs.codegen.target = before
+
+
+@_numpy_target()
 def reference(kind: str, like: NetworkModel, number: int, *, same: bool, method: str) -> Trains:
     """Spikes of the network in plain Brian2, one run of a presentation's length.
 
@@ -120,11 +133,7 @@ def reference(kind: str, like: NetworkModel, number: int, *, same: bool, method:
         else:
             synapses.connect(condition="True" if pre != post else "i != j", p=projection.pairs.p)
         objects.append(synapses)
-    target, prefs.codegen.target = prefs.codegen.target, "numpy"
-    try:
-        Network(*objects).run(like.presentation.duration)
-    finally:
-        prefs.codegen.target = target
+    Network(*objects).run(like.presentation.duration)
     return {key: (np.asarray(m.i), np.asarray(m.t / ms) * 1e-3) for key, m in monitors.items()}
 
 

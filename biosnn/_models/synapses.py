@@ -240,7 +240,8 @@ def tsodyks_markram(**parameters: Any) -> Companion:
 
     It is given to a projection, ``Projection(short_term=tsodyks_markram(...))``, and lives on the
     presynaptic neurons. Between spikes it is exact where these are integrated with ``exact``
-    or ``exponential_euler``.
+    or ``exponential_euler``. A delayed event transmits the share of the latest spike before its
+    arrival, which is its own where intervals are longer than the delay.
 
     Parameters
     ----------
