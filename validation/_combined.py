@@ -37,7 +37,7 @@ AMPLITUDES = {
 }
 _BY_UNIT = ((amp, 1e-9), (amp / meter**2, 0.15), (volt / second, 20.0), (1.0, 100.0))
 #: Weights at which synapses of default strength visibly move the spikes of ``_host()``.
-WEIGHTS = {"delta": 2.0, "gaba_a": 1.0}
+WEIGHTS = {"delta": 2.0, "gaba_a": 0.5}
 _CURRENT, _CONDUCTANCE = 0.2, 10.0
 _MODULATOR = "critic.r"
 _TEACH = Event(condition="teach > 0")
@@ -115,7 +115,7 @@ def _host() -> NeuronModel:
 
 def add_synapses(parts: Parts) -> None:
     """Every synapse on neurons that fire without it, beside the same neurons without it."""
-    background = np.linspace(85e-12, 130e-12, N)
+    background = np.linspace(90e-12, 250e-12, N)
     parts.held("synapse_none", _host(), "I", background)
     parts.firing.append("synapse_none")
     rng = np.random.default_rng(5)

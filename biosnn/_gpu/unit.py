@@ -10,6 +10,8 @@ PER_FILE = 40
 _FUNCTION = re.compile(r"^void (_\w+)\(\)$", flags=re.MULTILINE)
 _KERNEL = re.compile(r"^(_reset_\w+)\(\n\s*int32_t\* eventspace", flags=re.MULTILINE)
 _LOCAL = re.compile(r'^\s*#include "code_objects/.*$', flags=re.MULTILINE)
+# In its kernels for events, what is read once and what is read per neuron share a scope.
+_PER_EVENT = re.compile(r"(\n\s*_idx = neuron_id;\n)(.*?)(\n}\n)", flags=re.DOTALL)
 _AROUND = re.compile(r"^(before|after)_run_")
 
 
@@ -53,7 +55,8 @@ def _piece(paths: list[Path], clock: str) -> str:
     """
     text = []
     for path in sorted(paths, key=lambda path: bool(_AROUND.match(path.name))):
-        lines = _LOCAL.sub("", path.read_text()).replace("defaultclock.", f"{clock}.").splitlines()
+        found = _LOCAL.sub("", path.read_text()).replace("defaultclock.", f"{clock}.")
+        lines = _PER_EVENT.sub(r"\1    {\2\n    }\3", found).splitlines()
         text += [line for line in lines if line.startswith("#include")]
         body = "\n".join(line for line in lines if not line.startswith("#include"))
         space = f"in_{path.stem}"
