@@ -17,6 +17,7 @@ from biosnn import encoding, plasticity
 from biosnn.models import LIBRARY, SYNAPSES, Companion, NeuronModel, SynapseModel, Trace
 from biosnn.plasticity import PlasticityRule
 
+_SPECS = ("PlasticityRule", "Companion", "NeuronModel")
 _ROLE = re.compile(r":\w+:`([\w.]+)`")
 
 
@@ -106,14 +107,17 @@ def _made_by(name: str, function: Callable[..., Any], module: str = "plasticity"
 def _rules() -> Iterator[tuple[str, Callable[..., Any]]]:
     for name in plasticity.__all__:
         value = getattr(plasticity, name)
-        if inspect.isfunction(value) and _returns(value) in ("PlasticityRule", "Companion"):
+        if inspect.isfunction(value) and _returns(value) in _SPECS:
             yield name, value
 
 
 def _encoders() -> Iterator[Entry]:
     """Encoders that exist as populations, then those that are arrays' only."""
     for name, (array, population) in encoding.ENCODERS.items():
-        entry = _made_by(name, population or array, "encoding")
+        function = array if population is None else population
+        if function is None:
+            continue
+        entry = _made_by(name, function, "encoding")
         if population is not None and array is not None:
             facts = {**entry.facts, "as an array function": f"encoding.{array.__name__}"}
             entry = attrs.evolve(entry, facts=facts, reference=entry.reference or _noted(array))

@@ -90,11 +90,9 @@ class Project:
             },
         }
         (self.folder / "request.json").write_text(json.dumps(request))
-        np.savez(
-            self.folder / "arrays.npz",
-            **{f"samples.{name}": values for name, values in arrays.items()},
-            **{f"state.{name}": np.asarray(start[name]) for name in start},
-        )
+        stored: dict[str, Any] = {f"samples.{name}": values for name, values in arrays.items()}
+        stored |= {f"state.{name}": np.asarray(start[name]) for name in start}
+        np.savez(self.folder / "arrays.npz", **stored)
 
     def refused(self) -> str:
         """Why brian2cuda wrote no code; empty if it did."""

@@ -35,14 +35,12 @@ def _modulator(rule: str, value: Any) -> str:
     return value
 
 
-def _traces(
-    rule: str, tau_plus: Any, tau_minus: Any, bump: str, post: str
-) -> dict[str, tuple[Trace, ...]]:
+def _traces(rule: str, tau_plus: Any, tau_minus: Any, bump: str, post: str) -> tuple[Trace, Trace]:
     plus, minus = tau(rule, "tau_plus", tau_plus), tau(rule, "tau_minus", tau_minus)
-    return {
-        "pre_traces": (Trace(name="x", tau=plus, bump=bump),),
-        "post_traces": (Trace(name="y", tau=minus, bump=bump, when=post),),
-    }
+    return (
+        Trace(name="x", tau=plus, bump=bump),
+        Trace(name="y", tau=minus, bump=bump, when=post),
+    )
 
 
 def _eligible(variable: str, change: str, decay: str, every: Any) -> tuple[Statements, ...]:
@@ -109,6 +107,7 @@ def mstdp(
     of its own frame.
     """
     rule = "MSTDP"
+    x, y = _traces(rule, tau_plus, tau_minus, "+= 1", "before_synapses")
     return PlasticityRule(
         name=rule,
         statements=(
@@ -121,7 +120,8 @@ def mstdp(
                 order=1,
             ),
         ),
-        **_traces(rule, tau_plus, tau_minus, "+= 1", "before_synapses"),
+        pre_traces=(x,),
+        post_traces=(y,),
         modulators={"reward": _modulator(rule, modulator)},
         parameters={
             "gamma": number(rule, "gamma", gamma),
@@ -186,10 +186,12 @@ def mstdpet(
     it; time steps and signs are as in :func:`mstdp`.
     """
     rule = "MSTDPET"
+    x, y = _traces(rule, tau_plus, tau_minus, "+= 1", "before_synapses")
     return PlasticityRule(
         name=rule,
         statements=_eligible("z", "gamma*({interval}/tau_z)*reward_post*z", "tau_z", every),
-        **_traces(rule, tau_plus, tau_minus, "+= 1", "before_synapses"),
+        pre_traces=(x,),
+        post_traces=(y,),
         modulators={"reward": _modulator(rule, modulator)},
         equations="z : 1",
         transient=("z",),
@@ -257,10 +259,12 @@ def dopamine_stdp(
     the weights every 10 ms. Pairs at dt = 0 potentiate (``biosnn.plasticity``).
     """
     rule = "DopamineSTDP"
+    x, y = _traces(rule, tau_plus, tau_minus, bump_of(rule, pairing), "after_synapses")
     return PlasticityRule(
         name=rule,
         statements=_eligible("c", "rate*{interval}*dopamine_post*c", "tau_c", every),
-        **_traces(rule, tau_plus, tau_minus, bump_of(rule, pairing), "after_synapses"),
+        pre_traces=(x,),
+        post_traces=(y,),
         modulators={"dopamine": _modulator(rule, modulator)},
         equations="c : 1",
         transient=("c",),
