@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from biosnn import networks, simulation
 from biosnn.networks import NetworkModel
 from experiments.balanced_networks import KINDS, activity
+from validation._checks import check
 
 Trains = dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
 
@@ -160,10 +161,6 @@ def _summary(network: NetworkModel, trains: Trains, start: float) -> dict[str, A
     }
 
 
-def _check(value: float, bound: float, ok: bool) -> dict[str, Any]:
-    return {"value": float(value), "bound": bound, "ok": bool(ok)}
-
-
 def compared(kind: str, network: NetworkModel, start: float) -> dict[str, Any]:
     """Rates and irregularity in the library and in the reference."""
     method = {"COBA": "rk2", "CUBA": "exact", "COBAHH": "exponential_euler"}[kind]
@@ -175,8 +172,8 @@ def compared(kind: str, network: NetworkModel, start: float) -> dict[str, Any]:
         rate = own[key]["rate_Hz"] / other[key]["rate_Hz"] - 1
         cv = own[key]["cv"] - other[key]["cv"]
         found[key] = {
-            "rate_difference": _check(rate, RATE_BOUND, abs(rate) <= RATE_BOUND),
-            "cv_difference": _check(cv, CV_BOUND, abs(cv) <= CV_BOUND),
+            "rate_difference": check(rate, RATE_BOUND, abs(rate) <= RATE_BOUND),
+            "cv_difference": check(cv, CV_BOUND, abs(cv) <= CV_BOUND),
         }
     return found
 
@@ -196,7 +193,7 @@ def same_spikes(kind: str, network: NetworkModel, device: str) -> dict[str, Any]
         assert min(map(len, sets)) > 10, f"{kind}: {key} is silent"
         share = len(sets[0] & sets[1]) / len(sets[0] | sets[1])
         found[key] = {
-            "same_spikes": _check(share, SAME_BOUND, share >= SAME_BOUND),
+            "same_spikes": check(share, SAME_BOUND, share >= SAME_BOUND),
             "spikes": len(sets[0]),
         }
     return found

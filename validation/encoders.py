@@ -27,6 +27,7 @@ from scipy import stats
 
 from biosnn import encoding, simulation
 from biosnn.networks import Input, NetworkModel, Population, Presentation
+from validation._checks import check
 
 SEED = 4
 DT = 1 * ms
@@ -50,11 +51,6 @@ def bernoulli_law(p: float, k: np.ndarray) -> np.ndarray:
 
 
 LAWS = {"poisson": poisson_law, "bernoulli": bernoulli_law}
-
-
-def check(value: float, bound: float, ok: bool, **more: float) -> dict[str, Any]:
-    """A figure, what it is held to, and whether it holds."""
-    return {"value": float(value), "bound": float(bound), "ok": bool(ok), **more}
 
 
 def intervals(spikes: np.ndarray) -> np.ndarray:

@@ -30,21 +30,11 @@ from biosnn import encoding, models, plasticity, simulation
 from biosnn.experiments import find_experiment
 from biosnn.models import Operation
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
+from validation._checks import at_least, check
 
 Floats = NDArray[np.float64]
 
 SPIKINGJELLY = Path(__file__).parents[1] / "tests" / "published" / "spikingjelly.npz"
-
-
-def check(value: float, bound: float, ok: bool | None = None) -> dict[str, Any]:
-    """A value, its bound (from above, unless said otherwise) and whether it holds."""
-    verdict = value <= bound if ok is None else ok
-    return {"value": float(value), "bound": float(bound), "ok": bool(verdict)}
-
-
-def at_least(value: float, bound: float) -> dict[str, Any]:
-    """A check from below."""
-    return check(value, bound, value >= bound)
 
 
 def script(name: str) -> ModuleType:
@@ -95,8 +85,8 @@ def triplets(device: str, short: bool) -> dict[str, Any]:
 
 # --- voltage
 
-#: Final weights, from 0.5, of the authors' code for Fig. 2b (ModelDB 144566, visual cortex):
-#: (period of the pairs in ms, lag in ms) -> weight.
+#: Final weights, from 0.5, for Fig. 2b: (period of the pairs in ms, lag in ms) -> weight. They are
+#: those of a public Python transcription of the authors' code (ModelDB 144566, visual cortex).
 CLOPATH = {
     (10000, 10): 0.5000010253248656,
     (100, 10): 0.5145169131346606,
@@ -136,7 +126,7 @@ CLOPATH_NEURON = {
 
 
 def clopath_neuron() -> models.NeuronModel:
-    """AdEx neuron of the authors' code: spikes of 2 ms, after-depolarisation, moving threshold."""
+    """AdEx neuron of that code: spikes of 2 ms, after-depolarisation, moving threshold."""
     return models.neuron(
         name="Clopath",
         equations="""
@@ -201,10 +191,9 @@ def _episodes(period: int, lag: int) -> list[tuple[int, list[int], list[int]]]:
 
 
 def voltage(device: str, conditions: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    """Final weights against those of the authors' code, and where depression turns.
+    """Final weights against those of the transcribed code, and where depression turns.
 
-    Groups of pairs run side by side here and one after the other there, where the potential has
-    moved from its initial value to its rest by some 1e-7 mV.
+    Groups of pairs run side by side here and one after the other there.
     """
     parts = [(c, *episode) for c in conditions for episode in _episodes(*c)]
     n_steps = TAIL + max(max(*pre, *post) for _, _, pre, post in parts)

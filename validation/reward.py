@@ -25,6 +25,7 @@ from scipy import stats
 from biosnn import encoding, experiments, models, plasticity, simulation
 from biosnn.models import Operation
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
+from validation._checks import check
 
 TAU_PLUS, TAU_MINUS, TAU_Z, TAU_C, TAU_D = 20.0, 30.0, 25.0, 1000.0, 200.0  # ms
 A_PLUS, A_MINUS = 1.0, 0.6
@@ -35,11 +36,6 @@ W_START, W_MAX = 0.1, 0.4  # mV
 DELAYS = (300 * ms, 700 * ms)
 LEARNING = {"rate": 1 * Hz, "tau_c": 1 * second, "A_plus": 0.1, "A_minus": 0.15, "every": 10 * ms}
 SLOT = 10 * second
-
-
-def check(value: float, bound: float, ok: bool, **more: Any) -> dict[str, Any]:
-    """A figure, what it is held to, and whether it holds."""
-    return {"value": float(value), "bound": float(bound), "ok": bool(ok), **more}
 
 
 # --- one synapse -----------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from biosnn import datasets, networks, simulation
 from biosnn.experiments import find_experiment
 from biosnn.models import Schedule
+from validation._checks import at_least, check
 
 SEED = 3
 SIDE, KERNEL, STRIDE, GRID, FEATURES = 28, 5, 3, 4, 16
@@ -38,21 +39,6 @@ MARGIN = 0.10
 GOAL = 0.90
 
 Floats = NDArray[np.float64]
-
-
-def check(value: float, bound: float, ok: bool) -> dict[str, Any]:
-    """A figure, what it is held to, and whether it holds."""
-    return {"value": float(value), "bound": float(bound), "ok": bool(ok)}
-
-
-def at_least(value: float, bound: float) -> dict[str, Any]:
-    """A check from below."""
-    return check(value, bound, value >= bound)
-
-
-def at_most(value: float, bound: float) -> dict[str, Any]:
-    """A check from above."""
-    return check(value, bound, value <= bound)
 
 
 def patches_of(images: Floats) -> Floats:
@@ -138,13 +124,13 @@ def short_form() -> dict[str, Any]:
             "accuracy": accuracy[name],
             "pooling_spikes_per_image": at_least(pools.sum(axis=1).mean(), 10),
             "mean_weight_change": at_least(moved, 1e-3),
-            "decisions_per_image_error": at_most(np.abs(counts.sum(axis=1) - 1).max(), 0),
-            "pools_unlike_arithmetic": at_most(
+            "decisions_per_image_error": check(np.abs(counts.sum(axis=1) - 1).max(), 0),
+            "pools_unlike_arithmetic": check(
                 (pools != pools_of(images, filters)[shown]).mean(), 1e-4
             ),
-            "rewards_unlike_labels": at_most((got != (decided == told)).mean(), 0),
-            "weights_unlike_rule": at_most(error, 1e-9),
-            "weights_moved_without_learning": at_most(
+            "rewards_unlike_labels": check((got != (decided == told)).mean(), 0),
+            "weights_unlike_rule": check(error, 1e-9),
+            "weights_moved_without_learning": check(
                 np.abs(after.weights("c1_decision") - found).max(), 0
             ),
         }

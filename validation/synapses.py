@@ -16,6 +16,7 @@ from scipy.integrate import solve_ivp
 from biosnn import encoding, models, simulation
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 from biosnn.recording import Recording
+from validation._checks import check
 
 Floats = NDArray[np.float64]
 
@@ -43,11 +44,6 @@ CONDUCTANCES = (
 )
 #: Where the method that ``with_synapses`` chooses by itself is exact for the potential, too.
 EXACT = ("delta", "exponential_current")
-
-
-def check(value: float, bound: float) -> dict[str, Any]:
-    """A value that must not be above its bound."""
-    return {"value": float(value), "bound": float(bound), "ok": bool(value <= bound)}
 
 
 def synapse(name: str) -> models.SynapseModel:
