@@ -50,6 +50,7 @@ _SOURCES = (
     "../rng.py",
     "../state.py",
     "../_models/group.py",
+    "../_models/integrators.py",
     "../_models/names.py",
     "../_models/parts.py",
     "../_models/spec.py",
