@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -234,7 +235,9 @@ def add_encoders(parts: Parts) -> None:
 GROUPS = (add_neurons, add_synapses, add_rules, add_encoders)
 
 
-def combined(n: int, duration: Any) -> tuple[NetworkModel, Parts]:
+def combined(
+    n: int, duration: Any, groups: Sequence[Callable[[Parts], None]] = GROUPS, dt: Any = DT
+) -> tuple[NetworkModel, Parts]:
     """The network and its parts.
 
     Parameters
@@ -243,14 +246,18 @@ def combined(n: int, duration: Any) -> tuple[NetworkModel, Parts]:
         Number of samples.
     duration : Quantity
         Of a sample.
+    groups : sequence of callable
+        What it consists of besides the sources.
+    dt : Quantity
+        Time step; conductance-based neurons need the default.
     """
     parts = Parts(n, duration)
     add_sources(parts)
-    for add in GROUPS:
+    for add in groups:
         add(parts)
     network = NetworkModel(
         name="combined",
-        dt=DT,
+        dt=dt,
         inputs=parts.inputs,
         populations=parts.populations,
         projections=parts.projections,
