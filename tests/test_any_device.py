@@ -3,8 +3,8 @@
 import pytest
 
 from biosnn import encoding, models
-from validation._combined import rules
 from validation import any_device
+from validation._combined import rules
 
 
 @pytest.fixture(scope="module")
