@@ -8,7 +8,8 @@ bound and stays there, where few of the others are; it is not the only one.
 All of it happens inside the network, over any length of time: a critic counts coincidences, each
 starts a timer with a random delay, and a timer that runs out adds to the dopamine. Settings are
 those of the program published with the paper (daspnet.m); its time step of 1 ms, in which the
-potential takes two steps of 0.5 ms, is a step of 0.5 ms here.
+potential takes two steps of 0.5 ms, is a step of 0.5 ms here. Unlike there, spikes arrive without a
+delay of 1 ms, and the targets of a neuron are distinct.
 
 Control: the same network and as many rewards, at random times that come in as a stream.
 """

@@ -260,8 +260,11 @@ def _crossing(rates: Floats, drift: Floats) -> float:
     return float(-offset / slope)
 
 
-def sliding_threshold(device: str, n: int, seconds: float = 1.0) -> dict[str, Any]:
-    """Independent Poisson spikes: the rates at which the mean change is zero."""
+def rate_thresholds(device: str, n: int, seconds: float = 1.0) -> dict[str, Any]:
+    """Independent Poisson spikes: the rates at which the mean change is zero.
+
+    BCM's threshold is held still here; ``tests/test_rules.py`` follows it while it slides.
+    """
     theta = 15.0
     rules = {
         "bcm": plasticity.bcm(
@@ -391,7 +394,7 @@ def validate(*, short: bool) -> dict[str, Any]:
         "window": window(device, short),
         "triplets": triplets(device, short),
         "voltage": voltage("runtime", some),
-        "thresholds": sliding_threshold(device, SHORT_UNITS if short else 2000),
+        "thresholds": rate_thresholds(device, SHORT_UNITS if short else 2000),
         "discrete": discrete("runtime"),
         "inhibition": inhibition("cpp", short),
     }

@@ -59,7 +59,7 @@ def adaptive_threshold(
 
     Notes
     -----
-    Decay: Diehl & Cook 2015, sec. 2.2, doi:10.3389/fncom.2015.00099; a rate as the target:
+    Decay: Diehl & Cook 2015, sec. 2.4, doi:10.3389/fncom.2015.00099; a rate as the target:
     Querlioz et al. 2013, doi:10.1109/TNANO.2013.2250995.
     """
     found = _THRESHOLD.fullmatch(model.threshold or "")

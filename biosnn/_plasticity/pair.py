@@ -161,8 +161,9 @@ def symmetric_stdp(
     Notes
     -----
     A symmetric window between pyramidal cells: Mishra, Kim, Guzman & Jonas 2016,
-    Nat. Commun. 7:11552, Fig. 2, doi:10.1038/ncomms11552. The constant term as in Vogels et al.
-    2011, doi:10.1126/science.1211095 (:func:`inhibitory_stdp`).
+    Nat. Commun. 7:11552, Fig. 2, doi:10.1038/ncomms11552; their window is broader than the default
+    time constant here. The constant term as in Vogels et al. 2011, doi:10.1126/science.1211095
+    (:func:`inhibitory_stdp`).
     """
     rule = "SymmetricSTDP"
     check_value(rule, "alpha", alpha, 1.0, ">= 0")

@@ -32,6 +32,6 @@ PARAMETERS = {
 INITIAL = {"v": "E_L", "w": 0 * amp, "theta": 0 * mV, "I": 0 * amp}
 REFERENCE = (
     "Bellec, Salaj, Subramoney, Legenstein & Maass 2018, NeurIPS 31:787, eqs. 1 to 3 "
-    "(threshold), doi:10.48550/arXiv.1803.09574; Gerstner, Kistler, Naud & Paninski 2014, "
+    "(threshold; theta_plus stands for beta*(1 - rho), the defaults are ours), doi:10.48550/arXiv.1803.09574; Gerstner, Kistler, Naud & Paninski 2014, "
     "Neuronal Dynamics, eqs. 6.1 and 6.2 with a = 0 (current), doi:10.1017/CBO9781107447615"
 )

@@ -43,6 +43,6 @@ OPERATIONS = (
 #: In one step theta changes by less than single precision resolves.
 DOUBLE = ("theta",)
 REFERENCE = (
-    "Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, sec. 2.1 and 2.3, "
+    "Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, sec. 2.1 and 2.4, "
     "doi:10.3389/fncom.2015.00099 (constants from the published code)"
 )

@@ -23,6 +23,6 @@ PARAMETERS = {
 }
 INITIAL = {"v": "E_L", "I_syn": 0 * amp, "I": 0 * amp}
 REFERENCE = (
-    "Gerstner, Kistler, Naud & Paninski 2014, Neuronal Dynamics, eqs. 1.5 and 3.1, "
+    "Gerstner, Kistler, Naud & Paninski 2014, Neuronal Dynamics, eq. 1.5 and sec. 3.1, "
     "doi:10.1017/CBO9781107447615"
 )

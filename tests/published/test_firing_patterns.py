@@ -21,7 +21,7 @@ def izhikevich() -> dict[str, Any]:
 
 
 def test_izhikevichs_patterns(izhikevich: dict[str, Any]) -> None:
-    """All 20 are shown, with the very spikes of the script behind the published figure."""
+    """All 20 are shown, with the spikes that the recursion of the published script gives."""
     assert all(figures["spikes"] for figures in izhikevich["patterns"].values())
     assert izhikevich["of"] == 20
     assert izhikevich["shown"] == 20

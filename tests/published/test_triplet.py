@@ -14,7 +14,7 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "window": lambda: validation.window("runtime", short=True),
     "triplets": lambda: validation.triplets("runtime", short=True),
     "voltage": lambda: validation.voltage("runtime", validation.short_conditions()),
-    "thresholds": lambda: validation.sliding_threshold("runtime", validation.SHORT_UNITS),
+    "thresholds": lambda: validation.rate_thresholds("runtime", validation.SHORT_UNITS),
 }
 
 

@@ -15,6 +15,6 @@ PARAMETERS = {
 }
 STRENGTH = "g_max"
 REFERENCE = (
-    "Brunel & Wang 2001, J. Comput. Neurosci. 11:63 (time constant and reversal "
-    "potential), doi:10.1023/A:1011204814320"
+    "Wang 2002, Neuron 36:955 (time constant and reversal potential), "
+    "doi:10.1016/S0896-6273(02)01092-9"
 )
