@@ -329,6 +329,28 @@ def test_a_delayed_statement_must_have_a_form_that_can_be_gated() -> None:
         attrs.evolve(base, projections={"line": line})
 
 
+@pytest.mark.parametrize("name", models.LIBRARY)
+def test_every_neuron_can_be_the_target_of_weights(name) -> None:
+    cell = models.LIBRARY[name][0]()
+    base = one_to_one(delay=0 * ms)
+    line = attrs.evolve(base.projections["line"], transmit="")
+    changed = attrs.evolve(
+        base,
+        populations={**base.populations, "out": Population(model=cell, n=3)},
+        projections={"line": line},
+        presentation=Presentation(duration=10 * ms),
+    )
+    assert "line.w" in changed.initial_state()
+
+
+def test_a_neuron_must_not_call_a_variable_as_its_synapses_do() -> None:
+    cell = models.neuron(name="Cell", equations="dw/dt = -w/tau : 1", parameters={"tau": 9 * ms})
+    base = one_to_one(delay=0 * ms)
+    changes = {"populations": {**base.populations, "out": Population(model=cell, n=3)}}
+    with pytest.raises(ParameterError, match=r"'line'\].variables must be a name used once"):
+        attrs.evolve(base, presentation=Presentation(duration=10 * ms), **changes)
+
+
 def test_a_synapse_must_suit_its_neuron() -> None:
     with pytest.raises(ParameterError, match="a current in the unit of I"):
         models.competitive_unit().with_synapses(a=CONDUCTANCE)

@@ -106,7 +106,7 @@ def test_soft_reset_of_a_raised_threshold_subtracts_it() -> None:
     expected = -65e-3 + 35e-3 * np.exp(-0.1 / 20) - (15e-3 + decayed)
     assert si(trace.v)[0, 0] == pytest.approx(expected, abs=1e-12)
     assert si(trace.theta)[0, 0] == pytest.approx(decayed + 4e-3, abs=1e-12)
-    assert si(trace.w)[0, 0] == pytest.approx(10e-12)
+    assert si(trace.w_adapt)[0, 0] == pytest.approx(10e-12)
 
 
 @pytest.mark.parametrize("make", [models.integrate_and_fire, models.adaptive_lif])

@@ -154,8 +154,8 @@ def izhikevich_patterns() -> dict[str, FiringPattern]:
     The constants are those of the script that made the figure (ModelDB 39948). For accommodation
     (R) that script has another equation of recovery, ``du/dt = a*b*(v + 65 mV)``, and so has the
     model here. Some patterns exist at the script's time steps only: with 0.01 ms, class 2
-    excitability, bistability, the after-potential and both kinds of firing induced by inhibition are
-    lost.
+    excitability, bistability, the after-potential and both kinds of firing that inhibition
+    induces are lost.
 
     Returns
     -------

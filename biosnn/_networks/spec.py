@@ -215,6 +215,7 @@ class NetworkModel:
             pre, post = self.populations[projection.pre], self.populations[projection.post]
             projection.check(key, pre.model, post.model, pre.n, post.n)
             self._check_times(key, projection.resolved(key, post.model, self.dt))
+            self._check_synaptic(key, post.model)
         if self.presentation.watch is not None:
             self._known("presentation.watch", self.presentation.watch, self.populations)
         if not isinstance(self.presentation.reset, str):
@@ -258,6 +259,19 @@ class NetworkModel:
             if variable not in Equations(source.model.equations).names or source.n != 1:
                 wanted = "a variable of a population of one neuron"
                 raise ParameterError(where, f"rule.modulators[{name!r}]", repr(target), wanted)
+
+    def _check_synaptic(self, key: str, post: NeuronModel) -> None:
+        """Check that no variable of the synapses has the name of one of their targets."""
+        own = {"w"} if self.projections[key].weights is not None else set()
+        twice = sorted((own | set(self.synaptic(key))) & set(Equations(post.equations).names))
+        if twice:
+            raise ParameterError(
+                f"projections[{key!r}]",
+                "variables",
+                f"{twice[0]!r} of the synapses and of {self.projections[key].post}",
+                "a name used once",
+                "Give the neuron's variable another name",
+            )
 
     def _check_population(self, key: str, population: Population) -> None:
         variables = Equations(population.model.equations).names

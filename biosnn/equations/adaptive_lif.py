@@ -1,20 +1,20 @@
 """Adaptive LIF neuron: every spike raises the threshold and adds to an adaptation current.
 
-The threshold is ``V_th + theta``. The adaptation current ``w`` is off (``b`` = 0) by default, so
-that the threshold alone adapts.
+The threshold is ``V_th + theta``. The adaptation current ``w_adapt`` is off (``b`` = 0) by default,
+so that the threshold alone adapts.
 """
 
 from brian2.units import Mohm, amp, ms, mV, pA
 
 NAME = "AdaptiveLIF"
 EQUATIONS = """
-dv/dt = (E_L - v + R*(I - w))/tau_m : volt (unless refractory)
-dw/dt = -w/tau_w : amp
+dv/dt = (E_L - v + R*(I - w_adapt))/tau_m : volt (unless refractory)
+dw_adapt/dt = -w_adapt/tau_w : amp
 dtheta/dt = -theta/tau_theta : volt
 I : amp
 """
 THRESHOLD = "v > V_th + theta"
-RESET = "v = V_r; w += b; theta += theta_plus"
+RESET = "v = V_r; w_adapt += b; theta += theta_plus"
 REFRACTORY = "t_ref"
 METHOD = "exact"
 PARAMETERS = {
@@ -29,9 +29,10 @@ PARAMETERS = {
     "b": (0 * pA, ">= 0", "growth of the adaptation current at each spike"),
     "tau_w": (100 * ms, "> 0", "time constant of the adaptation current"),
 }
-INITIAL = {"v": "E_L", "w": 0 * amp, "theta": 0 * mV, "I": 0 * amp}
+INITIAL = {"v": "E_L", "w_adapt": 0 * amp, "theta": 0 * mV, "I": 0 * amp}
 REFERENCE = (
     "Bellec, Salaj, Subramoney, Legenstein & Maass 2018, NeurIPS 31:787, eqs. 1 to 3 "
-    "(threshold; theta_plus stands for beta*(1 - rho), the defaults are ours), doi:10.48550/arXiv.1803.09574; Gerstner, Kistler, Naud & Paninski 2014, "
+    "(threshold; theta_plus stands for beta*(1 - rho), the defaults are ours), "
+    "doi:10.48550/arXiv.1803.09574; Gerstner, Kistler, Naud & Paninski 2014, "
     "Neuronal Dynamics, eqs. 6.1 and 6.2 with a = 0 (current), doi:10.1017/CBO9781107447615"
 )

@@ -1,18 +1,21 @@
 """Adaptive exponential integrate-and-fire neuron (AdEx).
 
 ``PATTERNS`` holds the parameter sets of the eight firing patterns and the current of each.
+``w_adapt`` is the papers' ``w``, a name that the weights of synapses have here.
 """
 
 from brian2.units import amp, ms, mV, nS, pA, pF
 
 NAME = "AdEx"
 EQUATIONS = """
-dv/dt = (g_L*(E_L - v) + g_L*Delta_T*exp((v - V_T)/Delta_T) - w + I)/C : volt (unless refractory)
-dw/dt = (a*(v - E_L) - w)/tau_w : amp
+dv/dt = (I_L + I_spike - w_adapt + I)/C : volt (unless refractory)
+I_L = g_L*(E_L - v) : amp
+I_spike = g_L*Delta_T*exp((v - V_T)/Delta_T) : amp
+dw_adapt/dt = (a*(v - E_L) - w_adapt)/tau_w : amp
 I : amp
 """
 THRESHOLD = "v > V_peak"
-RESET = "v = V_r; w += b"
+RESET = "v = V_r; w_adapt += b"
 REFRACTORY = "t_ref"
 METHOD = "euler"
 PARAMETERS = {
@@ -28,7 +31,7 @@ PARAMETERS = {
     "V_peak": (20 * mV, "finite", "potential at which a spike is cut off"),
     "t_ref": (0 * ms, ">= 0", "absolute refractory period"),
 }
-INITIAL = {"v": "E_L", "w": 0 * amp, "I": 0 * amp}
+INITIAL = {"v": "E_L", "w_adapt": 0 * amp, "I": 0 * amp}
 REFERENCE = (
     "Brette & Gerstner 2005, J. Neurophysiol. 94:3637, eqs. 2 and 3, doi:10.1152/jn.00686.2005; "
     "patterns: Naud, Marcille, Clopath & Gerstner 2008, Biol. Cybern. 99:335, Table 1, "
