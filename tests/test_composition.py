@@ -3,7 +3,7 @@
 import attrs
 import numpy as np
 import pytest
-from brian2 import Hz, Mohm, Network, amp, ms, mV, nS, prefs
+from brian2 import Hz, Mohm, Network, amp, ms, mV, nS
 
 from biosnn import encoding, models, simulation
 from biosnn.errors import ParameterError
@@ -365,11 +365,10 @@ def test_a_synapse_must_suit_its_neuron() -> None:
     assert both.initial["I_ext"] == 0 * amp
 
 
-def test_coupled_rates_that_coincide_are_not_integrated_exactly() -> None:
+def test_coupled_rates_that_coincide_are_not_integrated_exactly(numpy_target) -> None:
     """The closed form of two coupled equations divides by the difference of their rates."""
     shadow = Companion(equations="du/dt = (v - u)/tau_u : volt", parameters={"tau_u": 10 * ms})
     cell = models.lif(tau_m=10 * ms)
-    prefs.codegen.target = "numpy"
     group = cell.group(1, traces=[shadow], dt=0.1 * ms)
     group.v, group.u = -55 * mV, -65 * mV
     Network(group).run(10 * ms)
