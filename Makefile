@@ -16,7 +16,7 @@ demo: setup-core ## train on small digits and write the result to runs/demo
 	$(BIN)/python experiments/mnist_stdp.py --dataset digits --epochs 3 --out runs/demo
 
 test: setup ## run the tests (more options: make test ARGS="-k doctor")
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
 
 validate: setup ## hold the library against closed forms and publications, and write a record (about XX minutes)
 	$(BIN)/python -m validation --out benchmarks/records/$(shell date +%F)-validation.json $(ARGS)

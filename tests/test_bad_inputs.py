@@ -650,10 +650,10 @@ COMPILES = {
     "no index": (lambda c: c.compile(traces={"exc.v": []}), ParameterError, "0 to 5 []"),
     "True for all": (lambda c: c.compile(traces={"exc.v": True}), ParameterError, "0 to 5 True"),
     "indices as floats": (lambda c: c.compile(traces={"exc.v": [0.5]}), ParameterError, "[0.5]"),
-    "trace of a weight": (
-        lambda c: c.compile(traces={"inp_exc.w": [0]}),
+    "trace of a synapse's unknown variable": (
+        lambda c: c.compile(traces={"inp_exc.z": [0]}),
         ParameterError,
-        "compile.traces inp, exc, pool 'inp_exc.w'",
+        "compile.traces one of inp_exc's w 'inp_exc.z'",
     ),
     "every does not divide": (
         lambda c: c.compile(traces={"exc.v": TraceOf([0], every=3 * ms)}),

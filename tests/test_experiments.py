@@ -33,6 +33,7 @@ SHARED = {"device", "precision", "seed", "out", "smoke", "json", "quiet"}
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT = 300  # s, where the contract promises 60 on a machine of its own
 QUICK = {"lif_membrane"}  # the others compile, and are slow
+FLAGS = {"firing_patterns": ("--device", "runtime")}  # it would build four networks
 
 
 def strict(text: str) -> Any:
@@ -94,7 +95,7 @@ def test_the_scripts_are_found():
 
 @pytest.mark.parametrize("name", scripts())
 def test_a_script_keeps_the_contract(name, run_script):
-    done = run_script(name, "--smoke", "--json")
+    done = run_script(name, "--smoke", "--json", *FLAGS.get(name, ()))
     assert done.status == 0, done.stderr
     report = done.report
     assert strict(done.stdout.splitlines()[-1]) == report
@@ -112,7 +113,7 @@ def test_a_script_keeps_the_contract(name, run_script):
 
 @pytest.mark.parametrize("name", scripts())
 def test_a_script_draws(name, run_script):
-    done = run_script(name, "--smoke", "--json")
+    done = run_script(name, "--smoke", "--json", *FLAGS.get(name, ()))
     assert done.status == 0, done.stderr
     pictures = sorted(done.out.glob("*.png"))
     assert pictures

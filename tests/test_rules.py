@@ -441,29 +441,21 @@ def states() -> dict[str, Any]:
         sample, step, unit = np.nonzero(rng.random((n_samples, 60, n)) < 0.1)
         samples[name] = (sample, unit, step * 1e-3)
     samples["n_samples"] = n_samples
-    found: dict[str, Any] = {}
-    for device in ("runtime", "cpp"):
-        math = "strict" if device == "cpp" else "fast"
-        runnable = simulation.compile(everything(), device, math=math)
-        recording, found[device] = runnable.run(samples, learn=True, progress=False)
-        assert recording.counts("out").sum() > 30
-    _, found["off"] = runnable.run(samples, progress=False)
-    return found
+    runnable = simulation.compile(everything(), "runtime")
+    recording, on = runnable.run(samples, learn=True, progress=False)
+    assert recording.counts("out").sum() > 30
+    return {"on": on, "off": runnable.run(samples, progress=False)[1]}
 
 
 @pytest.mark.parametrize("key", RULES)
-def test_both_devices_agree(key: str, states: dict[str, Any]) -> None:
-    runtime, cpp = states["runtime"], states["cpp"]
-    change = runtime.weights(key) - 0.5
+def test_rules_side_by_side_all_learn(key: str, states: dict[str, Any]) -> None:
+    """That devices agree is held by ``tests/test_any_device.py``."""
+    change = states["on"].weights(key) - 0.5
     assert np.abs(change).max() > 0.003
     assert np.ptp(change) > 0.001
-    np.testing.assert_allclose(cpp.weights(key), runtime.weights(key), rtol=1e-9, atol=1e-12)
-    for name in runtime:
-        if name.partition(".")[2].startswith(f"{key}_"):
-            np.testing.assert_allclose(cpp[name], runtime[name], rtol=1e-9, err_msg=name)
 
 
 def test_with_learning_off_nothing_learns(states: dict[str, Any]) -> None:
     assert all((states["off"][f"{key}.w"] == 0.5).all() for key in RULES)
     assert (states["off"]["out.theta"] == 0).all()
-    assert (states["cpp"]["out.theta"] > 0).all()
+    assert (states["on"]["out.theta"] > 0).all()

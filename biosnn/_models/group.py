@@ -11,6 +11,7 @@ from brian2.groups.group import CodeRunner
 from brian2.units.fundamentalunits import Quantity
 
 from biosnn._models.parts import Event, Operation
+from biosnn._models.poles import has_pole
 from biosnn._models.values import Normal, Uniform
 from biosnn.errors import ParameterError
 
@@ -36,10 +37,12 @@ def make_group(model: NeuronModel, n: int, *, single_precision: bool, **kwargs: 
         event: spec.condition if isinstance(spec, Event) else spec
         for event, spec in model.events.items()
     }
+    # Companions and other parameters may have made two coupled rates equal.
+    singular = model.method == "exact" and has_pole(model.equations, model.parameters)
     group = NeuronGroup(
         n,
         model.equations,
-        method=model.method,
+        method="exponential_euler" if singular else model.method,
         threshold=model.threshold,
         reset=model.reset,
         refractory=False if model.refractory is None else model.refractory,

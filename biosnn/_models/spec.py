@@ -366,13 +366,8 @@ class NeuronModel:
         """
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise ParameterError(self.name, "n", repr(n), "a whole number > 0")
-        carried = tuple(traces)
-        model = self.with_traces(carried)
-        coupled = any(isinstance(part, Companion) for part in carried)
-        if coupled and model.method == "exact" and has_pole(model.equations, model.parameters):
-            model = attrs.evolve(model, method="exponential_euler")
         return make_group(
-            model,
+            self.with_traces(traces),
             int(n),
             single_precision=single_precision,
             **({"name": name} if name else {}),

@@ -328,14 +328,19 @@ class NetworkModel:
 
     def companions(self, key: str) -> tuple[Trace | Companion, ...]:
         """What rules and short-term plasticity keep on the neurons of a population."""
-        found: list[Trace | Companion] = []
+        return tuple(part for _, part in self.carried(key))
+
+    def carried(self, key: str) -> tuple[tuple[str, Trace | Companion], ...]:
+        """The same, each with the name of its projection."""
+        found: list[tuple[str, Trace | Companion]] = []
         for name, projection in self.projections.items():
             if projection.rule is not None:
                 rule = projection.rule.prefixed(name)
-                found += rule.needs("pre") if projection.pre == key else ()
-                found += rule.needs("post") if projection.post == key else ()
-            if projection.pre == key:
-                found += filter(None, [projection.prefixed_short_term(name)])
+                found += [(name, p) for p in rule.needs("pre") if projection.pre == key]
+                found += [(name, p) for p in rule.needs("post") if projection.post == key]
+            short_term = projection.prefixed_short_term(name)
+            if projection.pre == key and short_term is not None:
+                found.append((name, short_term))
         return tuple(found)
 
     def initial_values(self) -> dict[str, np.ndarray | Draw]:

@@ -20,11 +20,13 @@ from brian2 import (
 )
 from brian2.groups.group import CodeRunner
 
-from biosnn.devices.extend import extended_model, reset_code
+from biosnn.devices.events import clearing
+from biosnn.devices.extend import extended_model, reset_code, switched_off
 from biosnn.devices.functions import uniform_function
 from biosnn.devices.ports import ports
 from biosnn.devices.protocol import (
     CLEAR_COUNTS,
+    CLEAR_EVENTS,
     EVENTS,
     FRAME,
     INPUT,
@@ -110,16 +112,16 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
         return target
 
     for key, population in network.populations.items():
-        model = extended_model(network, key, record)
-        traces = network.companions(key)
-        group = model.group(
+        own, carried = extended_model(network, key, record)
+        traces = [part for _, part in carried]
+        group = own.group(
             population.n,
             traces=traces,
             name=key,
             single_precision=single_precision,
             clock=clock,
         )
-        model = model.with_traces(traces)
+        model = own.with_traces(traces)
         operations = [op for op in model.operations if op.on in ("onset", "input")]
         reset = reset_code(network, key, model)
         group.namespace.update(model.constants)
@@ -155,10 +157,9 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
             if isinstance(spec, Event) and spec.every == "presentation":
                 group.thresholder[event]._clock = border_clock
         into = [k for k in plastic if network.projections[k].post == key]
-        for number, operation in enumerate(model.operations):
-            if operation.plastic and operation.on not in ("onset", "input"):
-                for name in into:
-                    plastic[name].append(_contained(group, f"{key}_operation_{number}"))
+        for number, owners in switched_off(own, carried, into or list(plastic)):
+            for name in owners:
+                plastic[name].append(_contained(group, f"{key}_operation_{number}"))
 
     for key, group in groups.items():
         if key == "protocol":
@@ -252,6 +253,9 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
         )
         for number, (name, trace) in enumerate(record.traces.items())
     }
+    for group, cleared in clearing(groups.values(), synapses.values(), border_clock):
+        group.contained_objects.append(cleared)
+        border.append(at_border(cleared, CLEAR_EVENTS))
     monitors = (*spike_monitors.values(), *state_monitors.values())
     net = Network(*objects, *ends, *monitors, name="network")
     return Built(

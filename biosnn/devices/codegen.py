@@ -28,6 +28,7 @@ from biosnn.declaration import from_data
 from biosnn.devices.build import Built, build
 from biosnn.devices.interface import default_state, interface
 from biosnn.devices.record import Record
+from biosnn.devices.synapses import counts
 from biosnn.devices.tables import Tables, source
 from biosnn.networks import NetworkModel
 
@@ -97,7 +98,9 @@ class _Dense:
     def __init__(self, network: NetworkModel, built: Built):
         templater = CPPStandaloneCodeObject.templater.derive("biosnn.devices")
         CPPStandaloneCodeObject.templater = templater
-        self.projections = [key for key in network.projections if network.dense(key)]
+        self.projections = [
+            key for key in network.projections if network.dense(key) and not counts(network, key)
+        ]
         self._synapses = {key: built.synapses[key] for key in self.projections}
         queues = []
         for synapses in self._synapses.values():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -12,15 +14,20 @@ from brian2.units.fundamentalunits import Quantity
 
 from biosnn.devices.record import Record
 from biosnn.errors import ParameterError
-from biosnn.models import Event, NeuronModel, Operation
+from biosnn.models import Companion, Event, NeuronModel, Operation, Trace
 from biosnn.networks import NetworkModel
 
 _RANDOM = re.compile(r"\brand\(\)")
 _COUNTED = ("seed", "pass_id", "sample_id", "step")
 
+#: Projection -> what its rule or its short-term plasticity keeps on a neuron.
+Carried = tuple[str, Trace | Companion]
 
-def extended_model(network: NetworkModel, key: str, record: Record) -> NeuronModel:
-    """A population's model with everything that the network adds to it."""
+
+def extended_model(
+    network: NetworkModel, key: str, record: Record
+) -> tuple[NeuronModel, tuple[Carried, ...]]:
+    """A population's model with what the network adds to it, and what it carries for others."""
     model = network.populations[key].model
     for name, _ in model.schedules.items():
         model = model.extended(f"{name} : 1 (linked)", links={name: f"protocol.{key}_{name}"})
@@ -51,15 +58,10 @@ def extended_model(network: NetworkModel, key: str, record: Record) -> NeuronMod
             "t_sample : second (linked)\nsample : integer (linked)",
             links={"t_sample": "protocol.t_sample", "sample": "protocol.sample"},
         )
-    model = _counter_based(model.with_counters(dict.fromkeys(counters)))
-    return attrs.evolve(
-        model,
-        parameters={
-            **model.parameters,
-            "stream": network.stream(key),
-            "active_for": network.presentation.duration,
-        },
-    )
+    model = model.with_counters(dict.fromkeys(counters))
+    model, carried = _counter_based(model, network.carried(key))
+    given = {"stream": network.stream(key), "active_for": network.presentation.duration}
+    return attrs.evolve(model, parameters={**model.parameters, **given}), carried
 
 
 def reset_code(network: NetworkModel, key: str, model: NeuronModel) -> str:
@@ -87,7 +89,9 @@ def reset_code(network: NetworkModel, key: str, model: NeuronModel) -> str:
     return "\n".join(lines)
 
 
-def _counter_based(model: NeuronModel) -> NeuronModel:
+def _counter_based(
+    model: NeuronModel, carried: Iterable[Carried]
+) -> tuple[NeuronModel, tuple[Carried, ...]]:
     """Replace ``rand()`` by counter-based draws: one per neuron, step and place in the code."""
     places = itertools.count(1)
 
@@ -97,21 +101,59 @@ def _counter_based(model: NeuronModel) -> NeuronModel:
     def draws(code: str) -> str:
         return _RANDOM.sub(draw, code)
 
-    changed = attrs.evolve(
-        model,
-        threshold=model.threshold and draws(model.threshold),
-        reset=model.reset and draws(model.reset),
-        events={
+    def events(given: Mapping[str, Any]) -> dict[str, Any]:
+        return {
             name: attrs.evolve(spec, condition=draws(spec.condition))
             if isinstance(spec, Event)
             else draws(spec)
-            for name, spec in model.events.items()
-        },
-        operations=tuple(attrs.evolve(o, code=draws(o.code)) for o in model.operations),
+            for name, spec in given.items()
+        }
+
+    def operations(given: Iterable[Operation]) -> tuple[Operation, ...]:
+        return tuple(attrs.evolve(part, code=draws(part.code)) for part in given)
+
+    model = attrs.evolve(
+        model,
+        threshold=model.threshold and draws(model.threshold),
+        reset=model.reset and draws(model.reset),
+        events=events(model.events),
+        operations=operations(model.operations),
     )
-    if next(places) == 1:
-        return model
-    return changed.extended(
-        "\n".join(f"{name} : integer (linked)" for name in _COUNTED),
-        links={name: f"protocol.{name}" for name in _COUNTED},
+    counted = tuple(
+        (
+            owner,
+            attrs.evolve(part, operations=operations(part.operations), events=events(part.events))
+            if isinstance(part, Companion)
+            else part,
+        )
+        for owner, part in carried
     )
+    if next(places) > 1:
+        model = model.extended(
+            "\n".join(f"{name} : integer (linked)" for name in _COUNTED),
+            links={name: f"protocol.{name}" for name in _COUNTED},
+        )
+    return model, counted
+
+
+def switched_off(
+    model: NeuronModel, carried: Iterable[Carried], into: Sequence[str]
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Numbers of the operations that belong to learning, and to which projections.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        The model without what it carries.
+    carried : iterable
+        What it carries, in the order in which the group gets it.
+    into : sequence of str
+        The projections with whose learning the model's own operations go.
+    """
+    owned = [(part, tuple(into)) for part in model.operations]
+    for owner, part in carried:
+        count = part.operations if isinstance(part, Companion) else (Operation(code=""),)
+        owned += [(operation, (owner,)) for operation in count]
+    for number, (operation, owners) in enumerate(owned):
+        if operation.plastic and operation.on not in ("onset", "input"):
+            yield number, owners

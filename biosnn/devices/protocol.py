@@ -13,7 +13,8 @@ from brian2 import BrianObject, Clock, NeuronGroup
 from biosnn.networks import NetworkModel
 
 # The end of a presentation ...
-STORE, LEARN, NORMALISE, CLEAR_COUNTS, ADVANCE, SNAPSHOT = -130, -120, -90, -75, -70, -65
+STORE, CLEAR_EVENTS, LEARN, NORMALISE = -130, -125, -120, -90
+CLEAR_COUNTS, ADVANCE, SNAPSHOT = -75, -70, -65
 # ... and the beginning of the next one.
 LOAD, BEGIN, RESET, FRAME, STEP, EVENTS, ONSET, INPUT = -60, -50, -49, -48, -45, -44, -40, -39
 

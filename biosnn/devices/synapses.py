@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from brian2 import BrianObject, Clock, Equations, NeuronGroup, Synapses, second
 
+from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel, Projection
 from biosnn.plasticity import PlasticityRule
+
+#: Brian2's numbers of synapses per neuron.
+_COUNTS = re.compile(r"\bN_(incoming|outgoing)(_pre|_post)?\b")
 
 
 def make_synapses(
@@ -37,6 +42,15 @@ def make_synapses(
         rule = projection.rule.prefixed(key)
         namespace |= {k: v for k, v in rule.parameters.items() if k not in rule.schedules}
         model, method = rule.model, rule.method
+        own, learned = (Equations(t).diff_eq_names for t in (projection.equations, rule.equations))
+        if own and learned:
+            raise ParameterError(
+                f"projections[{key!r}]",
+                "equations",
+                f"a differential equation for {sorted(own)[0]}",
+                f"left to the rule, whose {sorted(learned)[0]} stops where learning is off",
+                "Put the variable on the neurons (Companion), or into a projection of its own",
+            )
         for number, part in enumerate(rule.statements):
             if part.event == "step":
                 continue
@@ -119,6 +133,14 @@ def learning(key: str, rule: PlasticityRule, made: Synapses, clock: Clock) -> li
     return found
 
 
+def counts(network: NetworkModel, key: str) -> bool:
+    """Whether statements of a projection use how many synapses a neuron has."""
+    projection = network.projections[key]
+    rule = projection.rule.statements if projection.rule else ()
+    codes = [projection.transmit, *(part.code for part in rule)]
+    return any(_COUNTS.search(code) for code in codes)
+
+
 def at_end(rule: PlasticityRule, made: Synapses) -> list[BrianObject]:
     """The pathways that learn when a presentation has ended, in their order."""
     numbers = [number for number, part in enumerate(rule.statements) if part.at_end]
@@ -132,7 +154,8 @@ def synaptic_reset(network: NetworkModel, key: str) -> str:
     if isinstance(reset, dict):
         names = reset.get(key, ())
     else:
-        projection = network.projections[key]
+        post = network.populations[network.projections[key].post].model
+        projection = network.projections[key].resolved(key, post, network.dt)
         texts = [projection.equations, projection.rule.equations if projection.rule else ""]
         driven = set().union(*(Equations(text).diff_eq_names for text in texts)) - {"w"}
         if projection.rule:
