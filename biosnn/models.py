@@ -33,7 +33,7 @@ from biosnn._models.neurons import (
     qif,
     traub_miles,
 )
-from biosnn._models.parts import Companion, Event, Operation, Trace
+from biosnn._models.parts import SLOTS, Companion, Event, Operation, Trace
 from biosnn._models.patterns import (
     FiringPattern,
     adex_patterns,
@@ -61,6 +61,7 @@ from biosnn._models.values import Normal, Schedule, Uniform, check_choice, check
 
 __all__ = [
     "LIBRARY",
+    "SLOTS",
     "SYNAPSES",
     "Companion",
     "Event",

@@ -14,6 +14,13 @@ from biosnn._models.values import check_choice, check_value
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 
+#: Slots of Brian2's schedule in their order.
+SLOTS = tuple(
+    f"{place}{slot}"
+    for slot in ("start", "groups", "thresholds", "synapses", "resets", "end")
+    for place in ("before_", "", "after_")
+)
+
 
 @declared
 @attrs.frozen(eq=False, kw_only=True)

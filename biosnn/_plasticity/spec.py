@@ -12,13 +12,15 @@ from brian2.groups.neurongroup import NeuronGroup
 
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, Operation, Schedule, Trace, check_choice, check_value, rename
-
-#: Slots of Brian2's schedule in which statements may run.
-SLOTS = tuple(
-    f"{place}{slot}"
-    for slot in ("start", "groups", "thresholds", "synapses", "resets", "end")
-    for place in ("before_", "", "after_")
+from biosnn.models import (
+    SLOTS,
+    Companion,
+    Operation,
+    Schedule,
+    Trace,
+    check_choice,
+    check_value,
+    rename,
 )
 
 

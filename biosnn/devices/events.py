@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from brian2 import Clock, NeuronGroup, Synapses
 from brian2.groups.group import CodeRunner
 
-from biosnn.plasticity import SLOTS
+from biosnn.models import SLOTS
 
 _PLACE = {slot: number for number, slot in enumerate(SLOTS)}
 
