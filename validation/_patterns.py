@@ -121,7 +121,7 @@ def izhikevich(short: bool) -> dict[str, Any]:
 def adex(short: bool) -> dict[str, Any]:
     """Naud et al. 2008: the eight patterns; only irregular spiking depends on its beginning.
 
-    Each neuron has a twin whose coupling ``a`` differs by 1e-9 of a nanosiemens. Two trains are
+    Each neuron has a twin whose coupling ``a`` differs by 1e-6 of a nanosiemens. Two trains are
     told apart by the largest difference of their last five spike times.
     """
     patterns = models.adex_patterns()
@@ -130,7 +130,7 @@ def adex(short: bool) -> dict[str, Any]:
         f"{name} (twin)": attrs.evolve(
             pattern,
             name=f"{name} (twin)",
-            model=pattern.model.with_parameters(a=pattern.model.parameters["a"] + 1e-9 * nS),
+            model=pattern.model.with_parameters(a=pattern.model.parameters["a"] + 1e-6 * nS),
         )
         for name, pattern in patterns.items()
     }
