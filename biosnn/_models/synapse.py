@@ -13,6 +13,7 @@ from brian2.equations.equations import PARAMETER, SUBEXPRESSION
 from brian2.equations.unitcheck import check_dimensions
 from brian2.units.fundamentalunits import DimensionMismatchError, get_dimensions
 
+from biosnn._models.code import check_not_random, synaptic_equations
 from biosnn._models.names import names_in, rename
 from biosnn._models.parts import Companion
 from biosnn.declaration import declared
@@ -56,6 +57,10 @@ class SynapseModel:
     equations: str = ""
     parameters: dict[str, Any] = attrs.Factory(dict)
     reference: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        synaptic_equations(self.name, self.equations)
+        check_not_random(self.name, "transmit", self.transmit)
 
     @property
     def depends_on_v(self) -> bool:

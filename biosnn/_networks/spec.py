@@ -369,7 +369,7 @@ class NetworkModel:
         """Number of synapses of a projection."""
         projection = self.projections[key]
         n_pre, n_post = (self.populations[side].n for side in (projection.pre, projection.post))
-        return len(projection.indices(n_pre, n_post)[0])
+        return projection.size(n_pre, n_post)
 
     def dense(self, key: str) -> bool:
         """Whether a projection's work is a loop over rows or columns of a full matrix."""

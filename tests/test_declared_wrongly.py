@@ -1,0 +1,222 @@
+"""What is declared wrongly is refused where it is declared, and says what would be right.
+
+A row is what is declared, and words that the message must hold: where it is, what was given, and
+what would be accepted.
+"""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import pytest
+from brian2 import Mohm, cm, ms, mV, nA, nS, uA
+
+from biosnn import models, plasticity
+from biosnn.errors import ParameterError
+from biosnn.models import Companion, Operation, Schedule, SynapseModel, Trace, Uniform
+from biosnn.networks import (
+    FixedProbability,
+    Input,
+    NetworkModel,
+    Pattern,
+    Population,
+    Presentation,
+    Projection,
+)
+from biosnn.plasticity import PlasticityRule, Statements
+from biosnn.simulation import compile
+
+CELL = models.lif().with_synapses(exc=models.exponential_current())
+SILENT = models.neuron(name="silent", equations="x : 1")
+PLAIN = models.neuron(name="plain", equations="v : 1", threshold="False", reset="")
+
+
+def source(*steps: int, **more):
+    """A neuron that fires in given steps of a presentation."""
+    return models.neuron(
+        name="source",
+        equations="step : integer (linked)",
+        threshold=" or ".join(f"step == {step}" for step in steps),
+        reset="",
+        links={"step": "protocol.step"},
+        **more,
+    )
+
+
+def network(projections=None, *, inputs=None, reset="none", sizes=(2, 3), dt=0.5 * ms, **models_):
+    populations = {"a": source(2, 5), "b": PLAIN, **models_}
+    sizes = dict(zip("ab", sizes, strict=True))
+    return NetworkModel(
+        name="net",
+        dt=dt,
+        inputs=inputs or {},
+        populations={
+            key: model
+            if isinstance(model, Population)
+            else Population(model=model, n=sizes.get(key, 1))
+            for key, model in populations.items()
+        },
+        projections=projections or {},
+        presentation=Presentation(duration=20 * ms, reset=reset),
+        output="b",
+    )
+
+
+def joined(pre="a", post="b", *, on=None, **given):
+    """The network with one projection, ``p``."""
+    given = {"weights": 1.0, "transmit": "v_post += w", **given}
+    on = {"b": CELL} if "synapse" in given and on is None else on or {}
+    if "synapse" in given:
+        del given["transmit"]
+    return network({"p": Projection(pre=pre, post=post, **given)}, **on)
+
+
+def state_after(declared, *, learn=False):
+    return compile(declared, "runtime").run({"n_samples": 1}, learn=learn)[1]
+
+
+def rule(code="w += 0.1", side="pre", event="spike", **more):
+    statements = (Statements(side=side, event=event, code=code),)
+    return PlasticityRule(name="own", statements=statements, **more)
+
+
+WEIGHTS = {
+    "a conductance": (lambda: joined(weights=1 * nS), "weights plain number 1. nS synapse g_max"),
+    "a list of them": (lambda: joined(weights=[1 * nS] * 6), "weights plain number nsiemens"),
+    "drawn with a unit": (
+        lambda: joined(weights=Uniform(low=0 * nS, high=1 * nS)),
+        "weights plain number S g_max",
+    ),
+    "a word": (lambda: joined(weights="rand()"), "weights 'rand()' a number Uniform"),
+    "turned": (lambda: joined(weights=np.ones((3, 2))), "projections['p'].weights (2, 3) (3, 2)"),
+    "a matrix for some pairs": (
+        lambda: joined(weights=np.ones((2, 3)), pairs="one_to_one"),
+        'weights (2, 3) one per pair "all"',
+    ),
+    "above the rule's": (
+        lambda: joined(weights=2.0, rule=plasticity.pair_stdp()),
+        "weights <= w_max 2.0",
+    ),
+    "below the rule's": (
+        lambda: joined(weights=Uniform(low=-1, high=1), rule=plasticity.pair_stdp()),
+        "weights >= w_min -1",
+    ),
+    "missing": (lambda: joined(weights=None), "projections['p'].weights given v_post += w None"),
+    "missing for a synapse": (
+        lambda: joined(weights=None, synapse="exc"),
+        "weights given I_exc_post None",
+    ),
+}
+
+CODES = {
+    "event-driven": (
+        lambda: joined(equations="dx/dt = -x/(5*ms) : 1 (event-driven)"),
+        "Projection(a->b).equations (event-driven) x every step",
+    ),
+    "event-driven in a synapse": (
+        lambda: SynapseModel(
+            name="own",
+            companion=Companion(equations="g : 1"),
+            equations="dx/dt = -x/(5*ms) : 1 (event-driven)",
+        ),
+        "own.equations (event-driven) x every step",
+    ),
+    "no equations": (lambda: joined(equations="dx/dt = "), "equations valid 'dx/dt = '"),
+    "the weight twice": (lambda: joined(equations="w : 1"), "projections['p'].equations w weight"),
+    "a share of nothing": (
+        lambda: joined(transmit="v_post += 1", short_term=models.tsodyks_markram()),
+        "projections['p'].short_term w 'v_post += 1'",
+    ),
+    "no spikes": (lambda: joined(on={"a": SILENT}), "on_event a (it has none) 'spike'"),
+    "no spikes for a synapse": (
+        lambda: joined(synapse="exc", on={"a": SILENT, "b": CELL}),
+        "on_event a (it has none) 'spike'",
+    ),
+    "one name, two values": (
+        lambda: joined(
+            transmit="v_post += w*gain",
+            parameters={"gain": 2.0},
+            rule=rule("w += gain", parameters={"gain": 100.0}),
+        ),
+        "parameters['gain'] 100.0 rule 2.0",
+    ),
+    "chance in what is transmitted": (
+        lambda: joined(transmit="v_post += w*rand()"),
+        "Projection(a->b).transmit rand() without random operation neuron",
+    ),
+    "chance in a rule": (lambda: rule("w += randn()"), "own.statements[0] randn() operation"),
+    "chance in equations": (lambda: joined(equations="x = rand() : 1"), "equations rand()"),
+    "nonsense": (lambda: joined(transmit="v_post +== w"), "transmit valid 'v_post +== w'"),
+}
+
+PARTS = {
+    "a delay in words": (lambda: joined(delay="1ms"), "delay a time '1ms' ms"),
+    "no delay": (lambda: joined(delay=None), "delay a time None"),
+    "a delay without unit": (lambda: joined(delay=1.0), "delay a time 1.0 ms"),
+    "a list of delays": (lambda: joined(delay=[1 * ms] * 6), "delay a time array ms"),
+    "a rule not called": (
+        lambda: joined(rule=plasticity.pair_stdp),
+        "rule PlasticityRule pair_stdp(...)",
+    ),
+    "short-term not called": (
+        lambda: joined(short_term=models.tsodyks_markram),
+        "short_term Companion tsodyks_markram(...)",
+    ),
+}
+
+TABLES = {"weights": WEIGHTS, "code": CODES, "parts": PARTS}
+
+
+def rows():
+    for area, table in TABLES.items():
+        for name, row in table.items():
+            yield pytest.param(*row, id=f"{area}: {name}")
+
+
+@pytest.mark.parametrize(("declare", "words"), rows())
+def test_it_is_refused_in_words(declare, words):
+    with pytest.raises(ParameterError) as caught:
+        declare()
+    text = str(caught.value)
+    assert all(word in text for word in words.split()), text
+
+
+def test_a_matrix_of_weights_is_read_as_pre_by_post():
+    weights = np.arange(6.0).reshape(2, 3)
+    end = state_after(joined(weights=weights))
+    # Both sources fire twice.
+    np.testing.assert_array_equal(end["b.v"], 2 * weights.sum(axis=0))
+
+
+def test_a_current_density_makes_a_squid_axon_fire():
+    synapse = models.exponential_current(I_max=30 * uA / cm**2, tau_syn=5 * ms)
+    cell = models.hodgkin_huxley().with_synapses(exc=synapse)
+    projection = Projection(
+        pre="a", post="b", synapse="exc", weights=[0.0, 1.0], pairs=([0, 0], [0, 1])
+    )
+    declared = network({"p": projection}, b=cell, dt=0.05 * ms, sizes=(1, 2))
+    recording, _ = compile(declared, "runtime", per_sample=("b.count",)).run({"n_samples": 1})
+    silent, firing = recording.per_sample["b.count"].ravel()
+    assert silent == 0
+    assert firing > 0
+
+
+@pytest.mark.parametrize("pairs", ["all", "one_to_one", "all_but_self", FixedProbability(p=0.5)])
+def test_synapses_are_counted(pairs):
+    declared = joined(pairs=pairs)
+    assert declared.n_synapses("p") == len(declared.projections["p"].indices(2, 3)[0]) > 0
+
+
+def test_combined_rules_learn_before_transmission_where_one_of_them_does():
+    def end(learned):
+        declared = joined(rule=learned, weights=1.0)
+        return state_after(declared, learn=True)["b.v"]
+
+    early = PlasticityRule(
+        name="early", statements=(Statements(side="pre", code="w = 5", order=-3),)
+    )
+    late = PlasticityRule(name="late", statements=(Statements(side="pre", code="w = 7", order=2),))
+    np.testing.assert_array_equal(end(early), 4 * 5.0)
+    np.testing.assert_array_equal(end(plasticity.combined(late, early)), 4 * 5.0)
+    both = plasticity.combined(early, late, rule("w += 0"))
+    assert [part.order < -1 for part in both.statements] == [True, False, False]
