@@ -70,7 +70,7 @@ def pair(**changes: Any) -> NetworkModel:
                 pre="source",
                 post="cells",
                 transmit="v_post += w*mV",
-                weights=np.array([1.0, 2.5]),
+                weights=np.array([1.0, 0.25]),
                 pairs=(np.array([0, 2]), np.array([1, 0])),
                 rule=plasticity.pair_stdp(A_plus=Schedule(start=0.1, stop=0.01)),
             ),

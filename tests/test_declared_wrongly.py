@@ -9,16 +9,15 @@ from __future__ import annotations
 import attrs
 import numpy as np
 import pytest
-from brian2 import Mohm, cm, ms, mV, nA, nS, uA
+from brian2 import Mohm, cm, ms, mV, nS, uA
 
 from biosnn import models, plasticity
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, Operation, Schedule, SynapseModel, Trace, Uniform
+from biosnn.models import Companion, Schedule, SynapseModel, Uniform
 from biosnn.networks import (
     FixedProbability,
     Input,
     NetworkModel,
-    Pattern,
     Population,
     Presentation,
     Projection,
@@ -164,7 +163,74 @@ PARTS = {
     ),
 }
 
-TABLES = {"weights": WEIGHTS, "code": CODES, "parts": PARTS}
+
+def membrane(input_line="I : amp", potential="v", **more):
+    return models.neuron(
+        name="own",
+        equations=f"d{potential}/dt = (-{potential} + I*R)/tau : volt\n{input_line}",
+        threshold=f"{potential} > 1*mV",
+        reset=f"{potential} = 0*mV",
+        parameters={"R": 1 * Mohm, "tau": 5 * ms},
+        **more,
+    )
+
+
+CURRENT = models.exponential_current()
+RECEPTORS = {
+    "a function": (
+        lambda: models.lif().with_synapses(exc=models.ampa),
+        "with_synapses(exc=...) SynapseModel ampa(...)",
+    ),
+    "short-term plasticity": (
+        lambda: models.lif().with_synapses(exc=models.tsodyks_markram()),
+        "with_synapses(exc=...) SynapseModel Companion Projection short_term",
+    ),
+    "called pre": (lambda: models.lif().with_synapses(pre=CURRENT), "'pre' identifier"),
+    "called late_post": (
+        lambda: models.lif().with_synapses(late_post=CURRENT),
+        "'late_post' identifier",
+    ),
+    "called ext": (lambda: models.lif().with_synapses(ext=CURRENT), "'ext' identifier"),
+    "no v": (
+        lambda: membrane(potential="U").with_synapses(exc=models.ampa()),
+        "own.with_synapses(exc=...) AMPA no variable v",
+    ),
+    "a constant input": (
+        lambda: membrane("I : amp (constant)").with_synapses(exc=CURRENT),
+        "with_synapses(exc=...) I (constant) without flags I_ext",
+    ),
+    "a linked input": (
+        lambda: membrane("I : amp (linked)", links={"I": "a.x"}).with_synapses(exc=CURRENT),
+        "with_synapses(exc=...) I (linked) without flags",
+    ),
+    "a sum that is driven": (
+        lambda: network(
+            inputs={"image": Input(features=3)},
+            b=Population(model=CELL, n=3, drives={"I": "image"}),
+        ),
+        "populations['b'].drives 'I' I_ext",
+    ),
+}
+
+RESETS = {
+    "an unknown variable": (lambda: network(reset={"b": ("u",)}), "reset['b'] one of v 'u'"),
+    "a word": (lambda: network(reset={"b": "v"}), "reset['b'] tuple ('v',)"),
+    "an unknown variable of synapses": (
+        lambda: network(
+            {"p": Projection(pre="a", post="b", transmit="v_post += 1", equations="s : 1")},
+            reset={"p": ("z",)},
+        ),
+        "reset['p'] one of s 'z'",
+    ),
+}
+
+TABLES = {
+    "weights": WEIGHTS,
+    "code": CODES,
+    "parts": PARTS,
+    "receptors": RECEPTORS,
+    "reset": RESETS,
+}
 
 
 def rows():
@@ -220,3 +286,42 @@ def test_combined_rules_learn_before_transmission_where_one_of_them_does():
     np.testing.assert_array_equal(end(plasticity.combined(late, early)), 4 * 5.0)
     both = plasticity.combined(early, late, rule("w += 0"))
     assert [part.order < -1 for part in both.statements] == [True, False, False]
+
+
+def test_sizes_may_be_integers_of_numpy():
+    image = Input(features=np.int64(3))
+    cells = Population(model=CELL, n=np.int32(3), drives={"I_ext": "image"})
+    declared = network(inputs={"image": image}, b=cells)
+    assert (
+        declared.fingerprint
+        == network(inputs={"image": Input(features=3)}, b=attrs.evolve(cells, n=3)).fingerprint
+    )
+
+
+def test_a_neuron_with_a_schedule_receives_synapses():
+    cell = models.neuron(
+        name="own",
+        equations="dv/dt = (I - v)/tau : 1\nI : 1",
+        threshold="v > th",
+        reset="v = 0",
+        parameters={"tau": 5 * ms, "th": Schedule(start=1.0, stop=0.1)},
+    )
+    assert "I_exc" in cell.with_synapses(exc=models.exponential_current(I_max=1.0)).variables
+
+
+def test_the_method_fits_what_the_synapses_do():
+    hidden = SynapseModel(
+        name="own",
+        companion=Companion(
+            equations="dg/dt = -g/tau_g : siemens\nI = g*(E - v) : amp",
+            parameters={"tau_g": 5 * ms, "E": 0 * mV},
+        ),
+        current="I",
+        transmit="g_post += w*g_max",
+        parameters={"g_max": 1 * nS},
+    )
+    once = models.lif().with_synapses(a=CURRENT)
+    assert once.method == "exact"
+    assert once.with_synapses(b=CURRENT).method == "exponential_euler"
+    assert models.lif().with_synapses(a=hidden).method == "exponential_euler"
+    assert hidden.depends_on_v

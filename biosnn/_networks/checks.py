@@ -34,6 +34,11 @@ def check_instance(where: str, name: str, value: Any, kind: type) -> None:
     raise ParameterError(where, name, called or repr(value), f"a {kind.__name__}", remedy)
 
 
+def plain_integer(value: Any) -> Any:
+    """An integer of NumPy as Python's; other values as they are."""
+    return int(value) if isinstance(value, np.integer) else value
+
+
 def check_weights(where: str, weights: Any) -> None:
     """Check that initial weights are plain numbers.
 

@@ -16,7 +16,8 @@ def combined(*rules: PlasticityRule) -> PlasticityRule:
     """Make one rule of several that act on the same weights.
 
     Their statements run in the order of their slots, and in the order of the rules where that is
-    the same; what comes before transmission stays there. Traces and parameters of one name are shared if they are equal.
+    the same; what comes before transmission stays there. Traces and parameters of one name are
+    shared if they are equal.
 
     Parameters
     ----------
