@@ -13,7 +13,7 @@ from brian2 import Mohm, cm, ms, mV, nS, uA
 
 from biosnn import models, plasticity
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, Schedule, SynapseModel, Uniform
+from biosnn.models import Companion, Schedule, SynapseModel, Trace, Uniform
 from biosnn.networks import (
     FixedProbability,
     Input,
@@ -224,7 +224,88 @@ RESETS = {
     ),
 }
 
+
+def named(**more):
+    """A population ``b`` whose model has a parameter or variable of the network's."""
+    return network(b=models.neuron(name="own", **{"equations": "v : 1", **more}))
+
+
+TRACE = Trace(name="x", tau=5 * ms)
+NAMES = {
+    "a parameter called stream": (
+        lambda: named(parameters={"stream": 2.0}),
+        "populations['b'].model own parameter 'stream' network",
+    ),
+    "a parameter called active_for": (
+        lambda: named(parameters={"active_for": 2.0}),
+        "parameter 'active_for'",
+    ),
+    "a variable called count": (
+        lambda: named(equations="count : 1"),
+        "populations['b'].model own variable 'count' network",
+    ),
+    "a variable called t_first": (lambda: named(equations="t_first : second"), "'t_first'"),
+    "transmission to nothing": (
+        lambda: joined(transmit="vv_post += w"),
+        "projections['p'].transmit 'vv_post'",
+    ),
+    "a parameter that is misspelt": (
+        lambda: joined(on={"b": source(7)}, transmit="", rule=rule("w += A_pluss")),
+        "projections['p'].rule.statements[0] 'A_pluss'",
+    ),
+    "a trace that nobody has": (
+        lambda: joined(on={"b": source(7)}, transmit="", rule=rule("w += y_post")),
+        "rule.statements[0] 'y_post'",
+    ),
+    "an unknown event": (
+        lambda: joined(rule=rule(event="teach")),
+        "projections['p'].rule.statements[0].event a (spike) 'teach'",
+    ),
+    "no spikes of the target": (
+        lambda: joined(on={"b": SILENT}, transmit="x_post += w", rule=rule(side="post")),
+        "rule.statements[0].event b (it has none) 'spike'",
+    ),
+    "a modulator with a unit": (
+        lambda: network(
+            {
+                "p": Projection(
+                    pre="a",
+                    post="b",
+                    weights=0.5,
+                    rule=rule("w += r_post", modulators={"r": "critic.d"}),
+                )
+            },
+            critic=models.neuron(name="critic", equations="d : Hz"),
+        ),
+        "projections['p'].rule.modulators['r'] number 'critic.d'",
+    ),
+    "one trace name on both sides": (
+        lambda: joined(
+            pre="a",
+            post="a",
+            transmit="",
+            rule=rule("w += x_post", pre_traces=(TRACE,), post_traces=(TRACE,)),
+        ),
+        "populations['a'].variables 'p_x' rule (pre) rule (post)",
+    ),
+    "prefixes that meet": (
+        lambda: network(
+            {
+                "c": Projection(
+                    pre="a",
+                    post="b",
+                    weights=0.0,
+                    rule=rule(pre_traces=(attrs.evolve(TRACE, name="b_x"),)),
+                ),
+                "c_b": Projection(pre="a", post="b", weights=0.0, rule=rule(pre_traces=(TRACE,))),
+            }
+        ),
+        "'c_b_x' projections['c'].rule projections['c_b'].rule",
+    ),
+}
+
 TABLES = {
+    "names": NAMES,
     "weights": WEIGHTS,
     "code": CODES,
     "parts": PARTS,

@@ -11,6 +11,7 @@ import numpy as np
 from brian2 import Equations, Hz, ms
 
 from biosnn._networks.checks import plain_integer
+from biosnn._networks.names import check_companions, check_own_names, check_statements
 from biosnn._networks.projection import Projection
 from biosnn.declaration import declared, fingerprint
 from biosnn.errors import ParameterError
@@ -217,6 +218,11 @@ class NetworkModel:
             projection.check(key, pre.model, post.model, pre.n, post.n)
             self._check_times(key, projection.resolved(key, post.model, self.dt))
             self._check_synaptic(key, post.model)
+        for key in self.populations:
+            check_own_names(self, key)
+            check_companions(self, key)
+        for key in self.projections:
+            check_statements(self, key)
         if self.presentation.watch is not None:
             self._known("presentation.watch", self.presentation.watch, self.populations)
         self._check_reset()
