@@ -6,18 +6,22 @@ what would be accepted.
 
 from __future__ import annotations
 
+import json
+
 import attrs
 import numpy as np
 import pytest
 from brian2 import Mohm, cm, ms, mV, nS, uA
 
 from biosnn import models, plasticity
+from biosnn.declaration import from_data, to_data
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, Schedule, SynapseModel, Trace, Uniform
 from biosnn.networks import (
     FixedProbability,
     Input,
     NetworkModel,
+    Pattern,
     Population,
     Presentation,
     Projection,
@@ -406,3 +410,18 @@ def test_the_method_fits_what_the_synapses_do():
     assert once.with_synapses(b=CURRENT).method == "exponential_euler"
     assert models.lif().with_synapses(a=hidden).method == "exponential_euler"
     assert hidden.depends_on_v
+
+
+class Crossed(Pattern):
+    """A pattern of a user's own."""
+
+    def pairs(self, n_pre, n_post):
+        n = min(n_pre, n_post)
+        return np.arange(n), np.arange(n)[::-1]
+
+
+def test_a_pattern_of_ones_own_is_written_down_as_pairs():
+    declared = joined(pairs=Crossed(), weights=[1.0, 2.0])
+    same = from_data(json.loads(json.dumps(to_data(declared))))
+    assert same.fingerprint == declared.fingerprint
+    np.testing.assert_array_equal(state_after(same)["b.v"], [2 * 2.0, 2 * 1.0, 0.0])

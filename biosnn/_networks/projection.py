@@ -18,7 +18,7 @@ from biosnn._networks.checks import (
 )
 from biosnn._networks.connectivity import Pattern
 from biosnn._networks.delays import arrived, check_delay, delay_steps
-from biosnn.declaration import declared
+from biosnn.declaration import declared, is_declared
 from biosnn.errors import ParameterError
 from biosnn.models import (
     Companion,
@@ -198,6 +198,12 @@ class Projection:
             self, synapse=None, transmit=transmit, equations=equations, parameters=parameters
         )
 
+    def written_out(self, n_pre: int, n_post: int) -> Projection:
+        """Return itself, or with index arrays for a pattern that cannot be written down."""
+        if not isinstance(self.pairs, Pattern) or is_declared(self.pairs):
+            return self
+        return attrs.evolve(self, pairs=self.indices(n_pre, n_post))
+
     def prefixed_short_term(self, key: str) -> Companion | None:
         """Its short-term plasticity as the presynaptic neurons carry it."""
         if self.short_term is None:
@@ -261,7 +267,6 @@ class Projection:
             among = f"one of {self.post}'s ({', '.join(post.receptors) or 'it has none'})"
             remedy = "Give its model one: model.with_synapses(name=...)"
             raise ParameterError(where, "synapse", repr(self.synapse), among, remedy)
-        self._check_statements(where, pre, post)
         if isinstance(self.pairs, Pattern):
             self.pairs.check(where, n_pre, n_post)
         elif not isinstance(self.pairs, str):
@@ -270,6 +275,7 @@ class Projection:
             size = self.size(n_pre, n_post)
             if np.shape(self.delay) != (size,):
                 raise ParameterError(where, "delay", np.shape(self.delay), f"one, or ({size},)")
+        self._check_statements(where, pre, post)
         if self.weights is None:
             return
         if not isinstance(self.weights, Uniform | Normal):

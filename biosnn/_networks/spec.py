@@ -216,6 +216,8 @@ class NetworkModel:
                 self._known(f"projections[{key!r}]", side, self.populations)
             pre, post = self.populations[projection.pre], self.populations[projection.post]
             projection.check(key, pre.model, post.model, pre.n, post.n)
+            projection = projection.written_out(pre.n, post.n)
+            self.projections[key] = projection
             self._check_times(key, projection.resolved(key, post.model, self.dt))
             self._check_synaptic(key, post.model)
         for key in self.populations:
