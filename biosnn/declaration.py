@@ -26,6 +26,11 @@ def declared[T: type](cls: T) -> T:
     return cls
 
 
+def is_declared(value: Any) -> bool:
+    """Whether a value's class is registered, so that it can be written down."""
+    return _REGISTRY.get(type(value).__name__) is type(value)
+
+
 def to_data(value: Any) -> Any:
     """Turn a spec, quantity, array or container into JSON types.
 
@@ -60,7 +65,7 @@ def to_data(value: Any) -> Any:
         return {str(key): to_data(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [to_data(item) for item in value]
-    if _REGISTRY.get(type(value).__name__) is type(value):
+    if is_declared(value):
         fields = {f.name: to_data(getattr(value, f.name)) for f in attrs.fields(type(value))}
         return {"$spec": type(value).__name__, **fields}
     raise StorageError(

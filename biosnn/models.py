@@ -11,7 +11,8 @@ A :class:`NeuronModel` is a declaration. ``model.group(n)`` turns it into a plai
 
 from __future__ import annotations
 
-from biosnn._models.names import rename
+from biosnn._models.code import check_not_random, synaptic_equations
+from biosnn._models.names import names_in, rename, without_value
 from biosnn._models.neurons import (
     LIBRARY,
     adaptive_lif,
@@ -80,6 +81,7 @@ __all__ = [
     "alpha_current",
     "ampa",
     "check_choice",
+    "check_not_random",
     "check_value",
     "competitive_unit",
     "delta",
@@ -100,6 +102,7 @@ __all__ = [
     "lif",
     "lif_conductance_based",
     "lif_exponential",
+    "names_in",
     "neuron",
     "nmda",
     "per_neuron",
@@ -107,6 +110,8 @@ __all__ = [
     "poisson_unit",
     "qif",
     "rename",
+    "synaptic_equations",
     "traub_miles",
     "tsodyks_markram",
+    "without_value",
 ]

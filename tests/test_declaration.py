@@ -70,7 +70,7 @@ def pair(**changes: Any) -> NetworkModel:
                 pre="source",
                 post="cells",
                 transmit="v_post += w*mV",
-                weights=np.array([1.0, 2.5]),
+                weights=np.array([1.0, 0.25]),
                 pairs=(np.array([0, 2]), np.array([1, 0])),
                 rule=plasticity.pair_stdp(A_plus=Schedule(start=0.1, stop=0.01)),
             ),
@@ -228,8 +228,8 @@ def test_fingerprint_depends_on_every_field_of_a_network(change: dict[str, Any])
 @pytest.mark.parametrize(
     "change",
     [
-        {"weights": np.array([1.0, 2.6])},
-        {"weights": None, "rule": None},
+        {"weights": np.array([1.0, 0.26])},
+        {"weights": None, "rule": None, "transmit": "v_post += mV"},
         {"pairs": (np.array([0, 2]), np.array([1, 1]))},
         {"transmit": "v_post += 2*w*mV"},
         {"order": 0},

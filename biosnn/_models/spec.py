@@ -20,7 +20,7 @@ from biosnn._models.group import make_group
 from biosnn._models.names import names_in, without_value
 from biosnn._models.parts import Companion, Event, Operation, Trace
 from biosnn._models.poles import has_pole
-from biosnn._models.synapse import SynapseModel, received
+from biosnn._models.synapse import SynapseModel, check_receptor, received
 from biosnn._models.values import Schedule, check_choice, check_value, number_like
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
@@ -310,18 +310,17 @@ class NeuronModel:
         """
         model = self
         for name, synapse in synapses.items():
-            if name in model.receptors or not name.isidentifier():
-                raise ParameterError(self.name, "with_synapses", repr(name), "a new identifier")
+            check_receptor(self.name, Equations(model.equations), model.receptors, name, synapse)
             own = synapse.named(name)
             model = model._with_companion(own.companion)
             equations = received(model.name, model.equations, model.parameters, name, own)
             receptors = {**model.receptors, name: own}
             model = attrs.evolve(model, equations=equations, receptors=receptors)
         if method is None and self.method == "exact":
-            added = len(Equations(model.equations).diff_eq_names)
-            added -= len(Equations(self.equations).diff_eq_names)
-            nonlinear = any(synapse.depends_on_v for synapse in synapses.values())
-            inexact = nonlinear or added > 1 or has_pole(model.equations, model.parameters)
+            all_received = model.receptors.values()
+            driven = sum(len(Equations(s.companion.equations).diff_eq_names) for s in all_received)
+            nonlinear = any(synapse.depends_on_v for synapse in all_received)
+            inexact = nonlinear or driven > 1 or has_pole(model.equations, model.parameters)
             method = "exponential_euler" if inexact else "exact"
         initial = dict(model.initial)
         if "I" in initial and "I_ext" in Equations(model.equations).names:

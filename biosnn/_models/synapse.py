@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import attrs
@@ -13,8 +13,10 @@ from brian2.equations.equations import PARAMETER, SUBEXPRESSION
 from brian2.equations.unitcheck import check_dimensions
 from brian2.units.fundamentalunits import DimensionMismatchError, get_dimensions
 
+from biosnn._models.code import check_not_random, synaptic_equations
 from biosnn._models.names import names_in, rename
 from biosnn._models.parts import Companion
+from biosnn._models.values import Schedule
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 
@@ -57,10 +59,15 @@ class SynapseModel:
     parameters: dict[str, Any] = attrs.Factory(dict)
     reference: str = ""
 
+    def __attrs_post_init__(self) -> None:
+        synaptic_equations(self.name, self.equations)
+        check_not_random(self.name, "transmit", self.transmit)
+
     @property
     def depends_on_v(self) -> bool:
-        """Whether its current depends on the neuron's potential."""
-        return bool(self.current) and "v" in names_in(self.current)
+        """Whether its current or its state depends on the neuron's potential."""
+        current = names_in(self.current) if self.current else set()
+        return "v" in current | Equations(self.companion.equations).identifiers
 
     def named(self, name: str) -> SynapseModel:
         """Return a copy whose variables and parameters all end in ``_name``."""
@@ -74,6 +81,50 @@ class SynapseModel:
             equations=rename(self.equations, {**names, **ends}),
             parameters={names[key]: value for key, value in self.parameters.items()},
         )
+
+
+def check_receptor(
+    neuron: str, known: Equations, present: Container[str], name: str, synapse: Any
+) -> None:
+    """Check that a neuron can receive a synapse under a name.
+
+    Parameters
+    ----------
+    neuron : str
+        The neuron's name, for messages.
+    known : Equations
+        The neuron's.
+    present : container of str
+        Names of the synapses that it has.
+    name : str
+        The new synapse's name.
+    synapse : SynapseModel
+        What was given for it.
+
+    Raises
+    ------
+    ParameterError
+        If it is no synapse model, the name cannot be, or the neuron lacks ``v``.
+    """
+    where = f"with_synapses({name}=...)"
+    if not isinstance(synapse, SynapseModel):
+        called = getattr(synapse, "__name__", "")
+        got = called or f"a {type(synapse).__name__}"
+        remedy = f"Call the function: {called}(...)" if called else ""
+        if isinstance(synapse, Companion):
+            remedy = "Short-term plasticity belongs to a Projection: short_term=..."
+        raise ParameterError(neuron, where, got, "a SynapseModel", remedy)
+    used = name in present or f"I_{name}" in known.names
+    if used or not name.isidentifier() or name == "ext" or re.search(r"(^|_)(pre|post)$", name):
+        wanted = 'a new identifier other than "ext" that does not end in "pre" or "post"'
+        raise ParameterError(neuron, "with_synapses", repr(name), wanted)
+    if synapse.depends_on_v and "v" not in {*known.names, *synapse.companion.own()}:
+        wanted = "a synapse that does not depend on v, because the neuron has no variable v"
+        raise ParameterError(neuron, where, synapse.name, wanted, "Call its potential v")
+    if synapse.current and "I" in known.names and known["I"].flags:
+        got = f"{synapse.name} beside I ({', '.join(known['I'].flags)})"
+        remedy = "Declare I without flags; what sets it from outside is called I_ext afterwards"
+        raise ParameterError(neuron, where, got, "used with an input I without flags", remedy)
 
 
 def received(
@@ -110,7 +161,8 @@ def received(
             "Declare the input as I in the neuron's equations",
         )
     scope = {k: Variable(k, dimensions=known[k].dim, scalar=False) for k in known.names}
-    scope |= {k: Variable(k, dimensions=get_dimensions(v)) for k, v in parameters.items()}
+    numbers = {k: 1.0 if isinstance(v, Schedule) else v for k, v in parameters.items()}
+    scope |= {k: Variable(k, dimensions=get_dimensions(v)) for k, v in numbers.items()}
     try:
         check_dimensions(synapse.current, known["I"].dim, scope)
     except DimensionMismatchError as error:

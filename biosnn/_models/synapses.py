@@ -19,7 +19,11 @@ from biosnn.errors import ParameterError
 
 
 def _unit(dimensions: Any) -> str:
-    return "1" if dimensions is DIMENSIONLESS else repr(get_unit(dimensions))
+    if dimensions is DIMENSIONLESS:
+        return "1"
+    name = repr(get_unit(dimensions))
+    # Brian2 reads no brackets in units: others are products of powers of base units.
+    return name if name.isidentifier() else repr(dimensions)
 
 
 def _checked(source: ModuleType, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,8 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 class Pattern:
     """A rule that says which pairs are connected; the same pairs whenever it is asked.
 
-    A pattern of your own is a frozen attrs class with ``biosnn.declaration.declared`` that has
-    :meth:`pairs`.
+    A pattern of your own is a class that has :meth:`pairs`; a network that is declared with it
+    holds the index arrays that it gives.
     """
 
     def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from brian2 import second
-from brian2.units.fundamentalunits import have_same_dimensions
+from brian2.units.fundamentalunits import Quantity, have_same_dimensions
 
 from biosnn.errors import ParameterError
 
@@ -29,8 +29,9 @@ def check_delay(where: str, delay: Any) -> None:
     ParameterError
         If they are not.
     """
-    if not have_same_dimensions(delay, second):
-        raise ParameterError(where, "delay", delay, "a time", "Multiply the number by ms")
+    remedy = "Multiply the number or the array by ms"
+    if not isinstance(delay, Quantity) or not have_same_dimensions(delay, second):
+        raise ParameterError(where, "delay", repr(delay), "a time", remedy)
     values = np.asarray(delay)
     if values.ndim > 1 or not (np.isfinite(values) & (values >= 0)).all():
         raise ParameterError(where, "delay", delay, "finite and >= 0 s, one or one per synapse")

@@ -8,11 +8,28 @@ import attrs
 import numpy as np
 from brian2 import Equations, ms
 
+from biosnn._networks.checks import (
+    check_bounds,
+    check_code,
+    check_instance,
+    check_same_parameters,
+    check_weights,
+    check_weights_fit,
+)
 from biosnn._networks.connectivity import Pattern
 from biosnn._networks.delays import arrived, check_delay, delay_steps
-from biosnn.declaration import declared
+from biosnn.declaration import declared, is_declared
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, NeuronModel, Normal, Uniform, check_value, rename
+from biosnn.models import (
+    Companion,
+    NeuronModel,
+    Normal,
+    Uniform,
+    check_not_random,
+    check_value,
+    rename,
+    synaptic_equations,
+)
 from biosnn.plasticity import PlasticityRule
 from biosnn.state import Draw, normalised
 
@@ -119,6 +136,11 @@ class Projection:
                 repr(self.pairs),
                 '"all", "one_to_one", "all_but_self", a pattern or index arrays (i, j)',
             )
+        check_instance(where, "rule", self.rule, PlasticityRule)
+        check_instance(where, "short_term", self.short_term, Companion)
+        check_weights(where, self.weights)
+        synaptic_equations(where, self.equations)
+        check_not_random(where, "transmit", self.transmit)
         if self.synapse is not None and self.transmit:
             raise ParameterError(where, "transmit", repr(self.transmit), "empty beside a synapse")
         if self.short_term is not None and "r" not in Equations(self.short_term.equations).names:
@@ -176,6 +198,12 @@ class Projection:
             self, synapse=None, transmit=transmit, equations=equations, parameters=parameters
         )
 
+    def written_out(self, n_pre: int, n_post: int) -> Projection:
+        """Return itself, or with index arrays for a pattern that cannot be written down."""
+        if not isinstance(self.pairs, Pattern) or is_declared(self.pairs):
+            return self
+        return attrs.evolve(self, pairs=self.indices(n_pre, n_post))
+
     def prefixed_short_term(self, key: str) -> Companion | None:
         """Its short-term plasticity as the presynaptic neurons carry it."""
         if self.short_term is None:
@@ -206,13 +234,14 @@ class Projection:
         keep = i != j if self.pairs == "all_but_self" else slice(None)
         return i[keep], j[keep]
 
-    def _size(self, n_pre: int, n_post: int) -> int:
+    def size(self, n_pre: int, n_post: int) -> int:
+        """Number of synapses."""
         full = isinstance(self.pairs, str) and self.pairs == "all"
         return n_pre * n_post if full else len(self.indices(n_pre, n_post)[0])
 
     def initial_weights(self, n_pre: int, n_post: int) -> np.ndarray | Draw:
         """Initial weights, flat, in the order (pre, post), or how they are drawn."""
-        size = self._size(n_pre, n_post)
+        size = self.size(n_pre, n_post)
         if isinstance(self.weights, Uniform | Normal):
             drawn = self.weights.draw(size)
             if self.normalise is None:
@@ -234,10 +263,6 @@ class Projection:
             If the event, an index or a weight cannot be.
         """
         where = f"projections[{key!r}]"
-        events = {*pre.events, *(["spike"] if pre.threshold is not None else [])}
-        if self.transmit and self.on_event not in events:
-            among = f"an event of {self.pre} ({', '.join(sorted(events)) or 'it has none'})"
-            raise ParameterError(where, "on_event", repr(self.on_event), among)
         if self.synapse is not None and self.synapse not in post.receptors:
             among = f"one of {self.post}'s ({', '.join(post.receptors) or 'it has none'})"
             remedy = "Give its model one: model.with_synapses(name=...)"
@@ -247,18 +272,42 @@ class Projection:
         elif not isinstance(self.pairs, str):
             self._check_pairs(where, n_pre, n_post)
         if np.ndim(self.delay):
-            size = self._size(n_pre, n_post)
+            size = self.size(n_pre, n_post)
             if np.shape(self.delay) != (size,):
                 raise ParameterError(where, "delay", np.shape(self.delay), f"one, or ({size},)")
-        if self.weights is None or isinstance(self.weights, Uniform | Normal):
+        self._check_statements(where, pre, post)
+        if self.weights is None:
             return
-        weights = np.asarray(self.weights, dtype=float)
-        size = self._size(n_pre, n_post)
-        if weights.size not in (1, size):
-            raise ParameterError(where, "weights", f"{weights.size} values", f"one, or {size}")
-        if not np.isfinite(weights).all():
-            bad = weights[~np.isfinite(weights)][0]
-            raise ParameterError(where, "weights", bad, "finite")
+        if not isinstance(self.weights, Uniform | Normal):
+            full = isinstance(self.pairs, str) and self.pairs == "all"
+            size = self.size(n_pre, n_post)
+            check_weights_fit(where, self.weights, n_pre, n_post, size, full)
+        if self.rule is not None:
+            check_bounds(where, self.weights, self.rule.parameters)
+
+    def _check_statements(self, where: str, pre: NeuronModel, post: NeuronModel) -> None:
+        """Check what is transmitted, and that no name means two things."""
+        model = None if self.synapse is None else post.receptors[self.synapse]
+        transmit = self.transmit if model is None else model.transmit
+        equations = self.equations if model is None else f"{self.equations}\n{model.equations}"
+        parameters = {**(model.parameters if model else {}), **self.parameters}
+        events = {*pre.events, *(["spike"] if pre.threshold is not None else [])}
+        if transmit and self.on_event not in events:
+            among = f"an event of {self.pre} ({', '.join(sorted(events)) or 'it has none'})"
+            raise ParameterError(where, "on_event", repr(self.on_event), among)
+        own = set(synaptic_equations(where, equations).names)
+        weighted = "w" in check_code(where, "transmit", transmit)
+        if self.weights is None and weighted and "w" not in own:
+            wanted = f"given, because w is in what is transmitted ({transmit})"
+            raise ParameterError(where, "weights", None, wanted)
+        if self.weights is not None and "w" in own:
+            wanted = "without w, which is the weight"
+            raise ParameterError(where, "equations", repr(equations.strip()), wanted)
+        if self.short_term is not None and not weighted:
+            wanted = "used where w is transmitted, of which it takes a share"
+            raise ParameterError(where, "short_term", f"beside {transmit!r}", wanted)
+        if self.rule is not None:
+            check_same_parameters(where, parameters, self.rule.parameters)
 
     def _check_pairs(self, where: str, n_pre: int, n_post: int) -> None:
         arrays = [np.asarray(part) for part in self.pairs]

@@ -10,6 +10,8 @@ import attrs
 import numpy as np
 from brian2 import Equations, Hz, ms
 
+from biosnn._networks.checks import plain_integer
+from biosnn._networks.names import check_companions, check_own_names, check_statements
 from biosnn._networks.projection import Projection
 from biosnn.declaration import declared, fingerprint
 from biosnn.errors import ParameterError
@@ -59,7 +61,7 @@ class Input:
         Whether a run may leave it out; it is zero then.
     """
 
-    features: int
+    features: int = attrs.field(converter=plain_integer)
     kind: str = "static"
     frame: Any = None
     optional: bool = False
@@ -97,7 +99,7 @@ class Population:
     """
 
     model: NeuronModel
-    n: int
+    n: int = attrs.field(converter=plain_integer)
     drives: dict[str, str] = attrs.Factory(dict)
 
     def __attrs_post_init__(self) -> None:
@@ -214,14 +216,18 @@ class NetworkModel:
                 self._known(f"projections[{key!r}]", side, self.populations)
             pre, post = self.populations[projection.pre], self.populations[projection.post]
             projection.check(key, pre.model, post.model, pre.n, post.n)
+            projection = projection.written_out(pre.n, post.n)
+            self.projections[key] = projection
             self._check_times(key, projection.resolved(key, post.model, self.dt))
             self._check_synaptic(key, post.model)
+        for key in self.populations:
+            check_own_names(self, key)
+            check_companions(self, key)
+        for key in self.projections:
+            check_statements(self, key)
         if self.presentation.watch is not None:
             self._known("presentation.watch", self.presentation.watch, self.populations)
-        if not isinstance(self.presentation.reset, str):
-            for key in self.presentation.reset:
-                known = {**self.populations, **self.projections}
-                self._known("presentation.reset", key, known)
+        self._check_reset()
         _whole_steps("Presentation", "duration", self.presentation.duration, self.dt, 1)
         _whole_steps("Presentation", "rest", self.presentation.rest, self.dt, 0)
         for key, channel in self.inputs.items():
@@ -260,6 +266,23 @@ class NetworkModel:
                 wanted = "a variable of a population of one neuron"
                 raise ParameterError(where, f"rule.modulators[{name!r}]", repr(target), wanted)
 
+    def _check_reset(self) -> None:
+        """Check that what gets its first value at an onset are variables of the network."""
+        reset = self.presentation.reset
+        for key, names in {} if isinstance(reset, str) else reset.items():
+            self._known("presentation.reset", key, {**self.populations, **self.projections})
+            field = f"presentation.reset[{key!r}]"
+            if isinstance(names, str):
+                remedy = f"Write ({names!r},)"
+                raise ParameterError(self.name, field, repr(names), "a tuple of names", remedy)
+            if key in self.projections:
+                known = self.synaptic(key)
+            else:
+                model = self.populations[key].model.with_traces(self.companions(key))
+                known = model.variables
+            for name in names:
+                self._known(field, name, dict.fromkeys(known))
+
     def _check_synaptic(self, key: str, post: NeuronModel) -> None:
         """Check that no variable of the synapses has the name of one of their targets."""
         own = {"w"} if self.projections[key].weights is not None else set()
@@ -281,6 +304,12 @@ class NetworkModel:
                 raise ParameterError(
                     self.name, f"populations[{key!r}].drives", repr(variable), "a model's variable"
                 )
+            if variable not in population.model.variables:
+                ext = f"{variable}_ext"
+                remedy = f"Use {ext}, which is added to it" if ext in variables else ""
+                field = f"populations[{key!r}].drives"
+                wanted = "a variable that holds a value, not an expression or a link"
+                raise ParameterError(self.name, field, repr(variable), wanted, remedy)
             if self.inputs[channel].features != population.n:
                 raise ParameterError(
                     self.name,
@@ -374,7 +403,7 @@ class NetworkModel:
         """Number of synapses of a projection."""
         projection = self.projections[key]
         n_pre, n_post = (self.populations[side].n for side in (projection.pre, projection.post))
-        return len(projection.indices(n_pre, n_post)[0])
+        return projection.size(n_pre, n_post)
 
     def dense(self, key: str) -> bool:
         """Whether a projection's work is a loop over rows or columns of a full matrix."""

@@ -16,7 +16,8 @@ def combined(*rules: PlasticityRule) -> PlasticityRule:
     """Make one rule of several that act on the same weights.
 
     Their statements run in the order of their slots, and in the order of the rules where that is
-    the same. Traces and parameters of one name are shared if they are equal.
+    the same; what comes before transmission stays there. Traces and parameters of one name are
+    shared if they are equal.
 
     Parameters
     ----------
@@ -46,8 +47,7 @@ def combined(*rules: PlasticityRule) -> PlasticityRule:
     if len(methods) > 1:
         raise ParameterError(name, "method", sorted(methods), "the same in all rules")
     parts = [part for rule in rules for part in rule.statements]
-    ranks = {key: rank for rank, key in enumerate(sorted({p.order for p in parts}))}
-    orders = [ranks[part.order] * len(parts) + number for number, part in enumerate(parts)]
+    orders = _orders([part.order for part in parts])
     return PlasticityRule(
         name=name,
         statements=tuple(
@@ -64,6 +64,21 @@ def combined(*rules: PlasticityRule) -> PlasticityRule:
         parameters=_merged(name, "parameters", [rule.parameters for rule in rules]),
         reference="; ".join(rule.reference for rule in rules if rule.reference),
     )
+
+
+def _orders(given: list[int]) -> list[int]:
+    """Orders that differ where rules follow each other, on the same side of transmission (-1)."""
+    before, after = (
+        sorted({order for order in given if order < -1}),
+        sorted({order for order in given if order > -1}),
+    )
+    found = []
+    for number, order in enumerate(given):
+        if order < -1:
+            found.append((before.index(order) - len(before)) * len(given) + number - 1)
+        else:
+            found.append(-1 if order == -1 else after.index(order) * len(given) + number)
+    return found
 
 
 def _merged(rule: str, what: str, parts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import attrs
 from brian2 import Equations, Synapses, second
-from brian2.equations.equations import EquationError
 from brian2.groups.neurongroup import NeuronGroup
 
 from biosnn.declaration import declared
@@ -19,8 +18,10 @@ from biosnn.models import (
     Schedule,
     Trace,
     check_choice,
+    check_not_random,
     check_value,
     rename,
+    synaptic_equations,
 )
 
 
@@ -118,21 +119,9 @@ class PlasticityRule:
     reference: str = ""
 
     def __attrs_post_init__(self) -> None:
-        try:
-            text = Equations(self.equations)
-        except (EquationError, SyntaxError, TypeError) as error:
-            raise ParameterError(
-                self.name, "equations", repr(self.equations), "valid Brian2 equations", str(error)
-            ) from error
-        driven = [name for name in text.names if "event-driven" in text[name].flags]
-        if driven:
-            raise ParameterError(
-                self.name,
-                "equations",
-                f"(event-driven) for {driven[0]}",
-                "integrated in every step",
-                "Put traces on the neurons, or leave the flag out",
-            )
+        synaptic_equations(self.name, self.equations)
+        for number, part in enumerate(self.statements):
+            check_not_random(self.name, f"statements[{number}]", part.code)
         for name in self.transient:
             if name not in self.variables:
                 wanted = f"state variables of the synapse ({', '.join(self.variables) or 'none'})"

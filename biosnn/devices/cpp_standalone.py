@@ -58,6 +58,7 @@ _SOURCES = (
     "../_models/spec.py",
     "../_models/synapse.py",
     "../_models/values.py",
+    "../_models/code.py",
     "../_networks/connectivity.py",
     "../_networks/delays.py",
     "../_networks/projection.py",

@@ -1,0 +1,154 @@
+"""Whether the names in a network's rules and statements mean something, and one thing only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from brian2 import Equations
+from brian2.units.fundamentalunits import DIMENSIONLESS
+
+from biosnn._networks.checks import check_code_names, variables_of
+from biosnn.errors import ParameterError
+from biosnn.models import Companion, NeuronModel
+
+if TYPE_CHECKING:
+    from biosnn._networks.projection import Projection
+    from biosnn._networks.spec import NetworkModel
+
+#: What a network keeps in its populations, besides ``norm_...`` of a projection.
+_KEPT = ("count", "t_first", "pending")
+_GIVEN = ("stream", "active_for")
+#: Constants that a network gives to synapses.
+_SYNAPTIC = ("delay_steps", "steps_per_presentation", "weight_total")
+
+
+def check_own_names(network: NetworkModel, key: str) -> None:
+    """Check that a population's model uses no name that the network uses itself.
+
+    Raises
+    ------
+    ParameterError
+        If it does.
+    """
+    model = network.populations[key].model
+    norms = {
+        f"norm_{name}"
+        for name, projection in network.projections.items()
+        if projection.post == key and projection.normalise is not None
+    }
+    variables = set(Equations(model.equations).names)
+    for kind, own, taken in (
+        ("parameter", set(model.parameters), {*_GIVEN, *_KEPT, *norms}),
+        ("variable", variables, {*_GIVEN, *_KEPT, *norms}),
+    ):
+        for name in sorted(own & taken):
+            raise ParameterError(
+                f"populations[{key!r}]",
+                "model",
+                f"{model.name} with the {kind} {name!r}",
+                "without this name, which the network uses itself",
+                "Give it another name",
+            )
+
+
+def check_companions(network: NetworkModel, key: str) -> None:
+    """Check that no two things on a population's neurons have one name.
+
+    Raises
+    ------
+    ParameterError
+        If two do, such as traces of one name on both sides of a recurrent projection.
+    """
+    model = network.populations[key].model
+    taken = {name: model.name for name in {*Equations(model.equations).names, *model.parameters}}
+    for owner, part in _carried(network, key):
+        names = part.own() if isinstance(part, Companion) else {part.name, f"tau_{part.name}"}
+        for name in sorted(names):
+            if name in taken:
+                wanted = f"a name used once on {key}"
+                got = f"{name!r} of {taken[name]} and of {owner}"
+                raise ParameterError(
+                    f"populations[{key!r}]", "variables", got, wanted, "Give one another name"
+                )
+            taken[name] = owner
+
+
+def _carried(network: NetworkModel, key: str) -> list[tuple[str, Any]]:
+    """What projections keep on a population's neurons, and whose it is."""
+    found: list[tuple[str, Any]] = []
+    for name, projection in network.projections.items():
+        rule = projection.rule and projection.rule.prefixed(name)
+        for side in ("pre", "post"):
+            if rule and getattr(projection, side) == key:
+                owner = f"projections[{name!r}].rule ({side})"
+                found += [(owner, part) for part in rule.needs(side)]
+        short_term = projection.prefixed_short_term(name)
+        if projection.pre == key and short_term is not None:
+            found.append((f"projections[{name!r}].short_term", short_term))
+    return found
+
+
+def check_statements(network: NetworkModel, key: str) -> None:
+    """Check events and names of what a projection transmits and learns.
+
+    Raises
+    ------
+    ParameterError
+        If a name has no value, a population lacks an event, or a modulator has a unit.
+    """
+    where = f"projections[{key!r}]"
+    given = network.projections[key]
+    sides = {"pre": given.pre, "post": given.post}
+    models = {side: _whole(network, name) for side, name in sides.items()}
+    projection = given.resolved(key, models["post"], network.dt)
+    known = _known(network, key, projection, models)
+    for name in {*projection.parameters, *(given.rule.parameters if given.rule else ())}:
+        if name in _SYNAPTIC and name not in ({"delay_steps"} if given.delayed else ()):
+            wanted = "without this name, which the network uses itself"
+            raise ParameterError(where, "parameters", repr(name), wanted)
+    check_code_names(where, "transmit", projection.transmit, known)
+    if given.rule is None:
+        return
+    rule = given.rule.prefixed(key)
+    for number, part in enumerate(rule.statements):
+        field = f"rule.statements[{number}]"
+        check_code_names(where, field, part.code, known)
+        if part.side == "synapse":
+            continue
+        model = models[part.side]
+        events = {*model.events, *(["spike"] if model.threshold is not None else [])}
+        if part.event not in events:
+            among = ", ".join(sorted(events)) or "it has none"
+            wanted = f"an event of {sides[part.side]} ({among})"
+            raise ParameterError(where, f"{field}.event", repr(part.event), wanted)
+    for name, target in given.rule.modulators.items():
+        owner, _, variable = target.partition(".")
+        dimensions = Equations(network.populations[owner].model.equations)[variable].dim
+        if dimensions is not DIMENSIONLESS:
+            got = f"{target!r} in {dimensions!r}"
+            wanted = "a plain number, without unit"
+            raise ParameterError(where, f"rule.modulators[{name!r}]", got, wanted)
+
+
+def _whole(network: NetworkModel, key: str) -> NeuronModel:
+    """A population's model with all that projections keep on it."""
+    return network.populations[key].model.with_traces(network.companions(key))
+
+
+def _known(
+    network: NetworkModel, key: str, projection: Projection, models: dict[str, NeuronModel]
+) -> set[str]:
+    """All names that statements of a projection may use."""
+    rule = projection.rule
+    known = {*projection.parameters, *Equations(projection.equations).names, "lastupdate"}
+    known |= {"w"} if projection.weights is not None else set()
+    known |= {"steps_per_presentation", "delay_steps"} if projection.delayed else set()
+    if rule is not None:
+        known |= {*rule.parameters, *Equations(rule.equations).names}
+        known |= {f"{key}_{name}_post" for name in rule.schedules}
+    for side, model in models.items():
+        schedules = {f"{name}_{side}" for name in model.schedules}
+        known |= variables_of(model.equations, f"_{side}") | schedules
+        known |= {f"{name}_{side}" for name in ("lastspike", "not_refractory")}
+    # Without an ending, a name is the postsynaptic neuron's.
+    return known | set(Equations(models["post"].equations).names)

@@ -1,0 +1,427 @@
+"""What is declared wrongly is refused where it is declared, and says what would be right.
+
+A row is what is declared, and words that the message must hold: where it is, what was given, and
+what would be accepted.
+"""
+
+from __future__ import annotations
+
+import json
+
+import attrs
+import numpy as np
+import pytest
+from brian2 import Mohm, cm, ms, mV, nS, uA
+
+from biosnn import models, plasticity
+from biosnn.declaration import from_data, to_data
+from biosnn.errors import ParameterError
+from biosnn.models import Companion, Schedule, SynapseModel, Trace, Uniform
+from biosnn.networks import (
+    FixedProbability,
+    Input,
+    NetworkModel,
+    Pattern,
+    Population,
+    Presentation,
+    Projection,
+)
+from biosnn.plasticity import PlasticityRule, Statements
+from biosnn.simulation import compile
+
+CELL = models.lif().with_synapses(exc=models.exponential_current())
+SILENT = models.neuron(name="silent", equations="x : 1")
+PLAIN = models.neuron(name="plain", equations="v : 1", threshold="False", reset="")
+
+
+def source(*steps: int, **more):
+    """A neuron that fires in given steps of a presentation."""
+    return models.neuron(
+        name="source",
+        equations="step : integer (linked)",
+        threshold=" or ".join(f"step == {step}" for step in steps),
+        reset="",
+        links={"step": "protocol.step"},
+        **more,
+    )
+
+
+def network(projections=None, *, inputs=None, reset="none", sizes=(2, 3), dt=0.5 * ms, **models_):
+    populations = {"a": source(2, 5), "b": PLAIN, **models_}
+    sizes = dict(zip("ab", sizes, strict=True))
+    return NetworkModel(
+        name="net",
+        dt=dt,
+        inputs=inputs or {},
+        populations={
+            key: model
+            if isinstance(model, Population)
+            else Population(model=model, n=sizes.get(key, 1))
+            for key, model in populations.items()
+        },
+        projections=projections or {},
+        presentation=Presentation(duration=20 * ms, reset=reset),
+        output="b",
+    )
+
+
+def joined(pre="a", post="b", *, on=None, **given):
+    """The network with one projection, ``p``."""
+    given = {"weights": 1.0, "transmit": "v_post += w", **given}
+    on = {"b": CELL} if "synapse" in given and on is None else on or {}
+    if "synapse" in given:
+        del given["transmit"]
+    return network({"p": Projection(pre=pre, post=post, **given)}, **on)
+
+
+def state_after(declared, *, learn=False):
+    return compile(declared, "runtime").run({"n_samples": 1}, learn=learn)[1]
+
+
+def rule(code="w += 0.1", side="pre", event="spike", **more):
+    statements = (Statements(side=side, event=event, code=code),)
+    return PlasticityRule(name="own", statements=statements, **more)
+
+
+WEIGHTS = {
+    "a conductance": (lambda: joined(weights=1 * nS), "weights plain number 1. nS synapse g_max"),
+    "a list of them": (lambda: joined(weights=[1 * nS] * 6), "weights plain number nsiemens"),
+    "drawn with a unit": (
+        lambda: joined(weights=Uniform(low=0 * nS, high=1 * nS)),
+        "weights plain number S g_max",
+    ),
+    "a word": (lambda: joined(weights="rand()"), "weights 'rand()' a number Uniform"),
+    "turned": (lambda: joined(weights=np.ones((3, 2))), "projections['p'].weights (2, 3) (3, 2)"),
+    "a matrix for some pairs": (
+        lambda: joined(weights=np.ones((2, 3)), pairs="one_to_one"),
+        'weights (2, 3) one per pair "all"',
+    ),
+    "above the rule's": (
+        lambda: joined(weights=2.0, rule=plasticity.pair_stdp()),
+        "weights <= w_max 2.0",
+    ),
+    "below the rule's": (
+        lambda: joined(weights=Uniform(low=-1, high=1), rule=plasticity.pair_stdp()),
+        "weights >= w_min -1",
+    ),
+    "missing": (lambda: joined(weights=None), "projections['p'].weights given v_post += w None"),
+    "missing for a synapse": (
+        lambda: joined(weights=None, synapse="exc"),
+        "weights given I_exc_post None",
+    ),
+}
+
+CODES = {
+    "event-driven": (
+        lambda: joined(equations="dx/dt = -x/(5*ms) : 1 (event-driven)"),
+        "Projection(a->b).equations (event-driven) x every step",
+    ),
+    "event-driven in a synapse": (
+        lambda: SynapseModel(
+            name="own",
+            companion=Companion(equations="g : 1"),
+            equations="dx/dt = -x/(5*ms) : 1 (event-driven)",
+        ),
+        "own.equations (event-driven) x every step",
+    ),
+    "no equations": (lambda: joined(equations="dx/dt = "), "equations valid 'dx/dt = '"),
+    "the weight twice": (lambda: joined(equations="w : 1"), "projections['p'].equations w weight"),
+    "a share of nothing": (
+        lambda: joined(transmit="v_post += 1", short_term=models.tsodyks_markram()),
+        "projections['p'].short_term w 'v_post += 1'",
+    ),
+    "no spikes": (lambda: joined(on={"a": SILENT}), "on_event a (it has none) 'spike'"),
+    "no spikes for a synapse": (
+        lambda: joined(synapse="exc", on={"a": SILENT, "b": CELL}),
+        "on_event a (it has none) 'spike'",
+    ),
+    "one name, two values": (
+        lambda: joined(
+            transmit="v_post += w*gain",
+            parameters={"gain": 2.0},
+            rule=rule("w += gain", parameters={"gain": 100.0}),
+        ),
+        "parameters['gain'] 100.0 rule 2.0",
+    ),
+    "chance in what is transmitted": (
+        lambda: joined(transmit="v_post += w*rand()"),
+        "Projection(a->b).transmit rand() without random operation neuron",
+    ),
+    "chance in a rule": (lambda: rule("w += randn()"), "own.statements[0] randn() operation"),
+    "chance in equations": (lambda: joined(equations="x = rand() : 1"), "equations rand()"),
+    "nonsense": (lambda: joined(transmit="v_post +== w"), "transmit valid 'v_post +== w'"),
+}
+
+PARTS = {
+    "a delay in words": (lambda: joined(delay="1ms"), "delay a time '1ms' ms"),
+    "no delay": (lambda: joined(delay=None), "delay a time None"),
+    "a delay without unit": (lambda: joined(delay=1.0), "delay a time 1.0 ms"),
+    "a list of delays": (lambda: joined(delay=[1 * ms] * 6), "delay a time array ms"),
+    "a rule not called": (
+        lambda: joined(rule=plasticity.pair_stdp),
+        "rule PlasticityRule pair_stdp(...)",
+    ),
+    "short-term not called": (
+        lambda: joined(short_term=models.tsodyks_markram),
+        "short_term Companion tsodyks_markram(...)",
+    ),
+}
+
+
+def membrane(input_line="I : amp", potential="v", **more):
+    return models.neuron(
+        name="own",
+        equations=f"d{potential}/dt = (-{potential} + I*R)/tau : volt\n{input_line}",
+        threshold=f"{potential} > 1*mV",
+        reset=f"{potential} = 0*mV",
+        parameters={"R": 1 * Mohm, "tau": 5 * ms},
+        **more,
+    )
+
+
+CURRENT = models.exponential_current()
+RECEPTORS = {
+    "a function": (
+        lambda: models.lif().with_synapses(exc=models.ampa),
+        "with_synapses(exc=...) SynapseModel ampa(...)",
+    ),
+    "short-term plasticity": (
+        lambda: models.lif().with_synapses(exc=models.tsodyks_markram()),
+        "with_synapses(exc=...) SynapseModel Companion Projection short_term",
+    ),
+    "called pre": (lambda: models.lif().with_synapses(pre=CURRENT), "'pre' identifier"),
+    "called late_post": (
+        lambda: models.lif().with_synapses(late_post=CURRENT),
+        "'late_post' identifier",
+    ),
+    "called ext": (lambda: models.lif().with_synapses(ext=CURRENT), "'ext' identifier"),
+    "no v": (
+        lambda: membrane(potential="U").with_synapses(exc=models.ampa()),
+        "own.with_synapses(exc=...) AMPA no variable v",
+    ),
+    "a constant input": (
+        lambda: membrane("I : amp (constant)").with_synapses(exc=CURRENT),
+        "with_synapses(exc=...) I (constant) without flags I_ext",
+    ),
+    "a linked input": (
+        lambda: membrane("I : amp (linked)", links={"I": "a.x"}).with_synapses(exc=CURRENT),
+        "with_synapses(exc=...) I (linked) without flags",
+    ),
+    "a sum that is driven": (
+        lambda: network(
+            inputs={"image": Input(features=3)},
+            b=Population(model=CELL, n=3, drives={"I": "image"}),
+        ),
+        "populations['b'].drives 'I' I_ext",
+    ),
+}
+
+RESETS = {
+    "an unknown variable": (lambda: network(reset={"b": ("u",)}), "reset['b'] one of v 'u'"),
+    "a word": (lambda: network(reset={"b": "v"}), "reset['b'] tuple ('v',)"),
+    "an unknown variable of synapses": (
+        lambda: network(
+            {"p": Projection(pre="a", post="b", transmit="v_post += 1", equations="s : 1")},
+            reset={"p": ("z",)},
+        ),
+        "reset['p'] one of s 'z'",
+    ),
+}
+
+
+def named(**more):
+    """A population ``b`` whose model has a parameter or variable of the network's."""
+    return network(b=models.neuron(name="own", **{"equations": "v : 1", **more}))
+
+
+TRACE = Trace(name="x", tau=5 * ms)
+NAMES = {
+    "a parameter called stream": (
+        lambda: named(parameters={"stream": 2.0}),
+        "populations['b'].model own parameter 'stream' network",
+    ),
+    "a parameter called active_for": (
+        lambda: named(parameters={"active_for": 2.0}),
+        "parameter 'active_for'",
+    ),
+    "a variable called count": (
+        lambda: named(equations="count : 1"),
+        "populations['b'].model own variable 'count' network",
+    ),
+    "a variable called t_first": (lambda: named(equations="t_first : second"), "'t_first'"),
+    "transmission to nothing": (
+        lambda: joined(transmit="vv_post += w"),
+        "projections['p'].transmit 'vv_post'",
+    ),
+    "a parameter that is misspelt": (
+        lambda: joined(on={"b": source(7)}, transmit="", rule=rule("w += A_pluss")),
+        "projections['p'].rule.statements[0] 'A_pluss'",
+    ),
+    "a trace that nobody has": (
+        lambda: joined(on={"b": source(7)}, transmit="", rule=rule("w += y_post")),
+        "rule.statements[0] 'y_post'",
+    ),
+    "an unknown event": (
+        lambda: joined(rule=rule(event="teach")),
+        "projections['p'].rule.statements[0].event a (spike) 'teach'",
+    ),
+    "no spikes of the target": (
+        lambda: joined(on={"b": SILENT}, transmit="x_post += w", rule=rule(side="post")),
+        "rule.statements[0].event b (it has none) 'spike'",
+    ),
+    "a modulator with a unit": (
+        lambda: network(
+            {
+                "p": Projection(
+                    pre="a",
+                    post="b",
+                    weights=0.5,
+                    rule=rule("w += r_post", modulators={"r": "critic.d"}),
+                )
+            },
+            critic=models.neuron(name="critic", equations="d : Hz"),
+        ),
+        "projections['p'].rule.modulators['r'] number 'critic.d'",
+    ),
+    "one trace name on both sides": (
+        lambda: joined(
+            pre="a",
+            post="a",
+            transmit="",
+            rule=rule("w += x_post", pre_traces=(TRACE,), post_traces=(TRACE,)),
+        ),
+        "populations['a'].variables 'p_x' rule (pre) rule (post)",
+    ),
+    "prefixes that meet": (
+        lambda: network(
+            {
+                "c": Projection(
+                    pre="a",
+                    post="b",
+                    weights=0.0,
+                    rule=rule(pre_traces=(attrs.evolve(TRACE, name="b_x"),)),
+                ),
+                "c_b": Projection(pre="a", post="b", weights=0.0, rule=rule(pre_traces=(TRACE,))),
+            }
+        ),
+        "'c_b_x' projections['c'].rule projections['c_b'].rule",
+    ),
+}
+
+TABLES = {
+    "names": NAMES,
+    "weights": WEIGHTS,
+    "code": CODES,
+    "parts": PARTS,
+    "receptors": RECEPTORS,
+    "reset": RESETS,
+}
+
+
+def rows():
+    for area, table in TABLES.items():
+        for name, row in table.items():
+            yield pytest.param(*row, id=f"{area}: {name}")
+
+
+@pytest.mark.parametrize(("declare", "words"), rows())
+def test_it_is_refused_in_words(declare, words):
+    with pytest.raises(ParameterError) as caught:
+        declare()
+    text = str(caught.value)
+    assert all(word in text for word in words.split()), text
+
+
+def test_a_matrix_of_weights_is_read_as_pre_by_post():
+    weights = np.arange(6.0).reshape(2, 3)
+    end = state_after(joined(weights=weights))
+    # Both sources fire twice.
+    np.testing.assert_array_equal(end["b.v"], 2 * weights.sum(axis=0))
+
+
+def test_a_current_density_makes_a_squid_axon_fire():
+    synapse = models.exponential_current(I_max=30 * uA / cm**2, tau_syn=5 * ms)
+    cell = models.hodgkin_huxley().with_synapses(exc=synapse)
+    projection = Projection(
+        pre="a", post="b", synapse="exc", weights=[0.0, 1.0], pairs=([0, 0], [0, 1])
+    )
+    declared = network({"p": projection}, b=cell, dt=0.05 * ms, sizes=(1, 2))
+    recording, _ = compile(declared, "runtime", per_sample=("b.count",)).run({"n_samples": 1})
+    silent, firing = recording.per_sample["b.count"].ravel()
+    assert silent == 0
+    assert firing > 0
+
+
+@pytest.mark.parametrize("pairs", ["all", "one_to_one", "all_but_self", FixedProbability(p=0.5)])
+def test_synapses_are_counted(pairs):
+    declared = joined(pairs=pairs)
+    assert declared.n_synapses("p") == len(declared.projections["p"].indices(2, 3)[0]) > 0
+
+
+def test_combined_rules_learn_before_transmission_where_one_of_them_does():
+    def end(learned):
+        declared = joined(rule=learned, weights=1.0)
+        return state_after(declared, learn=True)["b.v"]
+
+    early = PlasticityRule(
+        name="early", statements=(Statements(side="pre", code="w = 5", order=-3),)
+    )
+    late = PlasticityRule(name="late", statements=(Statements(side="pre", code="w = 7", order=2),))
+    np.testing.assert_array_equal(end(early), 4 * 5.0)
+    np.testing.assert_array_equal(end(plasticity.combined(late, early)), 4 * 5.0)
+    both = plasticity.combined(early, late, rule("w += 0"))
+    assert [part.order < -1 for part in both.statements] == [True, False, False]
+
+
+def test_sizes_may_be_integers_of_numpy():
+    image = Input(features=np.int64(3))
+    cells = Population(model=CELL, n=np.int32(3), drives={"I_ext": "image"})
+    declared = network(inputs={"image": image}, b=cells)
+    assert (
+        declared.fingerprint
+        == network(inputs={"image": Input(features=3)}, b=attrs.evolve(cells, n=3)).fingerprint
+    )
+
+
+def test_a_neuron_with_a_schedule_receives_synapses():
+    cell = models.neuron(
+        name="own",
+        equations="dv/dt = (I - v)/tau : 1\nI : 1",
+        threshold="v > th",
+        reset="v = 0",
+        parameters={"tau": 5 * ms, "th": Schedule(start=1.0, stop=0.1)},
+    )
+    assert "I_exc" in cell.with_synapses(exc=models.exponential_current(I_max=1.0)).variables
+
+
+def test_the_method_fits_what_the_synapses_do():
+    hidden = SynapseModel(
+        name="own",
+        companion=Companion(
+            equations="dg/dt = -g/tau_g : siemens\nI = g*(E - v) : amp",
+            parameters={"tau_g": 5 * ms, "E": 0 * mV},
+        ),
+        current="I",
+        transmit="g_post += w*g_max",
+        parameters={"g_max": 1 * nS},
+    )
+    once = models.lif().with_synapses(a=CURRENT)
+    assert once.method == "exact"
+    assert once.with_synapses(b=CURRENT).method == "exponential_euler"
+    assert models.lif().with_synapses(a=hidden).method == "exponential_euler"
+    assert hidden.depends_on_v
+
+
+class Crossed(Pattern):
+    """A pattern of a user's own."""
+
+    def pairs(self, n_pre, n_post):
+        n = min(n_pre, n_post)
+        return np.arange(n), np.arange(n)[::-1]
+
+
+def test_a_pattern_of_ones_own_is_written_down_as_pairs():
+    declared = joined(pairs=Crossed(), weights=[1.0, 2.0])
+    same = from_data(json.loads(json.dumps(to_data(declared))))
+    assert same.fingerprint == declared.fingerprint
+    np.testing.assert_array_equal(state_after(same)["b.v"], [2 * 2.0, 2 * 1.0, 0.0])
