@@ -18,7 +18,7 @@ demo: setup-core ## train on small digits and write the result to runs/demo
 test: setup ## run the tests (more options: make test ARGS="-k doctor")
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
 
-validate: setup ## hold the library against closed forms and publications, and write a record (about XX minutes)
+validate: setup ## hold the library against closed forms and publications, and write a record (about an hour)
 	$(BIN)/python -m validation --out benchmarks/records/$(shell date +%F)-validation.json $(ARGS)
 
 lint: setup ## check style and formatting
