@@ -12,11 +12,22 @@ from types import ModuleType
 from typing import Any
 
 import attrs
+from brian2 import cm, ms, msiemens, mV, uamp, ufarad
+from brian2.units.fundamentalunits import Quantity
 
 from biosnn import encoding, plasticity
 from biosnn.models import LIBRARY, SYNAPSES, Companion, NeuronModel, SynapseModel, Trace
 from biosnn.plasticity import PlasticityRule
 
+#: Units that Brian2 would write as powers of base units.
+_UNITS = {
+    "uF/cm^2": ufarad / cm**2,
+    "mS/cm^2": msiemens / cm**2,
+    "uA/cm^2": uamp / cm**2,
+    "1/mV": 1 / mV,
+    "1/mV^2": 1 / mV**2,
+    "1/(ms*mV)": 1 / (ms * mV),
+}
 _SPECS = ("PlasticityRule", "Companion", "NeuronModel")
 _ROLE = re.compile(r":\w+:`([\w.]+)`")
 
@@ -217,6 +228,10 @@ def prose(doc: str | None) -> str:
 
 def text(value: Any) -> str:
     """A number with its unit, without the point that Brian2 leaves behind whole numbers."""
+    if isinstance(value, Quantity) and value.ndim == 0:
+        for name, unit in _UNITS.items():
+            if value.dim is unit.dim:
+                return f"{float(value / unit):.6g} {name}"
     return re.sub(r"(?<=\d)\.(?=\s|$)", "", str(value)).removesuffix(".0")
 
 

@@ -1,7 +1,8 @@
 """Adaptive LIF neuron: every spike raises the threshold and adds to an adaptation current.
 
 The threshold is ``V_th + theta``. The adaptation current ``w_adapt`` is off (``b`` = 0) by default,
-so that the threshold alone adapts.
+so that the threshold alone adapts. ``theta_plus`` stands for ``beta*(1 - rho)`` of Bellec et al.; the
+defaults are ours.
 """
 
 from brian2.units import Mohm, amp, ms, mV, pA
@@ -32,7 +33,6 @@ PARAMETERS = {
 INITIAL = {"v": "E_L", "w_adapt": 0 * amp, "theta": 0 * mV, "I": 0 * amp}
 REFERENCE = (
     "Bellec, Salaj, Subramoney, Legenstein & Maass 2018, NeurIPS 31:787, eqs. 1 to 3 "
-    "(threshold; theta_plus stands for beta*(1 - rho), the defaults are ours), "
-    "doi:10.48550/arXiv.1803.09574; Gerstner, Kistler, Naud & Paninski 2014, "
+    "(threshold), doi:10.48550/arXiv.1803.09574; Gerstner, Kistler, Naud & Paninski 2014, "
     "Neuronal Dynamics, eqs. 6.1 and 6.2 with a = 0 (current), doi:10.1017/CBO9781107447615"
 )
