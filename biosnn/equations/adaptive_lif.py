@@ -1,8 +1,8 @@
 """Adaptive LIF neuron: every spike raises the threshold and adds to an adaptation current.
 
 The threshold is ``V_th + theta``. The adaptation current ``w_adapt`` is off (``b`` = 0) by default,
-so that the threshold alone adapts. ``theta_plus`` stands for ``beta*(1 - rho)`` of Bellec et al.; the
-defaults are ours.
+so that the threshold alone adapts. ``theta_plus`` stands for ``beta*(1 - rho)`` of Bellec et al.;
+the defaults are ours.
 """
 
 from brian2.units import Mohm, amp, ms, mV, pA
