@@ -149,9 +149,13 @@ class Projection:
         check_delay(where, self.delay)
         if self.rule is not None and self.weights is None:
             raise ParameterError(where, "weights", None, "given where there is a rule")
-        full = isinstance(self.pairs, str) and self.pairs == "all"
-        if self.normalise is not None and not full:
+        if self.normalise is not None and not self.full:
             raise ParameterError(where, "normalise", "a Normalisation", 'used with pairs="all"')
+
+    @property
+    def full(self) -> bool:
+        """Whether all pairs are connected."""
+        return isinstance(self.pairs, str) and self.pairs == "all"
 
     @property
     def delayed(self) -> bool:
@@ -167,8 +171,7 @@ class Projection:
     def dense(self) -> bool:
         """Whether its work is a loop over rows or columns of a full matrix."""
         visits_all = bool(self.equations) or (self.rule is not None and self.rule.visits_all)
-        full = isinstance(self.pairs, str) and self.pairs == "all"
-        return full and not visits_all and not self.delayed
+        return self.full and not visits_all and not self.delayed
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -236,8 +239,7 @@ class Projection:
 
     def size(self, n_pre: int, n_post: int) -> int:
         """Number of synapses."""
-        full = isinstance(self.pairs, str) and self.pairs == "all"
-        return n_pre * n_post if full else len(self.indices(n_pre, n_post)[0])
+        return n_pre * n_post if self.full else len(self.indices(n_pre, n_post)[0])
 
     def initial_weights(self, n_pre: int, n_post: int) -> np.ndarray | Draw:
         """Initial weights, flat, in the order (pre, post), or how they are drawn."""
@@ -279,9 +281,8 @@ class Projection:
         if self.weights is None:
             return
         if not isinstance(self.weights, Uniform | Normal):
-            full = isinstance(self.pairs, str) and self.pairs == "all"
             size = self.size(n_pre, n_post)
-            check_weights_fit(where, self.weights, n_pre, n_post, size, full)
+            check_weights_fit(where, self.weights, n_pre, n_post, size, self.full)
         if self.rule is not None:
             check_bounds(where, self.weights, self.rule.parameters)
 

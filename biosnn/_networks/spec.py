@@ -421,7 +421,7 @@ class NetworkModel:
         """Shapes (pre, post) of the synaptic variables that are full matrices."""
         shapes = {}
         for key, p in self.projections.items():
-            if isinstance(p.pairs, str) and p.pairs == "all":
+            if p.full:
                 names = ("w", *self.synaptic(key)) if p.weights is not None else self.synaptic(key)
                 shape = self.populations[p.pre].n, self.populations[p.post].n
                 shapes.update({f"{key}.{name}": shape for name in names})
