@@ -405,16 +405,18 @@ class NetworkModel:
         n_pre, n_post = (self.populations[side].n for side in (projection.pre, projection.post))
         return projection.size(n_pre, n_post)
 
+    def resolved(self, key: str) -> Projection:
+        """A projection whose statements and equations say all (:meth:`Projection.resolved`)."""
+        projection = self.projections[key]
+        return projection.resolved(key, self.populations[projection.post].model, self.dt)
+
     def dense(self, key: str) -> bool:
         """Whether a projection's work is a loop over rows or columns of a full matrix."""
-        projection = self.projections[key]
-        return projection.resolved(key, self.populations[projection.post].model, self.dt).dense
+        return self.resolved(key).dense
 
     def synaptic(self, key: str) -> tuple[str, ...]:
         """State variables of a projection's synapses besides the weight."""
-        projection = self.projections[key]
-        post = self.populations[projection.post].model
-        return projection.resolved(key, post, self.dt).variables
+        return self.resolved(key).variables
 
     @property
     def shapes(self) -> dict[str, tuple[int, int]]:

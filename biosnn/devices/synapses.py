@@ -25,8 +25,7 @@ def make_synapses(
     clock: Clock,
 ) -> Synapses:
     """Brian2 synapses of a projection: transmission, learning and normalisation pathways."""
-    post = network.populations[network.projections[key].post].model
-    projection = network.projections[key].resolved(key, post, network.dt)
+    projection = network.resolved(key)
     on_pre: dict[str, str] = {}
     on_post: dict[str, str] = {}
     events: dict[str, str] = {}
@@ -154,8 +153,7 @@ def synaptic_reset(network: NetworkModel, key: str) -> str:
     if isinstance(reset, dict):
         names = reset.get(key, ())
     else:
-        post = network.populations[network.projections[key].post].model
-        projection = network.projections[key].resolved(key, post, network.dt)
+        projection = network.resolved(key)
         texts = [projection.equations, projection.rule.equations if projection.rule else ""]
         driven = set().union(*(Equations(text).diff_eq_names for text in texts)) - {"w"}
         if projection.rule:
