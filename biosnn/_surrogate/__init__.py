@@ -1,0 +1,1 @@
+"""The parts behind ``biosnn.surrogate``."""

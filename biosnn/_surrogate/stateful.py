@@ -1,0 +1,176 @@
+"""The base class of all torch modules that keep a state from one step to the next."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from biosnn.errors import ParameterError
+
+STEP_MODES = ("single", "multi")
+
+
+def check_step_mode(obj: str, mode: str) -> str:
+    """Return `mode`, or raise ``ParameterError`` if it is neither "single" nor "multi"."""
+    if mode not in STEP_MODES:
+        raise ParameterError(obj, "step_mode", repr(mode), '"single" or "multi"')
+    return mode
+
+
+class Stateful(nn.Module):
+    """A module with a state: what it answers depends on the inputs before.
+
+    A subclass says what the state is before the first step (`initial_state`) and what one step
+    does to it (`single_step`, which reads and writes `memory`). Call the module, not its methods:
+    ``forward`` makes the state, checks it and chooses the mode.
+
+    Parameters
+    ----------
+    step_mode : str
+        "single": an input is one step, ``[N, *]``. "multi": it is a sequence, ``[T, N, *]``.
+
+    Attributes
+    ----------
+    memory : dict of str to Tensor
+        The state by name; empty before the first input. It is no part of ``state_dict``, but it
+        moves with the module (``.to()``, ``.cuda()``, ``.double()``) and is copied with it, cut
+        from the graph. Its entries can be read and replaced as attributes, too (``layer.v``).
+    keeps_dtype : frozenset of str
+        Names in `memory` that change their device, but not their dtype, with the module.
+    """
+
+    keeps_dtype: frozenset[str] = frozenset()
+
+    def __init__(self, *, step_mode: str = "single"):
+        super().__init__()
+        self.memory: dict[str, Tensor] = {}
+        self._step_shape: tuple[int, ...] | None = None
+        self._step_hooks: OrderedDict[int, Callable[[Stateful], None]] = OrderedDict()
+        self.step_mode = step_mode
+
+    @property
+    def step_mode(self) -> str:
+        """What an input is: one step ("single") or a sequence of steps ("multi")."""
+        return self._step_mode
+
+    @step_mode.setter
+    def step_mode(self, mode: str) -> None:
+        self._step_mode = check_step_mode(type(self).__name__, mode)
+
+    # --- for subclasses
+
+    def initial_state(self, x: Tensor) -> dict[str, Tensor]:
+        """The state before the first step, on the device of `x`, an input of one step."""
+        raise NotImplementedError(f"{type(self).__name__} must define initial_state")
+
+    def single_step(self, x: Tensor) -> Tensor:
+        """One step: ``[N, *]`` to ``[N, *]``; `memory` is ready and is brought up to date."""
+        raise NotImplementedError(f"{type(self).__name__} must define single_step")
+
+    def multi_step(self, x_seq: Tensor) -> Tensor:
+        """Many steps: ``[T, N, *]`` to ``[T, N, *]``.
+
+        A subclass that has a quicker way may override this. It is not used while a step hook
+        wants to see the state after every step.
+        """
+        return self._loop(x_seq)
+
+    # --- for users
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take one step (``[N, *]``) or a sequence of steps (``[T, N, *]``).
+
+        Raises
+        ------
+        ParameterError
+            If `x` has no time dimension to go along, or does not fit the state that earlier
+            inputs have left.
+        """
+        if self.step_mode == "single":
+            self._prepare(x)
+            return self._step(x)
+        if x.dim() < 2 or len(x) == 0:
+            wanted = "a sequence [T, N, *] with T >= 1"
+            remedy = 'A single step [N, *] needs step_mode="single"'
+            raise ParameterError(type(self).__name__, "input", _shape(x), wanted, remedy)
+        self._prepare(x[0])
+        return self._loop(x) if self._step_hooks else self.multi_step(x)
+
+    def reset(self) -> None:
+        """Forget the state; the shape of the next input makes a new one."""
+        self.memory = {}
+        self._step_shape = None
+
+    def detach(self) -> None:
+        """Keep the state's values and cut it from its past (truncated backpropagation)."""
+        self.memory = {name: value.detach() for name, value in self.memory.items()}
+
+    def register_step_hook(self, hook: Callable[[Stateful], None]) -> RemovableHandle:
+        """Call ``hook(module)`` after every step, in both modes; the handle removes it."""
+        handle = RemovableHandle(self._step_hooks)
+        self._step_hooks[handle.id] = hook
+        return handle
+
+    # --- behind them
+
+    def _prepare(self, x: Tensor) -> None:
+        """Make the state for the step `x`, or check that `x` fits the one there is."""
+        if not self.memory:
+            self.memory = dict(self.initial_state(x))
+            self._step_shape = tuple(x.shape)
+            return
+        obj = type(self).__name__
+        if self._step_shape is not None and tuple(x.shape) != self._step_shape:
+            wanted = f"{self._step_shape} for a step, as the state that earlier inputs left"
+            remedy = "Call reset() before inputs of another shape"
+            raise ParameterError(obj, "input's shape", tuple(x.shape), wanted, remedy)
+        device = next(iter(self.memory.values())).device
+        if x.device != device:
+            remedy = "Move the module and the input to one device, or call reset()"
+            raise ParameterError(obj, "input", f"one on {x.device}", f"on {device}", remedy)
+
+    def _step(self, x: Tensor) -> Tensor:
+        y = self.single_step(x)
+        for hook in tuple(self._step_hooks.values()):
+            hook(self)
+        return y
+
+    def _loop(self, x_seq: Tensor) -> Tensor:
+        return torch.stack([self._step(x) for x in x_seq])
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        super()._apply(fn, recurse)
+        for name, value in self.memory.items():
+            moved = fn(value)
+            if name in self.keeps_dtype:
+                moved = value.to(moved.device)
+            self.memory[name] = moved
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        memory = self.__dict__.get("memory", {})
+        return memory[name] if name in memory else super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        memory = self.__dict__.get("memory", {})
+        if name in memory:
+            memory[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        cut = {name: value.detach() for name, value in self.memory.items()}
+        return {**self.__dict__, "memory": cut}
+
+    def extra_repr(self) -> str:
+        """Name the step mode when the module is printed."""
+        return f"step_mode={self.step_mode!r}"
+
+
+def _shape(x: Tensor) -> str:
+    return f"shape {tuple(x.shape)}"
