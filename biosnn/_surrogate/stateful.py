@@ -22,7 +22,35 @@ def check_step_mode(obj: str, mode: str) -> str:
     return mode
 
 
-class Stateful(nn.Module):
+def check_sequence(obj: str, x_seq: Tensor) -> None:
+    """Raise ``ParameterError`` if `x_seq` cannot be a sequence of steps, ``[T, N, *]``."""
+    if x_seq.dim() < 2 or len(x_seq) == 0:
+        wanted = "that of a sequence, (T, N, *) with T >= 1"
+        remedy = 'A single step (N, *) needs step_mode="single"'
+        raise ParameterError(obj, "input's shape", tuple(x_seq.shape), wanted, remedy)
+
+
+class Stepped:
+    """Mark of the modules that take one step or a sequence, as their ``step_mode`` says.
+
+    A module of your own that does its own way through time (say, a block with a shortcut) may
+    have this as a second base class; then `Sequential` gives it whole sequences in multi-step
+    mode. Without it, a block that holds layers with a state is called step by step.
+    """
+
+    _step_mode = "single"
+
+    @property
+    def step_mode(self) -> str:
+        """What an input is: one step ("single") or a sequence of steps ("multi")."""
+        return self._step_mode
+
+    @step_mode.setter
+    def step_mode(self, mode: str) -> None:
+        self._step_mode = check_step_mode(type(self).__name__, mode)
+
+
+class Stateful(Stepped, nn.Module):
     """A module with a state: what it answers depends on the inputs before.
 
     A subclass says what the state is before the first step (`initial_state`) and what one step
@@ -52,15 +80,6 @@ class Stateful(nn.Module):
         self._step_shape: tuple[int, ...] | None = None
         self._step_hooks: OrderedDict[int, Callable[[Stateful], None]] = OrderedDict()
         self.step_mode = step_mode
-
-    @property
-    def step_mode(self) -> str:
-        """What an input is: one step ("single") or a sequence of steps ("multi")."""
-        return self._step_mode
-
-    @step_mode.setter
-    def step_mode(self, mode: str) -> None:
-        self._step_mode = check_step_mode(type(self).__name__, mode)
 
     # --- for subclasses
 
@@ -94,10 +113,7 @@ class Stateful(nn.Module):
         if self.step_mode == "single":
             self._prepare(x)
             return self._step(x)
-        if x.dim() < 2 or len(x) == 0:
-            wanted = "a sequence [T, N, *] with T >= 1"
-            remedy = 'A single step [N, *] needs step_mode="single"'
-            raise ParameterError(type(self).__name__, "input", _shape(x), wanted, remedy)
+        check_sequence(type(self).__name__, x)
         self._prepare(x[0])
         return self._loop(x) if self._step_hooks else self.multi_step(x)
 
@@ -165,12 +181,8 @@ class Stateful(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         cut = {name: value.detach() for name, value in self.memory.items()}
-        return {**self.__dict__, "memory": cut}
+        return {**self.__dict__, "memory": cut, "_step_hooks": OrderedDict()}
 
     def extra_repr(self) -> str:
         """Name the step mode when the module is printed."""
         return f"step_mode={self.step_mode!r}"
-
-
-def _shape(x: Tensor) -> str:
-    return f"shape {tuple(x.shape)}"
