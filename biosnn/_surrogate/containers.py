@@ -159,11 +159,11 @@ class Sequential(Stepped, nn.Sequential):
         return input
 
     def __getitem__(self, idx: Any) -> Any:
-        part = super().__getitem__(idx)
-        if isinstance(idx, slice):
-            part = type(self)(step_mode=self.step_mode, order=self.order)
-            for name, layer in list(self._modules.items())[idx]:
-                part.add_module(name, layer)
+        if not isinstance(idx, slice):
+            return super().__getitem__(idx)
+        part = type(self)(step_mode=self.step_mode, order=self.order)
+        for name, layer in list(self.named_children())[idx]:
+            part.add_module(name, layer)
         return part
 
     def __add__(self, other: Any) -> Sequential:

@@ -30,18 +30,18 @@ def choose_layers(net: nn.Module, layers: Choices) -> dict[str, nn.Module]:
     Raises
     ------
     ParameterError
-        If one of `layers` is nowhere in `net`.
+        If a name or a module is not in `net`, or none of the types is.
     """
     wanted = [layers] if isinstance(layers, str | type | nn.Module) else list(layers)
     named = dict(net.named_modules())
     found: set[str] = set()
     for choice in wanted:
         names = {name for name, module in named.items() if _is_meant(choice, name, module)}
-        if not names:
-            got = choice if isinstance(choice, str) else _title(choice)
-            remedy = f"The network has {', '.join(repr(name) for name in named if name)}"
-            raise ParameterError(type(net).__name__, "layers", repr(got), "in the network", remedy)
+        if not names and not isinstance(choice, type):
+            raise _no_such_layer(net, repr(choice))
         found |= names
+    if wanted and not found:
+        raise _no_such_layer(net, ", ".join(getattr(c, "__name__", repr(c)) for c in wanted))
     return {name: module for name, module in named.items() if name in found}
 
 
@@ -149,5 +149,6 @@ def _is_meant(choice: Choice, name: str, module: nn.Module) -> bool:
     return isinstance(module, choice) if isinstance(choice, type) else module is choice
 
 
-def _title(choice: Choice) -> str:
-    return choice.__name__ if isinstance(choice, type) else type(choice).__name__
+def _no_such_layer(net: nn.Module, got: str) -> ParameterError:
+    remedy = f"Its layers are {', '.join(repr(name) for name, _ in net.named_modules() if name)}"
+    return ParameterError(type(net).__name__, "layers", got, "in the network", remedy)

@@ -203,9 +203,7 @@ class VariableMonitor(Monitor):
                 among = "one of " + ", ".join(map(repr, layer.memory))
                 remedy = "Choose the layers that have it"
                 got = repr(self.variable)
-                raise ParameterError(
-                    "VariableMonitor", f"variable of {name!r}", what, among, remedy
-                )
+                raise ParameterError("VariableMonitor", f"variable of {name!r}", got, among, remedy)
             steps.append(layer.memory[self.variable].clone())
 
         def end(layer: Stateful, _args: Any, _output: Any) -> None:
@@ -232,13 +230,16 @@ class GradOutputMonitor(Monitor):
         return [module.register_forward_hook(hook)]
 
     def _watch(self, name: str, value: Any) -> Tensor | None:
-        """Stand an alias in for a tensor, so that its gradient is that of this use alone."""
+        """Stand a copy in for a tensor, so that its gradient is that of this use alone.
+
+        A view would not do: its hook is lost when a later layer works in place.
+        """
         if not isinstance(value, Tensor):
             self._store(name, value)
         elif value.requires_grad:
-            alias = value.view_as(value)
-            alias.register_hook(lambda grad: self._store(name, grad) if self.enabled else None)
-            return alias
+            copy = value.clone()
+            copy.register_hook(lambda grad: self._store(name, grad) if self.enabled else None)
+            return copy
         return None
 
 
@@ -252,8 +253,8 @@ class GradInputMonitor(GradOutputMonitor):
 
     def _attach(self, name: str, module: nn.Module) -> list[RemovableHandle]:
         def watch(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-            alias = self._watch(name, args[0] if args else None)
-            return None if alias is None else (alias, *args[1:])
+            copy = self._watch(name, args[0] if args else None)
+            return None if copy is None else (copy, *args[1:])
 
         return [module.register_forward_pre_hook(_Hook(watch))]
 
