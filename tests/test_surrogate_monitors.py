@@ -161,9 +161,10 @@ def test_records_are_not_changed_by_later_layers_in_place():
     net = Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))
     net[0].weight.data.copy_(torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
     net[0].bias.data.zero_()
-    monitor, grads = OutputMonitor(net, nn.Linear), GradOutputMonitor(net, nn.Linear)
-    y = net(torch.ones(1, 2))
-    y.sum().backward()
+    with OutputMonitor(net, nn.Linear) as monitor:
+        y = net(torch.ones(1, 2))
+    with GradOutputMonitor(net, nn.Linear) as grads:
+        net(torch.ones(1, 2)).sum().backward()
     assert y.tolist() == [[1.0, 0.0]]
     assert monitor[0].tolist() == [[1.0, -1.0]]
     assert grads[0].tolist() == [[1.0, 0.0]]
