@@ -1,0 +1,284 @@
+"""Brian2's objects as lines of a program: state updaters, thresholds, resets, statements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from brian2 import Equations, NeuronGroup
+from brian2.codegen.translation import analyse_identifiers
+from brian2.core.variables import ArrayVariable
+from brian2.groups.group import CodeRunner
+from brian2.groups.neurongroup import StateUpdater, Thresholder
+from brian2.stateupdaters.base import StateUpdateMethod
+
+from biosnn._surrogate.program import Phase, Program
+from biosnn._surrogate.render import CONST, PARAM, TENSOR, TorchRenderer, Value
+from biosnn.errors import ParameterError
+
+_IN_PLACE = re.compile(r"([-+*/%]|\*\*|//)=$")
+
+
+class Block:
+    """Writes the code of one Brian2 object into a phase of a program.
+
+    Parameters
+    ----------
+    program : Program
+        Where constants and stored variables are known.
+    phase : Phase
+        Where the lines go.
+    owner : Group
+        The group or the synapses whose names the code uses.
+    code : str
+        Abstract code.
+    namespace : mapping
+        Names from outside the owner.
+    more : mapping
+        Variables of the object itself.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        phase: Phase,
+        owner: Any,
+        code: str,
+        namespace: Mapping[str, Any],
+        more: Mapping[str, Any] | None = None,
+        gathered: Any = None,
+    ):
+        self.program, self.phase, self.owner = program, phase, owner
+        self.variables = {**resolved(owner, code, namespace), **(more or {})}
+        self.known: dict[str, Value] = {}
+        self.renderer: TorchRenderer = program.renderer(
+            phase, owner, self.variables, self.known, gathered
+        )
+        self.statements = program.statements(owner, code, self.variables)
+
+    def run(self, hard: bool = False) -> None:
+        """Write all statements, as they act on all neurons."""
+        for variable, operator, expression in self.statements:
+            self.assign(variable, self.value(variable, operator, expression, hard))
+
+    def value(self, variable: str, operator: str, expression: str, hard: bool = False) -> Value:
+        """The new value of a variable."""
+        in_place = _IN_PLACE.match(operator)
+        if in_place:
+            expression = f"{variable} {in_place[1]} ({expression})"
+        return self.renderer.value(expression, hard)
+
+    def stored(self, name: str) -> ArrayVariable | None:
+        """The stored variable of a name; None for what lives within the code only."""
+        variable = self.variables.get(name)
+        return variable if isinstance(variable, ArrayVariable) else None
+
+    def temporary(self, name: str, value: Value) -> None:
+        """Give a name within the code its value."""
+        if value.level <= PARAM:
+            self.known[name] = self.program.hoist(value)
+            return
+        local = self.program.local(self.owner.name, name)
+        if local in self.program.stored:
+            local = f"{local}_"
+        self.phase.write(local, value.text)
+        self.known[name] = Value(local, value.kind, value.level, value.diff)
+
+    def assign(self, name: str, value: Value) -> None:
+        """Write one assignment to a variable of all neurons."""
+        variable = self.stored(name)
+        if variable is None:
+            self.temporary(name, value)
+            return
+        local = self.program.store(variable.owner.name, variable)
+        condition = variable.conditional_write
+        old = self.renderer.value(name)
+        text = as_kind(self.program.stored[local].kind, value, old)
+        if condition is not None:
+            writable = self.program.lookup(self.phase, self.owner, condition.name, condition)
+            if writable.text != "True":
+                text = f"torch.where({writable.text}, {text}, {old.text})"
+        self.set(local, text, value.diff or (condition is not None and old.diff))
+
+    def set(self, local: str, text: str, diff: bool) -> None:
+        """Write a line that gives a stored variable a new value for all neurons."""
+        self.phase.write(local, text)
+        stored = self.program.stored[local]
+        if diff and stored.kind == "float":
+            self.program.diff.add(local)
+        diff = local in self.program.diff
+        self.phase.current[local] = Value(local, stored.kind, TENSOR, diff)
+
+
+def as_kind(kind: str, value: Value, old: Value) -> str:
+    """A value as what a stored variable holds."""
+    if value.level < TENSOR:
+        return f"filled_({old.text}, {value.text})"
+    if kind == "int" and value.kind != "int":
+        return f"{value.inner}.long()"
+    if kind == "bool" and value.kind != "bool":
+        return f"({value.inner} != 0)"
+    if kind == "float" and value.kind == "bool":
+        return f"real_({value.text})"
+    return value.text
+
+
+def resolved(owner: Any, code: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Every variable and function that code uses, subexpressions looked into."""
+    _, used, unknown = analyse_identifiers(code, owner.variables, recursive=True)
+    names = used | unknown | {"dt", "t"}
+    return dict(owner.resolve_all(names, namespace, user_identifiers=set()))
+
+
+def state_update(
+    program: Program, phase: Phase, updater: StateUpdater, namespace: Mapping[str, Any]
+) -> None:
+    """Integrate the equations of a group, by the method that Brian2 uses.
+
+    A refractory neuron's equations are those of Brian2, with ``int(not_refractory)`` as a factor,
+    except for ``exponential_euler``: there the factor gives 0/0, which Brian2 masks and
+    gradients do not. So the equations are integrated without it, and masked.
+    """
+    group = updater.group
+    head = updater._get_refractory_code(run_namespace=namespace)
+    never = False
+    if head:
+        never = _refractoriness(program, phase, group, head, namespace)
+    if not group.equations.diff_eq_names:
+        return
+    free = head and (never or updater.method_choice == "exponential_euler")
+    equations: Equations = group.user_equations if free else group.equations
+    names = equations.names | equations.identifiers | {"dt"}
+    code = StateUpdateMethod.apply_stateupdater(
+        equations,
+        group.resolve_all(names, namespace, user_identifiers=set()),
+        updater.method_choice,
+        method_options=updater.method_options,
+        group_name=group.name,
+    )
+    if not isinstance(code, str):
+        wanted = "a method that Brian2 writes as code (GSL integrates outside of it)"
+        raise ParameterError(group.name, "method", updater.method_choice, wanted)
+    Block(program, phase, group, code, namespace).run()
+
+
+def _refractoriness(
+    program: Program, phase: Phase, group: NeuronGroup, head: str, namespace: Mapping[str, Any]
+) -> bool:
+    """Write when neurons leave refractoriness; True if all are out of it in every step."""
+    period = group._refractory
+    text = str(float(period)) if not isinstance(period, str) else period
+    if "not_refractory or" not in head:
+        block = Block(program, Phase(""), group, f"_period = timestep({text}, dt)", namespace)
+        block.run()
+        value = block.known.get("_period")
+        if value is not None and value.level == CONST and program.number(value) <= 0:
+            local = program.store(group.name, group.variables["not_refractory"])
+            phase.current[local] = Value("True", "bool", CONST)
+            return True
+    Block(program, phase, group, head, namespace).run(hard=True)
+    return False
+
+
+def event_names(program: Program, group: str, event: str) -> tuple[str, str]:
+    """Names of an event as numbers with gradients, and as truth values."""
+    return program.local(group, f"{event}_now"), program.local(group, f"{event}_fired")
+
+
+def threshold(
+    program: Program, phase: Phase, thresholder: Thresholder, namespace: Mapping[str, Any]
+) -> None:
+    """Test which neurons have an event, and begin refractoriness."""
+    group, event = thresholder.group, thresholder.event
+    thresholder.update_abstract_code(run_namespace=namespace)
+    code = thresholder.abstract_code
+    block = Block(program, phase, group, code, namespace, dict(thresholder.variables))
+    for variable, operator, expression in block.statements[:-1]:
+        block.assign(variable, block.value(variable, operator, expression))
+    _, _, expression = block.statements[-1]
+    value = block.renderer.value(expression)
+    now, fired = event_names(program, group.name, event)
+    if value.kind == "soft":
+        phase.write(now, value.text)
+        phase.write(fired, f"{now}.detach() > 0.5")
+        program.soft_events.add(now)
+    else:
+        if value.level < TENSOR:
+            wanted = "a condition that depends on the neurons' variables"
+            raise ParameterError(group.name, "threshold", expression, wanted)
+        phase.write(fired, value.text)
+        phase.write(now, f"real_({fired})")
+    if group._refractory is not False and event == "spike":
+        since, free = (
+            program.store(group.name, group.variables[name])
+            for name in ("lastspike", "not_refractory")
+        )
+        time = program.lookup(phase, group, "t", group.variables["t"])
+        phase.write(since, f"torch.where({fired}, {time.text}, {since})")
+        before = phase.current.get(free, Value(free, "bool")).text
+        phase.write(free, f"~{fired}" if before == "True" else f"{before} & ~{fired}")
+        phase.current[free] = Value(free, "bool")
+
+
+def on_event(
+    program: Program, phase: Phase, runner: CodeRunner, namespace: Mapping[str, Any]
+) -> None:
+    """Statements for the neurons that have an event: a reset, or an operation."""
+    group = runner.group
+    event = runner.template_kwds["eventspace_variable"].name[1 : -len("space")]
+    runner.update_abstract_code(run_namespace=namespace)
+    block = Block(program, phase, group, runner.abstract_code, namespace, dict(getattr(runner, "variables", {})))
+    now, fired = event_names(program, group.name, event)
+    attached = now in program.soft_events and not program.detach_reset
+    changed: dict[str, tuple[str, Value]] = {}
+    for name, operator, expression in block.statements:
+        variable = block.stored(name)
+        if variable is None:
+            block.temporary(name, block.value(name, operator, expression))
+            continue
+        local = program.store(variable.owner.name, variable)
+        if program.stored[local].kind == "float" and operator in ("+=", "-=") and not (
+            name in changed or re.search(rf"\b{name}\b", expression)
+        ) and _used_once(block, name):
+            added = block.renderer.value(expression)
+            old = block.renderer.value(name)
+            share = now if attached else f"real_({fired})"
+            text = f"{old.inner} {operator[0]} {share} * {added.inner}"
+            block.set(local, text, added.diff or old.diff or attached)
+            continue
+        value = block.value(name, operator, expression)
+        old = changed[name][1] if name in changed else block.renderer.value(name)
+        fresh = f"{local}_new"
+        phase.write(fresh, value.text)
+        block.known[name] = Value(fresh, value.kind, value.level, value.diff)
+        changed[name] = (local, old)
+    for name, (local, old) in changed.items():
+        new = block.known.pop(name)
+        stored = program.stored[local]
+        free = local in program.diff or new.diff or old.diff
+        if attached and stored.kind == "float" and (free or attached):
+            text = f"blend_({old.text}, {new.text}, {now})"
+            block.set(local, text, True)
+        else:
+            value = new.text
+            if new.level == TENSOR:
+                value = as_kind(stored.kind, new, old)
+            block.set(local, f"torch.where({fired}, {value}, {old.text})", free)
+
+
+def _used_once(block: Block, name: str) -> bool:
+    """Whether a variable occurs in one statement of its code only."""
+    return sum(
+        (variable == name) + bool(re.search(rf"\b{name}\b", expression))
+        for variable, _, expression in block.statements
+    ) == 1
+
+
+def regularly(
+    program: Program, phase: Phase, runner: CodeRunner, namespace: Mapping[str, Any]
+) -> None:
+    """Statements for all neurons."""
+    runner.update_abstract_code(run_namespace=namespace)
+    code = runner.abstract_code
+    Block(program, phase, runner.group, code, namespace, dict(getattr(runner, "variables", {}))).run()

@@ -1,0 +1,302 @@
+"""Spiking layers: a neuron model's equations as a torch module."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from brian2 import Clock, NeuronGroup, ms
+from brian2.units.fundamentalunits import Quantity, fail_for_dimension_mismatch
+from torch import Tensor
+
+from biosnn._surrogate.component import Component, Drive, Settings, compile_component, order_of
+from biosnn._surrogate.functions import surrogate_function
+from biosnn._surrogate.stateful import Stateful
+from biosnn._surrogate.trained import trained_constants
+from biosnn.errors import ParameterError
+from biosnn.models import NeuronModel, Normal, Uniform
+
+_ADDED = re.compile(r"^\s*(?P<name>\w+)\s*\+=\s*x\s*$")
+#: Time steps below this one are fine: resets are detached by default.
+FINE = 0.5 * ms
+
+
+class SpikingLayer(Stateful):
+    """Neurons defined by equations, as a layer between others.
+
+    In every step the input sets (or is added to) a variable; then follows Brian2's time step:
+    equations, threshold, reset.
+
+    Parameters
+    ----------
+    model : NeuronModel or brian2.NeuronGroup
+        The neurons. A group's own number of neurons must be that of the inputs.
+    dt : Quantity, optional
+        Time step; needed for a model, a group has its own.
+    drive : str
+        The variable that the input sets (``"I"``), or a statement that adds it (``"v += x"``).
+    gain : Quantity or float
+        Factor on the input: what 1 means, in the unit of the variable.
+    surrogate : str or SurrogateFunction
+        Gradient of every comparison.
+    width : Quantity, float or dict, optional
+        What the argument of the surrogate is divided by: the threshold's scale. By default the
+        distance of both sides of a comparison in the initial state. A dict gives one for the
+        text of each comparison.
+    detach_reset : bool, optional
+        Whether no gradient goes from a reset to its spike. By default where ``dt`` is below
+        0.5 ms, where gradients would explode.
+    train : iterable of str or dict
+        Constants of the model that are trained, or constant -> shape.
+    output : str, optional
+        An event (``"spike"``), or a variable for neurons without threshold.
+    smooth : bool
+        Replace spikes by the surrogate's primitive, for checks of gradients.
+    functions : dict
+        Brian2 function of the equations -> function of tensors with gradients.
+    namespace : dict
+        For a group: names that it does not hold itself.
+    step_mode : {"single", "multi"}
+        ``[N, *]`` or ``[T, N, *]``.
+
+    Attributes
+    ----------
+    source : str
+        The generated code.
+    trained : torch.nn.ModuleDict
+        The trained constants.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is out of its bound, or the equations have no counterpart in torch.
+    """
+
+    keeps_dtype = frozenset({"lastspike"})
+
+    def __init__(
+        self,
+        model: NeuronModel | NeuronGroup,
+        *,
+        dt: Any = None,
+        drive: str = "I",
+        gain: Any = 1.0,
+        surrogate: Any = "atan",
+        width: Any = None,
+        detach_reset: bool | None = None,
+        train: Iterable[str] | Mapping[str, Any] = (),
+        output: str | None = None,
+        smooth: bool = False,
+        functions: Mapping[Any, Callable[..., Tensor]] | None = None,
+        namespace: Mapping[str, Any] | None = None,
+        step_mode: str = "single",
+    ):
+        super().__init__(step_mode=step_mode)
+        self.model = model
+        group = _group_of(model, dt)
+        self.n = len(group) if isinstance(model, NeuronGroup) else None
+        self.dt = float(group.clock.dt_)
+        added = _ADDED.match(drive)
+        name = added["name"] if added else drive
+        self.gain = _gain(group, name, gain)
+        parameters = constants_of(group, namespace or {})
+        self.trained = trained_constants(group.name, train, parameters)
+        fine = self.dt < float(FINE) * (1 - 1e-9)
+        settings = Settings(
+            dt=self.dt,
+            surrogate=surrogate_function(surrogate),
+            widths=widths_of(width),
+            detach_reset=fine if detach_reset is None else bool(detach_reset),
+            smooth=smooth,
+            functions=functions or {},
+            trained=frozenset((group.name, key) for key in self.trained),
+            namespace=namespace or {},
+        )
+        spiking = "spike" in group.events
+        self.output = output or ("spike" if spiking else "v")
+        objects = sorted((o for o in group.contained_objects if o.active), key=order_of)
+        driven = Drive(owner=group.name, name=name, port="port_x", adds=bool(added))
+        observed = [
+            (group.name, variable)
+            for variable in group.equations.diff_eq_names | {self.output} - {*group.events}
+        ]
+        self._component: Component = compile_component(
+            {group.name: group}, {}, {"step": objects}, [driven], settings, observed
+        )
+        self._port = self._component.events.get((group.name, self.output), "")
+        if not self._port and self.output not in self._component.compiled.state:
+            raise ParameterError(
+                group.name,
+                "output",
+                repr(self.output),
+                f"an event ({', '.join(group.events) or 'there is none'}) or a variable that "
+                f"changes ({', '.join(self._component.compiled.state)})",
+            )
+        self._begin = {
+            key: _initial(model, stored.variable)
+            for key, stored in self._component.compiled.state.items()
+        }
+        self._constant = {
+            key: np.array(stored.variable.get_value())
+            for key, stored in self._component.compiled.fixed.items()
+        }
+        self._fixed: dict[str, Any] | None = None
+        self._step = 0
+
+    @property
+    def source(self) -> str:
+        """The generated code: numbers are SI values."""
+        return self._component.compiled.source
+
+    def initial_state(self, x: Tensor) -> dict[str, Tensor]:
+        """The model's initial values, of the shape of a step ``x``."""
+        self._check_size(x)
+        dtype = _float_type(x)
+        self._constants = {
+            key: _as_state(value, x, dtype, key) for key, value in self._constant.items()
+        }
+        self._step = 0
+        found = {}
+        for key, value in self._begin.items():
+            if isinstance(value, tuple):
+                value = value[0].sample(np.random.default_rng(_seed()), tuple(x.shape[1:]))
+            found[key] = _as_state(value, x, dtype, key).expand(x.shape)
+        return found
+
+    def _check_size(self, x: Tensor) -> None:
+        shape = tuple(x.shape[1:])
+        if self.n is not None and int(np.prod(shape)) != self.n:
+            raise ParameterError(
+                type(self).__name__, "input's shape", tuple(x.shape), f"[N, {self.n}]"
+            )
+
+    def _prepared(self, x: Tensor) -> dict[str, Any]:
+        """What does not change during a sequence."""
+        dtype = _float_type(x)
+        shape = x.shape
+        fixed: dict[str, Any] = dict(self._constants)
+        fixed["real_"] = lambda values: values.to(dtype)
+        fixed["rand_"] = lambda: torch.rand(shape, dtype=dtype, device=x.device)
+        fixed["randn_"] = lambda: torch.randn(shape, dtype=dtype, device=x.device)
+        for key, constant in self.trained.items():
+            fixed[key] = constant().to(dtype)
+        self._component.compiled.functions["prepare"](fixed)
+        return fixed
+
+    def _advance(self, x: Tensor, fixed: dict[str, Any]) -> Tensor:
+        port = {"port_x": x if self.gain == 1.0 else self.gain * x}
+        self._component.compiled.functions["step"](self._step, self.memory, fixed, port)
+        self._step += 1
+        return port[self._port] if self._port else self.memory[self.output]
+
+    def single_step(self, x: Tensor) -> Tensor:
+        """One time step: ``[N, *]`` to ``[N, *]``."""
+        return self._advance(_real(x), self._prepared(x))
+
+    def multi_step(self, x_seq: Tensor) -> Tensor:
+        """Many time steps: ``[T, N, *]`` to ``[T, N, *]``."""
+        fixed = self._prepared(x_seq[0])
+        return torch.stack([self._advance(x, fixed) for x in _real(x_seq).unbind()])
+
+    def trained_model(self) -> NeuronModel:
+        """The neuron model with the trained values of its constants.
+
+        Raises
+        ------
+        ParameterError
+            If the layer was made of a Brian2 group, or a constant has several values.
+        """
+        if not isinstance(self.model, NeuronModel):
+            wanted = "a NeuronModel; set the group's constants yourself"
+            raise ParameterError(type(self).__name__, "model", "a NeuronGroup", wanted)
+        return self.model.with_parameters(**{k: c.quantity for k, c in self.trained.items()})
+
+    def extra_repr(self) -> str:
+        """Name the model and the time step when the module is printed."""
+        name = self.model.name
+        return f"{name}, dt={self.dt * 1e3:g} ms, {super().extra_repr()}"
+
+
+def _group_of(model: Any, dt: Any) -> NeuronGroup:
+    if isinstance(model, NeuronGroup):
+        return model
+    if not isinstance(model, NeuronModel):
+        wanted = "a NeuronModel or a brian2.NeuronGroup"
+        raise ParameterError("SpikingLayer", "model", repr(model), wanted)
+    if dt is None:
+        raise ParameterError("SpikingLayer", "dt", dt, "a time step, such as 1*ms")
+    waiting = [o.on for o in model.operations if o.on in ("onset", "input")]
+    if model.links or waiting:
+        got = f"{model.name}, which follows a protocol of samples"
+        remedy = "Declare a network and use surrogate.compile(network)"
+        raise ParameterError("SpikingLayer", "model", got, "a neuron on its own", remedy)
+    group = model.group(1, clock=Clock(dt=dt, name="layer_clock*"), name="layer*")
+    group._network = "torch"  # Brian2 warns of groups that no network has used
+    return group
+
+
+def constants_of(group: NeuronGroup, namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Constants of a group by name, with their units."""
+    names = {**namespace, **group.namespace}
+    return {key: v for key, v in names.items() if isinstance(v, int | float | Quantity)}
+
+
+def widths_of(width: Any) -> dict[str, float]:
+    """Widths of comparisons in SI units; the empty text stands for all."""
+    if width is None:
+        return {}
+    given = width if isinstance(width, Mapping) else {"": width}
+    found = {key: float(np.asarray(value)) for key, value in given.items()}
+    for key, value in found.items():
+        if not (np.isfinite(value) and value > 0):
+            raise ParameterError("surrogate", f"width {key}".strip(), value, "a number > 0")
+    return found
+
+
+def _gain(group: NeuronGroup, name: str, gain: Any) -> float:
+    variable = group.variables.get(name)
+    among = [k for k in group.equations.names if group.equations[k].type != "subexpression"]
+    if name not in among or variable is None:
+        wanted = f"a variable of {group.name} ({', '.join(sorted(among))}), or 'name += x'"
+        raise ParameterError("SpikingLayer", "drive", repr(name), wanted)
+    if isinstance(gain, Quantity):
+        fail_for_dimension_mismatch(gain, variable.dim, "gain must have the unit of the drive")
+    return float(np.asarray(gain))
+
+
+def _initial(model: Any, variable: Any) -> Any:
+    """Initial value of a variable: an array of a group, a number, or a distribution."""
+    if isinstance(model, NeuronModel):
+        value = model.initial_value(variable.name)
+        if isinstance(value, Uniform | Normal):
+            return (value,)
+    return np.array(variable.get_value())
+
+
+def _as_state(value: np.ndarray, x: Tensor, dtype: torch.dtype, name: str) -> Tensor:
+    """An array as a tensor that broadcasts against a step."""
+    array = np.asarray(value)
+    kind = {"b": torch.bool, "i": torch.int64, "u": torch.int64}.get(array.dtype.kind, dtype)
+    kind = torch.float64 if name == "lastspike" else kind
+    tensor = torch.as_tensor(array, device=x.device).to(kind)
+    if tensor.numel() == 1:
+        return tensor.reshape(())
+    return tensor.reshape(x.shape[1:])
+
+
+def _float_type(x: Tensor) -> torch.dtype:
+    """Floating-point type of the state: that of the input, but never half of a float."""
+    return x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
+
+
+def _real(x: Tensor) -> Tensor:
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def _seed() -> int:
+    return int(torch.randint(2**31, ()))
+
+

@@ -1,0 +1,68 @@
+"""What generated code calls besides torch itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.special
+import torch
+from brian2.core.functions import timestep as timestep_of_brian2
+from torch import Tensor
+
+Number = float | int | Tensor
+
+
+def clip(x: Number, low: Number, high: Number) -> Any:
+    """``x`` within bounds; gradients go through where it is not cut."""
+    if not any(isinstance(value, Tensor) for value in (x, low, high)):
+        return float(np.clip(x, low, high))
+    like = next(value for value in (x, low, high) if isinstance(value, Tensor))
+    x, low, high = (
+        value if isinstance(value, Tensor) else torch.as_tensor(value).to(like)
+        for value in (x, low, high)
+    )
+    return torch.minimum(torch.maximum(x, low), high)
+
+
+def exprel(x: Number) -> Any:
+    """``(exp(x) - 1)/x``, and 1 at 0, with the derivative that it has there."""
+    if not isinstance(x, Tensor):
+        return float(scipy.special.exprel(x))
+    small = x.abs() < 1e-16 if x.dtype == torch.float64 else x.abs() < 1e-6
+    safe = torch.where(small, 1.0, x)
+    return torch.where(small, 1 + x / 2, torch.expm1(safe) / safe)
+
+
+def timestep(t: Number, dt: float) -> Any:
+    """Brian2's number of the time step that begins at ``t``."""
+    if not isinstance(t, Tensor):
+        return int(timestep_of_brian2(t, dt))
+    return ((t + 1e-3 * dt) / dt).long()
+
+
+def blend(old: Tensor, new: Number, share: Tensor) -> Tensor:
+    """``old`` where ``share`` is 0 and ``new`` where it is 1, exactly; linear in between."""
+    if not isinstance(new, Tensor) or new.dim() == 0:
+        new = torch.as_tensor(new, dtype=old.dtype, device=old.device).expand_as(old)
+    elif new.shape != old.shape:
+        old, new = torch.broadcast_tensors(old, new)
+    return torch.lerp(old, new, share)
+
+
+def filled(like: Tensor, value: Number) -> Tensor:
+    """One number for all neurons."""
+    if isinstance(value, Tensor):
+        return value.to(like.dtype).expand_as(like)
+    return torch.full_like(like, value)
+
+
+def of_numpy(function: Any) -> Any:
+    """A function of numpy arrays as one of tensors, without gradients."""
+
+    def called(*arguments: Any) -> Tensor:
+        like = next(a for a in arguments if isinstance(a, Tensor))
+        given = [a.detach().cpu().numpy() if isinstance(a, Tensor) else a for a in arguments]
+        return torch.as_tensor(np.asarray(function(*given)), device=like.device)
+
+    return called

@@ -1,0 +1,498 @@
+"""A program: source of torch code for some Brian2 objects, statement by statement.
+
+The functions of a program share what is known before a run: constants stand as numbers at the
+head of the source, and what depends on trained constants is computed by ``prepare`` once a run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from brian2.codegen.translation import make_statements
+from brian2.core.clocks import Clock
+from brian2.core.functions import Function
+from brian2.core.variables import ArrayVariable, Constant, Subexpression, Variable
+from brian2.parsing.rendering import NumpyNodeRenderer
+from brian2.utils.stringtools import get_identifiers
+
+from biosnn._surrogate import operations
+from biosnn._surrogate.render import CONST, PARAM, TENSOR, TIME, TorchRenderer, Value
+from biosnn.errors import ParameterError
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
+#: Names that generated code uses itself.
+_RESERVED = frozenset(
+    {"torch", "np", "float", "int", "not", "and", "or", "step_", "state_", "fixed_", "port_"}
+)
+_NUMPY = "numpy"
+
+
+@attrs.frozen
+class Line:
+    """An assignment of generated code."""
+
+    target: str
+    text: str
+    comment: str = ""
+
+    @property
+    def reads(self) -> set[str]:
+        """Names in its expression."""
+        return set(_NAME.findall(self.text))
+
+    def __str__(self) -> str:
+        return f"{self.target} = {self.text}" + (f"  # {self.comment}" if self.comment else "")
+
+
+@attrs.frozen
+class Stored:
+    """A stored variable of a group or of synapses.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the program.
+    owner : str
+        The Brian2 object's name.
+    variable : ArrayVariable
+        It.
+    kind : {"float", "int", "bool"}
+        What it holds.
+    """
+
+    name: str
+    owner: str
+    variable: ArrayVariable
+    kind: str
+
+
+class Phase:
+    """The lines of one function, in the order in which they run."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.lines: list[Line] = []
+        #: what is known of stored variables while the lines are written
+        self.current: dict[str, Value] = {}
+
+    def write(self, target: str, text: str, comment: str = "") -> None:
+        """Add a line."""
+        self.lines.append(Line(target, text, comment))
+
+    @property
+    def loaded(self) -> set[str]:
+        """Names that are read before a line defines them."""
+        defined: set[str] = set()
+        found: set[str] = set()
+        for line in self.lines:
+            found |= line.reads - defined
+            defined.add(line.target)
+        return found
+
+    def defined(self) -> set[str]:
+        """Names that its lines define."""
+        return {line.target for line in self.lines}
+
+    def live(self, wanted: set[str]) -> set[str]:
+        """Names that must be there before it runs, for what is wanted of it."""
+        return self._kept(wanted)[1] - (wanted - self.loaded)
+
+    def prune(self, wanted: set[str]) -> None:
+        """Leave out lines whose results nobody reads."""
+        self.lines = self._kept(wanted)[0]
+
+    def _kept(self, wanted: set[str]) -> tuple[list[Line], set[str]]:
+        kept: list[Line] = []
+        needed = set(wanted)
+        for line in reversed(self.lines):
+            if line.target in needed:
+                kept.append(line)
+                needed = (needed - {line.target}) | line.reads
+        return kept[::-1], needed
+
+
+class Program:
+    """Writes torch code for Brian2 objects that belong together.
+
+    Parameters
+    ----------
+    dt : float
+        Time step in seconds.
+    prefixed : bool
+        Whether names begin with that of their owner, because there are several.
+    trained : mapping
+        ``(owner, constant)`` -> name in the program, for constants that are trained.
+    surrogate : Surrogate
+        Gradient of comparisons.
+    widths : mapping
+        Text of a comparison -> its width in SI units, where it is not the default.
+    detach_reset : bool
+        Whether resets pass no gradient to the spikes.
+    smooth : bool
+        Whether comparisons are smooth steps (for checks of gradients), not spikes.
+    context : mapping
+        Name of a variable of the protocol -> its value's description.
+    functions : mapping
+        Brian2 function -> its counterpart in torch.
+    """
+
+    def __init__(
+        self,
+        *,
+        dt: float,
+        prefixed: bool,
+        surrogate: Any,
+        trained: Mapping[tuple[str, str], str] | None = None,
+        widths: Mapping[str, float] | None = None,
+        detach_reset: bool = True,
+        smooth: bool = False,
+        context: Mapping[str, Value] | None = None,
+        functions: Mapping[Function, Any] | None = None,
+    ):
+        self.dt, self.prefixed, self.surrogate = dt, prefixed, surrogate
+        self.detach_reset, self.smooth = detach_reset, smooth
+        self.trained, self.widths = dict(trained or {}), dict(widths or {})
+        self.context, self.functions = dict(context or {}), dict(functions or {})
+        self.stored: dict[str, Stored] = {}
+        self.diff: set[str] = set()  # stored variables that gradients go through
+        self.soft: set[str] = set()  # stored variables that are truth values with gradients
+        self.soft_events: set[str] = set()  # events that gradients go through
+        self.ports: set[str] = set()  # what comes from outside in every step
+        self.pasts: dict[str, tuple[str, str, int]] = {}  # ... of which: earlier events of its own
+        self.needs_ones: set[str] = set()  # projections that need one 1 per synapse
+        self.constants: list[Line] = []
+        self.prepared: list[Line] = []
+        self.notes: list[str] = []
+        self.namespace: dict[str, Any] = {
+            "torch": torch,
+            "np": np,
+            "clip_": operations.clip,
+            "exprel_": operations.exprel,
+            "timestep_": operations.timestep,
+            "blend_": operations.blend,
+            "filled_": operations.filled,
+        }
+        self._known: dict[str, Any] = {}
+        self._hoisted: dict[tuple[int, str], str] = {}
+
+    # --- names
+
+    def local(self, owner: str, name: str) -> str:
+        """Name of an owner's variable in the program."""
+        found = f"{owner}_{name}" if self.prefixed else name
+        return f"{found}_" if found in _RESERVED or found in self.namespace else found
+
+    def constant(self, owner: str, name: str, value: Any) -> Value:
+        """A constant's value, written once at the head of the source."""
+        local = self.local(owner, name)
+        if (owner, name) in self.trained:
+            return Value(local, "float", PARAM, True)
+        value = value.item() if hasattr(value, "item") else value
+        kind = {bool: "bool", int: "int"}.get(type(value), "float")
+        if self._known.setdefault(local, value) != value and value == value:
+            raise ParameterError(owner, name, value, f"one value only ({self._known[local]})")
+        if all(line.target != local for line in self.constants):
+            number = repr(value) if np.isfinite(value) else f'float("{value}")'
+            self.constants.append(Line(local, number))
+        return Value(local, kind, CONST)
+
+    def number(self, value: Value) -> Any:
+        """The number that a constant value stands for."""
+        scope = dict(self.namespace)
+        exec("\n".join(str(line) for line in self.constants), scope)
+        return eval(value.text, scope)
+
+    def hoist(self, value: Value) -> Value:
+        """Compute beforehand what is no plain name or number."""
+        if value.level > PARAM or _NAME.fullmatch(value.text) or _plain_number(value.text):
+            return value
+        key = (value.level, value.text)
+        if key not in self._hoisted:
+            self._hoisted[key] = f"const_{len(self._hoisted) + 1}"
+            lines = self.constants if value.level == CONST else self.prepared
+            text = f"float({value.text})" if value.level == CONST else value.text
+            if value.kind in ("int", "bool"):
+                text = value.text
+            lines.append(Line(self._hoisted[key], text))
+        return attrs.evolve(value, text=self._hoisted[key])
+
+    # --- rendering
+
+    def statements(
+        self, owner: Any, code: str, variables: Mapping[str, Any]
+    ) -> list[tuple[str, str, str]]:
+        """Brian2's own statements ``(variable, operator, expression)``, optimised and ordered."""
+        scalar, vector = make_statements(code, variables, np.float64, optimise=True, blockname="")
+        return [(s.var, s.op, s.expr) for s in (*scalar, *vector)]
+
+    def renderer(
+        self,
+        phase: Phase,
+        owner: Any,
+        variables: Mapping[str, Any],
+        known: Mapping[str, Value],
+        gathered: Callable[[str, Variable, Value], Value] | None = None,
+    ) -> TorchRenderer:
+        """A renderer for the code of one Brian2 object."""
+
+        def lookup(name: str, variable: Any) -> Value:
+            value = self.lookup(phase, owner, name, variable)
+            return gathered(name, variable, value) if gathered else value
+
+        return TorchRenderer(
+            owner.name,
+            variables,
+            lookup=lookup,
+            known=known,
+            condition=lambda strict, text, what: self.condition(owner, strict, text, what),
+            functions=self.functions,
+            call=lambda name, function, on_tensors: self.bound(owner, name, function, on_tensors),
+            hoist=self.hoist,
+        )
+
+    def lookup(self, phase: Phase, owner: Any, name: str, variable: Any) -> Value:
+        """What a name of Brian2 stands for."""
+        if isinstance(variable, Constant):
+            return self.constant(owner.name, name, variable.get_value())
+        if not isinstance(variable, ArrayVariable):
+            raise ParameterError(owner.name, "equations", name, "a constant or a variable")
+        home = variable.owner
+        if isinstance(home, Clock):
+            return self._time(phase, variable.name)
+        if variable.name in ("N", "N_pre", "N_post"):
+            return Value(str(int(variable.get_value().item())), "int", CONST)
+        if home.name == "protocol":
+            if variable.name not in self.context:
+                got = f"{name} (protocol.{variable.name})"
+                raise ParameterError(owner.name, "equations", got, "known outside of Brian2")
+            return self._context(phase, variable.name)
+        local = self.store(home.name, variable)
+        if local in phase.current:
+            return phase.current[local]
+        return self._value_of(local)
+
+    def _value_of(self, local: str) -> Value:
+        stored = self.stored[local]
+        kind = "soft" if local in self.soft else stored.kind
+        return Value(local, kind, TENSOR, local in self.diff)
+
+    def _time(self, phase: Phase, name: str) -> Value:
+        if name == "dt":
+            return self.constant("", "dt", self.dt) if not self.prefixed else Value(
+                repr(self.dt), "float", CONST
+            )
+        if name == "t_in_timesteps":
+            return Value("step_", "int", TIME)
+        if "t" not in phase.defined():
+            phase.write("t", f"{self.dt!r} * step_")
+        return Value("t", "float", TIME)
+
+    def _context(self, phase: Phase, name: str) -> Value:
+        value = self.context[name]
+        local = f"protocol_{name}"
+        if value.level == TIME:
+            if local not in phase.defined():
+                phase.write(local, value.text)
+            return attrs.evolve(value, text=local)
+        return attrs.evolve(value, text=local) if value.level == TENSOR else value
+
+    def store(self, owner: str, variable: ArrayVariable) -> str:
+        """Take note of a stored variable."""
+        local = self.local(owner, variable.name)
+        if local not in self.stored:
+            kind = {"b": "bool", "i": "int", "u": "int"}.get(np.dtype(variable.dtype).kind, "float")
+            self.stored[local] = Stored(local, owner, variable, kind)
+        return local
+
+    def bound(self, owner: Any, name: str, function: Any, on_tensors: bool) -> str:
+        """Bind a function to a name of the source."""
+        key = (owner.name, name, on_tensors)
+        if key not in self._known:
+            if isinstance(function, Function):
+                plain = function.implementations[_NUMPY].get_code(owner)
+                function = operations.of_numpy(plain) if on_tensors else plain
+            local = f"{name}_"
+            while local in self.namespace:
+                local = f"{local}_"
+            self._known[key], self.namespace[local] = local, function
+        return self._known[key]
+
+    def condition(self, owner: Any, strict: bool, difference: str, what: str) -> str:
+        """A comparison with a surrogate gradient, of the default width or the user's."""
+        width = self.widths.get(what, self.widths.get(""))
+        key = (owner.name, what, "above")
+        if key not in self._known:
+            number = sum(1 for k in self._known if isinstance(k, tuple) and k[-1] == "above") + 1
+            self._known[key] = f"above_{number}"
+            scale = self.width_of(owner, what) if width is None else width
+            self.namespace[f"above_{number}"] = _above(self.surrogate, scale, strict, self.smooth)
+            by = "" if scale == 1.0 else f"/{scale:g}"
+            self.notes.append(
+                f"above_{number}(d): d {'>' if strict else '>='} 0, gradient {self.surrogate!r} "
+                f"of d{by}"
+            )
+        return f"{self._known[key]}({difference})"
+
+    def width_of(self, owner: Any, what: str) -> float:
+        """Distance of the two sides of a comparison at the beginning: the threshold's scale."""
+        sides = [_initial(owner, side) for side in re.split(r"[<>]=?", what, maxsplit=1)]
+        if any(side is None for side in sides):
+            return 1.0
+        left, right = sides
+        found = (np.abs(left - right).max(), max(np.abs(left).max(), np.abs(right).max()))
+        for distance in map(float, found):
+            if np.isfinite(distance) and distance > 0:
+                return 1.0 if abs(distance - 1) < 1e-12 else float(f"{distance:.12g}")
+        return 1.0
+
+    # --- the finished source
+
+    def compiled(
+        self, phases: Iterable[Phase], events: Iterable[str], observed: Iterable[str]
+    ) -> Compiled:
+        """Write the source and compile it.
+
+        Parameters
+        ----------
+        phases : iterable of Phase
+            Its functions.
+        events : iterable of str
+            Names of events that others read.
+        observed : iterable of str
+            Names of stored variables that are kept though no statement needs them.
+        """
+        phases = list(phases)
+        ports = self.ports | set(events)
+        observed = set(observed) & set(self.stored)
+        needed = set(observed)
+        while True:  # what keeps only itself alive is dead
+            read = {name for p in phases for name in p.live(needed | ports)}
+            if (read & set(self.stored)) <= needed:
+                break
+            needed |= read & set(self.stored)
+        for phase in phases:
+            phase.prune(needed | ports)
+        ports |= {name for p in phases for name in p.loaded if name.endswith("_fired")}
+        written = {name for p in phases for name in p.defined() & needed}
+        used = {name for p in phases for name in p.loaded}
+        used |= {name for line in self.prepared for name in line.reads}
+        fixed = (needed | used & set(self.stored)) - written
+        given = {line.target for line in self.prepared} | set(self.trained.values())
+        given |= {"real_", "rand_", "randn_"} | {f"ones_of_{key}" for key in self.needs_ones}
+        own = sorted({n for line in self.prepared for n in line.reads} & (fixed | given))
+        body = ["def prepare(fixed_):"]
+        body += [
+            f'    {name} = fixed_["{name}"]'
+            for name in own
+            if name not in {line.target for line in self.prepared}
+        ]
+        body += [f'    fixed_["{line.target}"] = {line}' for line in self.prepared]
+        body += [] if self.prepared else ["    pass"]
+        for phase in phases:
+            body += ["", "", *self._function(phase, written, fixed | given, ports)]
+        head = [f"# {note}" for note in self.notes] + [str(line) for line in self.constants]
+        return Compiled(
+            source="\n".join([*head, "", "", *body]) + "\n",
+            namespace=self.namespace,
+            state={name: self.stored[name] for name in sorted(written)},
+            fixed={name: self.stored[name] for name in sorted(fixed)},
+            phases=tuple(p.name for p in phases),
+            ones=tuple(sorted(self.needs_ones)),
+        )
+
+    def _function(
+        self, phase: Phase, state: set[str], fixed: set[str], ports: set[str]
+    ) -> list[str]:
+        lines = [f"def {phase.name}(step_, state_, fixed_, port_):"]
+        for name in sorted(phase.loaded):
+            if name in state:
+                lines.append(f'    {name} = state_["{name}"]')
+            elif name in ports or name.startswith("protocol_"):
+                lines.append(f'    {name} = port_["{name}"]')
+            elif name in fixed:
+                lines.append(f'    {name} = fixed_["{name}"]')
+        lines += [f"    {line}" for line in phase.lines]
+        for name in sorted(phase.defined()):
+            if name in state:
+                lines.append(f'    state_["{name}"] = {name}')
+            elif name in ports:
+                lines.append(f'    port_["{name}"] = {name}')
+        return lines if len(lines) > 1 else [*lines, "    pass"]
+
+
+@attrs.frozen(eq=False)
+class Compiled:
+    """A program as functions ``(step, state, fixed, port)``, which change the three dictionaries.
+
+    Parameters
+    ----------
+    source : str
+        Readable source; numbers are SI values.
+    namespace : dict
+        What the source uses besides its own names.
+    state, fixed : dict of str to Stored
+        Variables that change, and those that do not.
+    phases : tuple of str
+        Names of the functions.
+    ones : tuple of str
+        Projections that need one 1 per synapse.
+    """
+
+    source: str
+    namespace: dict[str, Any]
+    state: dict[str, Stored]
+    fixed: dict[str, Stored]
+    phases: tuple[str, ...]
+    ones: tuple[str, ...]
+    functions: dict[str, Callable[..., None]] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        scope = dict(self.namespace)
+        exec(compile(self.source, "<biosnn.surrogate>", "exec"), scope)
+        found = {name: scope[name] for name in ("prepare", *self.phases)}
+        object.__setattr__(self, "functions", found)
+
+
+def _plain_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _above(surrogate: Any, width: float, strict: bool, smooth: bool) -> Callable[..., Any]:
+    """Heaviside of a difference with the gradient of a surrogate of some width."""
+    if width == 1.0:
+        return lambda difference: surrogate(difference, strict=strict, smooth=smooth)
+    return lambda difference: surrogate(difference / width, strict=strict, smooth=smooth)
+
+
+def _initial(owner: Any, expression: str) -> np.ndarray | None:
+    """Value of an expression of a group's variables now, in SI units; None if it has none."""
+    group = getattr(owner, "group", owner)
+    names: dict[str, Any] = {}
+    for name in get_identifiers(expression):
+        try:
+            variable = group._resolve(name, {})
+        except KeyError:
+            return None
+        if isinstance(variable, Subexpression):
+            names[name] = _initial(group, variable.expr)
+        elif isinstance(variable, Function):
+            names[name] = variable.pyfunc
+        else:
+            names[name] = np.asarray(variable.get_value(), dtype=float)
+        if names[name] is None:
+            return None
+    text = NumpyNodeRenderer().render_expr(expression)
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(eval(text, {"__builtins__": {}}, names), dtype=float)
+    except (ArithmeticError, NameError, TypeError, ValueError):
+        return None

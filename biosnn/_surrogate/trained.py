@@ -1,0 +1,78 @@
+"""Trained constants: parameters of equations as parameters of modules, near 0 and of order 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from brian2 import second
+from brian2.units.fundamentalunits import Quantity, get_dimensions
+from torch import Tensor, nn
+
+from biosnn.errors import ParameterError
+
+
+class TrainedConstant(nn.Module):
+    """A constant of equations that gradients change.
+
+    Optimisers see ``raw``, which begins at 0: a time constant is ``value*exp(raw)`` and stays
+    positive, any other constant is ``value + |value|*raw`` (``raw`` itself, if the value is 0).
+
+    Parameters
+    ----------
+    value : Quantity or float
+        Where training begins.
+    shape : tuple of int
+        Shape of the parameter, which broadcasts against ``[N, *]``; ``()`` is one for all.
+    """
+
+    def __init__(self, value: Any, shape: tuple[int, ...] = ()):
+        super().__init__()
+        self.begin = float(np.asarray(value))
+        self.dimensions = get_dimensions(value)
+        self.positive = self.dimensions is second.dim
+        self.raw = nn.Parameter(torch.zeros(shape))
+
+    def forward(self) -> Tensor:
+        """Its present value in SI units."""
+        if self.positive:
+            return self.begin * torch.exp(self.raw)
+        return self.begin + (abs(self.begin) or 1.0) * self.raw
+
+    @property
+    def quantity(self) -> Any:
+        """Its present value with its unit."""
+        values = self().detach().double().cpu().numpy()
+        return Quantity(values if values.ndim else values.item(), dim=self.dimensions)
+
+
+def trained_constants(
+    where: str, train: Iterable[str] | Mapping[str, Any], parameters: Mapping[str, Any]
+) -> nn.ModuleDict:
+    """Make the trained constants of a model.
+
+    Parameters
+    ----------
+    where : str
+        For messages.
+    train : iterable of str or mapping
+        Names, or name -> shape.
+    parameters : mapping
+        Constants of the model.
+
+    Raises
+    ------
+    ParameterError
+        If a name is none of a single number among them.
+    """
+    shapes = dict(train) if isinstance(train, Mapping) else dict.fromkeys(train, ())
+    found = nn.ModuleDict()
+    for name, shape in shapes.items():
+        value = parameters.get(name)
+        if value is None or np.ndim(np.asarray(value)) or isinstance(value, str):
+            among = ", ".join(k for k, v in parameters.items() if not isinstance(v, str))
+            raise ParameterError(where, "train", repr(name), f"one of its constants ({among})")
+        found[name] = TrainedConstant(value, tuple(np.atleast_1d(shape)) if shape != () else ())
+    return found
