@@ -144,7 +144,7 @@ class SpikingLayer(Stateful):
             for key, stored in self._component.compiled.fixed.items()
         }
         self._fixed: dict[str, Any] | None = None
-        self._step = 0
+        self._time = 0
 
     @property
     def source(self) -> str:
@@ -158,7 +158,7 @@ class SpikingLayer(Stateful):
         self._constants = {
             key: _as_state(value, x, dtype, key) for key, value in self._constant.items()
         }
-        self._step = 0
+        self._time = 0
         found = {}
         for key, value in self._begin.items():
             if isinstance(value, tuple):
@@ -188,8 +188,8 @@ class SpikingLayer(Stateful):
 
     def _advance(self, x: Tensor, fixed: dict[str, Any]) -> Tensor:
         port = {"port_x": x if self.gain == 1.0 else self.gain * x}
-        self._component.compiled.functions["step"](self._step, self.memory, fixed, port)
-        self._step += 1
+        self._component.compiled.functions["step"](self._time, self.memory, fixed, port)
+        self._time += 1
         return port[self._port] if self._port else self.memory[self.output]
 
     def single_step(self, x: Tensor) -> Tensor:

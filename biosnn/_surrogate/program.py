@@ -485,7 +485,7 @@ def _initial(owner: Any, expression: str) -> np.ndarray | None:
         if isinstance(variable, Subexpression):
             names[name] = _initial(group, variable.expr)
         elif isinstance(variable, Function):
-            names[name] = variable.pyfunc
+            names[name] = variable.implementations[_NUMPY].get_code(group)
         else:
             names[name] = np.asarray(variable.get_value(), dtype=float)
         if names[name] is None:
@@ -494,5 +494,5 @@ def _initial(owner: Any, expression: str) -> np.ndarray | None:
     try:
         with np.errstate(all="ignore"):
             return np.asarray(eval(text, {"__builtins__": {}}, names), dtype=float)
-    except (ArithmeticError, NameError, TypeError, ValueError):
+    except (ArithmeticError, IndexError, NameError, TypeError, ValueError):
         return None

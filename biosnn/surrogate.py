@@ -1,0 +1,84 @@
+"""Surrogate gradients for any equations: a declared model as a differentiable torch module.
+
+The equations, the integration method, the threshold, the reset and the refractoriness are those
+that Brian2 runs; what gradient training has changed goes back into Brian2.
+
+>>> from brian2 import ms
+>>> from biosnn import models, surrogate
+>>> lif = models.lif(tau_m=2 * ms, reset="soft")
+>>> net = torch.nn.Sequential(  # doctest: +SKIP
+...     torch.nn.Linear(784, 10), surrogate.SpikingLayer(lif, dt=1 * ms)
+... )
+
+PyTorch is an extra (``pip install biosnn[torch]``); it is imported when a name is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_EXPORTS = {
+    "containers": (
+        "ForeignStateful",
+        "Sequential",
+        "Stateless",
+        "multi_step_forward",
+        "seq_to_batch",
+    ),
+    "functions": (
+        "ATan",
+        "Erf",
+        "FastSigmoid",
+        "LeakyKReLU",
+        "LogTailedReLU",
+        "PiecewiseLinear",
+        "PiecewiseQuadratic",
+        "Rectangular",
+        "SURROGATES",
+        "Sigmoid",
+        "SoftSign",
+        "SquarewaveFourier",
+        "Triangle",
+        "UserDefined",
+        "surrogate_function",
+    ),
+    "helpers": (
+        "add_learners",
+        "detach",
+        "in_step_mode",
+        "reset",
+        "set_step_mode",
+        "stateful_layers",
+    ),
+    "layer": ("SpikingLayer",),
+    "monitors": (
+        "GradInputMonitor",
+        "GradOutputMonitor",
+        "InputMonitor",
+        "OutputMonitor",
+        "VariableMonitor",
+    ),
+    "spike": ("SurrogateFunction",),
+    "stateful": ("Stateful", "Stepped"),
+}
+_HOMES = {name: room for room, names in _EXPORTS.items() for name in names}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        room = import_module(f"biosnn._surrogate.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ModuleNotFoundError(
+            "biosnn.surrogate needs PyTorch: pip install 'biosnn[torch]'", name="torch"
+        ) from error
+    return getattr(room, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
