@@ -30,9 +30,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from biosnn import experiments, models, plotting
-from biosnn._surrogate.functions import SURROGATES, ATan, UserDefined
-from biosnn._surrogate.layer import SpikingLayer
-from biosnn._surrogate.spike import SurrogateFunction
+from biosnn.surrogate import SURROGATES, ATan, SpikingLayer, SurrogateFunction, UserDefined
 
 N_INPUTS, RATE = 40, 20 * Hz
 DT = 1 * ms
