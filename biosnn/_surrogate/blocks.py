@@ -13,10 +13,13 @@ from brian2.groups.group import CodeRunner
 from brian2.groups.neurongroup import StateUpdater, Thresholder
 from brian2.stateupdaters.base import StateUpdateMethod
 
-from biosnn._surrogate.program import Phase, Program
+from biosnn._surrogate.lines import Phase
+from biosnn._surrogate.program import Program
 from biosnn._surrogate.render import CONST, PARAM, TENSOR, TorchRenderer, Value
 from biosnn.errors import ParameterError
 
+#: Equations, method and what is constant -> abstract code.
+_SOLVED: dict[Any, str] = {}
 _IN_PLACE = re.compile(r"([-+*/%]|\*\*|//)=$")
 
 
@@ -131,6 +134,11 @@ def resolved(owner: Any, code: str, namespace: Mapping[str, Any]) -> dict[str, A
     return dict(owner.resolve_all(names, namespace, user_identifiers=set()))
 
 
+def own_variables(runner: CodeRunner) -> dict[str, Any]:
+    """Variables of an object itself, besides those of its group."""
+    return dict(getattr(runner, "variables", {}))
+
+
 def state_update(
     program: Program, phase: Phase, updater: StateUpdater, namespace: Mapping[str, Any]
 ) -> None:
@@ -149,18 +157,29 @@ def state_update(
         return
     free = head and (never or updater.method_choice == "exponential_euler")
     equations: Equations = group.user_equations if free else group.equations
+    Block(program, phase, group, integrated(updater, equations, namespace), namespace).run()
+
+
+def integrated(updater: Any, equations: Equations, namespace: Mapping[str, Any]) -> str:
+    """Abstract code of the integration of some equations; solving them can take long."""
+    group = updater.group
     names = equations.names | equations.identifiers | {"dt"}
-    code = StateUpdateMethod.apply_stateupdater(
-        equations,
-        group.resolve_all(names, namespace, user_identifiers=set()),
-        updater.method_choice,
-        method_options=updater.method_options,
-        group_name=group.name,
-    )
-    if not isinstance(code, str):
-        wanted = "a method that Brian2 writes as code (GSL integrates outside of it)"
-        raise ParameterError(group.name, "method", updater.method_choice, wanted)
-    Block(program, phase, group, code, namespace).run()
+    variables = group.resolve_all(names, namespace, user_identifiers=set())
+    constant = frozenset(k for k, v in variables.items() if getattr(v, "constant", False))
+    key = (str(equations), repr(updater.method_choice), repr(updater.method_options), constant)
+    if key not in _SOLVED:
+        code = StateUpdateMethod.apply_stateupdater(
+            equations,
+            variables,
+            updater.method_choice,
+            method_options=updater.method_options,
+            group_name=group.name,
+        )
+        if not isinstance(code, str):
+            wanted = "a method that Brian2 writes as code (GSL integrates outside of it)"
+            raise ParameterError(group.name, "method", updater.method_choice, wanted)
+        _SOLVED[key] = code
+    return _SOLVED[key]
 
 
 def _refractoriness(
@@ -228,7 +247,14 @@ def on_event(
     group = runner.group
     event = runner.template_kwds["eventspace_variable"].name[1 : -len("space")]
     runner.update_abstract_code(run_namespace=namespace)
-    block = Block(program, phase, group, runner.abstract_code, namespace, dict(getattr(runner, "variables", {})))
+    block = Block(
+        program,
+        phase,
+        group,
+        runner.abstract_code,
+        namespace,
+        own_variables(runner),
+    )
     now, fired = event_names(program, group.name, event)
     attached = now in program.soft_events and not program.detach_reset
     changed: dict[str, tuple[str, Value]] = {}
@@ -238,9 +264,12 @@ def on_event(
             block.temporary(name, block.value(name, operator, expression))
             continue
         local = program.store(variable.owner.name, variable)
-        if program.stored[local].kind == "float" and operator in ("+=", "-=") and not (
-            name in changed or re.search(rf"\b{name}\b", expression)
-        ) and _used_once(block, name):
+        if (
+            program.stored[local].kind == "float"
+            and operator in ("+=", "-=")
+            and not (name in changed or re.search(rf"\b{name}\b", expression))
+            and _used_once(block, name)
+        ):
             added = block.renderer.value(expression)
             old = block.renderer.value(name)
             share = now if attached else f"real_({fired})"
@@ -269,10 +298,13 @@ def on_event(
 
 def _used_once(block: Block, name: str) -> bool:
     """Whether a variable occurs in one statement of its code only."""
-    return sum(
-        (variable == name) + bool(re.search(rf"\b{name}\b", expression))
-        for variable, _, expression in block.statements
-    ) == 1
+    return (
+        sum(
+            (variable == name) + bool(re.search(rf"\b{name}\b", expression))
+            for variable, _, expression in block.statements
+        )
+        == 1
+    )
 
 
 def regularly(
@@ -281,4 +313,4 @@ def regularly(
     """Statements for all neurons."""
     runner.update_abstract_code(run_namespace=namespace)
     code = runner.abstract_code
-    Block(program, phase, runner.group, code, namespace, dict(getattr(runner, "variables", {}))).run()
+    Block(program, phase, runner.group, code, namespace, own_variables(runner)).run()

@@ -17,7 +17,8 @@ from brian2.synapses.synapses import StateUpdater as SynapticStateUpdater
 from brian2.synapses.synapses import SummedVariableUpdater, SynapticPathway
 
 from biosnn._surrogate.blocks import event_names, on_event, regularly, state_update, threshold
-from biosnn._surrogate.program import Compiled, Phase, Program
+from biosnn._surrogate.lines import Compiled, Phase
+from biosnn._surrogate.program import Program
 from biosnn._surrogate.render import TENSOR, Value
 from biosnn._surrogate.synaptic import Among, Arrival, SynapticBlock, Wiring
 from biosnn.errors import ParameterError
@@ -212,6 +213,7 @@ def _translated(
         smooth=settings.smooth,
         context=settings.context,
         functions=settings.functions,
+        apart=synapses,
     )
     program.trained = {
         (owner, name): program.local(owner, name)
@@ -311,10 +313,15 @@ def _lags(
     steps = np.floor(np.asarray(pathway.delay) / dt + 0.5).astype(int)
     event = pathway.eventspace_name[1 : -len("space")]
     # A pathway that comes before the test of its event sees that of the step before.
-    late = 0 if outside and _later(pathway) or any(
-        isinstance(o, Thresholder) and o.event == event and o.group.name == pathway.source.name
-        for o in before
-    ) else 1
+    late = (
+        0
+        if (outside and _later(pathway))
+        or any(
+            isinstance(o, Thresholder) and o.event == event and o.group.name == pathway.source.name
+            for o in before
+        )
+        else 1
+    )
     if steps.size == 1:
         return {int(steps.item()) + late: None}
     unique = np.unique(steps)

@@ -298,5 +298,3 @@ def _real(x: Tensor) -> Tensor:
 
 def _seed() -> int:
     return int(torch.randint(2**31, ()))
-
-

@@ -16,11 +16,11 @@ import torch
 from brian2.codegen.translation import make_statements
 from brian2.core.clocks import Clock
 from brian2.core.functions import Function
-from brian2.core.variables import ArrayVariable, Constant, Subexpression, Variable
-from brian2.parsing.rendering import NumpyNodeRenderer
-from brian2.utils.stringtools import get_identifiers
+from brian2.core.variables import ArrayVariable, Constant, Variable
 
 from biosnn._surrogate import operations
+from biosnn._surrogate.comparisons import above, width_of
+from biosnn._surrogate.lines import Compiled, Line, Phase, Stored
 from biosnn._surrogate.render import CONST, PARAM, TENSOR, TIME, TorchRenderer, Value
 from biosnn.errors import ParameterError
 
@@ -30,90 +30,6 @@ _RESERVED = frozenset(
     {"torch", "np", "float", "int", "not", "and", "or", "step_", "state_", "fixed_", "port_"}
 )
 _NUMPY = "numpy"
-
-
-@attrs.frozen
-class Line:
-    """An assignment of generated code."""
-
-    target: str
-    text: str
-    comment: str = ""
-
-    @property
-    def reads(self) -> set[str]:
-        """Names in its expression."""
-        return set(_NAME.findall(self.text))
-
-    def __str__(self) -> str:
-        return f"{self.target} = {self.text}" + (f"  # {self.comment}" if self.comment else "")
-
-
-@attrs.frozen
-class Stored:
-    """A stored variable of a group or of synapses.
-
-    Parameters
-    ----------
-    name : str
-        Its name in the program.
-    owner : str
-        The Brian2 object's name.
-    variable : ArrayVariable
-        It.
-    kind : {"float", "int", "bool"}
-        What it holds.
-    """
-
-    name: str
-    owner: str
-    variable: ArrayVariable
-    kind: str
-
-
-class Phase:
-    """The lines of one function, in the order in which they run."""
-
-    def __init__(self, name: str):
-        self.name = name
-        self.lines: list[Line] = []
-        #: what is known of stored variables while the lines are written
-        self.current: dict[str, Value] = {}
-
-    def write(self, target: str, text: str, comment: str = "") -> None:
-        """Add a line."""
-        self.lines.append(Line(target, text, comment))
-
-    @property
-    def loaded(self) -> set[str]:
-        """Names that are read before a line defines them."""
-        defined: set[str] = set()
-        found: set[str] = set()
-        for line in self.lines:
-            found |= line.reads - defined
-            defined.add(line.target)
-        return found
-
-    def defined(self) -> set[str]:
-        """Names that its lines define."""
-        return {line.target for line in self.lines}
-
-    def live(self, wanted: set[str]) -> set[str]:
-        """Names that must be there before it runs, for what is wanted of it."""
-        return self._kept(wanted)[1] - (wanted - self.loaded)
-
-    def prune(self, wanted: set[str]) -> None:
-        """Leave out lines whose results nobody reads."""
-        self.lines = self._kept(wanted)[0]
-
-    def _kept(self, wanted: set[str]) -> tuple[list[Line], set[str]]:
-        kept: list[Line] = []
-        needed = set(wanted)
-        for line in reversed(self.lines):
-            if line.target in needed:
-                kept.append(line)
-                needed = (needed - {line.target}) | line.reads
-        return kept[::-1], needed
 
 
 class Program:
@@ -139,6 +55,8 @@ class Program:
         Name of a variable of the protocol -> its value's description.
     functions : mapping
         Brian2 function -> its counterpart in torch.
+    apart : iterable of str
+        Owners whose names always begin with theirs: the synapses.
     """
 
     def __init__(
@@ -153,6 +71,7 @@ class Program:
         smooth: bool = False,
         context: Mapping[str, Value] | None = None,
         functions: Mapping[Function, Any] | None = None,
+        apart: Iterable[str] = (),
     ):
         self.dt, self.prefixed, self.surrogate = dt, prefixed, surrogate
         self.detach_reset, self.smooth = detach_reset, smooth
@@ -162,6 +81,7 @@ class Program:
         self.diff: set[str] = set()  # stored variables that gradients go through
         self.soft: set[str] = set()  # stored variables that are truth values with gradients
         self.soft_events: set[str] = set()  # events that gradients go through
+        self.apart = frozenset(apart)
         self.ports: set[str] = set()  # what comes from outside in every step
         self.pasts: dict[str, tuple[str, str, int]] = {}  # ... of which: earlier events of its own
         self.needs_ones: set[str] = set()  # projections that need one 1 per synapse
@@ -184,7 +104,7 @@ class Program:
 
     def local(self, owner: str, name: str) -> str:
         """Name of an owner's variable in the program."""
-        found = f"{owner}_{name}" if self.prefixed else name
+        found = f"{owner}_{name}" if self.prefixed or owner in self.apart else name
         return f"{found}_" if found in _RESERVED or found in self.namespace else found
 
     def constant(self, owner: str, name: str, value: Any) -> Value:
@@ -283,10 +203,12 @@ class Program:
 
     def _time(self, phase: Phase, name: str) -> Value:
         if name == "dt":
-            return self.constant("", "dt", self.dt) if not self.prefixed else Value(
-                repr(self.dt), "float", CONST
+            return (
+                self.constant("", "dt", self.dt)
+                if not self.prefixed
+                else Value(repr(self.dt), "float", CONST)
             )
-        if name == "t_in_timesteps":
+        if name == "timestep":
             return Value("step_", "int", TIME)
         if "t" not in phase.defined():
             phase.write("t", f"{self.dt!r} * step_")
@@ -294,12 +216,12 @@ class Program:
 
     def _context(self, phase: Phase, name: str) -> Value:
         value = self.context[name]
+        if value.level == CONST:
+            return value
         local = f"protocol_{name}"
-        if value.level == TIME:
-            if local not in phase.defined():
-                phase.write(local, value.text)
-            return attrs.evolve(value, text=local)
-        return attrs.evolve(value, text=local) if value.level == TENSOR else value
+        if value.text and local not in phase.defined():
+            phase.write(local, value.text)
+        return attrs.evolve(value, text=local)
 
     def store(self, owner: str, variable: ArrayVariable) -> str:
         """Take note of a stored variable."""
@@ -329,26 +251,14 @@ class Program:
         if key not in self._known:
             number = sum(1 for k in self._known if isinstance(k, tuple) and k[-1] == "above") + 1
             self._known[key] = f"above_{number}"
-            scale = self.width_of(owner, what) if width is None else width
-            self.namespace[f"above_{number}"] = _above(self.surrogate, scale, strict, self.smooth)
+            scale = width_of(owner, what) if width is None else width
+            self.namespace[f"above_{number}"] = above(self.surrogate, scale, strict, self.smooth)
             by = "" if scale == 1.0 else f"/{scale:g}"
             self.notes.append(
                 f"above_{number}(d): d {'>' if strict else '>='} 0, gradient {self.surrogate!r} "
                 f"of d{by}"
             )
         return f"{self._known[key]}({difference})"
-
-    def width_of(self, owner: Any, what: str) -> float:
-        """Distance of the two sides of a comparison at the beginning: the threshold's scale."""
-        sides = [_initial(owner, side) for side in re.split(r"[<>]=?", what, maxsplit=1)]
-        if any(side is None for side in sides):
-            return 1.0
-        left, right = sides
-        found = (np.abs(left - right).max(), max(np.abs(left).max(), np.abs(right).max()))
-        for distance in map(float, found):
-            if np.isfinite(distance) and distance > 0:
-                return 1.0 if abs(distance - 1) < 1e-12 else float(f"{distance:.12g}")
-        return 1.0
 
     # --- the finished source
 
@@ -403,6 +313,7 @@ class Program:
             fixed={name: self.stored[name] for name in sorted(fixed)},
             phases=tuple(p.name for p in phases),
             ones=tuple(sorted(self.needs_ones)),
+            written={p.name: p.defined() & ports for p in phases},
         )
 
     def _function(
@@ -425,74 +336,9 @@ class Program:
         return lines if len(lines) > 1 else [*lines, "    pass"]
 
 
-@attrs.frozen(eq=False)
-class Compiled:
-    """A program as functions ``(step, state, fixed, port)``, which change the three dictionaries.
-
-    Parameters
-    ----------
-    source : str
-        Readable source; numbers are SI values.
-    namespace : dict
-        What the source uses besides its own names.
-    state, fixed : dict of str to Stored
-        Variables that change, and those that do not.
-    phases : tuple of str
-        Names of the functions.
-    ones : tuple of str
-        Projections that need one 1 per synapse.
-    """
-
-    source: str
-    namespace: dict[str, Any]
-    state: dict[str, Stored]
-    fixed: dict[str, Stored]
-    phases: tuple[str, ...]
-    ones: tuple[str, ...]
-    functions: dict[str, Callable[..., None]] = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        scope = dict(self.namespace)
-        exec(compile(self.source, "<biosnn.surrogate>", "exec"), scope)
-        found = {name: scope[name] for name in ("prepare", *self.phases)}
-        object.__setattr__(self, "functions", found)
-
-
 def _plain_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
         return False
     return True
-
-
-def _above(surrogate: Any, width: float, strict: bool, smooth: bool) -> Callable[..., Any]:
-    """Heaviside of a difference with the gradient of a surrogate of some width."""
-    if width == 1.0:
-        return lambda difference: surrogate(difference, strict=strict, smooth=smooth)
-    return lambda difference: surrogate(difference / width, strict=strict, smooth=smooth)
-
-
-def _initial(owner: Any, expression: str) -> np.ndarray | None:
-    """Value of an expression of a group's variables now, in SI units; None if it has none."""
-    group = getattr(owner, "group", owner)
-    names: dict[str, Any] = {}
-    for name in get_identifiers(expression):
-        try:
-            variable = group._resolve(name, {})
-        except KeyError:
-            return None
-        if isinstance(variable, Subexpression):
-            names[name] = _initial(group, variable.expr)
-        elif isinstance(variable, Function):
-            names[name] = variable.implementations[_NUMPY].get_code(group)
-        else:
-            names[name] = np.asarray(variable.get_value(), dtype=float)
-        if names[name] is None:
-            return None
-    text = NumpyNodeRenderer().render_expr(expression)
-    try:
-        with np.errstate(all="ignore"):
-            return np.asarray(eval(text, {"__builtins__": {}}, names), dtype=float)
-    except (ArithmeticError, IndexError, NameError, TypeError, ValueError):
-        return None

@@ -63,8 +63,10 @@ class Value:
     def inner(self) -> str:
         """The text as part of another expression."""
         plain = self.text.replace("_", "").replace(".", "").isalnum()
-        return self.text if plain or self.text.endswith(")") and _closed(self.text) else (
-            f"({self.text})"
+        return (
+            self.text
+            if plain or (self.text.endswith(")") and _closed(self.text))
+            else (f"({self.text})")
         )
 
 
@@ -163,8 +165,13 @@ class TorchRenderer(NodeRenderer):
         if isinstance(variable, Constant):
             return self._lookup(name, variable)
         if name in DEFAULT_CONSTANTS:
-            return Value(f"float({float(DEFAULT_CONSTANTS[name].value)!r})".replace(
-                "float(inf)", 'float("inf")'), "float", CONST)
+            return Value(
+                f"float({float(DEFAULT_CONSTANTS[name].value)!r})".replace(
+                    "float(inf)", 'float("inf")'
+                ),
+                "float",
+                CONST,
+            )
         if isinstance(variable, ArrayVariable):
             return self._lookup(name, variable)
         if isinstance(variable, AuxiliaryVariable) or variable is None:
@@ -182,9 +189,11 @@ class TorchRenderer(NodeRenderer):
             return Value(f"~{operand.inner}", "bool", operand.level)
         if operand.kind in ("bool", "soft"):
             operand = self._number(operand)
-        return attrs.evolve(operand, text=f"-{operand.inner}") if isinstance(
-            node.op, ast.USub
-        ) else operand
+        return (
+            attrs.evolve(operand, text=f"-{operand.inner}")
+            if isinstance(node.op, ast.USub)
+            else operand
+        )
 
     def _number(self, value: Value) -> Value:
         """A truth value as 0.0 or 1.0."""
@@ -238,7 +247,9 @@ class TorchRenderer(NodeRenderer):
         level, diff = max(one.level, other.level), one.diff or other.diff
         if "soft" not in (one.kind, other.kind):
             if level < TENSOR:
-                return Value(f"({one.inner} {'and' if both else 'or'} {other.inner})", "bool", level)
+                return Value(
+                    f"({one.inner} {'and' if both else 'or'} {other.inner})", "bool", level
+                )
             return Value(f"{one.inner} {'&' if both else '|'} {other.inner}", "bool", level)
         a, b = (self._number(part).inner for part in (one, other))
         text = f"{a} * {b}" if both else f"{a} + {b} - {a} * {b}"
@@ -290,14 +301,18 @@ class TorchRenderer(NodeRenderer):
         on_tensors = level in (PARAM, TENSOR)
         own = self.functions.get(function) if isinstance(function, Function) else None
         if own is not None:
-            return Value(f"{self._call(name, own, False)}({texts})", "float", max(level, PARAM), diff)
+            return Value(
+                f"{self._call(name, own, False)}({texts})", "float", max(level, PARAM), diff
+            )
         if name in _FLAT and diff:
             raise self.refuse(ast.unparse(node), "differentiable; this is flat with jumps")
         if name in _ELEMENTARY or name in _FLAT:
             kind = "float" if name in _ELEMENTARY else "int"
             if on_tensors:
                 return Value(f"torch.{name}({texts})", kind, level, diff)
-            return Value(f"{'float' if kind == 'float' else 'int'}(np.{name}({texts}))", kind, level)
+            return Value(
+                f"{'float' if kind == 'float' else 'int'}(np.{name}({texts}))", kind, level
+            )
         if name in ("clip", "exprel", "timestep"):
             if name == "timestep" and diff:
                 raise self.refuse(ast.unparse(node), "differentiable; steps of time are not")

@@ -12,13 +12,13 @@ import torch
 from brian2 import Synapses
 from brian2.core.variables import ArrayVariable, Variable
 from brian2.groups.group import CodeRunner
-from brian2.stateupdaters.base import StateUpdateMethod
 from brian2.synapses.synapses import SynapticPathway
 from torch import Tensor
 
-from biosnn._surrogate.blocks import Block, as_kind, event_names
-from biosnn._surrogate.program import Phase, Program
-from biosnn._surrogate.render import PARAM, TENSOR, Value
+from biosnn._surrogate.blocks import Block, as_kind, event_names, integrated
+from biosnn._surrogate.lines import Phase
+from biosnn._surrogate.program import Program
+from biosnn._surrogate.render import PARAM, TENSOR, TIME, Value
 from biosnn._surrogate.separate import Term, separate
 from biosnn.errors import ParameterError
 
@@ -175,7 +175,9 @@ class SynapticBlock:
 
     # --- pathways
 
-    def pathway(self, pathway: SynapticPathway, lags: Mapping[int, Any], external: bool) -> list[Arrival]:
+    def pathway(
+        self, pathway: SynapticPathway, lags: Mapping[int, Any], external: bool
+    ) -> list[Arrival]:
         """Write what a pathway does.
 
         Parameters
@@ -195,29 +197,38 @@ class SynapticBlock:
         if self.synapses.event_driven is not None:
             name = sorted(self.synapses.event_driven.names)[0]
             remedy = "Use (clock-driven), or put the variable on the neurons"
-            raise ParameterError(self.key, "equations", f"{name} (event-driven)", "clock-driven", remedy)
+            raise ParameterError(
+                self.key, "equations", f"{name} (event-driven)", "clock-driven", remedy
+            )
         pathway.update_abstract_code(run_namespace=self.namespace)
         block = self.block(pathway.abstract_code, gathered=False)
         lines = [s for s in block.statements if block.stored(s[0]) is not None]
-        terms = [self._separated(s) for s in lines]
         source = pathway.source.name
         changed = {name for name, _, _ in lines}
         read = {n for s in block.statements for n in _names(s[2])}
-        if all(terms) and not (changed & read) and self._own_known(terms):
-            for statement in block.statements:
-                if block.stored(statement[0]) is None:
-                    block.temporary(statement[0], block.value(*statement))
-            return self._sums(block, pathway, lines, terms, lags, external)
+        inner = [s for s in block.statements if block.stored(s[0]) is None]
+        if not changed & read and not any(self.side(n) for s in inner for n in _names(s[2])):
+            for statement in inner:
+                block.temporary(statement[0], block.value(*statement))
+            terms = [self._separated(block, s) for s in lines]
+            if all(terms) and self._own_known(terms):
+                return self._sums(block, pathway, lines, terms, lags, external)
         if external:
-            raise _NeedsSource(source)
+            raise NeedsSource(source)
         self._one_by_one(pathway, lags)
         return []
 
-    def _separated(self, statement: tuple[str, str, str]) -> tuple[Term, ...] | None:
+    def _separated(self, block: Block, statement: tuple[str, str, str]) -> tuple[Term, ...] | None:
         name, operator, expression = statement
         if operator not in ("+=", "-=") or self.side(name) != "post":
             return None
-        found = separate(expression, self.side)
+
+        def side(used: str) -> str:
+            # What changes with time is no part of a matrix.
+            late = used in block.known and block.known[used].level >= TIME
+            return "post" if late or used in ("t", "t_in_timesteps") else self.side(used)
+
+        found = separate(expression, side)
         if found is None or operator == "+=":
             return found
         return tuple(Term(post=("-1",)).times(term) for term in found)
@@ -256,8 +267,8 @@ class SynapticBlock:
                     matrix = self._matrix(block, term, among)
                     if external:
                         if term.pre:
-                            raise _NeedsSource(source)
-                        port = f"port_{self.key}_{len(program.ports)}"
+                            raise NeedsSource(source)
+                        port = f"port_{self.key}_{pathway.objname}_{matrix}_{lag}"
                         program.ports.add(port)
                         arrivals.append(Arrival(port, source, event, lag, matrix))
                         text = port
@@ -330,8 +341,6 @@ class SynapticBlock:
                     local = program.store(variable.owner.name, variable)
                     now = phase.current.get(local, Value(local))
                     summed = f"{now.inner} {operator[0]} sum_of_{self.key}({here} * {value.inner})"
-                    plain = program.renderer(phase, self.synapses, block.variables, {}, None)
-                    del plain
                     self._assign_post(block, name, local, summed, now)
                 else:
                     wanted = "of the form x_post += ..., or a change of the synapse's own variables"
@@ -351,14 +360,7 @@ class SynapticBlock:
 
     def state_update(self, updater: CodeRunner) -> None:
         """Integrate the equations of the synapses."""
-        names = self.synapses.equations.names | self.synapses.equations.identifiers | {"dt"}
-        code = StateUpdateMethod.apply_stateupdater(
-            self.synapses.equations,
-            self.synapses.resolve_all(names, self.namespace, user_identifiers=set()),
-            updater.method_choice,  # type: ignore[attr-defined]
-            method_options=updater.method_options,  # type: ignore[attr-defined]
-            group_name=self.key,
-        )
+        code = integrated(updater, self.synapses.equations, self.namespace)
         self.block(code, gathered=True).run()
 
     def summed(self, updater: Any) -> None:
@@ -375,12 +377,13 @@ class SynapticBlock:
         block.set(local, f"sum_of_{self.key}({text})", value.diff)
 
 
-class _NeedsSource(Exception):
+class NeedsSource(Exception):
     """A pathway that needs variables of its source, which has to be in the same program."""
 
     def __init__(self, population: str):
         super().__init__(population)
         self.population = population
+        self.target = population
 
 
 @attrs.frozen(eq=False)

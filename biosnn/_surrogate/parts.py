@@ -1,0 +1,348 @@
+"""The parts of a declared network: which populations are computed together, and in which order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from graphlib import TopologicalSorter
+from typing import Any
+
+import numpy as np
+import torch
+from brian2 import NeuronGroup, SpikeMonitor, StateMonitor, Synapses
+from brian2.core.base import BrianObject
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from biosnn._surrogate.component import Component, Drive, Settings, compile_component, order_of
+from biosnn._surrogate.render import CONST, TENSOR, TIME, Value
+from biosnn._surrogate.synaptic import Arrival, NeedsSource
+from biosnn.devices.protocol import SNAPSHOT
+from biosnn.devices.record import Record
+from biosnn.devices.runtime import RuntimeNetwork
+from biosnn.errors import DataError, ParameterError
+from biosnn.networks import NetworkModel
+from biosnn.state import State
+
+#: Variables of the protocol that come with every call, and when they are known.
+_GIVEN = {"seed": TIME, "pass_id": TIME, "sample_id": TENSOR, "intensity": TENSOR}
+
+
+class Parts:
+    """A network's parts and what their functions need.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    components : sequence of Component
+        Its parts, in the order in which they can be computed.
+    made : RuntimeNetwork
+        Its Brian2 objects.
+    """
+
+    def __init__(
+        self, network: NetworkModel, components: Sequence[Component], made: RuntimeNetwork
+    ):
+        self.network, self.components = network, tuple(components)
+        self.sizes = {key: p.n for key, p in network.populations.items()}
+        self._frames = _frames(network)
+        self._defaults = made.defaults
+        self.stored = {
+            (s.owner, s.variable.name): np.array(s.variable.get_value())
+            for c in self.components
+            for s in (*c.compiled.state.values(), *c.compiled.fixed.values())
+        }
+
+    def initial(self, key: tuple[str, str], state: State) -> np.ndarray:
+        """Initial value of a stored variable."""
+        name = ".".join(key)
+        return np.array(state[name]) if name in state else self.stored[key]
+
+    def n_synapses(self, key: str) -> int:
+        """Number of synapses of a projection."""
+        return self.network.n_synapses(key)
+
+    def phase(self, step: int) -> str:
+        """Name of the function of a step."""
+        if step == 0:
+            return "onset"
+        ticking = [name for name, every in self._frames.items() if step % every == 0]
+        return "_".join(["frame", *ticking]) if ticking else "step"
+
+    def written(self, component: Component, phase: str) -> set[str]:
+        """Ports that a function writes."""
+        return component.compiled.written[phase]
+
+    def local(self, component: Component, owner: str, variable: str) -> str:
+        """Name of a stored variable in the program of a part."""
+        for name, stored in component.compiled.state.items():
+            if stored.owner == owner and stored.variable.name == variable:
+                return name
+        raise KeyError(variable)
+
+    def check_recorded(self, names: Sequence[str]) -> None:
+        """Check that names are populations that spike, or variables that change."""
+        events = {key[0] for c in self.components for key in c.events if key[1] == "spike"}
+        variables = {
+            f"{s.owner}.{s.variable.name}"
+            for c in self.components
+            for s in c.compiled.state.values()
+        }
+        for name in names:
+            if name not in events | variables:
+                wanted = f"one of {', '.join(sorted(events | variables))}"
+                raise ParameterError("SurrogateNetwork", "record", repr(name), wanted)
+
+    def arrived(self, arrival: Arrival, events: Tensor, fixed: Mapping[str, Any]) -> Tensor:
+        """Sums of events over synapses: ``[..., n_pre]`` to ``[..., n_post]``."""
+        return events @ fixed[arrival.matrix]
+
+    # --- inputs
+
+    def inputs(self, samples: Any) -> tuple[dict[str, Tensor], int]:
+        """What was given, by input, and the number of samples."""
+        network = self.network
+        if isinstance(samples, Mapping):
+            given = {k: torch.as_tensor(v) for k, v in samples.items()}
+        else:
+            needed = [k for k, spec in network.inputs.items() if not spec.optional]
+            if len(needed) != 1:
+                raise DataError(
+                    f"{network.name} has the inputs {', '.join(network.inputs)}: give a dict"
+                )
+            given = {needed[0]: torch.as_tensor(samples)}
+        sizes = {}
+        for name, values in given.items():
+            if name == "intensity":
+                sizes[name] = len(values)
+                continue
+            if name not in network.inputs:
+                among = ", ".join(network.inputs)
+                raise DataError(f"{network.name} has no input {name!r}; it has {among}")
+            spec = network.inputs[name]
+            dims = {"static": 2, "sequence": 3, "events": 3}[spec.kind]
+            if values.dim() != dims or values.shape[-1] != spec.features:
+                form = {"static": "N", "sequence": "N, frames", "events": "T, N"}[spec.kind]
+                raise DataError(
+                    f"input {name!r} must have shape [{form}, {spec.features}], got "
+                    f"{list(values.shape)}"
+                )
+            sizes[name] = values.shape[1] if spec.kind == "events" else values.shape[0]
+        missing = [k for k, spec in network.inputs.items() if not spec.optional and k not in given]
+        if missing or len(set(sizes.values())) != 1:
+            got = ", ".join(f"{k}: {v}" for k, v in sizes.items()) or "none"
+            wanted = f"; {', '.join(missing)} is missing" if missing else ""
+            raise DataError(f"inputs must have the same number of samples, got {got}{wanted}")
+        return given, next(iter(sizes.values()))
+
+    def drives(
+        self, given: Mapping[str, Tensor | None], dtype: torch.dtype, device: torch.device
+    ) -> Callable[[Component, int], dict[str, Tensor]]:
+        """A function that gives the values of inputs in a step."""
+        values = {k: v.to(device, dtype) for k, v in given.items() if v is not None}
+        zeros: dict[str, Tensor] = {}
+        n = max(
+            (
+                v.shape[1 if self.network.inputs[k].kind == "events" else 0]
+                for k, v in values.items()
+            ),
+            default=1,
+        )
+        for name, spec in self.network.inputs.items():
+            zeros[name] = torch.zeros((n, spec.features), dtype=dtype, device=device)
+
+        def at(component: Component, step: int) -> dict[str, Tensor]:
+            found = {}
+            for key in component.populations:
+                for channel in self.network.populations[key].drives.values():
+                    found[f"port_{channel}"] = self._at(channel, values, zeros, step)
+            return found
+
+        return at
+
+    def _at(
+        self, channel: str, values: Mapping[str, Tensor], zeros: Mapping[str, Tensor], step: int
+    ) -> Tensor:
+        kind = self.network.inputs[channel].kind
+        if channel not in values:
+            return zeros[channel]
+        shown = values[channel]
+        if kind == "static":
+            return shown
+        if kind == "sequence":
+            frame = step // self._frames[channel]
+            return shown[:, frame] if frame < shown.shape[1] else zeros[channel]
+        return shown[step] if step < len(shown) else zeros[channel]
+
+
+def components_of(network: NetworkModel, settings: Settings, fraction: float = 1.0) -> Parts:
+    """Compile a network part by part.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    settings : Settings
+        How programs are written.
+    fraction : float
+        Of all learning that is done, for parameters that follow a schedule.
+    """
+    import attrs
+
+    settings = attrs.evolve(settings, context=_context(network, settings.dt, fraction))
+    made = RuntimeNetwork(network, Record(), "double", "numpy")
+    built = made.built
+    learning = {o.name for objects in built.plastic.values() for o in objects}
+    border = {o.name for o in built.border}
+    objects = [
+        o
+        for owner in (*built.groups.values(), *built.synapses.values())
+        for o in owner.contained_objects
+        if owner.name != "protocol"
+        and not isinstance(o, SpikeMonitor | StateMonitor)
+        and o.name not in learning | border
+    ]
+    together: set[frozenset[str]] = {
+        frozenset((key, target.partition(".")[0]))
+        for key, population in network.populations.items()
+        for target in population.model.links.values()
+        if target.partition(".")[0] != "protocol"
+    }
+    with made.brian2():
+        while True:
+            try:
+                found = [
+                    _compiled(network, populations, built.groups, built.synapses, objects, settings)
+                    for populations in _ordered(network, together)
+                ]
+                return Parts(network, found, made)
+            except NeedsSource as needed:
+                together.add(frozenset((needed.population, needed.target)))
+
+
+def _ordered(network: NetworkModel, together: set[frozenset[str]]) -> list[tuple[str, ...]]:
+    """Populations that act on each other, in the order in which they can be computed."""
+    keys = list(network.populations)
+    edges = [(p.pre, p.post) for p in network.projections.values()]
+    for pair in together:
+        one, other = (*pair, *pair)[:2]
+        edges += [(one, other), (other, one)]
+    index = np.array([[keys.index(a), keys.index(b)] for a, b in edges]).reshape(-1, 2)
+    graph = coo_array((np.ones(len(index)), index.T), shape=(len(keys),) * 2)
+    _, labels = connected_components(graph, connection="strong")
+    members = {
+        label: [k for k, m in zip(keys, labels, strict=True) if m == label] for label in labels
+    }
+    before: dict[Any, set[Any]] = {label: set() for label in members}
+    for a, b in index:
+        if labels[a] != labels[b]:
+            before[labels[b]].add(labels[a])
+    return [tuple(members[label]) for label in TopologicalSorter(before).static_order()]
+
+
+def _compiled(
+    network: NetworkModel,
+    populations: Sequence[str],
+    groups: Mapping[str, NeuronGroup],
+    synapses: Mapping[str, Synapses],
+    objects: Sequence[BrianObject],
+    settings: Settings,
+) -> Component:
+    inside = {key: groups[key] for key in populations}
+    into = {k: synapses[k] for k, p in network.projections.items() if p.post in inside}
+    mine = sorted((o for o in objects if _owner(o) in {*inside, *into}), key=order_of)
+    frames = _frames(network)
+    phases: dict[str, list[BrianObject]] = {"onset": [], "step": []}
+    ticks = {"onset": {"step_clock", "border_clock", *frames}, "step": {"step_clock"}}
+    for step in range(1, network.steps_per_presentation if frames else 1):
+        ticking = [name for name, every in frames.items() if step % every == 0]
+        if ticking:
+            ticks.setdefault("_".join(["frame", *ticking]), {"step_clock", *ticking})
+    for name, clocks in ticks.items():
+        phases[name] = [o for o in mine if _clock(o) in clocks and _begins(o)]
+    drives = []
+    for key in populations:
+        for variable, channel in network.populations[key].drives.items():
+            kind = network.inputs[channel].kind
+            for name, clocks in ticks.items():
+                ticks_here = kind == "events" or name == "onset" or channel in clocks
+                if ticks_here:
+                    drives.append(_drive(network, key, variable, channel, name))
+    observed = [(key, name) for key in populations for name in groups[key].equations.diff_eq_names]
+    try:
+        return compile_component(inside, into, phases, drives, settings, observed)
+    except NeedsSource as needed:
+        needed.target = populations[0]
+        raise
+
+
+def _drive(network: NetworkModel, key: str, variable: str, channel: str, phase: str) -> Drive:
+    model = network.populations[key].model
+    events = network.inputs[channel].kind == "events"
+    soft = events and model.threshold is not None
+    # What encoders do to static samples has steps; currents and events pass gradients.
+    diff = events or bool(model.threshold is None or network_receives(network, key))
+    return Drive(
+        owner=key,
+        name=variable,
+        port=f"port_{channel}",
+        phase=phase,
+        kind="soft" if soft else "float",
+        diff=diff,
+    )
+
+
+def network_receives(network: NetworkModel, key: str) -> bool:
+    """Whether a population receives synapses or integrates: is no mere encoder."""
+    received = any(p.post == key for p in network.projections.values())
+    return received or "/dt" in network.populations[key].model.equations
+
+
+def _owner(target: Any) -> str:
+    return getattr(target, "synapses", getattr(target, "group", None)).name
+
+
+def _clock(target: BrianObject) -> str:
+    name = target.clock.name
+    return (
+        name.removeprefix("frame_clock_").rstrip("_0123456789")
+        if name.startswith("frame_clock_")
+        else name
+    )
+
+
+def _begins(target: BrianObject) -> bool:
+    """Whether an object is none of those that finish the presentation before."""
+    return not (
+        target.clock.name == "border_clock" and target.when == "start" and target.order <= SNAPSHOT
+    )
+
+
+def _frames(network: NetworkModel) -> dict[str, int]:
+    """Input -> steps of a frame."""
+    return {
+        name: round(float(spec.frame / network.dt))
+        for name, spec in network.inputs.items()
+        if spec.kind == "sequence"
+    }
+
+
+def _context(network: NetworkModel, dt: float, fraction: float) -> dict[str, Value]:
+    found = {
+        "t_sample": Value(f"{dt!r} * step_", "float", TIME),
+        "step": Value("step_ + 1", "int", TIME),
+        "fraction": Value(repr(fraction), "float", CONST),
+        "pending": Value("1", "int", CONST),
+        "attempt": Value("0", "int", CONST),
+    }
+    found |= {
+        name: Value("", "float" if name == "intensity" else "int", level)
+        for name, level in _GIVEN.items()
+    }
+    for key, population in network.populations.items():
+        for name, schedule in population.model.schedules.items():
+            value = eval(schedule.expression(repr(fraction)), {"exp": math.exp})
+            found[f"{key}_{name}"] = Value(repr(float(value)), "float", CONST)
+    return found
