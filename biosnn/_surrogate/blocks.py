@@ -221,6 +221,8 @@ def threshold(
     if value.kind == "soft":
         phase.write(now, value.text)
         phase.write(fired, f"{now}.detach() > 0.5")
+        if program.detach_reset:
+            phase.write(_share(program, now), f"{now}.detach()")
         program.soft_events.add(now)
     else:
         if value.level < TENSOR:
@@ -256,7 +258,9 @@ def on_event(
         own_variables(runner),
     )
     now, fired = event_names(program, group.name, event)
-    attached = now in program.soft_events and not program.detach_reset
+    soft = now in program.soft_events
+    attached = soft and not program.detach_reset
+    share = _share(program, now) if soft else f"real_({fired})"
     changed: dict[str, tuple[str, Value]] = {}
     for name, operator, expression in block.statements:
         variable = block.stored(name)
@@ -272,7 +276,6 @@ def on_event(
         ):
             added = block.renderer.value(expression)
             old = block.renderer.value(name)
-            share = now if attached else f"real_({fired})"
             text = f"{old.inner} {operator[0]} {share} * {added.inner}"
             block.set(local, text, added.diff or old.diff or attached)
             continue
@@ -286,14 +289,17 @@ def on_event(
         new = block.known.pop(name)
         stored = program.stored[local]
         free = local in program.diff or new.diff or old.diff
-        if attached and stored.kind == "float" and (free or attached):
-            text = f"blend_({old.text}, {new.text}, {now})"
-            block.set(local, text, True)
+        blended = attached or (soft and free and not program.steep)
+        if stored.kind == "float" and blended:
+            block.set(local, f"blend_({old.text}, {new.text}, {share})", free or attached)
         else:
-            value = new.text
-            if new.level == TENSOR:
-                value = as_kind(stored.kind, new, old)
+            value = as_kind(stored.kind, new, old) if new.level == TENSOR else new.text
             block.set(local, f"torch.where({fired}, {value}, {old.text})", free)
+
+
+def _share(program: Program, now: str) -> str:
+    """Name of the events as a reset sees them."""
+    return f"{now}_detached" if program.detach_reset else now
 
 
 def _used_once(block: Block, name: str) -> bool:

@@ -24,6 +24,8 @@ from biosnn._surrogate.synaptic import Among, Arrival, SynapticBlock, Wiring
 from biosnn.errors import ParameterError
 
 _WRITTEN = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?:[-+*/%]|\*\*|//)?=[^=]")
+#: Functions of neurons' variables that can give infinity.
+_STEEP = re.compile(r"torch\.(exp|expm1|sinh|cosh)\b|exprel_|\*\*")
 
 
 @attrs.frozen(kw_only=True)
@@ -148,16 +150,17 @@ def compile_component(
     ParameterError
         If something has no counterpart in torch.
     """
-    drives, diff = tuple(drives), set[str]()
+    drives, diff, steep = tuple(drives), set[str](), False
     wirings = {key: Wiring(made) for key, made in synapses.items()}
     changing = _changing(phases)
     while True:
         program, written, arrivals = _translated(
-            groups, synapses, wirings, phases, drives, settings, changing, diff
+            groups, synapses, wirings, phases, drives, settings, changing, diff, steep
         )
-        if program.diff == diff:
+        seen = any(_STEEP.search(line.text) for p in written.values() for line in p.lines)
+        if program.diff == diff and seen == steep:
             break
-        diff = set(program.diff)
+        diff, steep = set(program.diff), seen
     events = {
         (t.group.name, t.event): event_names(program, t.group.name, t.event)[0]
         for objects in phases.values()
@@ -200,6 +203,7 @@ def _translated(
     settings: Settings,
     changing: set[tuple[str, str]],
     diff: set[str],
+    steep: bool,
 ) -> tuple[Program, dict[str, Phase], dict[str, list[Arrival]]]:
     """All objects as lines; gradients go through what ``diff`` names."""
     prefixed = len(groups) > 1
@@ -220,7 +224,7 @@ def _translated(
         for owner, name in sorted(settings.trained)
         if owner in owners
     }
-    program.diff = set(diff)
+    program.diff, program.steep = set(diff), steep
     constant = {
         program.store(key, variable)
         for key, made in synapses.items()
