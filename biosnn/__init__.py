@@ -32,6 +32,7 @@ _MODULES = (
     "readout",
     "simulation",
     "storage",
+    "surrogate",
 )
 __all__ = [*_EXPORTS, *_MODULES]
 

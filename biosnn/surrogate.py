@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import Any
 
 _EXPORTS = {
+    "compiler": ("address_events", "compile"),
     "containers": (
         "ForeignStateful",
         "Sequential",
@@ -52,6 +53,7 @@ _EXPORTS = {
         "stateful_layers",
     ),
     "layer": ("SpikingLayer",),
+    "network": ("SurrogateNetwork",),
     "monitors": (
         "GradInputMonitor",
         "GradOutputMonitor",
@@ -61,6 +63,7 @@ _EXPORTS = {
     ),
     "spike": ("SurrogateFunction",),
     "stateful": ("Stateful", "Stepped"),
+    "trained": ("TrainedConstant",),
 }
 _HOMES = {name: room for room, names in _EXPORTS.items() for name in names}
 __all__ = sorted(_HOMES)

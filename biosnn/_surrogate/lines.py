@@ -84,6 +84,15 @@ class Phase:
         """Names that must be there before it runs, for what is wanted of it."""
         return self._kept(wanted)[1] - (wanted - self.loaded)
 
+    def passed(self, name: str) -> str:
+        """The name whose value a name ends with, where lines only hand it on."""
+        for line in reversed(self.lines):
+            if line.target == name:
+                if not _NAME.fullmatch(line.text):
+                    return ""
+                name = line.text
+        return name
+
     def prune(self, wanted: set[str]) -> None:
         """Leave out lines whose results nobody reads."""
         self.lines = self._kept(wanted)[0]
@@ -116,6 +125,8 @@ class Compiled:
         Projections that need one 1 per synapse.
     written : dict of str to set of str
         Function -> ports that it writes.
+    passed : dict of str to str
+        Port that is written -> port that it is a copy of, in every function.
     """
 
     source: str
@@ -125,6 +136,7 @@ class Compiled:
     phases: tuple[str, ...]
     ones: tuple[str, ...]
     written: dict[str, set[str]]
+    passed: dict[str, str]
     functions: dict[str, Callable[..., None]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:

@@ -264,25 +264,31 @@ class _Run:
     ):
         self.module, self.parts, self.port = module, module._parts, port
         self.n, self.dtype, self.device = n, dtype, device
-        self.drives = self.parts.drives(given, dtype, device)
+        self.given = {k: v.to(device, dtype) for k, v in given.items() if v is not None}
+        self.drives = self.parts.drives(self.given, n, dtype, device)
         self.record = record
         self.events: dict[tuple[str, str], Any] = {}  # -> [T, N, n], or the steps so far
         self.recorded: dict[str, Any] = {name: [] for name in record if "." in name}
 
     def layer_by_layer(self) -> Tensor:
         """One part of the network after the other."""
+        steps = self.module.steps
         for component in self.parts.components:
+            shown = self.parts.passed_on(component, self.given)
+            if shown is not None:
+                self.events.update(shown)
+                continue
             part = _Running(self, component)
             arriving = {
-                arrival.port: _shifted(self._sums(part, arrival), arrival.lag)
+                arrival.port: _shifted(self._sums(part, arrival), arrival.lag, steps)
                 for arrivals in component.arrivals.values()
                 for arrival in arrivals
             }
-            for step in range(self.module.steps):
-                here = {name: values[step] for name, values in arriving.items()}
-                part.advance(step, here)
-            for key, steps in part.history.items():
-                self.events[key] = torch.stack(steps)
+            slices = {name: values.unbind() for name, values in arriving.items()}
+            for step in range(steps):
+                part.advance(step, {name: values[step] for name, values in slices.items()})
+            for key, events in part.history.items():
+                self.events[key] = torch.stack(events)
         return self._finished()
 
     def step_by_step(self) -> Tensor:
@@ -312,12 +318,12 @@ class _Run:
             if "." in name:
                 self.recorded[name] = torch.stack(self.recorded[name])
             else:
-                self.recorded[name] = self.events[name, "spike"]
+                self.recorded[name] = _shifted(self.events[name, "spike"], 0, self.module.steps)
         output = (self.module._declared.output, "spike")
         if output not in self.events:
             wanted = "a population that spikes; record its variables instead"
             raise ParameterError("surrogate.compile", "output", output[0], wanted)
-        return self.events[output]
+        return _shifted(self.events[output], 0, self.module.steps)
 
 
 class _Running:
@@ -391,12 +397,15 @@ def _as_tensor(array: np.ndarray, double: bool, *, dtype: Any, device: Any) -> T
     return torch.as_tensor(array, device=device).to(torch.float64 if double else kind)
 
 
-def _shifted(values: Tensor, lag: int) -> Tensor:
-    """A sequence some steps later, zero before."""
-    if lag == 0:
+def _shifted(values: Tensor, lag: int, steps: int) -> Tensor:
+    """A sequence of so many steps, some steps later; zero before and after."""
+    if lag == 0 and len(values) == steps:
         return values
-    kept = values[: max(len(values) - lag, 0)]
-    return torch.cat([values.new_zeros((len(values) - len(kept), *values.shape[1:])), kept])
+    kept = values[: max(steps - lag, 0)]
+    after = steps - min(lag, steps) - len(kept)
+    rest = values.shape[1:]
+    before = values.new_zeros((steps - after - len(kept), *rest))
+    return torch.cat([before, kept, values.new_zeros((after, *rest))])
 
 
 def _parameters(network: NetworkModel, owner: str) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from biosnn._surrogate.component import Component, Drive, Settings, compile_component, order_of
 from biosnn._surrogate.render import CONST, TENSOR, TIME, Value
-from biosnn._surrogate.synaptic import Arrival, NeedsSource
+from biosnn._surrogate.synaptic import Arrival, NeedsSourceError
 from biosnn.devices.protocol import SNAPSHOT
 from biosnn.devices.record import Record
 from biosnn.devices.runtime import RuntimeNetwork
@@ -137,21 +137,31 @@ class Parts:
             raise DataError(f"inputs must have the same number of samples, got {got}{wanted}")
         return given, next(iter(sizes.values()))
 
+    def passed_on(
+        self, component: Component, given: Mapping[str, Tensor]
+    ) -> dict[tuple[str, str], Tensor] | None:
+        """Events of a part that only hands on what it is given; None of any other."""
+        passed = component.compiled.passed
+        if component.compiled.state or set(component.events.values()) - set(passed):
+            return None
+        channels = {
+            key: passed[name].removeprefix("port_") for key, name in component.events.items()
+        }
+        if not all(
+            name in given and self.network.inputs[name].kind == "events"
+            for name in channels.values()
+        ):
+            return None
+        return {key: given[name] for key, name in channels.items()}
+
     def drives(
-        self, given: Mapping[str, Tensor | None], dtype: torch.dtype, device: torch.device
+        self, values: Mapping[str, Tensor], n: int, dtype: torch.dtype, device: torch.device
     ) -> Callable[[Component, int], dict[str, Tensor]]:
         """A function that gives the values of inputs in a step."""
-        values = {k: v.to(device, dtype) for k, v in given.items() if v is not None}
-        zeros: dict[str, Tensor] = {}
-        n = max(
-            (
-                v.shape[1 if self.network.inputs[k].kind == "events" else 0]
-                for k, v in values.items()
-            ),
-            default=1,
-        )
-        for name, spec in self.network.inputs.items():
-            zeros[name] = torch.zeros((n, spec.features), dtype=dtype, device=device)
+        zeros = {
+            name: torch.zeros((n, spec.features), dtype=dtype, device=device)
+            for name, spec in self.network.inputs.items()
+        }
 
         def at(component: Component, step: int) -> dict[str, Tensor]:
             found = {}
@@ -218,7 +228,7 @@ def components_of(network: NetworkModel, settings: Settings, fraction: float = 1
                     for populations in _ordered(network, together)
                 ]
                 return Parts(network, found, made)
-            except NeedsSource as needed:
+            except NeedsSourceError as needed:
                 together.add(frozenset((needed.population, needed.target)))
 
 
@@ -273,7 +283,7 @@ def _compiled(
     observed = [(key, name) for key in populations for name in groups[key].equations.diff_eq_names]
     try:
         return compile_component(inside, into, phases, drives, settings, observed)
-    except NeedsSource as needed:
+    except NeedsSourceError as needed:
         needed.target = populations[0]
         raise
 

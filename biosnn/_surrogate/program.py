@@ -315,7 +315,17 @@ class Program:
             phases=tuple(p.name for p in phases),
             ones=tuple(sorted(self.needs_ones)),
             written={p.name: p.defined() & ports for p in phases},
+            passed=self._passed(phases, ports),
         )
+
+    def _passed(self, phases: list[Phase], ports: set[str]) -> dict[str, str]:
+        """Ports that are written, and are copies of others."""
+        found = {}
+        for name in phases[0].defined() & ports if phases else ():
+            sources = {phase.passed(name) for phase in phases}
+            if len(sources) == 1 and next(iter(sources)) in self.ports:
+                found[name] = sources.pop()
+        return found
 
     def _function(
         self, phase: Phase, state: set[str], fixed: set[str], ports: set[str]

@@ -214,7 +214,7 @@ class SynapticBlock:
             if all(terms) and self._own_known(terms):
                 return self._sums(block, pathway, lines, terms, lags, external)
         if external:
-            raise NeedsSource(source)
+            raise NeedsSourceError(source)
         self._one_by_one(pathway, lags)
         return []
 
@@ -256,7 +256,7 @@ class SynapticBlock:
         external: bool,
     ) -> list[Arrival]:
         """Products of events with matrices."""
-        program, phase = self.program, self.phase
+        program = self.program
         source, event = pathway.source.name, pathway.eventspace_name[1 : -len("space")]
         arrivals = []
         for (name, _, _), found in zip(lines, terms, strict=True):
@@ -267,7 +267,7 @@ class SynapticBlock:
                     matrix = self._matrix(block, term, among)
                     if external:
                         if term.pre:
-                            raise NeedsSource(source)
+                            raise NeedsSourceError(source)
                         port = f"port_{self.key}_{pathway.objname}_{matrix}_{lag}"
                         program.ports.add(port)
                         arrivals.append(Arrival(port, source, event, lag, matrix))
@@ -377,7 +377,7 @@ class SynapticBlock:
         block.set(local, f"sum_of_{self.key}({text})", value.diff)
 
 
-class NeedsSource(Exception):
+class NeedsSourceError(Exception):
     """A pathway that needs variables of its source, which has to be in the same program."""
 
     def __init__(self, population: str):
