@@ -60,6 +60,7 @@ def online_readout(
     tau_m: Any = 20 * ms,
     tau_out: Any = 20 * ms,
     gain: float = 1.0,
+    width: float = 2.0,
     eta: Schedule | float | None = None,
     update: str = "presentation",
     dt: Any = 1 * ms,
@@ -93,8 +94,11 @@ def online_readout(
         Time constants of the potential, and of the filter of the readout's spikes.
     gain : float
         Factor on the filtered spikes, > 0.
+    width : float
+        Distance from the threshold at which the pseudo-derivative of a neuron that fires becomes
+        zero, > 0. A neuron further away learns nothing, and with 1, at rest and below, for good.
     eta : Schedule or float, optional
-        Learning rate. Default: from 0.02 to 0.002 for neurons that fire, a tenth of it for leaky
+        Learning rate. Default: from 0.1 to 0.01 for neurons that fire, a tenth of it for leaky
         ones.
     update : {"presentation", "step"}
         Whether weights change at the end of a presentation or in every time step.
@@ -133,10 +137,10 @@ def online_readout(
         source, kind = getattr(encoders, encoding)(max_rate=max_rate), "static"
     spiking = cell == "lif"
     if eta is None:
-        scale = 1.0 if spiking else 0.1
-        eta = Schedule(start=0.02 * scale, stop=0.002 * scale)
+        start = 0.1 if spiking else 0.01
+        eta = Schedule(start=start, stop=start / 10)
     if spiking:
-        rule = plasticity.e_prop(eta=eta, tau_m=tau_m, tau_out=tau_out, width=1.0, update=update)
+        rule = plasticity.e_prop(eta=eta, tau_m=tau_m, tau_out=tau_out, width=width, update=update)
     else:
         rule = plasticity.delta_rule(eta=eta, tau_m=tau_m, update=update)
     populations = {
