@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import attrs
@@ -17,7 +18,7 @@ from biosnn.networks import Input, NetworkModel, Population, Presentation, Proje
 DT, STEPS, SAMPLES = 1.0, 60, 2  # DT in ms
 N_PRE, N_POST = 6, 3
 TAU_M, TAU_SYN, TAU_RISE, TAU_DECAY, TAU_OUT = 10.0, 5.0, 4.0, 9.0, 15.0  # ms
-ETA, WIDTH, GAIN = 0.1, 0.3, 0.7
+ETA, WIDTH, GAIN = 0.02, 0.3, 0.7
 WEIGHTS = np.random.default_rng(1).normal(0.5, 0.3, (N_PRE, N_POST))
 
 
@@ -152,22 +153,35 @@ def readout_network(cell: str, loss: str, **settings: Any) -> NetworkModel:
     return attrs.evolve(made, projections={**made.projections, "inp_readout": start})
 
 
-def run(network: NetworkModel, key: str, samples: dict[str, Any], n: int = SAMPLES):
-    """Spike counts, eligibility (sample, step, pre, post) if it has one, weights (pre, post)."""
-    name = f"{key}.eligibility"
-    traced = {name: range(N_PRE * N_POST)} if "eligibility" in network.synaptic(key) else {}
-    runnable = simulation.compile(network, "runtime", traces=traced)
-    recording, state = runnable.run(samples, learn=True, progress=False)
-    found = recording.traces[name].values.T if traced else np.zeros((n, STEPS))
-    counts = recording.per_sample.get(f"{network.output}.count")
-    shape = (n, STEPS, N_PRE, N_POST) if traced else (n, STEPS)
-    return counts, found.reshape(shape), np.asarray(state[f"{key}.w"]).reshape(N_PRE, N_POST)
-
-
 SPIKES, DESIRED = fired(N_PRE, 0.15, 2), fired(N_POST, 0.12, 3)
 LABELS = np.eye(N_POST)[[2, 0]]
 #: What the potential of each kind of neuron does after an input spike.
 RESPONSE = {"timed": double(TAU_M, TAU_SYN), "readout": decay(TAU_M)}
+
+
+def run(network: NetworkModel, key: str, samples: dict[str, Any]):
+    """Spike counts, eligibility (sample, step, pre, post) if it has one, weights per sample."""
+    name, w = f"{key}.eligibility", f"{key}.w"
+    traced = {name: range(N_PRE * N_POST)} if "eligibility" in network.synaptic(key) else {}
+    runnable = simulation.compile(network, "runtime", traces=traced, snapshots={w: 1})
+    recording, state = runnable.run(samples, learn=True, progress=False)
+    weights = recording.snapshots[w].reshape(SAMPLES, N_PRE, N_POST)
+    np.testing.assert_array_equal(weights[-1], state[w].reshape(N_PRE, N_POST))
+    counts = recording.per_sample.get(f"{network.output}.count")
+    shape = SAMPLES, STEPS, N_PRE, N_POST
+    return counts, recording.traces[name].values.T.reshape(shape) if traced else None, weights
+
+
+@functools.cache
+def run_timed(**settings: Any):
+    samples = {"pattern": events(SPIKES), "desired": events(DESIRED)}
+    return run(superspike_network(**settings), "timing", samples)
+
+
+@functools.cache
+def run_readout(cell: str, loss: str):
+    samples = {"image": events(SPIKES), "label": LABELS}
+    return run(readout_network(cell, loss), "inp_readout", samples)
 
 
 # --- closed forms ----------------------------------------------------------------------------
@@ -199,8 +213,7 @@ def expected_readout(sample: int, weights: np.ndarray, cell: str, loss: str):
 
 
 def test_superspike_is_its_sum() -> None:
-    samples = {"pattern": events(SPIKES), "desired": events(DESIRED)}
-    counts, eligibility, weights = run(superspike_network(), "timing", samples)
+    counts, eligibility, weights = run_timed()
     wanted = WEIGHTS
     for sample in range(SAMPLES):
         z, eligible, change = expected_superspike(sample, wanted)
@@ -209,16 +222,16 @@ def test_superspike_is_its_sum() -> None:
         np.testing.assert_array_equal(counts[sample], z.sum(0))
         np.testing.assert_allclose(eligibility[sample], eligible, rtol=0, atol=1e-9)
         wanted = wanted + ETA * change
-    assert np.abs(wanted - WEIGHTS).min() > 1e-4
-    np.testing.assert_allclose(weights, wanted, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(weights[sample], wanted, rtol=0, atol=1e-9)
+    assert np.abs(wanted - WEIGHTS).min() > 1e-5
 
 
 @pytest.mark.parametrize(
-    ("cell", "loss"), [("lif", "softmax"), ("lif", "squared"), ("leaky", "softmax")]
+    ("cell", "loss"),
+    [("lif", "softmax"), ("lif", "squared"), ("leaky", "softmax"), ("leaky", "squared")],
 )
 def test_readout_is_its_sum(cell, loss) -> None:
-    samples = {"image": events(SPIKES), "label": LABELS}
-    counts, eligibility, weights = run(readout_network(cell, loss), "inp_readout", samples)
+    counts, eligibility, weights = run_readout(cell, loss)
     wanted = WEIGHTS
     for sample in range(SAMPLES):
         z, eligible, change = expected_readout(sample, wanted, cell, loss)
@@ -227,8 +240,8 @@ def test_readout_is_its_sum(cell, loss) -> None:
             np.testing.assert_array_equal(counts[sample], z.sum(0))
             np.testing.assert_allclose(eligibility[sample], eligible, rtol=0, atol=1e-9)
         wanted = wanted + ETA * change
-    assert np.abs(wanted - WEIGHTS).min() > 1e-4
-    np.testing.assert_allclose(weights, wanted, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(weights[sample], wanted, rtol=0, atol=1e-9)
+    assert np.abs(wanted - WEIGHTS).min() > 1e-5
 
 
 def test_in_every_step_the_weights_are_those_of_the_step() -> None:
@@ -254,12 +267,11 @@ def test_in_every_step_the_weights_are_those_of_the_step() -> None:
         weights = weights + ETA * error * eligibility * DT / TAU_M
         np.testing.assert_allclose(course[step], weights, rtol=0, atol=1e-9)
     assert z.sum() > 5
-    assert np.abs(weights - WEIGHTS).min() > 1e-4
+    assert np.abs(weights - WEIGHTS).min() > 1e-5
 
 
 def test_rmaxprop_gives_every_synapse_its_own_rate() -> None:
-    samples = {"pattern": events(SPIKES), "desired": events(DESIRED)}
-    _, _, weights = run(superspike_network(rmaxprop=0.5), "timing", samples)
+    _, _, weights = run_timed(rmaxprop=0.5)
     wanted, largest = WEIGHTS, np.zeros(WEIGHTS.shape)
     for sample in range(SAMPLES):
         _, _, change = expected_superspike(sample, wanted)
@@ -267,14 +279,14 @@ def test_rmaxprop_gives_every_synapse_its_own_rate() -> None:
         wanted = wanted + ETA * change / np.sqrt(largest)
         if sample == 0:
             np.testing.assert_allclose(np.abs(wanted - WEIGHTS), ETA)
-    np.testing.assert_allclose(weights, wanted, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(weights[sample], wanted, rtol=0, atol=1e-9)
 
 
 # --- autograd --------------------------------------------------------------------------------
 
 
-def gradient_of(response: np.ndarray, surrogate: Any, loss: Any, sample: int) -> np.ndarray:
-    """Gradient of a loss of the spikes by autograd, (pre, post); the reset is detached.
+def gradient_of(response: np.ndarray, surrogate: Any, loss: Any) -> np.ndarray:
+    """Gradient of a loss of the first sample by autograd, (pre, post); the reset is detached.
 
     ``surrogate`` is the derivative that stands for the step's, ``loss`` takes spikes and
     potentials without reset, both (step, post).
@@ -293,7 +305,7 @@ def gradient_of(response: np.ndarray, surrogate: Any, loss: Any, sample: int) ->
             return upstream * torch.as_tensor(surrogate(v.numpy()))
 
     weights = torch.tensor(WEIGHTS, requires_grad=True)
-    x = torch.as_tensor(convolved(later(response), SPIKES[sample].astype(float)))
+    x = torch.as_tensor(convolved(later(response), SPIKES[0].astype(float)))
     free, lost, z = x @ weights, torch.zeros(N_POST, dtype=torch.float64), []
     for step in range(STEPS):
         z.append(Spike.apply(free[step] - lost))
@@ -308,24 +320,22 @@ def filtered(torch: Any, kernel: np.ndarray, z: Any) -> Any:
 
 
 def test_superspike_descends_the_distance_of_spike_trains() -> None:
-    samples = {"pattern": events(SPIKES[:1]), "desired": events(DESIRED[:1])}
-    _, _, weights = run(superspike_network(), "timing", samples, n=1)
+    _, _, weights = run_timed()
 
     def distance(torch, z, _):
         desired = torch.as_tensor(DESIRED[0].astype(float))
         return 0.5 * (filtered(torch, double(TAU_DECAY, TAU_RISE), z - desired) ** 2).sum()
 
-    gradient = gradient_of(RESPONSE["timed"], fast_sigmoid, distance, 0)
+    gradient = gradient_of(RESPONSE["timed"], fast_sigmoid, distance)
     scale = ETA * DT / TAU_M * DT / TAU_RISE
     assert np.abs(gradient).min() > 1e-3
-    np.testing.assert_allclose(weights - WEIGHTS, -scale * gradient, rtol=1e-9)
+    np.testing.assert_allclose(weights[0] - WEIGHTS, -scale * gradient, rtol=1e-9)
 
 
 @pytest.mark.parametrize("loss", ["softmax", "squared"])
 @pytest.mark.parametrize("cell", ["lif", "leaky"])
 def test_readout_descends_its_loss(cell, loss) -> None:
-    samples = {"image": events(SPIKES[:1]), "label": LABELS[:1]}
-    _, _, weights = run(readout_network(cell, loss), "inp_readout", samples, n=1)
+    _, _, weights = run_readout(cell, loss)
 
     def error(torch, z, free):
         y = free if cell == "leaky" else GAIN * filtered(torch, decay(TAU_OUT), z)
@@ -334,10 +344,10 @@ def test_readout_descends_its_loss(cell, loss) -> None:
             return -(target * torch.log_softmax(y, 1)).sum()
         return 0.5 * ((y - target) ** 2).sum()
 
-    gradient = gradient_of(RESPONSE["readout"], triangle, error, 0)
+    gradient = gradient_of(RESPONSE["readout"], triangle, error)
     scale = ETA * DT / TAU_M * (DT / TAU_OUT / GAIN if cell == "lif" else 1.0)
     assert np.abs(gradient).min() > 1e-3
-    np.testing.assert_allclose(weights - WEIGHTS, -scale * gradient, rtol=1e-9)
+    np.testing.assert_allclose(weights[0] - WEIGHTS, -scale * gradient, rtol=1e-9)
 
 
 # --- what is learned -------------------------------------------------------------------------
@@ -349,7 +359,7 @@ DUE = ((0, 25), (0, 50), (1, 15), (1, 40))
 
 def test_neurons_learn_to_fire_at_desired_times() -> None:
     """One frozen pattern of input spikes, shown again and again."""
-    shown, n = 35, 40
+    shown, n = 25, 40
     rule = plasticity.superspike(eta=0.04, width=WIDTH, rmaxprop=0.9)
     network = NetworkModel(
         name="timed",
