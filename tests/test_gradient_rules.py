@@ -453,6 +453,7 @@ def test_both_devices_learn_the_same(readout, compiled, data) -> None:
     [
         (plasticity.superspike, "tau_rise", {"tau_rise": 10 * ms}),
         (plasticity.superspike, "width", {"width": 0 * mV}),
+        (plasticity.superspike, "width", {"width": "v"}),
         (plasticity.superspike, "distance", {"distance": ""}),
         (plasticity.superspike, "rmaxprop", {"rmaxprop": 0.0}),
         (plasticity.superspike, "update", {"rmaxprop": 0.9, "update": "step"}),

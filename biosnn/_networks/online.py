@@ -96,7 +96,7 @@ def online_readout(
         Factor on the filtered spikes, > 0.
     width : float
         Distance from the threshold at which the pseudo-derivative of a neuron that fires becomes
-        zero, > 0. A neuron further away learns nothing, and with 1, at rest and below, for good.
+        zero, > 0. A neuron learns nothing while it is further away.
     eta : Schedule or float, optional
         Learning rate. Default: from 0.1 to 0.01 for neurons that fire, a tenth of it for leaky
         ones.

@@ -22,7 +22,7 @@ from typing import Any
 
 import attrs
 from brian2 import ms, mV
-from brian2.units.fundamentalunits import Quantity, get_dimensions
+from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
 
 from biosnn._plasticity.checks import bounds, number, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
@@ -336,7 +336,8 @@ def _surrogate(rule: str, shape: str, distance: str, width: Any, **constants: An
     if not isinstance(distance, str) or not distance.strip():
         wanted = "a Brian2 expression of the postsynaptic neuron"
         raise ParameterError(rule, "distance", repr(distance), wanted)
-    check_value(rule, "width", width, Quantity(1, dim=get_dimensions(width)), "> 0")
+    like = Quantity(1, dim=getattr(width, "dim", DIMENSIONLESS))
+    check_value(rule, "width", width, like, "> 0")
     code = f"psi = {shape.format(distance)}"
     return Companion(
         equations="psi : 1",
