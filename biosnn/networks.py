@@ -15,6 +15,7 @@ from biosnn._networks.connectivity import (
     Pattern,
     from_matrix,
 )
+from biosnn._networks.online import online_readout
 from biosnn._networks.projection import Normalisation, Projection
 from biosnn._networks.ready import diehl_cook_2015, spiking_readout, winner_take_all
 from biosnn._networks.reward import convolutional_reward_network
@@ -41,6 +42,7 @@ __all__ = [
     "convolutional_reward_network",
     "diehl_cook_2015",
     "from_matrix",
+    "online_readout",
     "spiking_readout",
     "winner_take_all",
 ]

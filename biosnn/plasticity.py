@@ -20,6 +20,7 @@ pair at dt = 0 potentiates and does not depress.
 from biosnn._plasticity.combine import combined
 from biosnn._plasticity.diehl_cook import diehl_cook_power_law, diehl_cook_triplet
 from biosnn._plasticity.discrete import discrete_stdp
+from biosnn._plasticity.gradient import delta_rule, e_prop, spike_error, superspike
 from biosnn._plasticity.guided import instar, resume
 from biosnn._plasticity.homeostasis import (
     adaptive_threshold,
@@ -40,11 +41,13 @@ __all__ = [
     "adaptive_threshold",
     "bcm",
     "combined",
+    "delta_rule",
     "diehl_cook_power_law",
     "diehl_cook_triplet",
     "discrete_stdp",
     "dopamine",
     "dopamine_stdp",
+    "e_prop",
     "heterosynaptic_decay",
     "inhibitory_stdp",
     "instar",
@@ -53,6 +56,8 @@ __all__ = [
     "pair_stdp",
     "resume",
     "reward_prediction",
+    "spike_error",
+    "superspike",
     "symmetric_stdp",
     "synaptic_scaling",
     "triplet_parameters",

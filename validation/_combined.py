@@ -175,6 +175,8 @@ def add_rules(parts: Parts) -> None:
         key = f"post_{name}"
         model = models.competitive_unit(theta_0=0.9) if plain else _host()
         events = {part.event for part in rule.statements if part.side == "post"}
+        if any("L_post" in part.code for part in rule.statements):
+            model = plasticity.spike_error(model)
         if "teach" in events:
             model = attrs.evolve(
                 model.extended("teach : 1"), events={**model.events, "teach": _TEACH}
