@@ -213,11 +213,15 @@ class SurrogateNetwork(nn.Module):
     # --- to and from Brian2
 
     def state(self) -> State:
-        """The weights and initial values as a :class:`biosnn.State`, for any device."""
+        """The weights and initial values as a :class:`biosnn.State`, for any device.
+
+        It is complete for ``biosnn.compile(module.network)``; where more is recorded per sample,
+        use ``runnable.initial_state().transferred(module.state())``.
+        """
         changes = {
             f"{key}.w": self.weight(key).detach().double().cpu().numpy() for key in self.weights
         }
-        return self._begin.updated(changes)
+        return self._parts.defaults.transferred(self._begin).updated(changes)
 
     def load_state(self, state: State) -> None:
         """Take weights from a state of this network, such as a trained one of Brian2."""

@@ -48,7 +48,7 @@ class Parts:
         self.network, self.components = network, tuple(components)
         self.sizes = {key: p.n for key, p in network.populations.items()}
         self._frames = _frames(network)
-        self._defaults = made.defaults
+        self.defaults = made.defaults
         self.stored = {
             (s.owner, s.variable.name): np.array(s.variable.get_value())
             for c in self.components
@@ -202,7 +202,10 @@ def components_of(network: NetworkModel, settings: Settings, fraction: float = 1
     import attrs
 
     settings = attrs.evolve(settings, context=_context(network, settings.dt, fraction))
-    made = RuntimeNetwork(network, Record(), "double", "numpy")
+    # As biosnn.compile records by default, so that states are complete for it.
+    spiking = network.populations[network.output].model.threshold is not None
+    record = Record(per_sample=(f"{network.output}.count",) if spiking else ())
+    made = RuntimeNetwork(network, record, "double", "numpy")
     built = made.built
     learning = {o.name for objects in built.plastic.values() for o in objects}
     border = {o.name for o in built.border}
