@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.proxy import TraceError
 
 from biosnn.errors import ParameterError
 
@@ -131,7 +132,7 @@ def _layers(ann: nn.Module) -> list[tuple[str, nn.Module]]:
         raise ParameterError("convert", "ann", repr(ann), "a torch.nn.Module")
     try:
         graph = fx.Tracer().trace(ann)
-    except fx.proxy.TraceError as error:
+    except TraceError as error:
         got = f"{type(ann).__name__}, whose forward depends on its input ({error})"
         raise ParameterError("convert", "ann", got, "a plain chain of layers") from error
     found: list[tuple[str, nn.Module]] = []
@@ -229,7 +230,7 @@ def _fold(name: str, norm: Any, weights: Any) -> None:
     if norm.affine:
         factor, shift = factor * norm.weight, shift * norm.weight + norm.bias
     _rescale(weights, factor)
-    weights.bias.add_(shift)
+    cast(Tensor, weights.bias).add_(shift)
 
 
 # --- scales
