@@ -108,9 +108,13 @@ def draw(curves: dict[str, np.ndarray], ann: float, unscaled: np.ndarray) -> Fig
         right.plot(steps, np.maximum(100 * (ann - curve), 0.01), label=name.replace("_", " "))
     left.plot(steps, 100 * unscaled, color="0.6", label="not normalised")
     left.axhline(100 * ann, color="k", linestyle="--", linewidth=1, label="the ReLU network")
-    left.set(xlabel="steps", ylabel="accuracy (%)", xscale="log", ylim=(0, 101))
-    right.axhline(0.3, color="k", linestyle=":", linewidth=1)
-    right.set(xlabel="steps", ylabel="loss (points, from 0.01)", xscale="log", yscale="log")
+    left.set(ylabel="accuracy (%)", ylim=(0, 101))
+    right.set(ylabel="loss (points, from 0.01)", yscale="log")
+    for ax in (left, right):
+        ax.set(xlabel="steps", xscale="log")
+        shown = [t for t in STEPS_SHOWN if t <= len(steps)]
+        ax.set_xticks(shown, [str(t) for t in shown])
+        ax.minorticks_off()
     left.legend(fontsize="small")
     return figure
 

@@ -26,11 +26,12 @@ NOTHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 _FUNCTIONS = ("relu", "relu_", "flatten")
 _FLATTEN = ("start_dim", "end_dim")
 _KNOWN = "Linear, Conv, BatchNorm, ReLU, AvgPool, Flatten or Dropout"
+_BRANCHES = "Branches have no conversion here: train a plain chain"
 _REMEDIES = (
     (("MaxPool", "max_pool"), "Use average pooling and train again"),
     (("Softmax", "softmax", "LogSigmoid"), "Leave it out: it keeps the order of the outputs"),
     (("LayerNorm", "GroupNorm", "InstanceNorm", "RMSNorm"), "Use BatchNorm and train again"),
-    (("add", "cat", "mul", "sub"), "Branches have no conversion here: train a plain chain"),
+    (("add", "cat", "mul", "sub"), _BRANCHES),
     (("view", "reshape", "size", "getattr"), "Use torch.nn.Flatten"),
     (("avg_pool", "dropout", "linear", "conv", "batch_norm"), "Use the module of torch.nn"),
 )
@@ -152,7 +153,8 @@ def _layers(ann: nn.Module) -> list[tuple[str, nn.Module]]:
             raise _refused(name, layer)
         if node.all_input_nodes != [previous]:
             got = f"{_title(layer)} that is fed by {node.all_input_nodes}"
-            raise ParameterError("convert", name, got, f"fed by {previous} alone", _OTHER)
+            what = f"ann, layer {name!r},"
+            raise ParameterError("convert", what, got, f"fed by {previous} alone", _BRANCHES)
         found.append((name, layer))
         previous = node
     return found
