@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import Any
 
 _EXPORTS = {
+    "ann": ("fold_batch_norm",),
     "compiler": ("address_events", "compile"),
     "containers": (
         "ForeignStateful",
@@ -26,6 +27,13 @@ _EXPORTS = {
         "Stateless",
         "multi_step_forward",
         "seq_to_batch",
+    ),
+    "conversion": (
+        "accumulator",
+        "accuracy_over_time",
+        "convert",
+        "outputs_over_time",
+        "rate_neuron",
     ),
     "functions": (
         "ATan",
