@@ -19,6 +19,9 @@ from importlib import import_module
 from typing import Any
 
 _EXPORTS = {
+    "batches": ("Batches", "DirectEncoder", "PoissonEncoder", "poisson_batch"),
+    "checkpoints": ("load_module",),
+    "classifier": ("LIFClassifier",),
     "compiler": ("address_events", "compile"),
     "containers": (
         "ForeignStateful",
@@ -53,7 +56,13 @@ _EXPORTS = {
         "stateful_layers",
     ),
     "layer": ("SpikingLayer",),
-    "network": ("SurrogateNetwork",),
+    "losses": (
+        "FirstSpikeCrossEntropy",
+        "LOSSES",
+        "MembraneCrossEntropy",
+        "RateCrossEntropy",
+        "RateMSE",
+    ),
     "monitors": (
         "GradInputMonitor",
         "GradOutputMonitor",
@@ -61,9 +70,11 @@ _EXPORTS = {
         "OutputMonitor",
         "VariableMonitor",
     ),
+    "network": ("SurrogateNetwork",),
     "spike": ("SurrogateFunction",),
     "stateful": ("Stateful", "Stepped"),
     "trained": ("TrainedConstant",),
+    "training": ("History", "evaluate", "keep_freed_memory", "train"),
 }
 _HOMES = {name: room for room, names in _EXPORTS.items() for name in names}
 __all__ = sorted(_HOMES)

@@ -18,8 +18,6 @@ from biosnn.models import NeuronModel, Uniform, check_choice, check_value, neuro
 _VALUES = NeuronModel(
     name="ValueInput",
     equations="x : 1",
-    threshold=None,
-    reset="",
     method="exact",
     reference="analogue input units; they never fire",
 )
@@ -97,7 +95,7 @@ def feedforward(
     dt : Quantity
         Time step.
     encoding : {"events", "direct"}
-        Inputs are spikes, the address events of the input ``spikes``; or constant values of the
+        Inputs are spikes, the address events of the input ``events``; or constant values of the
         input ``values``, whose weighted sum is the current ``I`` of the first layer in every
         step.
     transmit : str
@@ -157,7 +155,7 @@ def feedforward(
     spiking = len(projections) - direct
     if rest_steps is None:
         rest_steps = spiking * (1 + round(float(delay / dt)))
-    given, source = ("values", _VALUES) if direct else ("spikes", address_events())
+    given, source = ("values", _VALUES) if direct else ("events", address_events())
     return NetworkModel(
         name="Feedforward",
         dt=dt,
