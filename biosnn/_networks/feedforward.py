@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,7 @@ def feedforward(
     names = ["input", *(f"hidden{k}" for k in range(1, len(widths) - 1)), "output"]
     cells = [neuron or threshold_neuron(current=direct and k == 0) for k in range(len(widths) - 1)]
     projections = {}
-    for k, (pre, post) in enumerate(zip(names, names[1:], strict=False)):
+    for k, (pre, post) in enumerate(pairwise(names)):
         bound = weight_scale / np.sqrt(widths[k])
         drawn = Uniform(low=-bound, high=bound) if weights is None else weights
         if direct and k == 0:

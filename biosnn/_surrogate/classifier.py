@@ -191,7 +191,7 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
         return evaluate(self.module, self._batches(self._bytes(X), index, shuffle=False), self.loss)
 
     def encoded(self, X: ArrayLike) -> Tensor:
-        """The input that the network is given for samples: spikes ``[T, n, features]``, or values."""
+        """What the network is given for samples: spikes ``[T, n, features]``, or values."""
         samples = self._bytes(X)
         batches = self._batches(samples, np.zeros(len(samples), int), shuffle=False)
         return torch.cat([x for x, _ in batches], dim=1 if self.encoding == "poisson" else 0)
