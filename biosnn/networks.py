@@ -15,6 +15,7 @@ from biosnn._networks.connectivity import (
     Pattern,
     from_matrix,
 )
+from biosnn._networks.feedforward import feedforward, threshold_neuron
 from biosnn._networks.online import online_readout
 from biosnn._networks.projection import Normalisation, Projection
 from biosnn._networks.ready import diehl_cook_2015, spiking_readout, winner_take_all
@@ -41,8 +42,10 @@ __all__ = [
     "balanced_network",
     "convolutional_reward_network",
     "diehl_cook_2015",
+    "feedforward",
     "from_matrix",
     "online_readout",
     "spiking_readout",
+    "threshold_neuron",
     "winner_take_all",
 ]

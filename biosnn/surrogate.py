@@ -20,6 +20,9 @@ from typing import Any
 
 _EXPORTS = {
     "ann": ("fold_batch_norm",),
+    "batches": ("Batches", "DirectEncoder", "PoissonEncoder", "poisson_batch"),
+    "checkpoints": ("load_module",),
+    "classifier": ("LIFClassifier",),
     "compiler": ("address_events", "compile"),
     "containers": (
         "ForeignStateful",
@@ -61,7 +64,13 @@ _EXPORTS = {
         "stateful_layers",
     ),
     "layer": ("SpikingLayer",),
-    "network": ("SurrogateNetwork",),
+    "losses": (
+        "FirstSpikeCrossEntropy",
+        "LOSSES",
+        "MembraneCrossEntropy",
+        "RateCrossEntropy",
+        "RateMSE",
+    ),
     "monitors": (
         "GradInputMonitor",
         "GradOutputMonitor",
@@ -69,9 +78,11 @@ _EXPORTS = {
         "OutputMonitor",
         "VariableMonitor",
     ),
+    "network": ("SurrogateNetwork",),
     "spike": ("SurrogateFunction",),
     "stateful": ("Stateful", "Stepped"),
     "trained": ("TrainedConstant",),
+    "training": ("History", "evaluate", "keep_freed_memory", "train"),
 }
 _HOMES = {name: room for room, names in _EXPORTS.items() for name in names}
 __all__ = sorted(_HOMES)

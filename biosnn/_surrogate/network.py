@@ -283,10 +283,11 @@ class _Run:
                 self.events.update(shown)
                 continue
             part = _Running(self, component)
+            # Several phases of a step may read the same sum.
+            read = {a.port: a for arrivals in component.arrivals.values() for a in arrivals}
             arriving = {
-                arrival.port: _shifted(self._sums(part, arrival), arrival.lag, steps)
-                for arrivals in component.arrivals.values()
-                for arrival in arrivals
+                port: _shifted(self._sums(part, arrival), arrival.lag, steps)
+                for port, arrival in read.items()
             }
             slices = {name: values.unbind() for name, values in arriving.items()}
             for step in range(steps):

@@ -70,7 +70,8 @@ class Wiring:
         """A function from one value per synapse to a matrix [pre, post]."""
         size, flat, shape = self.shape[0] * self.shape[1], self.flat, self.shape
         if self.full and among is None:
-            return lambda values: values.reshape(shape)
+            # Stored by columns: for few columns, products and their gradients are quicker so.
+            return lambda values: values.reshape(shape).t().contiguous().t()
         places: dict[torch.device, tuple[Tensor, ...]] = {}
 
         def dense(values: Any) -> Tensor:

@@ -1,0 +1,204 @@
+"""Batches of encoded samples: drawn by seed, epoch and number, whoever computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from biosnn.errors import DataError, ParameterError
+
+Encoder = Callable[[NDArray, np.random.Generator], Tensor]
+
+
+def poisson_batch(images: NDArray[np.uint8], steps: int, rng: np.random.Generator) -> Tensor:
+    """Independent spikes in every step, with the probability ``pixel/256``.
+
+    One random byte is drawn per pixel and step.
+
+    Parameters
+    ----------
+    images : uint8 array, shape (N, features)
+        Pixels.
+    steps : int
+        Number of time steps T.
+    rng : numpy.random.Generator
+        Source of the random bytes; one over ``SFC64`` is the quickest.
+
+    Returns
+    -------
+    Tensor of bool, shape [T, N, features]
+        Spikes.
+
+    Raises
+    ------
+    DataError
+        If the images are not bytes.
+
+    Notes
+    -----
+    Bernoulli trials per step are the discrete form of a Poisson process: Heeger (2000), "Poisson
+    model of spike generation".
+    """
+    if images.dtype != np.uint8:
+        raise DataError(f"images must be uint8, got {images.dtype}; scale them to 0 to 255")
+    n = steps * images.size
+    words = rng.bit_generator.random_raw(-(-n // 8))
+    drawn = words.view(np.uint8)[:n].reshape(steps, *images.shape)
+    return torch.from_numpy(drawn < images)
+
+
+@attrs.frozen
+class PoissonEncoder:
+    """`poisson_batch` with its number of steps, for :class:`Batches`."""
+
+    steps: int
+
+    def __call__(self, images: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
+        """Spikes ``[T, N, features]`` of images ``[N, features]``."""
+        return poisson_batch(images.reshape(len(images), -1), self.steps, rng)
+
+
+@attrs.frozen
+class DirectEncoder:
+    """Pixels as values between 0 and 1, shown unchanged in every step.
+
+    Parameters
+    ----------
+    shift : int
+        Images ``[N, height, width]`` are moved at random by up to so many pixels; what leaves is
+        lost, and the border is 0.
+
+    Notes
+    -----
+    Rueckauer et al. (2017), doi:10.3389/fnins.2017.00682, section 2.2.1.
+    """
+
+    shift: int = 0
+
+    def __call__(self, images: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
+        """Values of the images, in the same shape."""
+        if self.shift:
+            n, height, width = images.shape
+            s = self.shift
+            padded = np.pad(images, ((0, 0), (s, s), (s, s)))
+            down, right = rng.integers(0, 2 * s + 1, (2, n, 1, 1))
+            rows, columns = down + np.arange(height)[:, None], right + np.arange(width)
+            images = padded[np.arange(n)[:, None, None], rows, columns]
+        return torch.from_numpy(images.astype(np.float32) / 255)
+
+
+class Batches(Dataset):
+    """Encoded batches of an epoch.
+
+    Order and encoding depend on the seed, the epoch and the batch's number only: an epoch is the
+    same after a resume and with any number of workers.
+
+    Parameters
+    ----------
+    samples : array, shape (n, *)
+        What `encode` takes.
+    labels : array of int, shape (n,)
+        Classes.
+    encode : callable
+        ``encode(samples, rng)`` gives the input of the network.
+    batch_size : int
+        Samples per batch; the last batch may have fewer.
+    seed : int
+        Of the order and the encoding.
+    shuffle : bool
+        A new order and new draws in every epoch; without it, every pass is the same.
+    workers : int
+        Processes that encode; 0 encodes in the training process.
+
+    Attributes
+    ----------
+    epoch : int
+        Number of the epoch, which the training loop sets.
+
+    Raises
+    ------
+    DataError
+        If there are not as many labels as samples, or none.
+    ParameterError
+        If a number is out of its bound.
+    """
+
+    def __init__(
+        self,
+        samples: NDArray,
+        labels: NDArray,
+        encode: Encoder,
+        *,
+        batch_size: int = 128,
+        seed: int = 0,
+        shuffle: bool = True,
+        workers: int = 0,
+    ):
+        if len(samples) != len(labels) or not len(samples):
+            raise DataError(
+                f"there must be one label per sample, got {len(labels)} for {len(samples)}"
+            )
+        for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
+            if not isinstance(value, int) or value < least:
+                raise ParameterError("Batches", name, value, f"a whole number >= {least}")
+        self.samples, self.labels, self.encode = samples, labels, encode
+        self.batch_size, self.seed, self.shuffle = batch_size, int(seed), shuffle
+        self.workers, self.epoch = workers, 0
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of an epoch."""
+        return len(self.samples)
+
+    def __len__(self) -> int:
+        return -(-len(self.samples) // self.batch_size)
+
+    def _key(self) -> list[int]:
+        return [self.seed, 1 + self.epoch] if self.shuffle else [self.seed, 0]
+
+    def order(self) -> NDArray[np.int64]:
+        """Indices of the samples in the order of this epoch."""
+        if not self.shuffle:
+            return np.arange(len(self.samples))
+        return np.random.default_rng(self._key()).permutation(len(self.samples))
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self._batch(index, self.order())
+
+    def _batch(self, index: int, order: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
+        rng = np.random.Generator(np.random.SFC64([*self._key(), 1 + index]))
+        labels = torch.from_numpy(np.asarray(self.labels[chosen], dtype=np.int64))
+        return self.encode(self.samples[chosen], rng), labels
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = self.order()
+        if not self.workers:
+            for index in range(len(self)):
+                yield self._batch(index, order)
+            return
+        loader: Any = DataLoader(
+            _Ordered(self, order), batch_size=None, num_workers=self.workers, prefetch_factor=4
+        )
+        yield from loader
+
+
+@attrs.frozen(eq=False)
+class _Ordered(Dataset):
+    """The batches of one epoch, for worker processes."""
+
+    batches: Batches
+    order: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.batches._batch(index, self.order)
