@@ -53,6 +53,7 @@ _EXPORTS = {
         "stateful_layers",
     ),
     "layer": ("SpikingLayer",),
+    "learners": ("Learner",),
     "network": ("SurrogateNetwork",),
     "monitors": (
         "GradInputMonitor",
