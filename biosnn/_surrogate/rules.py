@@ -103,7 +103,7 @@ def torch_rule(rule: PlasticityRule, dt: float, places: Places) -> TorchRule:
     """
     clock = Clock(dt=dt * second, name="learner_clock*")
     groups = {side: _neuron(rule, side, clock) for side in (PRE, POST)}
-    synapses = rule.connect(groups[PRE], groups[POST], name=SYNAPSES)
+    synapses = rule.connect(groups[PRE], groups[POST], name=SYNAPSES, pairs=())
     for made in (*groups.values(), synapses):
         made._network = "torch"  # Brian2 warns of objects that no network has used
     objects = [o for made in (*groups.values(), synapses) for o in made.contained_objects]
