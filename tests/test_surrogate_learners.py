@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brian2 import Network, SpikeMonitor, TimedArray, ms, prefs, second
+from brian2 import Network, SpikeMonitor, TimedArray, ms, second
 
 from biosnn import models, plasticity
 from biosnn.errors import ParameterError
@@ -114,18 +114,13 @@ def by_brian2(rule, weights, pre, post, reward):
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_weights_are_those_of_brian2(name):
+def test_weights_are_those_of_brian2(name, fresh_brian2):
     rule, steps = RULES[name], 60
     pre, post = trains(steps, 1, 6), trains(steps, 1, 4, seed=5)
     reward = np.random.default_rng(3).normal(size=steps)
     synapses = linear(6, 4)
     start = synapses.weight.detach().numpy().copy()
-    before = prefs.codegen.target
-    prefs.codegen.target = "numpy"
-    try:
-        expected = by_brian2(rule, start.T, pre[:, 0].numpy(), post[:, 0].numpy(), reward)
-    finally:
-        prefs.codegen.target = before
+    expected = by_brian2(rule, start.T, pre[:, 0].numpy(), post[:, 0].numpy(), reward)
     cells = Given(post)
     learner = surrogate.Learner(rule, synapses, cells, dt=DT)
     for x, r in zip(pre, reward, strict=True):
@@ -441,7 +436,7 @@ def refused(name: str, learn: Any = None, **changes: Any) -> str:
 def test_what_has_no_counterpart_is_refused_by_name():
     assert "v" in refused("v", rule=plasticity.voltage_stdp())
     assert "teach" in refused("teach", rule=plasticity.resume())
-    refused("Schedule", rule=plasticity.pair_stdp(A_plus=models.Schedule(start=0.1, end=0.0)))
+    refused("Schedule", rule=plasticity.pair_stdp(A_plus=models.Schedule(start=0.1, stop=0.01)))
     rule = plasticity.PlasticityRule(
         name="Odd",
         statements=(plasticity.Statements(side="pre", code="w += exp(x_pre*y_post)"),),
