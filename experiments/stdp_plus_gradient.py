@@ -4,8 +4,8 @@ Images become spikes (Bernoulli, a chance per step). A convolution, batch normal
 homeostasis, and leaky integrate-and-fire neurons follow, of which only the channel with the
 strongest drive at each place is driven; then the maximum over places, and a linear layer with
 spiking outputs. No gradient reaches the convolution: a postsynaptic spike moves its weights towards
-the presynaptic trace (the instar rule), which adds to the weights' ``.grad`` with the opposite sign,
-and plain SGD applies it. Adam trains the linear layer on the same batches.
+the presynaptic trace (the instar rule); that change is added to the weights' ``.grad`` with the
+opposite sign, and plain SGD applies it. Adam trains the linear layer on the same batches.
 
 Controls: the convolution frozen at its random start; STDP on images whose pixels change places,
 anew for every image, so that it sees the same amount of ink without strokes; and, as what could be
@@ -169,11 +169,12 @@ def similarity(filters: np.ndarray) -> float:
 
 def draw(found: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(10.0, 4.4), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.6, 1))
+    left, right = np.asarray(figure.subfigures(1, 2, width_ratios=(1.6, 1)))
     rows = {"start": found["stdp"]["start"]}
     rows |= {name: found[name]["filters"] for name in ("stdp", "shuffled", "gradient")}
     n = len(rows["start"])
-    for axes, (name, filters) in zip(left.subplots(len(rows), n), rows.items(), strict=True):
+    grid = np.asarray(left.subplots(len(rows), n))
+    for axes, (name, filters) in zip(grid, rows.items(), strict=True):
         for ax, weights in zip(axes, filters, strict=True):
             ax.imshow(weights, cmap="gray")
             ax.set(xticks=[], yticks=[])

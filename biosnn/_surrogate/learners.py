@@ -154,9 +154,7 @@ class Learner:
         self._outputs.remove()
 
     @torch.no_grad()
-    def step(
-        self, on_grad: bool = True, scale: float = 1.0, reward: Any = None
-    ) -> Tensor | None:
+    def step(self, on_grad: bool = True, scale: float = 1.0, reward: Any = None) -> Tensor | None:
         """Learn from what was recorded since the last call, which may be any number of steps.
 
         Parameters
@@ -219,9 +217,11 @@ class Learner:
     def _taken(self) -> list[tuple[Tensor, Tensor]]:
         """The recorded steps: spikes as an image and ``[N, G, O, L]``, in the weights' dtype."""
         before, behind = self._inputs.records, self._outputs.records
+        self._inputs.clear()
+        self._outputs.clear()
         if len(before) != len(behind):
             got = f"{len(before)} before and {len(behind)} behind"
-            remedy = "Call reset() after a run of one of both layers alone, or that has failed"
+            remedy = "They are dropped; run both layers between two calls of step()"
             raise ParameterError("Learner", "records", got, "as many before as behind", remedy)
         weight = self.synapses.weight
         found: list[tuple[Tensor, Tensor]] = []
@@ -235,15 +235,17 @@ class Learner:
             for pre, post in zip(x.to(weight.dtype), y.to(weight.dtype), strict=True):
                 image = self._places.before(pre)
                 found.append((image, self._places.behind(post, image)))
-        self._inputs.clear()
-        self._outputs.clear()
         return found
 
     def _signals(self, reward: Any, n_steps: int, image: Tensor) -> dict[str, list[Tensor]]:
         """Modulators of every step by their name in the source, for all samples or for each."""
         names = tuple(self.rule.modulators)
-        given = reward if isinstance(reward, Mapping) else {} if reward is None else (
-            {names[0]: reward} if len(names) == 1 else {"reward": reward}
+        given = (
+            reward
+            if isinstance(reward, Mapping)
+            else {}
+            if reward is None
+            else ({names[0]: reward} if len(names) == 1 else {"reward": reward})
         )
         if set(given) != set(names):
             got = ", ".join(given) or "none"

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from biosnn.errors import ParameterError
 
@@ -66,12 +65,14 @@ class Places:
         """
         if x.dim() != self.n_dims + 1 or x.shape[1] != self.n_in:
             wanted = f"(N, {self.n_in}" + ", *" * (self.n_dims - 1) + ")"
-            raise ParameterError("Learner", "shape of the input of synapses", tuple(x.shape), wanted)
+            raise ParameterError(
+                "Learner", "shape of the input of synapses", tuple(x.shape), wanted
+            )
         layer = self.layer
         if isinstance(layer, nn.Linear):
             return x[..., None, None]
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-        x = F.pad(x, self._padding(layer), mode=mode)
+        x = nn.functional.pad(x, self._padding(layer), mode=mode)
         return x if self.n_dims == 3 else x[:, :, None]
 
     @staticmethod
@@ -98,17 +99,22 @@ class Places:
         shape = (len(image), groups * outputs)
         if self.convolves:
             pairs = zip(image.shape[2:], self.kernel, self.dilation, self.stride, strict=True)
-            shape += tuple((n - d * (k - 1) - 1) // s + 1 for n, k, d, s in pairs)[3 - self.n_dims :]
+            shape += tuple((n - d * (k - 1) - 1) // s + 1 for n, k, d, s in pairs)[
+                3 - self.n_dims :
+            ]
         if tuple(y.shape) != shape:
             remedy = "Nothing between synapses and neurons may change the shape; pool behind them"
             got = tuple(y.shape)
-            raise ParameterError("Learner", "shape of the output of neurons", got, shape, remedy)
+            wanted = str(shape)
+            raise ParameterError("Learner", "shape of the output of neurons", got, wanted, remedy)
         return y.reshape(len(y), groups, outputs, -1)
 
     def unfold(self, image: Tensor) -> Tensor:
         """What every place sees of an image: ``[N, C, H, W]`` to ``[N, G, K, L]``."""
         if self.convolves:
-            image = F.unfold(image, self.kernel, dilation=self.dilation, stride=self.stride)
+            image = nn.functional.unfold(
+                image, self.kernel, dilation=self.dilation, stride=self.stride
+            )
         return image.reshape(len(image), self.shape[0], self.shape[2], -1)
 
     def paired(self, post: Any, pre: Any) -> Tensor:

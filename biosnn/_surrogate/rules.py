@@ -139,7 +139,10 @@ def torch_rule(rule: PlasticityRule, dt: float, places: Places) -> TorchRule:
 def _neuron(rule: PlasticityRule, side: str, clock: Clock) -> NeuronGroup:
     """One neuron that has the traces and companions of one side, and spikes when it is told."""
     host = neuron(
-        equations=f"{_FIRES} : 1", threshold=f"{_FIRES} > 0", reset="", name=f"{rule.name} on {side}"
+        equations=f"{_FIRES} : 1",
+        threshold=f"{_FIRES} > 0",
+        reset="",
+        name=f"{rule.name} on {side}",
     ).with_traces(rule.needs(side))
     if host.links:
         name, target = next(iter(host.links.items()))
@@ -292,7 +295,7 @@ class _Translation:
         if operator not in ("+=", "-="):
             if operator not in ("=", ":="):
                 added = _parsed(f"{name} {operator.removesuffix('=')} ({ast.unparse(expression)})")
-            if _is_clip(added):
+            if isinstance(added, ast.Call) and ast.unparse(added.func) == "clip":
                 for place, bound in enumerate(added.args[1:]):
                     value = render(ast.unparse(bound))
                     if value.level != CONST:
@@ -359,14 +362,10 @@ def _words(code: str) -> set[str]:
     return set(re.findall(r"[A-Za-z_]\w*", code))
 
 
-def _is_clip(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "clip"
-
-
 def _without(name: str, node: ast.expr) -> ast.expr:
     """``node - name``, where a sum already holds the name, without it."""
     rest = _taken_out(name, node)
-    return ast.BinOp(node, ast.Sub(), ast.Name(name)) if rest is None else rest
+    return ast.BinOp(node, ast.Sub(), ast.Name(name, ast.Load())) if rest is None else rest
 
 
 def _taken_out(name: str, node: ast.expr) -> ast.expr | None:

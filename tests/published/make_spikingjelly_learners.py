@@ -130,9 +130,14 @@ def hybrid(rng: np.random.Generator) -> dict[str, np.ndarray]:
     convolutions, readout = (net[0], net[3]), net[7]
     for module, low, high in ((net[0], 0.0, 0.6), (net[3], -0.05, 0.2), (readout, -0.2, 0.5)):
         fill(rng, module, low, high)
-    clamped = {f"f_{side}": lambda w: w.clamp(-HYBRID["w_max"], HYBRID["w_max"]) for side in ("pre", "post")}
+    clamped = {
+        f"f_{side}": lambda w: w.clamp(-HYBRID["w_max"], HYBRID["w_max"])
+        for side in ("pre", "post")
+    }
     learners = [
-        learning.STDPLearner("m", net[i], net[i + 1], HYBRID["tau_pre"], HYBRID["tau_post"], **clamped)
+        learning.STDPLearner(
+            "m", net[i], net[i + 1], HYBRID["tau_pre"], HYBRID["tau_post"], **clamped
+        )
         for i in (0, 3)
     ]
     by_stdp = torch.optim.SGD([c.weight for c in convolutions], lr=HYBRID["lr"], momentum=0.0)
@@ -171,7 +176,9 @@ def main() -> None:
     for name in LAYERS:
         for mode in "sm":
             for on_grad in (True, False):
-                runs[f"{name}_{mode}_{'grad' if on_grad else 'direct'}"] = stdp(rng, name, mode, on_grad)
+                runs[f"{name}_{mode}_{'grad' if on_grad else 'direct'}"] = stdp(
+                    rng, name, mode, on_grad
+                )
     runs |= {kind: rewarded(rng, kind) for kind in ("mstdp", "mstdpet")}
     runs["hybrid"] = hybrid(rng)
     for name, run in runs.items():
