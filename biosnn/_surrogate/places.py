@@ -98,16 +98,17 @@ class Places:
         groups, outputs, _ = self.shape
         shape = (len(image), groups * outputs)
         if self.convolves:
-            pairs = zip(image.shape[2:], self.kernel, self.dilation, self.stride, strict=True)
-            shape += tuple((n - d * (k - 1) - 1) // s + 1 for n, k, d, s in pairs)[
-                3 - self.n_dims :
-            ]
+            shape += self._places(image)[3 - self.n_dims :]
         if tuple(y.shape) != shape:
             remedy = "Nothing between synapses and neurons may change the shape; pool behind them"
-            got = tuple(y.shape)
-            wanted = str(shape)
-            raise ParameterError("Learner", "shape of the output of neurons", got, wanted, remedy)
+            what, got = "shape of the output of neurons", tuple(y.shape)
+            raise ParameterError("Learner", what, got, str(shape), remedy)
         return y.reshape(len(y), groups, outputs, -1)
+
+    def _places(self, image: Tensor) -> tuple[int, ...]:
+        """Rows and columns of places on a padded image."""
+        along = zip(image.shape[2:], self.kernel, self.dilation, self.stride, strict=True)
+        return tuple((n - d * (k - 1) - 1) // s + 1 for n, k, d, s in along)
 
     def unfold(self, image: Tensor) -> Tensor:
         """What every place sees of an image: ``[N, C, H, W]`` to ``[N, G, K, L]``."""
@@ -129,13 +130,23 @@ class Places:
         return post @ self.unfold(pre).transpose(-1, -2)
 
     def pooled(self, post: Any, pre: Any) -> Tensor:
-        """The same, summed over the samples too: ``[G, O, K]``."""
+        """The same, summed over the samples too: ``[G, O, K]``.
+
+        For a convolution this is what its weights' gradient is made of, and torch has it ready.
+        """
         if pre is None or post is None:
             return self.paired(post, pre).sum(0)
         groups, outputs, inputs = self.shape
-        left = post.permute(1, 2, 0, 3).reshape(groups, outputs, -1)
-        right = self.unfold(pre).permute(1, 0, 3, 2).reshape(groups, -1, inputs)
-        return left @ right
+        if not self.convolves:
+            return (post.flatten(1).T @ pre.flatten(1))[None]
+        return nn.grad.conv2d_weight(
+            pre,
+            (groups * outputs, pre.shape[1] // groups, *self.kernel),
+            post.reshape(len(post), -1, *self._places(pre)),
+            stride=self.stride,
+            dilation=self.dilation,
+            groups=groups,
+        ).reshape(groups, outputs, inputs)
 
     def spread(self, value: Any, like: Tensor) -> Tensor:
         """A value of single synapses for every sample of `like`: ``[N, G, O, K]``."""

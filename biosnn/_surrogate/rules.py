@@ -311,7 +311,7 @@ class _Translation:
             raise self.refuse(f"{name} {operator} {ast.unparse(expression)}", wanted)
         written = [self._term(term, target, name == "w", render) for term in terms]
         phase.write("change", " + ".join(written))
-        return Change(phase.name, name, *limits, every)
+        return Change(phase.name, name, limits[0], limits[1], every)
 
     def _term(self, term: Term, target: Any, pools: bool, render: Any) -> str:
         """A product as source; with `pools`, summed over the samples."""
