@@ -10,9 +10,9 @@ import torch
 from brian2 import second
 from torch import Tensor
 
+from biosnn._surrogate.lines import Stored
 from biosnn._surrogate.monitors import InputMonitor, OutputMonitor, snapshot
 from biosnn._surrogate.places import Places, Weighted
-from biosnn._surrogate.program import Stored
 from biosnn._surrogate.rules import POST, PRE, SYNAPSES, Change, torch_rule
 from biosnn._surrogate.stateful import Stateful
 from biosnn.errors import ParameterError

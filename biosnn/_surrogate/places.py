@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
 
 from biosnn.errors import ParameterError
 
@@ -139,7 +140,7 @@ class Places:
         groups, outputs, inputs = self.shape
         if not self.convolves:
             return (post.flatten(1).T @ pre.flatten(1))[None]
-        return nn.grad.conv2d_weight(
+        return conv2d_weight(
             pre,
             (groups * outputs, pre.shape[1] // groups, *self.kernel),
             post.reshape(len(post), -1, *self._places(pre)),

@@ -17,8 +17,9 @@ from brian2.synapses.synapses import StateUpdater, SynapticPathway
 
 from biosnn._surrogate.blocks import event_names, resolved
 from biosnn._surrogate.component import Component, Drive, Settings, compile_component, order_of
+from biosnn._surrogate.lines import Compiled, Phase
 from biosnn._surrogate.places import Places
-from biosnn._surrogate.program import Compiled, Phase, Program
+from biosnn._surrogate.program import Program
 from biosnn._surrogate.render import CONST
 from biosnn._surrogate.separate import Term, separate
 from biosnn.errors import ParameterError
