@@ -52,7 +52,9 @@ class Places:
         self.n_dims, self.n_in = layer.weight.dim() - 1, layer.in_channels
         flat = (1,) * (3 - self.n_dims)  # Conv1d has an image of height 1
         self.kernel = (*flat, *layer.kernel_size)
-        self.stride, self.dilation = (*flat, *layer.stride), (*flat, *layer.dilation)
+        # torch takes tuples where it declares one number
+        self.stride: Any = (*flat, *layer.stride)
+        self.dilation: Any = (*flat, *layer.dilation)
         groups, inputs = layer.groups, layer.in_channels // layer.groups
         self.shape = (groups, layer.out_channels // groups, inputs * math.prod(layer.kernel_size))
 
