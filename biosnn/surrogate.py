@@ -71,6 +71,8 @@ _EXPORTS = {
         "RateCrossEntropy",
         "RateMSE",
     ),
+    "learners": ("Learner",),
+    "network": ("SurrogateNetwork",),
     "monitors": (
         "GradInputMonitor",
         "GradOutputMonitor",

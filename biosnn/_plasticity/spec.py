@@ -253,7 +253,8 @@ class PlasticityRule:
         name : str, optional
             Name of the Brian2 object.
         pairs : str or tuple of array_like, optional
-            Brian2 condition such as ``"i != j"``, or arrays ``(i, j)``; all pairs by default.
+            Brian2 condition such as ``"i != j"``, or arrays ``(i, j)``; all pairs by default, and
+            ``()`` for none, to connect them later.
 
         Returns
         -------
@@ -337,6 +338,6 @@ class PlasticityRule:
             synapses.connect()
         elif isinstance(pairs, str):
             synapses.connect(condition=pairs)
-        else:
+        elif len(pairs):
             synapses.connect(i=pairs[0], j=pairs[1])
         return synapses

@@ -1,0 +1,157 @@
+"""Layers of weights as synapses: which weight leads from where to where, at how many places.
+
+A weight of a convolution is many synapses, one at every place of the kernel. All arrays here have
+the layout ``[N, G, K, L]`` before the synapses and ``[N, G, O, L]`` behind them: samples, groups
+of channels, inputs or outputs of a group, and places. ``Linear`` has one group and one place.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
+
+from biosnn.errors import ParameterError
+
+Weighted = nn.Linear | nn.Conv1d | nn.Conv2d
+
+
+class Places:
+    """The layout of a layer of weights.
+
+    Parameters
+    ----------
+    layer : torch.nn.Linear, Conv1d or Conv2d
+        Any stride, padding, dilation and number of groups.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(G, O, K)``: the weights as one matrix per group.
+
+    Raises
+    ------
+    ParameterError
+        If it is another layer.
+    """
+
+    def __init__(self, layer: Weighted):
+        if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
+            raise ParameterError(
+                "Learner", "synapses", type(layer).__name__, "Linear, Conv1d or Conv2d of torch"
+            )
+        self.layer = layer
+        self.convolves = not isinstance(layer, nn.Linear)
+        if isinstance(layer, nn.Linear):
+            self.n_dims, self.n_in = 1, layer.in_features
+            self.shape = (1, layer.out_features, layer.in_features)
+            return
+        self.n_dims, self.n_in = layer.weight.dim() - 1, layer.in_channels
+        flat = (1,) * (3 - self.n_dims)  # Conv1d has an image of height 1
+        self.kernel = (*flat, *layer.kernel_size)
+        # torch takes tuples where it declares one number
+        self.stride: Any = (*flat, *layer.stride)
+        self.dilation: Any = (*flat, *layer.dilation)
+        groups, inputs = layer.groups, layer.in_channels // layer.groups
+        self.shape = (groups, layer.out_channels // groups, inputs * math.prod(layer.kernel_size))
+
+    def before(self, x: Tensor) -> Tensor:
+        """Presynaptic values of one step as an image ``[N, C, H, W]``, padded as the layer does.
+
+        Raises
+        ------
+        ParameterError
+            If they have another shape than ``[N, C, *]``.
+        """
+        if x.dim() != self.n_dims + 1 or x.shape[1] != self.n_in:
+            wanted = f"(N, {self.n_in}" + ", *" * (self.n_dims - 1) + ")"
+            raise ParameterError(
+                "Learner", "shape of the input of synapses", tuple(x.shape), wanted
+            )
+        layer = self.layer
+        if isinstance(layer, nn.Linear):
+            return x[..., None, None]
+        mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+        x = nn.functional.pad(x, self._padding(layer), mode=mode)
+        return x if self.n_dims == 3 else x[:, :, None]
+
+    @staticmethod
+    def _padding(layer: nn.Conv1d | nn.Conv2d) -> list[int]:
+        """Padding before and behind, the last dimension first."""
+        found: list[int] = []
+        for d, (kernel, dilation) in enumerate(zip(layer.kernel_size, layer.dilation, strict=True)):
+            if isinstance(layer.padding, str):
+                whole = dilation * (kernel - 1) if layer.padding == "same" else 0
+                found = [whole // 2, whole - whole // 2, *found]
+            else:
+                found = [layer.padding[d], layer.padding[d], *found]
+        return found
+
+    def behind(self, y: Tensor, image: Tensor) -> Tensor:
+        """Postsynaptic values of one step ``[N, O, *]`` as ``[N, G, O, L]``.
+
+        Raises
+        ------
+        ParameterError
+            If they do not belong to the presynaptic `image`.
+        """
+        groups, outputs, _ = self.shape
+        shape = (len(image), groups * outputs)
+        if self.convolves:
+            shape += self._places(image)[3 - self.n_dims :]
+        if tuple(y.shape) != shape:
+            remedy = "Nothing between synapses and neurons may change the shape; pool behind them"
+            what, got = "shape of the output of neurons", tuple(y.shape)
+            raise ParameterError("Learner", what, got, str(shape), remedy)
+        return y.reshape(len(y), groups, outputs, -1)
+
+    def _places(self, image: Tensor) -> tuple[int, ...]:
+        """Rows and columns of places on a padded image."""
+        along = zip(image.shape[2:], self.kernel, self.dilation, self.stride, strict=True)
+        return tuple((n - d * (k - 1) - 1) // s + 1 for n, k, d, s in along)
+
+    def unfold(self, image: Tensor) -> Tensor:
+        """What every place sees of an image: ``[N, C, H, W]`` to ``[N, G, K, L]``."""
+        if self.convolves:
+            image = nn.functional.unfold(
+                image, self.kernel, dilation=self.dilation, stride=self.stride
+            )
+        return image.reshape(len(image), self.shape[0], self.shape[2], -1)
+
+    def paired(self, post: Any, pre: Any) -> Tensor:
+        """Sums over the places of products: ``[N, G, O, L]``, image to ``[N, G, O, K]``.
+
+        One of both may be None: then its factor is 1.
+        """
+        if pre is None:
+            return post.sum(-1, keepdim=True)
+        if post is None:
+            return self.unfold(pre).sum(-1)[:, :, None]
+        return post @ self.unfold(pre).transpose(-1, -2)
+
+    def pooled(self, post: Any, pre: Any) -> Tensor:
+        """The same, summed over the samples too: ``[G, O, K]``.
+
+        For a convolution this is what its weights' gradient is made of, and torch has it ready.
+        """
+        if pre is None or post is None:
+            return self.paired(post, pre).sum(0)
+        groups, outputs, inputs = self.shape
+        if not self.convolves:
+            return (post.flatten(1).T @ pre.flatten(1))[None]
+        return conv2d_weight(
+            pre,
+            (groups * outputs, pre.shape[1] // groups, *self.kernel),
+            post.reshape(len(post), -1, *self._places(pre)),
+            stride=self.stride,
+            dilation=self.dilation,
+            groups=groups,
+        ).reshape(groups, outputs, inputs)
+
+    def spread(self, value: Any, like: Tensor) -> Tensor:
+        """A value of single synapses for every sample of `like`: ``[N, G, O, K]``."""
+        value = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+        return value.expand(len(like), *self.shape)
