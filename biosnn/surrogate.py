@@ -64,6 +64,7 @@ _EXPORTS = {
         "stateful_layers",
     ),
     "layer": ("SpikingLayer",),
+    "learners": ("Learner",),
     "losses": (
         "FirstSpikeCrossEntropy",
         "LOSSES",
@@ -71,8 +72,6 @@ _EXPORTS = {
         "RateCrossEntropy",
         "RateMSE",
     ),
-    "learners": ("Learner",),
-    "network": ("SurrogateNetwork",),
     "monitors": (
         "GradInputMonitor",
         "GradOutputMonitor",
