@@ -46,12 +46,12 @@ from biosnn.surrogate import (
 DT = 1 * ms
 SIDE, N_CLASSES = 28, 10
 PRESETS: dict[str, dict[str, Any]] = {
-    "single": {"T": 100, "epochs": 10, "batch": 128, "tau": 20.0, "lr": 2e-3, "scale": 0.2},
-    "two-layer": {"T": 20, "epochs": 15, "batch": 128, "tau": 10.0, "lr": 2e-3, "scale": 0.5},
-    "conv": {"T": 4, "epochs": 10, "batch": 100, "tau": 2.0, "lr": 2e-3, "scale": 2.0},
+    "single": {"T": 100, "epochs": 10, "batch": 128, "tau": 20.0, "lr": 1e-2, "scale": 0.2},
+    "two-layer": {"T": 20, "epochs": 15, "batch": 128, "tau": 10.0, "lr": 4e-3, "scale": 0.5},
+    "conv": {"T": 4, "epochs": 10, "batch": 100, "tau": 2.0, "lr": 4e-3, "scale": 0.25},
 }
 SIZES = {"single": (784, 10), "two-layer": (784, 128, 10)}
-CHANNELS = (16, 32)
+CHANNELS = (16, 32, 64)
 SHIFT = 2  # pixels by which training images of `conv` are moved at most
 SMOKE = {"train": 2000, "test": 1000, "epochs": 2, "T": 20}
 
@@ -72,7 +72,9 @@ def parse() -> argparse.Namespace:
     model.add_argument("--lr", type=float, help="learning rate at the beginning; it falls to 0")
     model.add_argument("--optimiser", choices=("adam", "sgd"), default="adam")
     model.add_argument("--loss", choices=tuple(LOSSES), default="cross-entropy")
-    model.add_argument("--scale", type=float, help="logit of a spike, for the cross-entropies")
+    model.add_argument(
+        "--scale", type=float, help="logit of a spike (of 1), for the cross-entropies"
+    )
     model.add_argument("--surrogate", default="atan", help="gradient of the spike")
     model.add_argument("--reset", choices=("hard", "soft"), default="hard")
     model.add_argument("--amp", action="store_true", help="compute in bfloat16 where it is safe")
@@ -139,7 +141,7 @@ def make_batches(
 
 
 class ConvolutionalNet(nn.Module):
-    """Two spiking convolutional layers, a spiking hidden layer and spiking outputs.
+    """Three convolutional layers of spiking neurons, and a linear readout of their spikes.
 
     The first convolution of the constant image is computed once and shown T times.
     """
@@ -153,29 +155,29 @@ class ConvolutionalNet(nn.Module):
                 neuron, dt=DT, drive="v += x", surrogate=surrogate, detach_reset=True
             )
 
-        first, second = CHANNELS
+        def convolution(inputs: int, outputs: int, size: int) -> tuple[nn.Module, nn.Module]:
+            made = nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False)
+            return made, nn.BatchNorm2d(outputs)
+
+        first, second, third = CHANNELS
         self.T = T
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, first, 5, padding=2, bias=False), nn.BatchNorm2d(first)
-        )
+        self.stem = nn.Sequential(*convolution(1, first, 5), nn.MaxPool2d(2))
         self.body = Sequential(
             neurons(),
-            nn.AvgPool2d(2),
-            nn.Conv2d(first, second, 5, padding=2, bias=False),
-            nn.BatchNorm2d(second),
+            *convolution(first, second, 3),
+            nn.MaxPool2d(2),
+            neurons(),
+            *convolution(second, third, 3),
             neurons(),
             nn.AvgPool2d(2),
             nn.Flatten(),
-            nn.Linear(second * (SIDE // 4) ** 2, 128, bias=False),
-            nn.BatchNorm1d(128),
-            neurons(),
-            nn.Linear(128, N_CLASSES),
-            neurons(),
+            nn.Dropout(0.2),
+            nn.Linear(third * (SIDE // 8) ** 2, N_CLASSES),
             step_mode="multi",
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Output spikes ``[T, N, 10]`` of images ``[N, 28, 28]``."""
+        """Scores ``[T, N, 10]`` of images ``[N, 28, 28]``."""
         drive = self.stem(images.unsqueeze(1))
         return self.body(drive.expand(self.T, *drive.shape))
 

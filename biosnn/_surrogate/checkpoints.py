@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from biosnn import files
-from biosnn.errors import StorageError
+from biosnn.errors import ParameterError, StorageError
 
 KIND = "training"
 
@@ -81,6 +81,7 @@ def load_module(path: Path, module: nn.Module) -> dict[str, Any]:
 def load_checkpoint(
     path: Path,
     module: nn.Module,
+    settings: Mapping[str, Any],
     *,
     optimiser: torch.optim.Optimizer,
     scheduler: Any,
@@ -92,8 +93,15 @@ def load_checkpoint(
     ------
     StorageError
         If the file is damaged or of another network.
+    ParameterError
+        If it was written under other settings.
     """
     content, arrays = files.read(Path(path), KIND)
+    written = content["settings"]
+    changed = [k for k in {**written, **settings} if written.get(k) != settings.get(k)]
+    if changed:
+        wanted = f"those of the interrupted run; they differ in {', '.join(sorted(changed))}"
+        raise ParameterError("train", "settings", "others", wanted)
     _load_module(path, module, arrays)
     state: dict[int, dict[str, Any]] = {
         int(index): dict(values) for index, values in content["optimiser"]["plain"].items()

@@ -27,6 +27,7 @@ from biosnn.files import replace
 
 OPTIMISERS = ("adam", "sgd")
 LAST, BEST = "checkpoint-last.biosnn", "checkpoint-best.biosnn"
+_DRAW_EVERY = 20.0  # s
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
@@ -221,18 +222,10 @@ def train(
         "generators": {"batches": generator} if generator is not None else {},
     }
     known = {"epochs": epochs, "loss": repr(loss), "amp": amp, **(settings or {})}
-    history, best = History(), -math.inf
+    history, best, drawn = History(), -math.inf, time.perf_counter()
     folder = None if folder is None else Path(folder)
     if resume and folder is not None and (folder / LAST).exists():
-        content = load_checkpoint(folder / LAST, module, **states)
-        if content["settings"] != known:
-            names = sorted(
-                k
-                for k in {*known, *content["settings"]}
-                if known.get(k) != content["settings"].get(k)
-            )
-            wanted = f"those of the interrupted run; they differ in {', '.join(names)}"
-            raise ParameterError("train", "settings", "others", wanted)
+        content = load_checkpoint(folder / LAST, module, known, **states)
         history, best = History(**content["history"]), content["best"]
         best = -math.inf if best is None else best
     bar = _Bar(progress, epochs, len(batches))
@@ -260,7 +253,10 @@ def train(
                     }
                     for name in [*([BEST] if improved else []), LAST]:
                         save_checkpoint(folder / name, module, content, **states)
-                    _draw(history, folder / "curves.png")
+                    now = time.perf_counter()
+                    if history.epochs == epochs or now - drawn > _DRAW_EVERY:
+                        _draw(history, folder / "curves.png")
+                        drawn = now
                 if log is not None:
                     _write(log, history)
                 bar.epoch_done(history)
