@@ -193,7 +193,7 @@ def _check_poles(updater: Any, equations: Any, variables: Mapping[str, Any]) -> 
         return
     plain = getattr(group, "user_equations", equations)  # without int(not_refractory)
     constants = {k: v.get_value() for k, v in variables.items() if isinstance(v, Constant)}
-    if not has_pole(str(plain), constants):
+    if not has_pole(plain, constants):
         return
     with contextlib.suppress(UnsupportedEquationsException):
         if several:
