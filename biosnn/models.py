@@ -41,6 +41,7 @@ from biosnn._models.patterns import (
     izhikevich_patterns,
     per_neuron,
 )
+from biosnn._models.poles import has_pole
 from biosnn._models.spec import NeuronModel
 from biosnn._models.synapse import SynapseModel
 from biosnn._models.synapses import (
@@ -95,6 +96,7 @@ __all__ = [
     "exponential_current",
     "gaba_a",
     "gap_junction",
+    "has_pole",
     "hodgkin_huxley",
     "integrate_and_fire",
     "izhikevich",

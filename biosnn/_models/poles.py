@@ -13,7 +13,7 @@ from brian2 import Equations
 from brian2.parsing.sympytools import str_to_sympy
 
 
-def has_pole(equations: str, parameters: Mapping[str, Any]) -> bool:
+def has_pole(equations: str | Equations, parameters: Mapping[str, Any]) -> bool:
     """Whether two coupled linear equations have different rates of the same value.
 
     The closed form of ``dv/dt = (I - v)/tau_m`` and ``dI/dt = -I/tau_syn`` divides by the
@@ -21,7 +21,7 @@ def has_pole(equations: str, parameters: Mapping[str, Any]) -> bool:
 
     Parameters
     ----------
-    equations : str
+    equations : str or Equations
         Brian2 equations.
     parameters : mapping
         Their constants; those that are no single number are taken as different from all others.
@@ -32,7 +32,8 @@ def has_pole(equations: str, parameters: Mapping[str, Any]) -> bool:
         if not attrs.has(type(value)) and np.size(value) == 1
     }
     rates = []
-    for name, expression in Equations(equations).get_substituted_expressions():
+    parsed = Equations(equations) if isinstance(equations, str) else equations
+    for name, expression in parsed.get_substituted_expressions():
         symbol, code = sympy.Symbol(name, real=True), str_to_sympy(expression.code)
         rate = sympy.diff(code, symbol)
         value = rate.subs(values)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from brian2 import Equations, NeuronGroup
 from brian2.codegen.translation import analyse_identifiers
-from brian2.core.variables import ArrayVariable
+from brian2.core.variables import ArrayVariable, Constant
 from brian2.groups.group import CodeRunner
 from brian2.groups.neurongroup import StateUpdater, Thresholder
-from brian2.stateupdaters.base import StateUpdateMethod
+from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
 
 from biosnn._surrogate.lines import Phase
 from biosnn._surrogate.program import Program
 from biosnn._surrogate.render import CONST, PARAM, TENSOR, TorchRenderer, Value
 from biosnn.errors import ParameterError
+from biosnn.models import has_pole
 
 #: Equations, method and what is constant -> abstract code.
 _SOLVED: dict[Any, str] = {}
@@ -122,7 +124,7 @@ def as_kind(kind: str, value: Value, old: Value) -> str:
         return f"{value.inner}.long()"
     if kind == "bool" and value.kind != "bool":
         return f"({value.inner} != 0)"
-    if kind == "float" and value.kind == "bool":
+    if kind == "float" and value.kind in ("bool", "int"):
         return f"real_({value.text})"
     return value.text
 
@@ -167,6 +169,7 @@ def integrated(updater: Any, equations: Equations, namespace: Mapping[str, Any])
     variables = group.resolve_all(names, namespace, user_identifiers=set())
     constant = frozenset(k for k, v in variables.items() if getattr(v, "constant", False))
     key = (str(equations), repr(updater.method_choice), repr(updater.method_options), constant)
+    _check_poles(updater, equations, variables)
     if key not in _SOLVED:
         code = StateUpdateMethod.apply_stateupdater(
             equations,
@@ -180,6 +183,28 @@ def integrated(updater: Any, equations: Equations, namespace: Mapping[str, Any])
             raise ParameterError(group.name, "method", updater.method_choice, wanted)
         _SOLVED[key] = code
     return _SOLVED[key]
+
+
+def _check_poles(updater: Any, equations: Any, variables: Mapping[str, Any]) -> None:
+    """Refuse two equal time constants where the exact solution divides by their difference."""
+    methods, group = updater.method_choice, updater.group
+    several = isinstance(methods, list | tuple)  # the first of them that can is taken
+    if "exact" not in (methods if several else (methods,)):
+        return
+    plain = getattr(group, "user_equations", equations)  # without int(not_refractory)
+    constants = {k: v.get_value() for k, v in variables.items() if isinstance(v, Constant)}
+    if not has_pole(plain, constants):
+        return
+    with contextlib.suppress(UnsupportedEquationsException):
+        if several:
+            StateUpdateMethod.apply_stateupdater(equations, variables, "exact")
+        raise ParameterError(
+            group.name,
+            "method",
+            "exact, which divides by the difference of two equal time constants",
+            "one that bears them",
+            "Use exponential_euler, one name for both, or time constants that differ",
+        )
 
 
 def _refractoriness(
@@ -258,6 +283,9 @@ def on_event(
         own_variables(runner),
     )
     now, fired = event_names(program, group.name, event)
+    if fired not in phase.defined():
+        wanted = f"later than the test of the event {event!r}"
+        raise ParameterError(group.name, "when", f"{runner.name} at {runner.when!r}", wanted)
     soft = now in program.soft_events
     attached = soft and not program.detach_reset
     share = _share(program, now) if soft else f"real_({fired})"
@@ -290,10 +318,10 @@ def on_event(
         stored = program.stored[local]
         free = local in program.diff or new.diff or old.diff
         blended = attached or (soft and free and not program.steep)
+        value = as_kind(stored.kind, new, old) if new.level == TENSOR else new.text
         if stored.kind == "float" and blended:
-            block.set(local, f"blend_({old.text}, {new.text}, {share})", free or attached)
+            block.set(local, f"blend_({old.text}, {value}, {share})", free or attached)
         else:
-            value = as_kind(stored.kind, new, old) if new.level == TENSOR else new.text
             block.set(local, f"torch.where({fired}, {value}, {old.text})", free)
 
 

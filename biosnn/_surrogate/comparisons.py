@@ -12,6 +12,8 @@ from brian2.core.variables import Subexpression
 from brian2.parsing.rendering import NumpyNodeRenderer
 from brian2.utils.stringtools import get_identifiers
 
+from biosnn._surrogate.operations import numpy_code
+
 
 def above(surrogate: Any, width: float, strict: bool, smooth: bool) -> Callable[..., Any]:
     """Heaviside of a difference with the gradient of a surrogate of some width."""
@@ -32,7 +34,7 @@ def _initial(owner: Any, expression: str) -> np.ndarray | None:
         if isinstance(variable, Subexpression):
             names[name] = _initial(group, variable.expr)
         elif isinstance(variable, Function):
-            names[name] = variable.implementations["numpy"].get_code(group)
+            names[name] = numpy_code(variable, group)
         else:
             names[name] = np.asarray(variable.get_value(), dtype=float)
         if names[name] is None:

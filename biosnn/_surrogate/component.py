@@ -43,7 +43,7 @@ class Settings:
     detach_reset, smooth : bool
         See :func:`biosnn.surrogate.compile`.
     functions : mapping
-        Brian2 function -> its counterpart in torch.
+        Brian2 function, or its name -> its counterpart in torch.
     trained : frozenset
         ``(owner, name)`` of constants that are trained.
     context : mapping

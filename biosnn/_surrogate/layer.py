@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from brian2 import Clock, NeuronGroup, ms
+from brian2.core.base import BrianObject
 from brian2.units.fundamentalunits import Quantity, fail_for_dimension_mismatch
 from torch import Tensor
 
@@ -56,7 +57,7 @@ class SpikingLayer(Stateful):
     smooth : bool
         Replace spikes by the surrogate's primitive, for checks of gradients.
     functions : dict
-        Brian2 function of the equations -> function of tensors with gradients.
+        Function of the equations, or its name -> function of tensors with gradients.
     namespace : dict
         For a group: names that it does not hold itself.
     step_mode : {"single", "multi"}
@@ -117,7 +118,7 @@ class SpikingLayer(Stateful):
         )
         spiking = "spike" in group.events
         self.output = output or ("spike" if spiking else "v")
-        objects = sorted((o for o in group.contained_objects if o.active), key=order_of)
+        objects = _objects_of(group)
         driven = Drive(owner=group.name, name=name, port="port_x", adds=bool(added))
         observed = [
             (group.name, variable)
@@ -135,6 +136,7 @@ class SpikingLayer(Stateful):
                 f"an event ({', '.join(group.events) or 'there is none'}) or a variable that "
                 f"changes ({', '.join(self._component.compiled.state)})",
             )
+        _check_alone(group, self._component)
         self._begin = {
             key: _initial(model, stored.variable)
             for key, stored in self._component.compiled.state.items()
@@ -236,6 +238,25 @@ def _group_of(model: Any, dt: Any) -> NeuronGroup:
     group = model.group(1, clock=Clock(dt=dt, name="layer_clock*"), name="layer*")
     group._network = "torch"  # Brian2 warns of groups that no network has used
     return group
+
+
+def _objects_of(group: NeuronGroup) -> list[BrianObject]:
+    """What a group does in a time step, in the order of Brian2's schedule."""
+    objects = sorted((o for o in group.contained_objects if o.active), key=order_of)
+    for found in objects:
+        if found.clock.dt_ != group.clock.dt_:
+            wanted = f"that of its group ({group.clock.dt})"
+            raise ParameterError(found.name, "dt", found.clock.dt, wanted)
+    return objects
+
+
+def _check_alone(group: NeuronGroup, component: Component) -> None:
+    """Refuse variables of other groups that may change: nothing would change them."""
+    for stored in (*component.compiled.state.values(), *component.compiled.fixed.values()):
+        if stored.owner != group.name and not stored.variable.constant:
+            got = f"{stored.variable.name}, which is linked to {stored.owner}"
+            remedy = "Mark it (constant), or declare a network and use surrogate.compile(network)"
+            raise ParameterError(group.name, "equations", got, "variables of its own", remedy)
 
 
 def constants_of(group: NeuronGroup, namespace: Mapping[str, Any]) -> dict[str, Any]:

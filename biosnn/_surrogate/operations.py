@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.special
 import torch
+from brian2.core.functions import Function
 from brian2.core.functions import timestep as timestep_of_brian2
 from torch import Tensor
 
@@ -55,6 +56,16 @@ def filled(like: Tensor, value: Number) -> Tensor:
     if isinstance(value, Tensor):
         return value.to(like.dtype).expand_as(like)
     return torch.full_like(like, value)
+
+
+def numpy_code(function: Function, owner: Any) -> Any:
+    """What Brian2's NumPy target calls for a function."""
+    try:
+        found = function.implementations["numpy"]
+    except KeyError:
+        function.implementations.add_numpy_implementation(function.pyfunc)
+        found = function.implementations["numpy"]
+    return found.get_code(owner)
 
 
 def of_numpy(function: Any) -> Any:

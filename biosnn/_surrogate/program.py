@@ -29,7 +29,6 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 _RESERVED = frozenset(
     {"torch", "np", "float", "int", "not", "and", "or", "step_", "state_", "fixed_", "port_"}
 )
-_NUMPY = "numpy"
 
 
 class Program:
@@ -70,7 +69,7 @@ class Program:
         detach_reset: bool = True,
         smooth: bool = False,
         context: Mapping[str, Value] | None = None,
-        functions: Mapping[Function, Any] | None = None,
+        functions: Mapping[Any, Any] | None = None,
         apart: Iterable[str] = (),
     ):
         self.dt, self.prefixed, self.surrogate = dt, prefixed, surrogate
@@ -237,7 +236,7 @@ class Program:
         key = (owner.name, name, on_tensors)
         if key not in self._known:
             if isinstance(function, Function):
-                plain = function.implementations[_NUMPY].get_code(owner)
+                plain = operations.numpy_code(function, owner)
                 function = operations.of_numpy(plain) if on_tensors else plain
             local = f"{name}_"
             while local in self.namespace:

@@ -83,6 +83,13 @@ def _closed(text: str) -> bool:
     return False
 
 
+def _real(value: Value) -> Value:
+    """Whole numbers of neurons as the state's type: torch makes float32 of them itself."""
+    if value.kind != "int" or value.level != TENSOR:
+        return value
+    return Value(f"real_({value.text})", "float", TENSOR)
+
+
 class TorchRenderer(NodeRenderer):
     """Render expressions of one Brian2 object.
 
@@ -99,7 +106,7 @@ class TorchRenderer(NodeRenderer):
     condition : callable
         ``(strict, difference, what) -> text`` of a comparison with a surrogate gradient.
     functions : mapping
-        Functions of a user: Brian2 function -> its counterpart in torch.
+        Functions of a user: Brian2 function, or its name -> its counterpart in torch.
     call : callable
         ``(name, function, on_tensors) -> text``: binds a function and gives the name it has.
     hoist : callable
@@ -114,7 +121,7 @@ class TorchRenderer(NodeRenderer):
         lookup: Callable[[str, Variable], Value],
         known: Mapping[str, Value],
         condition: Callable[[bool, str, str], str],
-        functions: Mapping[Function, Any],
+        functions: Mapping[Any, Any],
         call: Callable[[str, Any, bool], str],
         hoist: Callable[[Value], Value],
     ):
@@ -225,6 +232,8 @@ class TorchRenderer(NodeRenderer):
                 "Use a comparison, which has a surrogate gradient, or an equation without it",
             )
         whole = left.kind == right.kind == "int" and not isinstance(node.op, ast.Div)
+        if not whole:
+            left, right = _real(left), _real(right)
         return Value(
             f"{left.inner} {sign} {right.inner}",
             "int" if whole else "float",
@@ -264,6 +273,8 @@ class TorchRenderer(NodeRenderer):
             return first
         left, right = self._operands(node.left, node.comparators[0])
         level, diff = max(left.level, right.level), left.diff or right.diff
+        if not left.kind == right.kind == "int":
+            left, right = _real(left), _real(right)
         if self.hard or not diff or self._of_times(node):
             return Value(f"({left.inner} {_COMPARED[kind]} {right.inner})", "bool", level)
         if kind in (ast.Eq, ast.NotEq):
@@ -295,11 +306,15 @@ class TorchRenderer(NodeRenderer):
         if name == "int":
             return self._whole(node, self.render_node(node.args[0]))
         arguments = self._operands(*node.args)
+        if name in _ELEMENTARY or name in ("clip", "exprel"):
+            arguments = [_real(value) for value in arguments]
         level = max((v.level for v in arguments), default=CONST)
         diff = any(v.diff for v in arguments)
         texts = ", ".join(v.text for v in arguments)
         on_tensors = level in (PARAM, TENSOR)
-        own = self.functions.get(function) if isinstance(function, Function) else None
+        own = self.functions.get(name)
+        if own is None and isinstance(function, Function):
+            own = self.functions.get(function)
         if own is not None:
             return Value(
                 f"{self._call(name, own, False)}({texts})", "float", max(level, PARAM), diff
@@ -320,6 +335,9 @@ class TorchRenderer(NodeRenderer):
             return Value(f"{name}_({texts})", kind, level, diff)
         if not isinstance(function, Function):
             raise self.refuse(name, "a function that Brian2 knows")
+        if function.auto_vectorise:
+            remedy = "Draw from rand() or randn(), or give its counterpart: functions={...}"
+            raise self.refuse(ast.unparse(node), "drawn by rand() or randn()", remedy)
         if diff:
             raise self.refuse(
                 ast.unparse(node),
