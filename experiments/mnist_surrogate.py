@@ -48,7 +48,7 @@ SIDE, N_CLASSES = 28, 10
 PRESETS: dict[str, dict[str, Any]] = {
     "single": {"T": 100, "epochs": 10, "batch": 128, "tau": 20.0, "lr": 1e-2, "scale": 0.2},
     "two-layer": {"T": 20, "epochs": 15, "batch": 128, "tau": 10.0, "lr": 4e-3, "scale": 0.5},
-    "conv": {"T": 4, "epochs": 10, "batch": 100, "tau": 2.0, "lr": 4e-3, "scale": 0.25},
+    "conv": {"T": 4, "epochs": 12, "batch": 128, "tau": 2.0, "lr": 3e-3, "scale": 0.25},
 }
 SIZES = {"single": (784, 10), "two-layer": (784, 128, 10)}
 CHANNELS = (16, 32, 64)
@@ -155,8 +155,10 @@ class ConvolutionalNet(nn.Module):
                 neuron, dt=DT, drive="v += x", surrogate=surrogate, detach_reset=True
             )
 
-        def convolution(inputs: int, outputs: int, size: int) -> tuple[nn.Module, nn.Module]:
-            made = nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False)
+        def convolution(
+            inputs: int, outputs: int, size: int, stride: int = 1
+        ) -> tuple[nn.Module, nn.Module]:
+            made = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
             return made, nn.BatchNorm2d(outputs)
 
         first, second, third = CHANNELS
@@ -164,8 +166,7 @@ class ConvolutionalNet(nn.Module):
         self.stem = nn.Sequential(*convolution(1, first, 5), nn.MaxPool2d(2))
         self.body = Sequential(
             neurons(),
-            *convolution(first, second, 3),
-            nn.MaxPool2d(2),
+            *convolution(first, second, 3, stride=2),
             neurons(),
             *convolution(second, third, 3),
             neurons(),
