@@ -14,18 +14,24 @@ from biosnn._networks.projection import Projection
 from biosnn._networks.spec import Input, NetworkModel, Population, Presentation
 from biosnn.encoding import address_events
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Uniform, check_choice, check_value, neuron
+from biosnn.models import NeuronModel, Uniform, check_choice, check_value
+from biosnn.models import neuron as declare_neuron
 
-_VALUES = NeuronModel(
-    name="ValueInput",
-    equations="x : 1",
-    method="exact",
-    reference="analogue input units; they never fire",
-)
+
+def _integrators(dt: Any) -> NeuronModel:
+    """Input units that integrate a value ``x`` without leak: 1 fires in every step."""
+    return declare_neuron(
+        name="IntegratorInput",
+        equations="dv/dt = x/step_size : 1\nx : 1",
+        threshold="v >= 1",
+        reset="v -= 1",
+        method="euler",
+        parameters={"step_size": dt},
+    )
 
 
 def threshold_neuron(
-    tau_m: Any = 10 * ms, V_th: float = 1.0, *, reset: str = "hard", current: bool = False
+    tau_m: Any = 10 * ms, V_th: float = 1.0, *, reset: str = "hard"
 ) -> NeuronModel:
     """Dimensionless leaky integrate-and-fire neuron of discrete networks.
 
@@ -39,8 +45,6 @@ def threshold_neuron(
         Threshold, > 0; the resting potential is 0.
     reset : {"hard", "soft"}
         To 0, or by subtraction of the threshold.
-    current : bool
-        Whether there is an input current ``I``, to which ``v`` relaxes.
 
     Raises
     ------
@@ -55,9 +59,9 @@ def threshold_neuron(
     check_value("threshold_neuron", "tau_m", tau_m, ms, "> 0")
     check_value("threshold_neuron", "V_th", V_th, 1.0, "> 0")
     check_choice("threshold_neuron", "reset", reset, ("hard", "soft"))
-    return neuron(
+    return declare_neuron(
         name="ThresholdNeuron",
-        equations="dv/dt = (I - v)/tau_m : 1\nI : 1" if current else "dv/dt = -v/tau_m : 1",
+        equations="dv/dt = -v/tau_m : 1",
         threshold="v >= V_th",
         reset="v = 0" if reset == "hard" else "v -= V_th",
         method="exact",
@@ -96,15 +100,15 @@ def feedforward(
     dt : Quantity
         Time step.
     encoding : {"events", "direct"}
-        Inputs are spikes, the address events of the input ``events``; or constant values of the
-        input ``values``, whose weighted sum is the current ``I`` of the first layer in every
-        step.
+        Inputs are spikes, the address events of the input ``events``; or constant values from 0
+        to 1 of the input ``values``, which input units integrate: they fire at regular intervals,
+        at 1 in every step.
     transmit : str
         What a spike does to the neurons of the next layer.
     synapse : str, optional
         Instead: a synapse model that the neurons receive (``model.with_synapses(name=...)``).
     delay : Quantity
-        Of every projection between spiking populations.
+        Of every projection.
     weights : Uniform, Normal or float, optional
         Of every projection. By default uniform between ``-1/sqrt(n)`` and ``1/sqrt(n)`` for ``n``
         inputs of a neuron, where ``torch.nn.Linear`` starts as well.
@@ -141,22 +145,22 @@ def feedforward(
             raise ParameterError(where, name, value, f"a whole number >= {least}")
     direct = encoding == "direct"
     names = ["input", *(f"hidden{k}" for k in range(1, len(widths) - 1)), "output"]
-    cells = [neuron or threshold_neuron(current=direct and k == 0) for k in range(len(widths) - 1)]
+    cell = threshold_neuron() if neuron is None else neuron
     projections = {}
     for k, (pre, post) in enumerate(pairwise(names)):
         bound = weight_scale / np.sqrt(widths[k])
         drawn = Uniform(low=-bound, high=bound) if weights is None else weights
-        if direct and k == 0:
-            sent: dict[str, Any] = {"equations": "I_post = w*x_pre : 1 (summed)"}
-        elif synapse is not None:
-            sent = {"synapse": synapse, "delay": delay}
-        else:
-            sent = {"transmit": transmit, "delay": delay}
-        projections[f"{pre}_{post}"] = Projection(pre=pre, post=post, weights=drawn, **sent)
-    spiking = len(projections) - direct
+        projections[f"{pre}_{post}"] = Projection(
+            pre=pre,
+            post=post,
+            weights=drawn,
+            transmit=transmit if synapse is None else "",
+            synapse=synapse,
+            delay=delay,
+        )
     if rest_steps is None:
-        rest_steps = spiking * (1 + round(float(delay / dt)))
-    given, source = ("values", _VALUES) if direct else ("events", address_events())
+        rest_steps = len(projections) * (1 + round(float(delay / dt)))
+    given, source = ("values", _integrators(dt)) if direct else ("events", address_events())
     return NetworkModel(
         name="Feedforward",
         dt=dt,
@@ -165,7 +169,7 @@ def feedforward(
             "input": Population(model=source, n=widths[0], drives={"x": given}),
             **{
                 name: Population(model=cell, n=n)
-                for name, cell, n in zip(names[1:], cells, widths[1:], strict=True)
+                for name, n in zip(names[1:], widths[1:], strict=True)
             },
         },
         projections=projections,

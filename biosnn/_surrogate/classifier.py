@@ -36,7 +36,8 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
     dt : Quantity
         Time step.
     encoding : {"poisson", "direct"}
-        Spikes with the probability of a pixel in every step, or its value as a constant input.
+        Spikes with the probability of a pixel in every step, or at regular
+        intervals, in every step for the largest value.
     reset : {"hard", "soft"}
         To 0, or by subtraction of the threshold.
     neuron : NeuronModel, optional
@@ -117,7 +118,7 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
             wanted = '"poisson" or "direct"'
             raise ParameterError("LIFClassifier", "encoding", repr(self.encoding), wanted)
         direct = self.encoding == "direct"
-        first = threshold_neuron(self.tau, reset=self.reset, current=direct)
+        first = threshold_neuron(self.tau, reset=self.reset)
         return feedforward(
             self.sizes,
             first if self.neuron is None else self.neuron,

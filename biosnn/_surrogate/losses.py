@@ -15,10 +15,8 @@ from biosnn.errors import ParameterError
 class Loss(Protocol):
     """What a training loop needs of a loss."""
 
-    @property
-    def observes(self) -> str:
-        """What it is computed from: ``"spikes"`` or ``"v"``."""
-        ...
+    observes: ClassVar[str]
+    """What it is computed from: ``"spikes"`` or ``"v"``."""
 
     def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
         """Mean loss of a batch."""
