@@ -241,7 +241,7 @@ def _translated(
             namespace = settings.namespace
             if isinstance(owner, Synapses):
                 block = SynapticBlock(
-                    program, written[name], owner, wirings[owner.name], constant, namespace
+                    program, written[name], owner, wirings[owner.name], constant, namespace, groups
                 )
                 if isinstance(target, SynapticPathway):
                     outside = target.source.name not in groups

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import attrs
@@ -117,6 +117,8 @@ class SynapticBlock:
         Stored variables that never change: known before a run.
     namespace : mapping
         Names from outside.
+    inside : container of str
+        Groups whose variables are at hand.
     """
 
     def __init__(
@@ -127,7 +129,9 @@ class SynapticBlock:
         wiring: Wiring,
         constant: set[str],
         namespace: Mapping[str, Any],
+        inside: Container[str],
     ):
+        self.inside = inside
         self.program, self.phase, self.synapses = program, phase, synapses
         self.wiring, self.constant, self.namespace = wiring, constant, namespace
         self.key = synapses.name
@@ -150,14 +154,16 @@ class SynapticBlock:
     def looked_up(self, name: str, variable: Variable, value: Value) -> Value:
         """A name as one value per synapse."""
         side = self.side(name)
-        if side == "own" and value.text in self.constant:
-            return attrs.evolve(value, level=PARAM, diff=value.kind == "float")
+        value = self.by_side(name, variable, value)
         if side in ("pre", "post"):
             return attrs.evolve(value, text=f"at_{side}_of_{self.key}({value.text})")
         return value
 
     def by_side(self, name: str, variable: Variable, value: Value) -> Value:
         """A name within a factor of one side: not gathered."""
+        source = self.synapses.source.name
+        if self.side(name) == "pre" and source not in self.inside:
+            raise NeedsSourceError(source)
         if self.side(name) == "own" and value.text in self.constant:
             return attrs.evolve(value, level=PARAM, diff=value.kind == "float")
         return value
