@@ -39,7 +39,7 @@ LARGEST: dict[str, Any] = {
     "lif_exponential": 40 * nA,
     "lif_conductance": 3.0,
     "adaptive_lif": 0.5 * nA,
-    "qif": 5 * nA,
+    "qif": 15 * nA,
     "eif": 5 * uA / cm**2,
     "adex": 1.5 * nA,
     "izhikevich": 20 * mV / ms,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from biosnn._surrogate.component import Component, Drive, Settings, compile_component, order_of
 from biosnn._surrogate.functions import surrogate_function
-from biosnn._surrogate.stateful import Stateful
+from biosnn._surrogate.stateful import Stateful, copied
 from biosnn._surrogate.trained import trained_constants
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Normal, Uniform
@@ -215,6 +215,9 @@ class SpikingLayer(Stateful):
             wanted = "a NeuronModel; set the group's constants yourself"
             raise ParameterError(type(self).__name__, "model", "a NeuronGroup", wanted)
         return self.model.with_parameters(**{k: c.quantity for k, c in self.trained.items()})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SpikingLayer:
+        return copied(self, memo, self.model, self._component)
 
     def extra_repr(self) -> str:
         """Name the model and the time step when the module is printed."""

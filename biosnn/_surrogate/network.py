@@ -13,6 +13,7 @@ from biosnn._surrogate.component import Component, Settings
 from biosnn._surrogate.functions import surrogate_function
 from biosnn._surrogate.layer import FINE, widths_of
 from biosnn._surrogate.parts import Parts, components_of
+from biosnn._surrogate.stateful import copied
 from biosnn._surrogate.trained import TrainedConstant, trained_constants
 from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel
@@ -209,6 +210,9 @@ class SurrogateNetwork(nn.Module):
     def counts(self, samples: Any, **more: Any) -> Tensor:
         """Spike counts of the output, ``[N, n]``; parameters as of a call."""
         return self(samples, **more).sum(0)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SurrogateNetwork:
+        return copied(self, memo, self._declared, self._parts, self._begin)
 
     # --- to and from Brian2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,15 @@ def check_sequence(obj: str, x_seq: Tensor) -> None:
         wanted = "that of a sequence, (T, N, *) with T >= 1"
         remedy = 'A single step (N, *) needs step_mode="single"'
         raise ParameterError(obj, "input's shape", tuple(x_seq.shape), wanted, remedy)
+
+
+def copied(module: nn.Module, memo: dict[int, Any], *shared: Any) -> Any:
+    """A deep copy of a module that shares with it what never changes (code, Brian2 objects)."""
+    memo.update({id(part): part for part in shared})
+    twin = module.__new__(type(module))
+    memo[id(module)] = twin
+    twin.__setstate__(copy.deepcopy(module.__getstate__(), memo))
+    return twin
 
 
 class Stepped:

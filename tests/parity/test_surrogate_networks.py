@@ -11,6 +11,7 @@ from brian2 import Hz, Mohm, ms, mV, nA, nS
 from biosnn import encoding, models, networks, simulation
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 from biosnn.recording import Recording
+from biosnn.state import State
 
 torch = pytest.importorskip("torch")
 
@@ -73,7 +74,7 @@ def spikes_for(model: NetworkModel, probability: float = 0.03) -> Any:
 
 
 def in_brian2(
-    model: NetworkModel, samples: Any, state: Any = None, names: tuple[str, ...] = ("hidden", "out")
+    model: NetworkModel, samples: Any, state: State, names: tuple[str, ...] = ("hidden", "out")
 ) -> Recording:
     """Shown to Brian2's NumPy target in double precision."""
     shown = address_events(samples, model.dt) if samples.dim() == 3 else samples.numpy()
@@ -87,7 +88,8 @@ def in_brian2(
         per_sample=tuple(f"{name}.count" for name in names),
         traces={f"{name}.v": range(model.populations[name].n) for name in names},
     )
-    return runnable.run(shown, state=state, seed=4, progress=False)[0]
+    start = runnable.initial_state().transferred(state)
+    return runnable.run(shown, state=start, seed=4, progress=False)[0]
 
 
 def check_equal(model: NetworkModel, samples: Any, *, least: int = 20, **options: Any) -> Any:
@@ -361,6 +363,7 @@ def shown_statically(source: Any, **spec: Any) -> NetworkModel:
         },
         dt=1 * ms,
         steps=60,
+        rest=0,
         source=source,
         spec=Input(features=N_IN, **spec),
     )
@@ -387,7 +390,8 @@ def test_a_sequence_of_frames() -> None:
     module = compile(model, normalise=False)
     y = module(frames, record=("hidden", "out"), seed=4)
     runnable = simulation.compile(model, device="runtime", per_sample=("hidden.count", "out.count"))
-    recording, _ = runnable.run(frames.numpy(), module.state(), seed=4, progress=False)
+    start = runnable.initial_state().transferred(module.state())
+    recording, _ = runnable.run(frames.numpy(), start, seed=4, progress=False)
     assert y.sum() > 20
     for name in ("hidden", "out"):
         found = module.recorded[name].sum(0).detach().numpy()
