@@ -119,10 +119,6 @@ class Component:
     events: Mapping[tuple[str, str], str]
     trained: Mapping[tuple[str, str], str]
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Component:
-        """Itself: it never changes."""
-        return self
-
 
 def compile_component(
     groups: Mapping[str, NeuronGroup],

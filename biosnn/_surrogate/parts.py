@@ -55,10 +55,6 @@ class Parts:
             for s in (*c.compiled.state.values(), *c.compiled.fixed.values())
         }
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Parts:
-        """Itself: it never changes."""
-        return self
-
     def initial(self, key: tuple[str, str], state: State) -> np.ndarray:
         """Initial value of a stored variable."""
         name = ".".join(key)
