@@ -49,10 +49,9 @@ def _initial(owner: Any, expression: str) -> np.ndarray | None:
 
 def width_of(owner: Any, what: str) -> float:
     """Distance of the two sides of a comparison at the beginning: the threshold's scale."""
-    sides = [_initial(owner, side) for side in re.split(r"[<>]=?", what, maxsplit=1)]
-    if any(side is None for side in sides):
+    left, right = (_initial(owner, side) for side in re.split(r"[<>]=?", what, maxsplit=1))
+    if left is None or right is None:
         return 1.0
-    left, right = sides
     found = (np.abs(left - right).max(), max(np.abs(left).max(), np.abs(right).max()))
     for distance in map(float, found):
         if np.isfinite(distance) and distance > 0:

@@ -182,7 +182,7 @@ def _changing(phases: Mapping[str, Sequence[BrianObject]]) -> set[tuple[str, str
     """``(synapses, variable)`` for what statements of synapses change."""
     found = set()
     for runner in (o for objects in phases.values() for o in objects):
-        owner = getattr(runner, "synapses", getattr(runner, "group", None))
+        owner: Any = getattr(runner, "synapses", getattr(runner, "group", None))
         if not isinstance(owner, Synapses):
             continue
         if isinstance(runner, SynapticStateUpdater):
@@ -237,7 +237,7 @@ def _translated(
         _driven(program, written[drive.phase], groups[drive.owner], drive)
     for name, objects in phases.items():
         for place, target in enumerate(objects):
-            owner = getattr(target, "synapses", getattr(target, "group", None))
+            owner: Any = getattr(target, "synapses", getattr(target, "group", None))
             namespace = settings.namespace
             if isinstance(owner, Synapses):
                 block = SynapticBlock(

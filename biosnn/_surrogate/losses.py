@@ -146,10 +146,10 @@ class MembraneCrossEntropy:
     scale: float = attrs.field(default=1.0, validator=_positive)
     observes: ClassVar[str] = "v"
 
-    @over.validator
-    def _check_over(self, attribute: attrs.Attribute, value: str) -> None:
-        if value not in ("max", "mean", "last"):
-            raise ParameterError(type(self).__name__, "over", repr(value), '"max", "mean", "last"')
+    def __attrs_post_init__(self) -> None:
+        wanted = '"max", "mean" or "last"'
+        if self.over not in ("max", "mean", "last"):
+            raise ParameterError(type(self).__name__, "over", repr(self.over), wanted)
 
     def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
         """Loss of potentials ``[T, N, n_classes]`` and labels ``[N]``."""

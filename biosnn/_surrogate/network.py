@@ -184,8 +184,7 @@ class SurrogateNetwork(nn.Module):
         """
         given, n = self._parts.inputs(samples)
         parameter = next(self.parameters(), None)
-        like = next(v for v in given.values() if v is not None) if given else parameter
-        device = like.device if parameter is None else parameter.device
+        device = next(iter(given.values())).device if parameter is None else parameter.device
         dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         ids = torch.arange(n) if sample_ids is None else torch.as_tensor(sample_ids)
         port: dict[str, Any] = {
@@ -246,6 +245,7 @@ class SurrogateNetwork(nn.Module):
             dict(self._declared.projections),
         )
         for owner, constants in self.trained.items():
+            assert isinstance(constants, nn.ModuleDict)
             values = {name: constant.quantity for name, constant in constants.items()}
             if owner in populations:
                 old = populations[owner]
@@ -357,7 +357,7 @@ class _Running:
             if stored.variable.name == "w" and stored.owner in module.weights:
                 self.fixed[name] = module.weight(stored.owner)
         for (owner, name), local in component.trained.items():
-            constant = module.trained[owner][name]
+            constant = module.trained.get_submodule(f"{owner}.{name}")
             assert isinstance(constant, TrainedConstant)
             self.fixed[local] = constant().to(run.dtype)
         for key in compiled.ones:

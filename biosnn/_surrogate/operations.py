@@ -44,11 +44,10 @@ def timestep(t: Number, dt: float) -> Any:
 
 def blend(old: Tensor, new: Number, share: Tensor) -> Tensor:
     """``old`` where ``share`` is 0 and ``new`` where it is 1, exactly; linear in between."""
-    if not isinstance(new, Tensor) or new.dim() == 0:
-        new = torch.as_tensor(new, dtype=old.dtype, device=old.device).expand_as(old)
-    elif new.shape != old.shape:
-        old, new = torch.broadcast_tensors(old, new)
-    return torch.lerp(old, new, share)
+    end = torch.as_tensor(new, dtype=old.dtype, device=old.device)
+    if end.shape != old.shape:
+        old, end = torch.broadcast_tensors(old, end)
+    return torch.lerp(old, end, share)
 
 
 def filled(like: Tensor, value: Number) -> Tensor:

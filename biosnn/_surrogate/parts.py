@@ -316,7 +316,8 @@ def network_receives(network: NetworkModel, key: str) -> bool:
 
 
 def _owner(target: Any) -> str:
-    return getattr(target, "synapses", getattr(target, "group", None)).name
+    owner: Any = getattr(target, "synapses", getattr(target, "group", None))
+    return owner.name
 
 
 def _clock(target: BrianObject) -> str:

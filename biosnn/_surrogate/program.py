@@ -97,7 +97,7 @@ class Program:
             "blend_": operations.blend,
             "filled_": operations.filled,
         }
-        self._known: dict[str, Any] = {}
+        self._known: dict[Any, Any] = {}
         self._hoisted: dict[tuple[int, str], str] = {}
 
     # --- names

@@ -300,7 +300,7 @@ class TorchRenderer(NodeRenderer):
         name = getattr(node.func, "id", "")
         if node.keywords or not name:
             raise self.refuse(ast.unparse(node), "functions of unnamed arguments")
-        function = self.variables.get(name)
+        function: Any = self.variables.get(name)
         if name in ("rand", "randn") and not node.args:
             return Value(f"{name}_()", "float", TENSOR)
         if name == "int":
