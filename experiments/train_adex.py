@@ -330,7 +330,7 @@ def draw_trials(shown: Shown, recording: Recording) -> Figure:
                 span = np.array([onset, onset + STIMULUS]) * float(DT / ms)
                 ax.axvspan(*span, color="C2", alpha=0.1)
         column[-1].set(xlabel="time (ms)")
-    axes[1, 0].legend(loc="lower left", fontsize="small")
+    axes[1, 0].legend(loc="upper center", fontsize="small")
     return figure
 
 
