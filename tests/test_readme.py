@@ -1,18 +1,23 @@
-"""The README's network of the library is one that runs, fires and learns."""
+"""Code of the README and of the guides runs, and does what it says."""
 
 import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from biosnn import simulation
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+
+
+def blocks(path: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_the_network_of_the_library_runs() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    (code,) = [block for block in blocks if "with_synapses" in block]
+    (code,) = [block for block in blocks(README) if "with_synapses" in block]
     names: dict = {}
     exec(compile(code, str(README), "exec"), names)
     network = names["network"]
@@ -22,3 +27,15 @@ def test_the_network_of_the_library_runs() -> None:
     assert recording.counts(network.output).sum() > 10
     before = network.initial_state(0)
     assert np.abs(state["inp_cells.w"] - before["inp_cells.w"]).max() > 0.01
+
+
+def test_the_guide_to_training_by_gradients_runs() -> None:
+    pytest.importorskip("torch")
+    guide = ROOT / "docs" / "surrogate.md"
+    names: dict = {}
+    for code in blocks(guide):
+        exec(compile(code, str(guide), "exec"), names)
+    assert names["recording"].counts("out").sum() > 10, "the comparison with Brian2 says something"
+    assert names["out"]["1"][0].sum() > 10
+    assert names["plif"].trained["V_th"].raw.grad.abs() > 0
+    assert len(names["snn"]) >= 3

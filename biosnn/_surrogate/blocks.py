@@ -255,6 +255,7 @@ def threshold(
             raise ParameterError(group.name, "threshold", expression, wanted)
         phase.write(fired, value.text)
         phase.write(now, f"real_({fired})")
+    program.tested.add(fired)
     if group._refractory is not False and event == "spike":
         since, free = (
             program.store(group.name, group.variables[name])
@@ -283,7 +284,7 @@ def on_event(
         own_variables(runner),
     )
     now, fired = event_names(program, group.name, event)
-    if fired not in phase.defined():
+    if fired not in program.tested:
         wanted = f"later than the test of the event {event!r}"
         raise ParameterError(group.name, "when", f"{runner.name} at {runner.when!r}", wanted)
     soft = now in program.soft_events

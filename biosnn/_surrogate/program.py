@@ -80,6 +80,7 @@ class Program:
         self.diff: set[str] = set()  # stored variables that gradients go through
         self.soft: set[str] = set()  # stored variables that are truth values with gradients
         self.soft_events: set[str] = set()  # events that gradients go through
+        self.tested: set[str] = set()  # events whose test has been translated, in any phase
         self.steep = False  # whether potentials may overflow before a reset
         self.apart = frozenset(apart)
         self.ports: set[str] = set()  # what comes from outside in every step
