@@ -110,11 +110,9 @@ def check_equal(model: NetworkModel, samples: Any, *, least: int = 20, **options
             v = module.recorded[f"{name}.v"].detach().numpy()
             theirs = recording.traces[f"{name}.v"].values
             assert np.abs(v.transpose(2, 1, 0).reshape(theirs.shape) - theirs).max() <= TOLERANCE
-            raster = np.zeros((N_SAMPLES, module.steps, spikes.shape[-1]))
-            found = recording.spikes[name]
-            at = np.rint(np.asarray(found.t) / float(model.dt)).astype(int)
-            raster.reshape(-1, spikes.shape[-1])[at, np.asarray(found.i)] = 1
-            np.testing.assert_array_equal(spikes, raster.transpose(1, 0, 2))
+            raster, found = np.zeros_like(spikes), recording.spikes[name]
+            raster[np.rint(found.t / float(model.dt)).astype(int), found.sample, found.i] = 1
+            np.testing.assert_array_equal(spikes, raster)
     torch.testing.assert_close(*outputs, rtol=0, atol=0)
     one, other = (dict(m.named_parameters()) for m in modules)
     assert all(p.grad is not None for p in one.values())
