@@ -8,8 +8,9 @@ that it has made fire (Brette & Gerstner 2005), which makes them fire less at a 
 
 Conductances of inputs and of hidden neurons, none of them below 0, and the strength and the time
 constant of the adaptation are trained by surrogate gradients, on trials that are new in each
-update. Inhibition comes from the same spikes two steps later: its interneurons are left out. The
-trained declaration and its weights then go back into Brian2, which is shown the same spikes.
+update, in float32. Inhibition comes from the same spikes two steps later: its interneurons are left out. The
+trained declaration and its weights then go back into Brian2, which is shown the same spikes,
+in float64 as torch then.
 
 Controls: the network before training; trained without adaptation; with the constants of adaptation
 frozen; with the readout trained only; with labels drawn at random.
@@ -349,7 +350,6 @@ def run() -> None:
     args = arguments()
     size = dict(SMOKE if args.smoke else FULL)
     size |= {key: getattr(args, key) for key in ("updates", "seeds") if getattr(args, key)}
-    dtype = torch.float64 if args.precision == "double" else torch.float32
     console = experiments.console_for(args)
     module = surrogate.compile(
         network(args.seed), train=KINDS["trained"].chosen, width=WIDTH, detach_reset=False
@@ -364,7 +364,7 @@ def run() -> None:
             begin(module, kind, seed)
             if name == "trained":
                 scores["untrained"].append(show(module, size["test"], seed).accuracy)
-            runs[name].append(train(module.to(dtype), kind, size, seed))
+            runs[name].append(train(module.float(), kind, size, seed))
             shown = show(module, size["test"], seed)
             scores.setdefault(name, []).append(shown.accuracy)
             if name == "trained":
