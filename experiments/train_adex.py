@@ -7,10 +7,10 @@ have forgotten the first stimulus by then; what is left is the adaptation curren
 that it has made fire (Brette & Gerstner 2005), which makes them fire less at a repetition.
 
 Conductances of inputs and of hidden neurons, none of them below 0, and the strength and the time
-constant of the adaptation are trained by surrogate gradients, on trials that are new in each
-update, in float32. Inhibition comes from the same spikes two steps later: its interneurons are left out. The
-trained declaration and its weights then go back into Brian2, which is shown the same spikes,
-in float64 as torch then.
+constant of the adaptation are trained by surrogate gradients in float32, on trials that are new in
+each update. Inhibition comes from the same spikes two steps later: its interneurons are left out.
+The trained declaration and its weights then go back into Brian2, which is shown the same spikes;
+its spikes and potentials are compared with those of torch in float64.
 
 Controls: the network before training; trained without adaptation; with the constants of adaptation
 frozen; with the readout trained only; with labels drawn at random.
