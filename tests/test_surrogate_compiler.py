@@ -167,7 +167,7 @@ def test_event_driven_synapses_are_refused() -> None:
     )  # fmt: skip
     made.connect()
     program = Program(dt=1e-4, prefixed=True, surrogate=ATan(), apart=[made.name])
-    block = SynapticBlock(program, Phase("step"), made, Wiring(made), set(), {})
+    block = SynapticBlock(program, Phase("step"), made, Wiring(made), set(), {}, {pre.name, post.name})
     with pytest.raises(ParameterError, match=r"trace \(event-driven\).*clock-driven"):
         block.pathway(made.pre, {0: None}, False)
 
