@@ -85,7 +85,7 @@ class SurrogateNetwork(nn.Module):
         self.order, self._declared = order, network
         self._begin = network.initial_state(seed) if state is None else state
         weighted = [k for k, p in network.projections.items() if p.weights is not None]
-        chosen = tuple(weighted if train is None else train)
+        chosen = tuple(weighted if train is None else [train] if isinstance(train, str) else train)
         constants = self._chosen(network, chosen, weighted)
         self.trained = nn.ModuleDict(
             {
@@ -199,7 +199,7 @@ class SurrogateNetwork(nn.Module):
             if intensity is None
             else factor * intensity.to(device, dtype).reshape(-1, 1)
         )
-        names = tuple(record)
+        names = (record,) if isinstance(record, str) else tuple(record)
         self._parts.check_recorded(names)
         run = _Run(self, given, port, n, dtype, device, names)
         events = run.layer_by_layer() if self.order == "layer" else run.step_by_step()
@@ -348,7 +348,9 @@ class _Running:
         }
         self.state: dict[str, Tensor] = {}
         for name in compiled.state:
-            begin = _as_tensor(tensors[name], name.endswith("lastspike"), **like)
+            begin = _as_tensor(
+                tensors[name], compiled.state[name].variable.name == "lastspike", **like
+            )
             self.state[name] = begin.expand(run.n, *begin.shape)
         self.fixed: dict[str, Any] = {
             name: _as_tensor(tensors[name], False, **like) for name in compiled.fixed

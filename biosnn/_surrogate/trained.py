@@ -67,7 +67,8 @@ def trained_constants(
     ParameterError
         If a name is none of a single number among them.
     """
-    shapes = dict(train) if isinstance(train, Mapping) else dict.fromkeys(train, ())
+    names = (train,) if isinstance(train, str) else train
+    shapes = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names, ())
     found = nn.ModuleDict()
     for name, shape in shapes.items():
         value = parameters.get(name)
