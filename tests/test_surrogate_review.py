@@ -105,3 +105,26 @@ def test_one_name_is_as_good_as_a_list() -> None:
 def test_a_time_step_is_a_time(dt: Any) -> None:
     with pytest.raises(ParameterError, match=r"SpikingLayer\.dt"):
         surrogate.SpikingLayer(models.lif(), dt=dt)
+
+
+def test_state_dicts_hold_all_that_was_trained() -> None:
+    options = {"train": ["a", "output.tau_m"]}
+    one = surrogate.compile(network("g"), **options)
+    other = surrogate.compile(network("g", tau="tau_m"), seed=5, **options)
+    with torch.no_grad():
+        one.trained["output"]["tau_m"].raw += 0.3
+    counts = one.counts(spikes())
+    assert counts.sum() > 20
+    assert (other.counts(spikes()) != counts).any()
+    other.load_state_dict(one.state_dict())
+    assert torch.equal(other.weight("a"), one.weight("a"))
+    assert torch.equal(other.counts(spikes()), counts)
+
+
+def test_a_trained_constant_does_not_depend_on_where_its_module_began() -> None:
+    one, other = (
+        surrogate.SpikingLayer(models.lif(tau_m=tau), dt=1 * ms, train=["tau_m", "E_L"])
+        for tau in (10 * ms, 20 * ms)
+    )
+    other.load_state_dict(one.state_dict())
+    assert float(other.trained["tau_m"].quantity) == pytest.approx(0.01)
