@@ -227,7 +227,8 @@ def _refractoriness(
 
 def event_names(program: Program, group: str, event: str) -> tuple[str, str]:
     """Names of an event as numbers with gradients, and as truth values."""
-    return program.local(group, f"{event}_now"), program.local(group, f"{event}_fired")
+    now, fired = (program.local(group, f"{event}_{what}", made=True) for what in ("now", "fired"))
+    return now, fired
 
 
 def threshold(

@@ -18,7 +18,7 @@ from biosnn._surrogate.functions import surrogate_function
 from biosnn._surrogate.stateful import Stateful, copied
 from biosnn._surrogate.trained import trained_constants
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Normal, Uniform
+from biosnn.models import NeuronModel, Normal, Uniform, check_value
 
 _ADDED = re.compile(r"^\s*(?P<name>\w+)\s*\+=\s*x\s*$")
 #: Time steps below this one are fine: resets are detached by default.
@@ -98,7 +98,7 @@ class SpikingLayer(Stateful):
         super().__init__(step_mode=step_mode)
         self.model = model
         group = _group_of(model, dt)
-        self.n = len(group) if isinstance(model, NeuronGroup) else None
+        self._n = len(group) if isinstance(model, NeuronGroup) else None
         self.dt = float(group.clock.dt_)
         added = _ADDED.match(drive)
         name = added["name"] if added else drive
@@ -170,9 +170,9 @@ class SpikingLayer(Stateful):
 
     def _check_size(self, x: Tensor) -> None:
         shape = tuple(x.shape[1:])
-        if self.n is not None and int(np.prod(shape)) != self.n:
+        if self._n is not None and int(np.prod(shape)) != self._n:
             raise ParameterError(
-                type(self).__name__, "input's shape", tuple(x.shape), f"[N, {self.n}]"
+                type(self).__name__, "input's shape", tuple(x.shape), f"[N, {self._n}]"
             )
 
     def _prepared(self, x: Tensor) -> dict[str, Any]:
@@ -183,8 +183,8 @@ class SpikingLayer(Stateful):
         fixed["real_"] = lambda values: values.to(dtype)
         fixed["rand_"] = lambda: torch.rand(shape, dtype=dtype, device=x.device)
         fixed["randn_"] = lambda: torch.randn(shape, dtype=dtype, device=x.device)
-        for key, constant in self.trained.items():
-            fixed[key] = constant().to(dtype)
+        for (_, name), local in self._component.trained.items():
+            fixed[local] = self.trained[name]().to(dtype)
         self._component.compiled.functions["prepare"](fixed)
         return fixed
 
@@ -233,6 +233,7 @@ def _group_of(model: Any, dt: Any) -> NeuronGroup:
         raise ParameterError("SpikingLayer", "model", repr(model), wanted)
     if dt is None:
         raise ParameterError("SpikingLayer", "dt", dt, "a time step, such as 1*ms")
+    check_value("SpikingLayer", "dt", dt, ms, "> 0")
     waiting = [o.on for o in model.operations if o.on in ("onset", "input")]
     if model.links or waiting:
         got = f"{model.name}, which follows a protocol of samples"

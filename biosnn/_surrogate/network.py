@@ -85,7 +85,7 @@ class SurrogateNetwork(nn.Module):
         self.order, self._declared = order, network
         self._begin = network.initial_state(seed) if state is None else state
         weighted = [k for k, p in network.projections.items() if p.weights is not None]
-        chosen = tuple(weighted if train is None else train)
+        chosen = tuple(weighted if train is None else [train] if isinstance(train, str) else train)
         constants = self._chosen(network, chosen, weighted)
         self.trained = nn.ModuleDict(
             {
@@ -104,13 +104,14 @@ class SurrogateNetwork(nn.Module):
             trained=frozenset((k, n) for k, names in constants.items() for n in names),
         )
         self._parts: Parts = components_of(network, settings)
-        self.weights, self._scales = nn.ParameterDict(), dict[str, float]()
+        self.weights = nn.ParameterDict()
         for key in weighted:
             values = torch.as_tensor(np.array(self._begin[f"{key}.w"], dtype=np.float64))
             scale = _scale(network, key, values) if normalise else 1.0
             raw = (values / scale).to(torch.get_default_dtype())
             self.weights[key] = nn.Parameter(raw, requires_grad=key in chosen)
-            self._scales[key] = scale
+            # With the weights in a state_dict: another draw has another scale.
+            self.register_buffer(_scale_of(key), torch.tensor(scale, dtype=torch.float64))
         self._arrays = {name: self._parts.initial(name, self._begin) for name in self._parts.stored}
         self.recorded: dict[str, Tensor] = {}
 
@@ -144,7 +145,7 @@ class SurrogateNetwork(nn.Module):
 
     def weight(self, projection: str) -> Tensor:
         """Weights of a projection as the equations see them, one per synapse."""
-        return self.weights[projection] * self._scales[projection]
+        return self.weights[projection] * self.get_buffer(_scale_of(projection))
 
     # --- running
 
@@ -199,7 +200,7 @@ class SurrogateNetwork(nn.Module):
             if intensity is None
             else factor * intensity.to(device, dtype).reshape(-1, 1)
         )
-        names = tuple(record)
+        names = (record,) if isinstance(record, str) else tuple(record)
         self._parts.check_recorded(names)
         run = _Run(self, given, port, n, dtype, device, names)
         events = run.layer_by_layer() if self.order == "layer" else run.step_by_step()
@@ -231,7 +232,7 @@ class SurrogateNetwork(nn.Module):
         with torch.no_grad():
             for key, raw in self.weights.items():
                 values = torch.as_tensor(np.array(state[f"{key}.w"], dtype=np.float64))
-                raw.copy_((values / self._scales[key]).reshape(raw.shape))
+                raw.copy_((values / self.get_buffer(_scale_of(key)).cpu()).reshape(raw.shape))
         self._begin = self._begin.transferred(state)
         self._arrays = {name: self._parts.initial(name, self._begin) for name in self._parts.stored}
 
@@ -348,7 +349,9 @@ class _Running:
         }
         self.state: dict[str, Tensor] = {}
         for name in compiled.state:
-            begin = _as_tensor(tensors[name], name.endswith("lastspike"), **like)
+            begin = _as_tensor(
+                tensors[name], compiled.state[name].variable.name == "lastspike", **like
+            )
             self.state[name] = begin.expand(run.n, *begin.shape)
         self.fixed: dict[str, Any] = {
             name: _as_tensor(tensors[name], False, **like) for name in compiled.fixed
@@ -421,6 +424,10 @@ def _parameters(network: NetworkModel, owner: str) -> Mapping[str, Any]:
     if owner in network.populations:
         return network.populations[owner].model.constants
     return network.resolved(owner).parameters
+
+
+def _scale_of(projection: str) -> str:
+    return f"scale_of_{projection}"
 
 
 def _scale(network: NetworkModel, key: str, values: Tensor) -> float:

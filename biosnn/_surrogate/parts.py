@@ -357,8 +357,10 @@ def _context(network: NetworkModel, dt: float, fraction: float) -> dict[str, Val
         name: Value("", "float" if name == "intensity" else "int", level)
         for name, level in _GIVEN.items()
     }
-    for key, population in network.populations.items():
-        for name, schedule in population.model.schedules.items():
+    rules = {k: p.rule for k, p in network.projections.items() if p.rule is not None}
+    owners = {**{k: p.model for k, p in network.populations.items()}, **rules}
+    for key, owner in owners.items():
+        for name, schedule in owner.schedules.items():
             value = eval(schedule.expression(repr(fraction)), {"exp": math.exp})
             found[f"{key}_{name}"] = Value(repr(float(value)), "float", CONST)
     return found

@@ -25,9 +25,13 @@ from biosnn._surrogate.render import CONST, PARAM, TENSOR, TIME, TorchRenderer, 
 from biosnn.errors import ParameterError
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
-#: Names that generated code uses itself.
+#: Names that generated code uses itself, and forms of those that it makes.
 _RESERVED = frozenset(
-    {"torch", "np", "float", "int", "not", "and", "or", "step_", "state_", "fixed_", "port_"}
+    {"torch", "np", "float", "int", "not", "and", "or", "t", "step_", "state_", "fixed_", "port_"}
+) | {"real_", "rand_", "randn_"}
+_MADE = re.compile(
+    r"(const|above)_\d+|(port|protocol|arrived|chosen)_.*|(matrix|sum|ones|at_pre|at_post)_of_.*|"
+    r".*_(now|fired|detached|new)"
 )
 
 
@@ -99,14 +103,28 @@ class Program:
             "filled_": operations.filled,
         }
         self._known: dict[Any, Any] = {}
+        self._locals: dict[tuple[str, str, bool], str] = {}
         self._hoisted: dict[tuple[int, str], str] = {}
 
     # --- names
 
-    def local(self, owner: str, name: str) -> str:
-        """Name of an owner's variable in the program."""
-        found = f"{owner}_{name}" if self.prefixed or owner in self.apart else name
-        return f"{found}_" if found in _RESERVED or found in self.namespace else found
+    def local(self, owner: str, name: str, made: bool = False) -> str:
+        """Name of an owner's variable in the program, which nothing else in it has.
+
+        With ``made`` the name is one that generated code gives itself, such as an event's.
+        """
+        key = (owner, name, made)
+        if key not in self._locals:
+            found = f"{owner}_{name}" if self.prefixed or owner in self.apart else name
+            if not made and _MADE.fullmatch(found):
+                found = f"{found}_"
+            while self._taken(found):
+                found = f"{found}_"
+            self._locals[key] = found
+        return self._locals[key]
+
+    def _taken(self, name: str) -> bool:
+        return name in _RESERVED or name in self.namespace or name in self._locals.values()
 
     def constant(self, owner: str, name: str, value: Any) -> Value:
         """A constant's value, written once at the head of the source."""
@@ -240,7 +258,7 @@ class Program:
                 plain = operations.numpy_code(function, owner)
                 function = operations.of_numpy(plain) if on_tensors else plain
             local = f"{name}_"
-            while local in self.namespace:
+            while self._taken(local):
                 local = f"{local}_"
             self._known[key], self.namespace[local] = local, function
         return self._known[key]
@@ -334,10 +352,10 @@ class Program:
         for name in sorted(phase.loaded):
             if name in state:
                 lines.append(f'    {name} = state_["{name}"]')
-            elif name in ports or name.startswith("protocol_"):
-                lines.append(f'    {name} = port_["{name}"]')
             elif name in fixed:
                 lines.append(f'    {name} = fixed_["{name}"]')
+            elif name in ports or name.startswith("protocol_"):
+                lines.append(f'    {name} = port_["{name}"]')
         lines += [f"    {line}" for line in phase.lines]
         for name in sorted(phase.defined()):
             if name in state:

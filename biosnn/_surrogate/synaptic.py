@@ -321,7 +321,7 @@ class SynapticBlock:
         program, phase = self.program, self.phase
         source, event = pathway.source.name, pathway.eventspace_name[1 : -len("space")]
         for lag, among in lags.items():
-            here = f"{self.key}_{pathway.objname}_{lag}"
+            here = f"arrived_{self.key}_{pathway.objname}_{lag}"
             events = self._events(source, event, lag)
             arrived = f"at_{pathway.prepost}_of_{self.key}({events})"
             if among is not None:

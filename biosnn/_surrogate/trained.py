@@ -30,16 +30,18 @@ class TrainedConstant(nn.Module):
 
     def __init__(self, value: Any, shape: tuple[int, ...] = ()):
         super().__init__()
-        self.begin = float(np.asarray(value))
+        # In a state_dict with ``raw``, which means nothing without it.
+        self.register_buffer("begin", torch.tensor(float(np.asarray(value)), dtype=torch.float64))
         self.dimensions = get_dimensions(value)
         self.positive = self.dimensions is second.dim
         self.raw = nn.Parameter(torch.zeros(shape))
 
     def forward(self) -> Tensor:
         """Its present value in SI units."""
+        begin = self.get_buffer("begin").to(self.raw)
         if self.positive:
-            return self.begin * torch.exp(self.raw)
-        return self.begin + (abs(self.begin) or 1.0) * self.raw
+            return begin * torch.exp(self.raw)
+        return begin + torch.where(begin == 0, 1.0, begin.abs()) * self.raw
 
     @property
     def quantity(self) -> Any:
@@ -67,7 +69,8 @@ def trained_constants(
     ParameterError
         If a name is none of a single number among them.
     """
-    shapes = dict(train) if isinstance(train, Mapping) else dict.fromkeys(train, ())
+    names = (train,) if isinstance(train, str) else train
+    shapes = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names, ())
     found = nn.ModuleDict()
     for name, shape in shapes.items():
         value = parameters.get(name)
