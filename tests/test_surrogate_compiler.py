@@ -167,7 +167,9 @@ def test_event_driven_synapses_are_refused() -> None:
     )  # fmt: skip
     made.connect()
     program = Program(dt=1e-4, prefixed=True, surrogate=ATan(), apart=[made.name])
-    block = SynapticBlock(program, Phase("step"), made, Wiring(made), set(), {}, {pre.name, post.name})
+    block = SynapticBlock(
+        program, Phase("step"), made, Wiring(made), set(), {}, {pre.name, post.name}
+    )
     with pytest.raises(ParameterError, match=r"trace \(event-driven\).*clock-driven"):
         block.pathway(made.pre, {0: None}, False)
 
@@ -415,3 +417,34 @@ def test_potentials_of_the_leak_have_their_closed_form() -> None:
     slope = -(10 / 7) * math.exp(-10 / 7)
     assert layer.trained["tau_m"].raw.grad.item() == pytest.approx(slope, rel=1e-6)
     assert np.isfinite(slope)
+
+
+@pytest.mark.slow
+def test_fused_steps_are_the_same_steps() -> None:
+    model = models.neuron(
+        equations="dv/dt = (I - v)/tau_m : 1\nI : 1",
+        threshold="v >= V_th",
+        reset="v = 0",
+        method="euler",
+        parameters={"tau_m": 2 * ms, "V_th": 1.0},
+    )
+    layers = [
+        SpikingLayer(model, dt=1 * ms, train=("tau_m",), fuse=fuse, step_mode="multi")
+        for fuse in (3, 0)
+    ]
+    x = (2 * torch.rand(7, 4, 16)).requires_grad_()  # two calls of three steps, and one step
+    found, gradients = [], []
+    for layer in layers:
+        found.append(layer(x))
+        gradients.append(torch.autograd.grad(found[-1].sum(), [x, layer.trained["tau_m"].raw]))
+    assert found[0].sum() > 10
+    assert torch.equal(*found)
+    assert torch.equal(layers[0].v, layers[1].v)
+    for fused, plain in zip(*gradients, strict=True):
+        assert plain.abs().sum() > 0
+        torch.testing.assert_close(fused, plain, rtol=1e-5, atol=1e-6)
+
+
+def test_steps_that_use_the_time_are_not_fused() -> None:
+    with pytest.raises(ParameterError, match="fuse must be 0 where equations use the time"):
+        SpikingLayer(models.lif(t_ref=2 * ms), dt=1 * ms, fuse=4)

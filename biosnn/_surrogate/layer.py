@@ -15,6 +15,7 @@ from torch import Tensor
 
 from biosnn._surrogate.component import Component, Drive, Settings, compile_component, order_of
 from biosnn._surrogate.functions import surrogate_function
+from biosnn._surrogate.fused import Steps, check_fused, fused_steps
 from biosnn._surrogate.stateful import Stateful, copied
 from biosnn._surrogate.trained import trained_constants
 from biosnn.errors import ParameterError
@@ -60,6 +61,9 @@ class SpikingLayer(Stateful):
         Function of the equations, or its name -> function of tensors with gradients.
     namespace : dict
         For a group: names that it does not hold itself.
+    fuse : int
+        In multi-step mode, so many steps become one function of ``torch.compile`` (0: none).
+        Five steps of a LIF neuron take a third of the time; compiling them takes a minute.
     step_mode : {"single", "multi"}
         ``[N, *]`` or ``[T, N, *]``.
 
@@ -93,6 +97,7 @@ class SpikingLayer(Stateful):
         smooth: bool = False,
         functions: Mapping[Any, Callable[..., Tensor]] | None = None,
         namespace: Mapping[str, Any] | None = None,
+        fuse: int = 0,
         step_mode: str = "single",
     ):
         super().__init__(step_mode=step_mode)
@@ -145,7 +150,9 @@ class SpikingLayer(Stateful):
             key: np.array(stored.variable.get_value())
             for key, stored in self._component.compiled.fixed.items()
         }
-        self._fixed: dict[str, Any] | None = None
+        self.fuse = check_fused(type(self).__name__, fuse, self._component.compiled)
+        self._fused: Steps | None = None
+        self._real: dict[torch.dtype, Callable[[Tensor], Tensor]] = {}
         self._time = 0
 
     @property
@@ -180,9 +187,14 @@ class SpikingLayer(Stateful):
         dtype = _float_type(x)
         shape = x.shape
         fixed: dict[str, Any] = dict(self._constants)
-        fixed["real_"] = lambda values: values.to(dtype)
+        fixed["real_"] = self._real.setdefault(dtype, lambda values: values.to(dtype))
+        if self.fuse:
+            return self._with_trained(fixed, dtype)
         fixed["rand_"] = lambda: torch.rand(shape, dtype=dtype, device=x.device)
         fixed["randn_"] = lambda: torch.randn(shape, dtype=dtype, device=x.device)
+        return self._with_trained(fixed, dtype)
+
+    def _with_trained(self, fixed: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:
         for (_, name), local in self._component.trained.items():
             fixed[local] = self.trained[name]().to(dtype)
         self._component.compiled.functions["prepare"](fixed)
@@ -192,7 +204,10 @@ class SpikingLayer(Stateful):
         port = {"port_x": x if self.gain == 1.0 else self.gain * x}
         self._component.compiled.functions["step"](self._time, self.memory, fixed, port)
         self._time += 1
-        return port[self._port] if self._port else self.memory[self.output]
+        return self._output(port, self.memory)
+
+    def _output(self, port: dict[str, Tensor], state: dict[str, Tensor]) -> Tensor:
+        return port[self._port] if self._port else state[self.output]
 
     def single_step(self, x: Tensor) -> Tensor:
         """One time step: ``[N, *]`` to ``[N, *]``."""
@@ -200,8 +215,25 @@ class SpikingLayer(Stateful):
 
     def multi_step(self, x_seq: Tensor) -> Tensor:
         """Many time steps: ``[T, N, *]`` to ``[T, N, *]``."""
-        fixed = self._prepared(x_seq[0])
-        return torch.stack([self._advance(x, fixed) for x in _real(x_seq).unbind()])
+        fixed, x_seq = self._prepared(x_seq[0]), _real(x_seq)
+        if self.fuse and len(x_seq) >= self.fuse:
+            return self._fused_steps(x_seq, fixed)
+        return torch.stack([self._advance(x, fixed) for x in x_seq.unbind()])
+
+    def _fused_steps(self, x_seq: Tensor, fixed: dict[str, Any]) -> Tensor:
+        """Several steps at a time; what is left over at the end goes one by one."""
+        if self._fused is None:
+            step = self._component.compiled.functions["step"]
+            self._fused = fused_steps(step, self._output)
+        whole = len(x_seq) - len(x_seq) % self.fuse
+        found = []
+        for part in x_seq[:whole].split(self.fuse):
+            driven = part if self.gain == 1.0 else self.gain * part
+            spikes, self.memory = self._fused(driven, self.memory, fixed)
+            found.append(spikes)
+        self._time += whole
+        found += [self._advance(x, fixed)[None] for x in x_seq[whole:].unbind()]
+        return torch.cat(found)
 
     def trained_model(self) -> NeuronModel:
         """The neuron model with the trained values of its constants.
