@@ -6,8 +6,8 @@
 
 ``single`` and ``two-layer`` are declarations of ``networks.feedforward``, fed with Poisson spikes,
 and their trained weights run in Brian2. ``conv`` has its neurons, from the same equations, between
-torch's convolutions; the image is the constant input of the first one, and is moved at random by
-some pixels in training.
+torch's convolutions; the image is the constant input of the first one. Training images of
+``two-layer`` and ``conv`` are moved at random by up to one and two pixels.
 
 What is reported is the test accuracy after the last epoch; the checkpoint kept as the best one is
 chosen on images split off the training set, where there are any. The controls are the network
@@ -46,13 +46,14 @@ from biosnn.surrogate import (
 DT = 1 * ms
 SIDE, N_CLASSES = 28, 10
 PRESETS: dict[str, dict[str, Any]] = {
-    "single": {"T": 100, "epochs": 10, "batch": 128, "tau": 20.0, "lr": 1e-2, "scale": 0.2},
-    "two-layer": {"T": 20, "epochs": 15, "batch": 128, "tau": 10.0, "lr": 4e-3, "scale": 0.5},
+    "single": {"T": 100, "epochs": 8, "batch": 200, "tau": 10.0, "lr": 5e-3, "scale": 0.1},
+    "two-layer": {"T": 20, "epochs": 15, "batch": 128, "tau": 10.0, "lr": 8e-3, "scale": 0.5},
     "conv": {"T": 4, "epochs": 12, "batch": 128, "tau": 2.0, "lr": 3e-3, "scale": 0.25},
 }
 SIZES = {"single": (784, 10), "two-layer": (784, 128, 10)}
 CHANNELS = (16, 32, 64)
-SHIFT = 2  # pixels by which training images of `conv` are moved at most
+# Pixels by which training images are moved at most.
+SHIFTS = {"single": 0, "two-layer": 1, "conv": 2}
 SMOKE = {"train": 2000, "test": 1000, "epochs": 2, "T": 20}
 
 
@@ -119,16 +120,15 @@ def load(args: argparse.Namespace) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         split, parts["validation"] = datasets.train_validation_split(split, args.validation, seed=0)
     parts["train"] = split.take(min(args.train, len(split)))
     parts["test"] = dataset.test.take(min(args.test, len(dataset.test)))
-    flat = (-1,) if args.net != "conv" else (SIDE, SIDE)
-    return {key: (p.images.reshape(len(p), *flat), p.labels) for key, p in parts.items()}
+    return {key: (p.images.reshape(-1, SIDE, SIDE), p.labels) for key, p in parts.items()}
 
 
 def make_batches(
     args: argparse.Namespace, samples: np.ndarray, labels: np.ndarray, *, training: bool
 ) -> Batches:
     """Encoded batches; those for testing are the same at every pass."""
-    conv = args.net == "conv"
-    encode = DirectEncoder(SHIFT if training else 0) if conv else PoissonEncoder(args.T)
+    shift = SHIFTS[args.net] if training else 0
+    encode = DirectEncoder(shift) if args.net == "conv" else PoissonEncoder(args.T, shift)
     return Batches(
         samples,
         labels,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from brian2 import mV, ms, nA
+from brian2 import ms, mV, nA
 from torch import Tensor
 
 from biosnn import datasets, models, networks, simulation, surrogate

@@ -54,14 +54,35 @@ def poisson_batch(images: NDArray[np.uint8], steps: int, rng: np.random.Generato
     return torch.from_numpy(drawn < images)
 
 
+def _shifted(images: NDArray[np.uint8], most: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Images moved at random by up to so many pixels; what leaves is lost, the border is 0."""
+    if not most:
+        return images
+    n, height, width = images.shape
+    padded = np.pad(images, ((0, 0), (most, most), (most, most)))
+    down, right = rng.integers(0, 2 * most + 1, (2, n, 1, 1))
+    rows, columns = down + np.arange(height)[:, None], right + np.arange(width)
+    return padded[np.arange(n)[:, None, None], rows, columns]
+
+
 @attrs.frozen
 class PoissonEncoder:
-    """`poisson_batch` with its number of steps, for :class:`Batches`."""
+    """`poisson_batch` with its number of steps, for :class:`Batches`.
+
+    Parameters
+    ----------
+    steps : int
+        Number of time steps T.
+    shift : int
+        Images ``[N, height, width]`` are moved at random by up to so many pixels before.
+    """
 
     steps: int
+    shift: int = 0
 
     def __call__(self, images: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
-        """Spikes ``[T, N, features]`` of images ``[N, features]``."""
+        """Spikes ``[T, N, features]`` of images ``[N, *]``."""
+        images = _shifted(images, self.shift, rng)
         return poisson_batch(images.reshape(len(images), -1), self.steps, rng)
 
 
@@ -84,13 +105,7 @@ class DirectEncoder:
 
     def __call__(self, images: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
         """Values of the images, in the same shape."""
-        if self.shift:
-            n, height, width = images.shape
-            s = self.shift
-            padded = np.pad(images, ((0, 0), (s, s), (s, s)))
-            down, right = rng.integers(0, 2 * s + 1, (2, n, 1, 1))
-            rows, columns = down + np.arange(height)[:, None], right + np.arange(width)
-            images = padded[np.arange(n)[:, None, None], rows, columns]
+        images = _shifted(images, self.shift, rng)
         return torch.from_numpy(images.astype(np.float32) / 255)
 
 
