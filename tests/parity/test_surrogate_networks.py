@@ -157,7 +157,7 @@ def conductances(delays: tuple[Any, Any, Any], **model: Any) -> NetworkModel:
                 delay=delays[2],
             ),
         },
-        steps=600,
+        steps=400,
     )
 
 
@@ -167,7 +167,7 @@ def test_three_layers_of_conductances_with_delays() -> None:
 
 
 def test_a_delay_of_each_synapse() -> None:
-    delays = rng().integers(0, 20, (N_IN, N_HIDDEN)) * 0.1 * ms
+    delays = rng().integers(0, 20, N_IN * N_HIDDEN) * 0.1 * ms
     model = conductances((delays, 1 * ms, 0 * ms))
     check_equal(model, spikes_for(model, 0.02))
 
