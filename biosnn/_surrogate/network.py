@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biosnn._surrogate.component import Component, Settings
+from biosnn._surrogate.component import Settings
 from biosnn._surrogate.functions import surrogate_function
 from biosnn._surrogate.layer import FINE, widths_of
 from biosnn._surrogate.parts import Parts, components_of
+from biosnn._surrogate.run import Run
 from biosnn._surrogate.stateful import copied
-from biosnn._surrogate.trained import TrainedConstant, trained_constants
-from biosnn.errors import ParameterError
+from biosnn._surrogate.trained import trained_constants
+from biosnn.errors import DataError, ParameterError
 from biosnn.networks import NetworkModel
 from biosnn.state import State
 
@@ -27,7 +28,8 @@ class SurrogateNetwork(nn.Module):
 
     A presentation is computed with Brian2's schedule: an input arrives in the step of its spike
     and acts on the equations of the next one. Every call shows one batch of samples, each from
-    the initial state (rest included); learning rules of the declaration are off.
+    the initial state, whatever the declaration resets (rest included); learning rules of the
+    declaration are off.
 
     Parameters
     ----------
@@ -83,7 +85,10 @@ class SurrogateNetwork(nn.Module):
         if order not in ORDERS:
             raise ParameterError("surrogate.compile", "order", repr(order), '"layer" or "step"')
         self.order, self._declared = order, network
-        self._begin = network.initial_state(seed) if state is None else state
+        self._begin = network.initial_state(seed)
+        if state is not None:
+            checked_start(network, self._begin, state)
+            self._begin = self._begin.transferred(state)
         weighted = [k for k, p in network.projections.items() if p.weights is not None]
         chosen = tuple(weighted if train is None else [train] if isinstance(train, str) else train)
         constants = self._chosen(network, chosen, weighted)
@@ -113,6 +118,8 @@ class SurrogateNetwork(nn.Module):
             # With the weights in a state_dict: another draw has another scale.
             self.register_buffer(_scale_of(key), torch.tensor(scale, dtype=torch.float64))
         self._arrays = {name: self._parts.initial(name, self._begin) for name in self._parts.stored}
+        spikes = self._parts.spiking(network.output)
+        self.output = network.output if spikes else f"{network.output}.v"
         self.recorded: dict[str, Tensor] = {}
 
     @staticmethod
@@ -174,7 +181,7 @@ class SurrogateNetwork(nn.Module):
         Returns
         -------
         Tensor, shape [T, N, n]
-            Spikes of the network's output.
+            Spikes of the network's output, or its ``v`` if it has no threshold.
 
         Raises
         ------
@@ -188,6 +195,8 @@ class SurrogateNetwork(nn.Module):
         device = next(iter(given.values())).device if parameter is None else parameter.device
         dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         ids = torch.arange(n) if sample_ids is None else torch.as_tensor(sample_ids)
+        if ids.shape != (n,):
+            raise DataError(f"sample_ids must have shape ({n},), got {tuple(ids.shape)}")
         port: dict[str, Any] = {
             "protocol_seed": int(seed),
             "protocol_pass_id": 256 * int(epoch),
@@ -200,9 +209,11 @@ class SurrogateNetwork(nn.Module):
             if intensity is None
             else factor * intensity.to(device, dtype).reshape(-1, 1)
         )
-        names = (record,) if isinstance(record, str) else tuple(record)
+        names = [record] if isinstance(record, str) else list(record)
+        if "." in self.output and self.output not in names:
+            names.append(self.output)
         self._parts.check_recorded(names)
-        run = _Run(self, given, port, n, dtype, device, names)
+        run = Run(self, given, port, n, dtype, device, names)
         events = run.layer_by_layer() if self.order == "layer" else run.step_by_step()
         self.recorded = run.recorded
         return events
@@ -212,7 +223,9 @@ class SurrogateNetwork(nn.Module):
         return self(samples, **more).sum(0)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SurrogateNetwork:
-        return copied(self, memo, self._declared, self._parts, self._begin)
+        twin = copied(self, memo, self._declared, self._parts, self._begin, self.recorded)
+        twin.recorded = {}
+        return twin
 
     # --- to and from Brian2
 
@@ -228,7 +241,14 @@ class SurrogateNetwork(nn.Module):
         return self._parts.defaults.transferred(self._begin).updated(changes)
 
     def load_state(self, state: State) -> None:
-        """Take weights from a state of this network, such as a trained one of Brian2."""
+        """Take weights from a state of this network, such as a trained one of Brian2.
+
+        Raises
+        ------
+        DataError
+            If it lacks weights.
+        """
+        checked_start(self._declared, self._begin, state)
         with torch.no_grad():
             for key, raw in self.weights.items():
                 values = torch.as_tensor(np.array(state[f"{key}.w"], dtype=np.float64))
@@ -258,166 +278,23 @@ class SurrogateNetwork(nn.Module):
         return attrs.evolve(self._declared, populations=populations, projections=projections)
 
 
-class _Run:
-    """One call of a network."""
+def checked_start(network: NetworkModel, begin: State, state: Any) -> None:
+    """Check that a state has the weights of a network.
 
-    def __init__(
-        self,
-        module: SurrogateNetwork,
-        given: Mapping[str, Tensor | None],
-        port: dict[str, Any],
-        n: int,
-        dtype: torch.dtype,
-        device: torch.device,
-        record: Sequence[str],
-    ):
-        self.module, self.parts, self.port = module, module._parts, port
-        self.n, self.dtype, self.device = n, dtype, device
-        self.given = {k: v.to(device, dtype) for k, v in given.items() if v is not None}
-        self.drives = self.parts.drives(self.given, n, dtype, device)
-        self.record = record
-        self.events: dict[tuple[str, str], Any] = {}  # -> [T, N, n], or the steps so far
-        self.recorded: dict[str, Any] = {name: [] for name in record if "." in name}
-
-    def layer_by_layer(self) -> Tensor:
-        """One part of the network after the other."""
-        steps = self.module.steps
-        for component in self.parts.components:
-            shown = self.parts.passed_on(component, self.given)
-            if shown is not None:
-                self.events.update(shown)
-                continue
-            part = _Running(self, component)
-            # Several phases of a step may read the same sum.
-            read = {a.port: a for arrivals in component.arrivals.values() for a in arrivals}
-            arriving = {
-                port: _shifted(self._sums(part, arrival), arrival.lag, steps)
-                for port, arrival in read.items()
-            }
-            slices = {name: values.unbind() for name, values in arriving.items()}
-            for step in range(steps):
-                part.advance(step, {name: values[step] for name, values in slices.items()})
-            for key, events in part.history.items():
-                self.events[key] = torch.stack(events)
-        return self._finished()
-
-    def step_by_step(self) -> Tensor:
-        """One step after the other."""
-        parts = [_Running(self, component) for component in self.parts.components]
-        for step in range(self.module.steps):
-            for part in parts:
-                arrivals = part.component.arrivals[self.parts.phase(step)]
-                here = {}
-                for a in arrivals:
-                    past = self.events[a.population, a.event]
-                    now = past[step - a.lag] if step >= a.lag else torch.zeros_like(past[0])
-                    here[a.port] = self.parts.arrived(a, now, part.fixed)
-                part.advance(step, here)
-                for key, steps in part.history.items():
-                    self.events[key] = steps
-        self.events = {key: torch.stack(steps) for key, steps in self.events.items()}
-        return self._finished()
-
-    def _sums(self, part: _Running, arrival: Any) -> Tensor:
-        events = self.events[arrival.population, arrival.event]
-        return self.parts.arrived(arrival, events, part.fixed)
-
-    def _finished(self) -> Tensor:
-        """The output, and what was to be recorded."""
-        for name in self.record:
-            if "." in name:
-                self.recorded[name] = torch.stack(self.recorded[name])
-            else:
-                self.recorded[name] = _shifted(self.events[name, "spike"], 0, self.module.steps)
-        output = (self.module._declared.output, "spike")
-        if output not in self.events:
-            wanted = "a population that spikes; record its variables instead"
-            raise ParameterError("surrogate.compile", "output", output[0], wanted)
-        return _shifted(self.events[output], 0, self.module.steps)
-
-
-class _Running:
-    """A part of a network while it runs."""
-
-    def __init__(self, run: _Run, component: Component):
-        self.run, self.component = run, component
-        module, like = run.module, {"dtype": run.dtype, "device": run.device}
-        compiled = component.compiled
-        tensors = {
-            name: module._arrays[s.owner, s.variable.name]
-            for name, s in {**compiled.state, **compiled.fixed}.items()
-        }
-        self.state: dict[str, Tensor] = {}
-        for name in compiled.state:
-            begin = _as_tensor(
-                tensors[name], compiled.state[name].variable.name == "lastspike", **like
-            )
-            self.state[name] = begin.expand(run.n, *begin.shape)
-        self.fixed: dict[str, Any] = {
-            name: _as_tensor(tensors[name], False, **like) for name in compiled.fixed
-        }
-        for name, stored in compiled.fixed.items():
-            if stored.variable.name == "w" and stored.owner in module.weights:
-                self.fixed[name] = module.weight(stored.owner)
-        for (owner, name), local in component.trained.items():
-            constant = module.trained.get_submodule(f"{owner}.{name}")
-            assert isinstance(constant, TrainedConstant)
-            self.fixed[local] = constant().to(run.dtype)
-        for key in compiled.ones:
-            self.fixed[f"ones_of_{key}"] = torch.ones(run.parts.n_synapses(key), **like)
-        sizes = [s.variable.size for s in compiled.state.values()]
-        size = (run.n, max(map(int, sizes), default=1))
-        self.fixed["real_"] = lambda values: values.to(run.dtype)
-        self.fixed["rand_"] = lambda: torch.rand(size, **like)
-        self.fixed["randn_"] = lambda: torch.randn(size, **like)
-        compiled.functions["prepare"](self.fixed)
-        self.history: dict[tuple[str, str], list[Tensor]] = {k: [] for k in component.events}
-        self.port = dict(run.port)
-
-    def advance(self, step: int, arriving: Mapping[str, Tensor]) -> None:
-        """One time step."""
-        run, port = self.run, self.port
-        port.update(arriving)
-        port.update(run.drives(self.component, step))
-        for name, (population, event, lag) in self.component.pasts.items():
-            past = self.history[population, event]
-            n = run.parts.sizes[population]
-            port[name] = (
-                past[-lag]
-                if len(past) >= lag
-                else torch.zeros((run.n, n), dtype=run.dtype, device=run.device)
-            )
-        phase = run.parts.phase(step)
-        self.component.compiled.functions[phase](step, self.state, self.fixed, port)
-        for key, name in self.component.events.items():
-            steps = self.history[key]
-            shape = (run.n, run.parts.sizes[key[0]])
-            if name in run.parts.written(self.component, phase):
-                steps.append(port[name].expand(shape))
-            else:
-                steps.append(torch.zeros(shape, dtype=run.dtype, device=run.device))
-        for name in run.recorded:
-            owner, _, variable = name.partition(".")
-            if owner in self.component.populations:
-                run.recorded[name].append(
-                    self.state[run.parts.local(self.component, owner, variable)]
-                )
-
-
-def _as_tensor(array: np.ndarray, double: bool, *, dtype: Any, device: Any) -> Tensor:
-    kind = {"b": torch.bool, "i": torch.int64, "u": torch.int64}.get(array.dtype.kind, dtype)
-    return torch.as_tensor(array, device=device).to(torch.float64 if double else kind)
-
-
-def _shifted(values: Tensor, lag: int, steps: int) -> Tensor:
-    """A sequence of so many steps, some steps later; zero before and after."""
-    if lag == 0 and len(values) == steps:
-        return values
-    kept = values[: max(steps - lag, 0)]
-    after = steps - min(lag, steps) - len(kept)
-    rest = values.shape[1:]
-    before = values.new_zeros((steps - after - len(kept), *rest))
-    return torch.cat([before, kept, values.new_zeros((after, *rest))])
+    Raises
+    ------
+    DataError
+        If it is no state, or lacks weights or has others.
+    """
+    if not isinstance(state, State):
+        raise DataError(f"state must be a State, got a {type(state).__name__}")
+    for key, projection in network.projections.items():
+        name = f"{key}.w"
+        if projection.weights is None:
+            continue
+        if name not in state or state[name].size != begin[name].size:
+            got = state[name].size if name in state else "none"
+            raise DataError(f"state[{name!r}] must be {begin[name].size} weights, got {got}")
 
 
 def _parameters(network: NetworkModel, owner: str) -> Mapping[str, Any]:

@@ -82,6 +82,10 @@ class Parts:
                 return name
         raise KeyError(variable)
 
+    def spiking(self, key: str) -> bool:
+        """Whether a population has spikes."""
+        return any((key, "spike") in c.events for c in self.components)
+
     def check_recorded(self, names: Sequence[str]) -> None:
         """Check that names are populations that spike, or variables that change."""
         events = {key[0] for c in self.components for key in c.events if key[1] == "spike"}
@@ -129,6 +133,9 @@ class Parts:
                     f"input {name!r} must have shape [{form}, {spec.features}], got "
                     f"{list(values.shape)}"
                 )
+            most = network.steps_per_presentation
+            if spec.kind == "events" and len(values) > most:
+                raise DataError(f"input {name!r} must have at most {most} steps, got {len(values)}")
             sizes[name] = values.shape[1] if spec.kind == "events" else values.shape[0]
         missing = [k for k, spec in network.inputs.items() if not spec.optional and k not in given]
         if missing or len(set(sizes.values())) != 1:

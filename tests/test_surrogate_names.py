@@ -1,7 +1,8 @@
-"""Names and options of users that generated code and modules must bear."""
+"""Names, options, samples and states that compiled modules must bear or refuse."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from brian2 import ms, mV
 
 import biosnn
-from biosnn import encoding, models, networks
-from biosnn.errors import ParameterError
+from biosnn import encoding, models, networks, simulation
+from biosnn.errors import DataError, ParameterError
+from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
+from biosnn.state import State
 
 torch = pytest.importorskip("torch")
 
@@ -128,3 +131,64 @@ def test_a_trained_constant_does_not_depend_on_where_its_module_began() -> None:
     )
     other.load_state_dict(one.state_dict())
     assert float(other.trained["tau_m"].quantity) == pytest.approx(0.01)
+
+
+def leaky_readout() -> NetworkModel:
+    leaky = models.neuron(
+        equations="dv/dt = -v/tau : 1", method="exact", parameters={"tau": 10 * ms}
+    )
+    return NetworkModel(
+        name="readout",
+        dt=1 * ms,
+        inputs={"events": Input(features=4, kind="events")},
+        populations={
+            "inp": Population(model=encoding.address_events(), n=4, drives={"x": "events"}),
+            "out": Population(model=leaky, n=3),
+        },
+        projections={
+            "a": Projection(
+                pre="inp", post="out", transmit="v_post += w", weights=np.linspace(-1, 1, 12)
+            )
+        },
+        presentation=Presentation(duration=20 * ms),
+        output="out",
+    )
+
+
+def test_an_output_without_threshold_gives_its_potential() -> None:
+    network = leaky_readout()
+    module = surrogate.compile(network).double()
+    torch.manual_seed(0)
+    spikes = (torch.rand(20, 2, 4) < 0.3).double()
+    potential = module(spikes)
+    assert potential.abs().max() > 0.1
+    runnable = simulation.compile(network, device="runtime", traces={"out.v": range(3)})
+    recording, _ = runnable.run(
+        surrogate.address_events(spikes, 1 * ms), module.state(), progress=False
+    )
+    found = recording.traces["out.v"].values.reshape(3, 2, 20).transpose(2, 1, 0)
+    np.testing.assert_allclose(potential.detach().numpy(), found, rtol=0, atol=1e-12)
+    potential.sum().backward()
+    assert copy.deepcopy(module).recorded == {}  # a recorded graph is not copied
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"x": torch.zeros(21, 2, 4)}, "at most 20 steps, got 21"),
+        ({"x": torch.zeros(20, 2, 4), "sample_ids": torch.arange(3)}, r"shape \(2,\), got \(3,\)"),
+    ],
+)
+def test_samples_that_do_not_fit_are_refused(options: dict, message: str) -> None:
+    module = surrogate.compile(leaky_readout())
+    with pytest.raises(DataError, match=message):
+        module(options.pop("x"), **options)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [({"a.w": 1}, "must be a State"), (State({"a.w": np.ones(3)}), "must be 12 weights, got 3")],
+)
+def test_states_without_the_weights_are_refused(state: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        surrogate.compile(leaky_readout(), state=state)
