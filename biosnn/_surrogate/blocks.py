@@ -60,7 +60,7 @@ class Block:
         self.renderer: TorchRenderer = program.renderer(
             phase, owner, self.variables, self.known, gathered
         )
-        self.statements = program.statements(owner, code, self.variables)
+        self.statements = program.statements(code, self.variables)
 
     def run(self, hard: bool = False) -> None:
         """Write all statements, as they act on all neurons."""

@@ -154,17 +154,15 @@ class Program:
         if key not in self._hoisted:
             self._hoisted[key] = f"const_{len(self._hoisted) + 1}"
             lines = self.constants if value.level == CONST else self.prepared
-            text = f"float({value.text})" if value.level == CONST else value.text
-            if value.kind in ("int", "bool"):
-                text = value.text
+            # A number of Python: numpy's would take tensors for arrays.
+            plain = value.level == PARAM or value.kind != "float" or value.text[:6] == "float("
+            text = value.text if plain else f"float({value.text})"
             lines.append(Line(self._hoisted[key], text))
         return attrs.evolve(value, text=self._hoisted[key])
 
     # --- rendering
 
-    def statements(
-        self, owner: Any, code: str, variables: Mapping[str, Any]
-    ) -> list[tuple[str, str, str]]:
+    def statements(self, code: str, variables: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         """Brian2's own statements ``(variable, operator, expression)``, optimised and ordered."""
         scalar, vector = make_statements(code, variables, np.float64, optimise=True, blockname="")
         return [(s.var, s.op, s.expr) for s in (*scalar, *vector)]

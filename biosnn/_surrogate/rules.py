@@ -227,7 +227,7 @@ class _Translation:
         found: list[Change] = []
         meant: dict[str, ast.expr] = {}  # names within the code -> what they stand for
         stale: set[str] = set()
-        for name, operator, text in self.program.statements(self.synapses, code, variables):
+        for name, operator, text in self.program.statements(code, variables):
             used = _words(text) & stale
             if used:
                 wanted = "free of values from before a change of what they are computed from"
