@@ -278,8 +278,9 @@ def draw(args: argparse.Namespace, history: Any, module: nn.Module) -> None:
         else:
             assert isinstance(module, ConvolutionalNet)
             pictures = module.stem[0].weight.detach().cpu().numpy()[:, 0]
-        figure = Figure(figsize=(9.0, 1.9 * -(-len(pictures) // 10)), layout="constrained")
-        axes = np.atleast_1d(figure.subplots(-(-len(pictures) // 10), 10)).ravel()
+        rows = -(-len(pictures) // 5)
+        figure = Figure(figsize=(6.0, 1.3 * rows), layout="constrained")
+        axes = np.atleast_1d(figure.subplots(rows, 5)).ravel()
         most = np.abs(pictures).max()
         for ax in axes:
             ax.axis("off")
