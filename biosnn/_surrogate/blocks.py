@@ -97,14 +97,10 @@ class Block:
             self.temporary(name, value)
             return
         local = self.program.store(variable.owner.name, variable)
-        condition = variable.conditional_write
         old = self.renderer.value(name)
         text = as_kind(self.program.stored[local].kind, value, old)
-        if condition is not None:
-            writable = self.program.lookup(self.phase, self.owner, condition.name, condition)
-            if writable.text != "True":
-                text = f"torch.where({writable.text}, {text}, {old.text})"
-        self.set(local, text, value.diff or (condition is not None and old.diff))
+        text = self.program.guarded(self.phase, self.owner, variable, text, old.text)
+        self.set(local, text, value.diff or (variable.conditional_write is not None and old.diff))
 
     def set(self, local: str, text: str, diff: bool) -> None:
         """Write a line that gives a stored variable a new value for all neurons."""

@@ -296,11 +296,8 @@ def _driven(program: Program, phase: Phase, group: NeuronGroup, drive: Drive) ->
     text = drive.port
     if drive.adds:
         old = phase.current.get(local, Value(local)).text
-        condition = group.variables[drive.name].conditional_write
-        text = f"{old} + {text}"
-        if condition is not None:
-            free = program.store(group.name, condition)
-            text = f"torch.where({free}, {text}, {old})"
+        variable = group.variables[drive.name]
+        text = program.guarded(phase, group, variable, f"{old} + {text}", old)
     phase.write(local, text)
     if drive.diff:
         program.diff.add(local)

@@ -248,6 +248,16 @@ class Program:
             self.stored[local] = Stored(local, owner, variable, kind)
         return local
 
+    def guarded(
+        self, phase: Phase, owner: Any, variable: ArrayVariable, text: str, old: str
+    ) -> str:
+        """A new value that is kept from neurons whose variable cannot be written now."""
+        condition = variable.conditional_write
+        if condition is None:
+            return text
+        writable = self.lookup(phase, owner, condition.name, condition).text
+        return text if writable == "True" else f"torch.where({writable}, {text}, {old})"
+
     def bound(self, owner: Any, name: str, function: Any, on_tensors: bool) -> str:
         """Bind a function to a name of the source."""
         key = (owner.name, name, on_tensors)

@@ -356,11 +356,8 @@ class SynapticBlock:
                 changed.add(name)
 
     def _assign_post(self, block: Block, name: str, local: str, text: str, old: Value) -> None:
-        condition = block.variables[name].conditional_write
-        if condition is not None:
-            free = self.program.lookup(self.phase, self.synapses, condition.name, condition)
-            if free.text != "True":
-                text = f"torch.where({free.text}, {text}, {old.text})"
+        variable = block.variables[name]
+        text = self.program.guarded(self.phase, self.synapses, variable, text, old.text)
         block.set(local, text, True)
 
     # --- equations of single synapses
