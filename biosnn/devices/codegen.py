@@ -34,11 +34,11 @@ from biosnn.networks import NetworkModel
 
 _ADD = re.compile(r"^network\.add\(&(\w+), (\w+)\);$")
 _INDEX = re.compile(r"= _ptr_array_\w+__synaptic_(pre|post)\[_idx\];")
-_OURS = ("network.h", "network.cpp", "biosnn.h", "biosnn.cpp")
+_OURS = ("network.h", "network.cpp", "memory.h", "memory.cpp", "biosnn.h", "biosnn.cpp")
 
 
 @attrs.frozen
-class _Call:
+class Call:
     """Stands for a code object of Brian2 whose function is written by us."""
 
     name: str
@@ -50,15 +50,17 @@ class _Call:
         """Nothing to clean up."""
 
 
-class _CppHooks:
+class CallHooks:
     """Objects whose code is a call into ``biosnn.cpp``."""
+
+    call: type[Call] = Call
 
     def __init__(self) -> None:
         self.functions: dict[str, str] = {}
 
     def _object(self, name: str, call: str, clock: Clock, order: int) -> BrianObject:
         hook = BrianObject(clock=clock, when="start", order=order, name=name)
-        hook._code_objects.append(_Call(name))
+        hook._code_objects.append(self.call(name))
         self.functions[name] = call
         return hook
 
@@ -75,7 +77,7 @@ class _CppHooks:
         """Nothing: the loop in ``biosnn.cpp`` takes them."""
 
 
-def _code_names(targets: list[BrianObject]) -> list[str]:
+def code_names(targets: list[BrianObject]) -> list[str]:
     return [codeobj.name for target in targets for codeobj in target._code_objects]
 
 
@@ -88,7 +90,7 @@ def _without_includes(text: str, *prefixes: str) -> str:
     return "\n".join(lines)
 
 
-class _Dense:
+class Dense:
     """Full projections: loops over rows and columns instead of lists of synapses.
 
     Their pathways get a template of ours; their queues and the code that lists their synapses
@@ -96,8 +98,6 @@ class _Dense:
     """
 
     def __init__(self, network: NetworkModel, built: Built):
-        templater = CPPStandaloneCodeObject.templater.derive("biosnn.devices")
-        CPPStandaloneCodeObject.templater = templater
         self.projections = [
             key for key in network.projections if network.dense(key) and not counts(network, key)
         ]
@@ -156,7 +156,7 @@ class _Dense:
                 and variable in synapses._registered_variables
                 and (variable.name not in ("_synaptic_pre", "_synaptic_post"))
             ):
-                lines.append(f"{tables.name(variable)}.resize({n});")
+                lines += tables.resize(variable, n)
         return "\n".join(lines)
 
 
@@ -182,6 +182,7 @@ def _one_unit(project: Path, generated: str) -> str:
         *kept,
         (project / "brianlib" / "spikequeue.cpp").read_text(),
         (project / "network.cpp").read_text(),
+        (project / "memory.cpp").read_text(),
         (project / "biosnn.cpp").read_text(),
         generated,
         *bodies,
@@ -209,14 +210,16 @@ def generate(request: dict[str, Any], out: Path) -> None:
     device = get_device()
     prefs.core.default_float_dtype = np.float32 if single else np.float64
     prefs.codegen.cpp.extra_compile_args = []  # Brian2 tries its own out, and we do not use them
-    hooks = _CppHooks()
+    hooks = CallHooks()
     built = build(network, record, hooks, single_precision=single)
     device.run_args_applied = True  # ours are read by biosnn.cpp
     device.insert_code("before_start", "biosnn::configure(argc, argv);")
     device.insert_code("before_network_run", "biosnn::load_state();")
     device.insert_code("before_end", "return biosnn::finish();")
     device.headers.append('"biosnn.h"')
-    dense = _Dense(network, built)
+    templater = CPPStandaloneCodeObject.templater.derive("biosnn.devices")
+    CPPStandaloneCodeObject.templater = templater
+    dense = Dense(network, built)
     built.net.run(network.dt * network.steps_per_presentation, namespace={})
     tables = Tables(device)
     dense.edit(device, tables)
@@ -226,7 +229,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
     for name in _OURS:
         (project / name).write_text((resources.files("biosnn.devices") / "cpp" / name).read_text())
     described = interface(network, record, built, single_precision=single)
-    border = _code_names(built.border)
+    border = code_names(built.border)
     generated = source(network, described, built, border, hooks.functions, tables)
     (project / "program.cpp").write_text(_one_unit(project, generated))
     shutil.copytree(project / "static_arrays", out / "static_arrays")
@@ -235,7 +238,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
             file.write(array)
     found = {
         "interface": described.to_data(),
-        "plastic": {key: _code_names(targets) for key, targets in built.plastic.items()},
+        "plastic": {key: code_names(targets) for key, targets in built.plastic.items()},
     }
     (out / "generated.json").write_text(json.dumps(found))
 

@@ -45,6 +45,10 @@ class Tables:
             return f'{{{array}.data(), "{kind}", {array}.size()}}'
         return f'{{{array}, "{kind}", {int(np.prod(variable.size))}}}'
 
+    def resize(self, variable: Any, n: int) -> list[str]:
+        """Statements that make room in a dynamic array."""
+        return [f"{self.name(variable)}.resize({n});"]
+
     def visit(self, key: str, owner: Any, name: str, rows: str) -> str:
         """Statements that hand over a monitor's one- or two-dimensional array."""
         variable = owner.variables[name]
@@ -55,6 +59,35 @@ class Tables:
             f'write("{key}", nullptr, 0); for (size_t k = 0; k < {rows}; k++) '
             f'write("{key}", &{array}(k, 0), {array}.m * {item});'
         )
+
+    def monitors(self, built: Built) -> str:
+        """What Brian2's monitors hold, and how to empty them."""
+        visits, sizes, clears = [], ["0"], []
+        for key, monitor in built.spike_monitors.items():
+            rows = f"{self.name(monitor.variables['i'])}.size()"
+            for name in ("i", "t_sample", "sample"):
+                visits.append(self.visit(f"spikes.{key}.{name}", monitor, name, rows))
+            recorded = sorted(monitor.record_variables)
+            sizes.append(f"{rows} * {SPIKE_BYTES}")
+            clears += [f"{self.name(monitor.variables[name])}.clear();" for name in recorded]
+            clears.append(f"{self.name(monitor.variables['N'])}[0] = 0;")
+        for key, monitor in built.state_monitors.items():
+            rows = f"{self.name(monitor.variables['t'])}.size()"
+            variable = key.partition(".")[2]
+            visits.append(self.visit(f"trace.{key}.t", monitor, "t", rows))
+            visits.append(self.visit(f"trace.{key}.values", monitor, variable, rows))
+            item = np.dtype(monitor.variables[variable].dtype).itemsize * len(monitor.record) + 8
+            sizes.append(f"{rows} * {item}")
+            # Rows of values are overwritten when they are counted anew.
+            clears += [
+                f"{self.name(monitor.variables['t'])}.clear();",
+                f"{self.name(monitor.variables['N'])}[0] = 0;",
+            ]
+        return f"""size_t monitored_bytes() {{ return {" + ".join(sizes)}; }}
+void monitored_visit(const Write &write) {{ {" ".join(visits)} }}
+void monitored_clear() {{ {" ".join(clears)} }}
+void step_begins() {{}}
+void step_ends() {{}}"""
 
 
 def source(
@@ -81,7 +114,7 @@ def source(
     lastspikes = [
         tables.array(*built.variables[key]) for key in built.variables if key.endswith(".lastspike")
     ]
-    protocol = [tables.name(built.groups["protocol"].variables[name]) for name in _PROTOCOL]
+    protocol = [tables.array(built.groups["protocol"], name) for name in _PROTOCOL]
     recorders = [
         f'{{"{name}", {tables.array(*observed(network, built, name))}, {column.every}}}'
         for name, column in (*described.per_sample.items(), *described.snapshots.items())
@@ -98,8 +131,8 @@ std::map<std::string, Channel> channel_table() {{
 }}
 std::vector<Recorder> recorder_table() {{ return {_listed(recorders)}; }}
 std::vector<Array> lastspike_table() {{ return {_listed(lastspikes)}; }}
-Pointers protocol_pointers() {{ return {_listed(protocol)}; }}
-{_monitors(built, tables)}
+Protocol protocol_arrays() {{ return {_listed(protocol)}; }}
+{tables.monitors(built)}
 }}
 {calls}
 """
@@ -138,31 +171,3 @@ def _channels(
             f"{_listed(targets)}}}}}"
         )
     return entries
-
-
-def _monitors(built: Built, tables: Tables) -> str:
-    """What Brian2's monitors hold, and how to empty them."""
-    visits, sizes, clears = [], ["0"], []
-    for key, monitor in built.spike_monitors.items():
-        rows = f"{tables.name(monitor.variables['i'])}.size()"
-        for name in ("i", "t_sample", "sample"):
-            visits.append(tables.visit(f"spikes.{key}.{name}", monitor, name, rows))
-        recorded = sorted(monitor.record_variables)
-        sizes.append(f"{rows} * {SPIKE_BYTES}")
-        clears += [f"{tables.name(monitor.variables[name])}.clear();" for name in recorded]
-        clears.append(f"{tables.name(monitor.variables['N'])}[0] = 0;")
-    for key, monitor in built.state_monitors.items():
-        rows = f"{tables.name(monitor.variables['t'])}.size()"
-        variable = key.partition(".")[2]
-        visits.append(tables.visit(f"trace.{key}.t", monitor, "t", rows))
-        visits.append(tables.visit(f"trace.{key}.values", monitor, variable, rows))
-        item = np.dtype(monitor.variables[variable].dtype).itemsize * len(monitor.record) + 8
-        sizes.append(f"{rows} * {item}")
-        # Rows of values are overwritten when they are counted anew.
-        clears += [
-            f"{tables.name(monitor.variables['t'])}.clear();",
-            f"{tables.name(monitor.variables['N'])}[0] = 0;",
-        ]
-    return f"""size_t monitored_bytes() {{ return {" + ".join(sizes)}; }}
-void monitored_visit(const Write &write) {{ {" ".join(visits)} }}
-void monitored_clear() {{ {" ".join(clears)} }}"""

@@ -4,6 +4,7 @@
 #include <map>
 #include <stdexcept>
 
+int64_t Network::step = 0;
 double Network::_last_run_time = 0.0;
 double Network::_last_run_completed_fraction = 0.0;
 bool Network::_globally_stopped = false;
@@ -11,6 +12,8 @@ bool Network::_globally_running = false;
 
 namespace biosnn {
 extern const std::set<std::string> border_objects;
+void step_begins();
+void step_ends();
 }
 
 void Network::add(BaseClock *clock, codeobj_func function, const char *name) {
@@ -33,13 +36,14 @@ void Network::run(int64_t presentations, int64_t steps, double dt,
         if (!clock) throw std::runtime_error(object.name + " has no regular clock");
         object.period = (int64_t)std::llround(clock->dt[0] / dt);
         clocks[clock] = object.period;
+        clock->set_interval(now * dt, (now + presentations * steps) * dt);
         if (!object.function) continue;
         if (object.period == 1) every_step.push_back(&object);
         if (object.period < steps) in_between.push_back(&object);
     }
     const bool uniform = every_step.size() == in_between.size();
     for (int64_t presentation = 0; presentation < presentations; presentation++) {
-        for (int64_t step = 0; step < steps; step++, now++) {
+        for (step = 0; step < steps; step++, now++) {
             for (const auto &entry : clocks) {
                 Clock *clock = entry.first;
                 if (now % entry.second == 0) {
@@ -48,6 +52,7 @@ void Network::run(int64_t presentations, int64_t steps, double dt,
                 }
             }
             t = now * dt;
+            biosnn::step_begins();
             if (step == 0) {
                 // What finishes a presentation has been called after the last one.
                 for (Object &object : objects)
@@ -59,6 +64,7 @@ void Network::run(int64_t presentations, int64_t steps, double dt,
                 for (Object *object : in_between)
                     if (now % object->period == 0) object->function();
             }
+            biosnn::step_ends();
         }
         finish();
         if (!between()) break;
