@@ -12,10 +12,20 @@ _KERNEL = re.compile(r"^(_reset_\w+)\(\n\s*int32_t\* eventspace", flags=re.MULTI
 _LOCAL = re.compile(r'^\s*#include "code_objects/.*$', flags=re.MULTILINE)
 # In its kernels for events, what is read once and what is read per neuron share a scope.
 _PER_EVENT = re.compile(r"(\n\s*_idx = neuron_id;\n)(.*?)(\n}\n)", flags=re.DOTALL)
+# Pathways without lists of synapses know which neurons they are at.
+_INDEX = re.compile(r"= _ptr_array_\w+__synaptic_(pre|post)\[_idx\];")
 _AROUND = re.compile(r"^(before|after)_run_")
 
 
-def write_units(project: Path, clock: str) -> list[str]:
+#: What is one program with Brian2CUDA's own loop, and with ours.
+BRIAN2CUDA = ("objects.cu", "network.cu", "rand.cu", "run.cu", "main.cu")
+OURS = (
+    "objects.cu", "network.cpp", "memory.cu", "recorders.cu", "biosnn.cpp", "generated.cu",
+    "rand.cu", "run.cu", "main.cu",
+)  # fmt: skip
+
+
+def write_units(project: Path, clock: str, names: tuple[str, ...] = BRIAN2CUDA) -> list[str]:
     """Write ``program.cu`` and the files ``part_*.cu`` beside what brian2cuda has written.
 
     Parameters
@@ -31,7 +41,6 @@ def write_units(project: Path, clock: str) -> list[str]:
     list of str
         Names of all files to compile. They need the project's headers beside them.
     """
-    names = ("objects.cu", "network.cu", "rand.cu", "run.cu", "main.cu")
     (project / "program.cu").write_text("".join(f'#include "{name}"\n' for name in names))
     groups: dict[str, list[Path]] = {}
     for path in sorted((project / "code_objects").glob("*.cu")):
@@ -56,6 +65,8 @@ def _piece(paths: list[Path], clock: str) -> str:
     text = []
     for path in sorted(paths, key=lambda path: bool(_AROUND.match(path.name))):
         found = _LOCAL.sub("", path.read_text()).replace("defaultclock.", f"{clock}.")
+        if "const unsigned char *_fired,\n    ///// KERNEL_PARAMETERS" in found:
+            found = _INDEX.sub(lambda m: f"= {'_from' if m[1] == 'pre' else '_to'};", found)
         lines = _PER_EVENT.sub(r"\1    {\2\n    }\3", found).splitlines()
         text += [line for line in lines if line.startswith("#include")]
         body = "\n".join(line for line in lines if not line.startswith("#include"))

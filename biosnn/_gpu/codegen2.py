@@ -1,0 +1,245 @@
+"""Code generation for CUDA, run as ``python -m biosnn._gpu.codegen REQUEST OUT``.
+
+Brian2CUDA changes Brian2's global state when it is imported, so this runs in a process of its
+own. ``REQUEST`` is a JSON file with the declaration. The program, the network's interface and its
+state before a run are written to the folder ``OUT``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import traceback
+from collections import defaultdict
+from importlib import resources
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import attrs
+import numpy as np
+from brian2 import prefs
+from brian2.core.variables import ArrayVariable
+from brian2.devices.device import all_devices, get_device, set_device
+from brian2cuda.codeobject import CUDAStandaloneCodeObject
+from brian2cuda.device import CUDAStandaloneDevice
+
+from biosnn._gpu.tables import CudaTables, recorder_bytes
+from biosnn._gpu.unit import OURS, write_units
+from biosnn.declaration import from_data
+from biosnn.devices.build import Built, build
+from biosnn.devices.codegen import Call, CallHooks, Dense, code_names
+from biosnn.devices.interface import default_state, interface
+from biosnn.devices.record import Record
+from biosnn.devices.tables import source
+from biosnn.networks import NetworkModel
+
+#: What a block of threads shares: so many words of flags, and so many threads work on them.
+_WORDS, _THREADS = 1024, 128
+_OURS = {
+    "biosnn.devices": ("network.h", "network.cpp", "memory.h", "biosnn.h", "biosnn.cpp"),
+    "biosnn._gpu": ("gpu.h", "memory.cu", "recorders.cu"),
+}
+_FOLDERS = {"biosnn.devices": "cpp", "biosnn._gpu": "cuda"}
+
+
+@attrs.frozen
+class _CudaCall(Call):
+    """What Brian2CUDA looks at in a code object: it draws no random numbers."""
+
+    template_name: str = ""
+    code: Any = attrs.field(factory=lambda: SimpleNamespace(cu_file=""))
+    variables: dict[str, Any] = attrs.field(factory=dict)
+    rng_calls: dict[str, int] = attrs.field(factory=lambda: defaultdict(int))
+    poisson_lamdas: dict[str, float] = attrs.field(factory=dict)
+    needs_curand_states: bool = False
+
+
+class _CudaHooks(CallHooks):
+    call = _CudaCall
+
+
+class _Device(CUDAStandaloneDevice):
+    """Brian2CUDA's device, with templates of ours."""
+
+    def code_object(  # noqa: PLR0913  (Brian2's signature)
+        self,
+        owner: Any,
+        name: str,
+        abstract_code: dict[str, str],
+        variables: dict[str, Any],
+        template_name: str,
+        variable_indices: dict[str, str],
+        codeobj_class: Any = None,
+        template_kwds: dict[str, Any] | None = None,
+        override_conditional_write: Any = None,
+        compiler_kwds: Any = None,
+    ) -> Any:
+        more = dict(template_kwds or {})
+        if template_name == "threshold_flags":
+            more["extra_threshold_kernel"] = True
+        if template_name == "synapses_dense":
+            _, written = self.get_array_read_write(abstract_code, variables)
+            sides = {variable_indices[name] for name in written}
+            more |= {
+                "changes": _changes(more["pathway"].prepost, sides),
+                "replicas": 1,
+                "shared": True,
+                "words": _WORDS,
+                "threads": _THREADS,
+            }
+        return super().code_object(
+            owner,
+            name,
+            abstract_code,
+            variables,
+            template_name,
+            variable_indices,
+            codeobj_class=codeobj_class,
+            template_kwds=more,
+            override_conditional_write=override_conditional_write,
+            compiler_kwds=compiler_kwds,
+        )
+
+
+def _changes(prepost: str, written: set[str]) -> str:
+    """On which side of a synapse a pathway changes neurons: that of its events, or the other."""
+    sides = {
+        side
+        for side, index in (("pre", "_presynaptic_idx"), ("post", "_postsynaptic_idx"))
+        if index in written
+    }
+    if len(sides) == 2 or "0" in written:
+        return "both"
+    return "source" if prepost in sides else "target"
+
+
+def _ours(built: Built, dense: Dense) -> list[ArrayVariable]:
+    """Have our templates used; the lists of events that need flags."""
+    for monitor in built.spike_monitors.values():
+        monitor.template = "record_spikes"
+    for monitor in built.state_monitors.values():
+        monitor.template = "record_values"
+    flagged: dict[str, ArrayVariable] = {}
+    for key in dense.projections:
+        for pathway in built.synapses[key]._pathways:
+            variable = pathway.source.variables[pathway.eventspace_name]
+            flagged[f"{pathway.source.name}.{variable.name}"] = variable
+    for group in built.groups.values():
+        for runner in group.contained_objects:
+            events = (getattr(runner, "template_kwds", None) or {}).get("eventspace_variable")
+            made = getattr(runner, "template", "") == "threshold"
+            if made and events is not None and f"{group.name}.{events.name}" in flagged:
+                runner.template = "threshold_flags"
+    return list(flagged.values())
+
+
+def _event_lists(built: Built) -> list[ArrayVariable]:
+    return [
+        group.variables[f"_{event}space"]
+        for group in built.groups.values()
+        for event in group.events
+    ]
+
+
+def _preferences(single: bool) -> None:
+    cuda = prefs.devices.cuda_standalone.cuda_backend
+    cuda.detect_gpus = False
+    cuda.detect_cuda = False
+    cuda.gpu_id = 0
+    cuda.cuda_path = "."  # our makefile says where nvcc is, and for which GPU
+    cuda.cuda_runtime_version = 13.0
+    cuda.compute_capability = 9.0
+    prefs.codegen.cpp.extra_compile_args_gcc = ["-w"]
+    prefs.codegen.cpp.extra_compile_args = []
+    prefs.core.default_float_dtype = np.float32 if single else np.float64
+
+
+def _draws(device: CUDAStandaloneDevice) -> bool:
+    """Whether a piece of code that runs in time steps draws from generators with a state."""
+    found = device.codeobjects_with_rng
+    return bool(any(found["host_api"]["per_run"]) or found["device_api"]["every_tick"])
+
+
+def generate(request: dict[str, Any], out: Path) -> None:
+    """Write the program of a request and what is known of it.
+
+    Parameters
+    ----------
+    request : dict
+        ``network``, ``record`` (declarations as data) and ``precision``.
+    out : Path
+        An existing folder. It gets ``source/`` with the program, ``static_arrays/``, ``state``
+        and ``generated.json``.
+    """
+    network: NetworkModel = from_data(request["network"])
+    record = Record.from_data(request["record"], network.dt)
+    single = request["precision"] == "single"
+    all_devices["biosnn_cuda"] = _Device()
+    set_device("biosnn_cuda", build_on_run=False)
+    device = get_device()
+    _preferences(single)
+    templater = CUDAStandaloneCodeObject.templater.derive("biosnn._gpu")
+    CUDAStandaloneCodeObject.templater = templater
+    hooks = _CudaHooks()
+    built = build(network, record, hooks, single_precision=single)
+    device.run_args_applied = True  # ours are read by biosnn.cpp
+    device.insert_code("before_start", "biosnn::configure(argc, argv);")
+    device.insert_code("before_network_run", "biosnn::prepare_recorders(); biosnn::load_state();")
+    device.insert_code("before_end", "return biosnn::finish();")
+    device.headers.append('"biosnn.h"')
+    device.headers.append('"gpu.h"')
+    dense = Dense(network, built)
+    flagged = _ours(built, dense)
+    built.net.run(network.dt * network.steps_per_presentation, namespace={})
+    tables = CudaTables(device)
+    dense.edit(device, tables)
+    if not _draws(device):
+        for kind, arguments in device.main_queue:
+            if kind == "run_network":
+                arguments[1][:] = [x for x in arguments[1] if "_run_random_number_buffer" not in x]
+    project = out / "source"
+    device.build(directory=str(project), compile=False, run=False, with_output=False)
+    for package, names in _OURS.items():
+        folder = resources.files(package) / _FOLDERS[package]
+        for name in names:
+            (project / name).write_text((folder / name).read_text())
+    described = interface(network, record, built, single_precision=single)
+    border = code_names(built.border)
+    generated = source(network, described, built, border, hooks.functions, tables)
+    header, flags = tables.fired(flagged)
+    (project / "fired.h").write_text(header)
+    (project / "generated.cu").write_text(
+        f'#include "biosnn.h"\n#include "gpu.h"\n#include "network.h"\n{generated}\n'
+        f"namespace biosnn {{\n{flags}\n{tables.rotation(_event_lists(built))}\n}}\n"
+    )
+    files = write_units(project, "step_clock", OURS)
+    shutil.move(project / "static_arrays", out / "static_arrays")
+    with (out / "state").open("wb") as file:
+        for array in default_state(network, described).values():
+            file.write(array)
+    found = {
+        "interface": described.to_data(),
+        "plastic": {key: code_names(targets) for key, targets in built.plastic.items()},
+        "sources": files,
+        "recorder_bytes": recorder_bytes(built),
+    }
+    (out / "generated.json").write_text(json.dumps(found))
+
+
+def _main(request: str, out: str) -> int:
+    try:
+        generate(json.loads(Path(request).read_text()), Path(out))
+    except Exception as error:  # whatever it is, its cause comes last
+        traceback.print_exc()
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        print(f"{type(cause).__name__}: {cause}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(*sys.argv[1:]))

@@ -1,0 +1,132 @@
+// The network's arrays in the memory of a GPU; see memory.h.
+#include "memory.h"
+
+#include <climits>
+
+#include "gpu.h"
+
+namespace biosnn {
+
+static int blocks_for(size_t n) { return (int)((n + 255) / 256); }
+
+// Memory on the GPU that grows with what it has to hold.
+struct Staged {
+    void *data = nullptr;
+    size_t bytes = 0;
+    void *take(const void *from, size_t size) {
+        if (size > bytes) {
+            checked(cudaFree(data));
+            checked(cudaMalloc(&data, size));
+            bytes = size;
+        }
+        checked(cudaMemcpy(data, from, size, cudaMemcpyHostToDevice));
+        return data;
+    }
+};
+static Staged staged;
+
+template <typename T>
+__global__ void assign_values(T *data, const float *values, size_t n) {
+    const size_t k = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (k < n) data[k] = (T)values[k];
+}
+
+template <typename T>
+__global__ void fill_values(T *data, T value, size_t n) {
+    const size_t k = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (k < n) data[k] = value;
+}
+
+template <typename T>
+__global__ void put_value(T *data, const int32_t *places, T value, size_t n) {
+    const size_t k = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (k < n) data[places[k]] = value;
+}
+
+template <typename Bits>
+__global__ void find_not_finite(const Bits *data, size_t n, Bits exponent,
+                                unsigned long long *first) {
+    const size_t k = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (k < n && (data[k] & exponent) == exponent) atomicMin(first, (unsigned long long)k);
+}
+
+namespace memory {
+
+void read(const Array &array, size_t first, size_t count, void *to) {
+    const size_t item = item_size(array);
+    checked(cudaMemcpy(to, (const char *)array.data + first * item, count * item,
+                       cudaMemcpyDeviceToHost));
+}
+
+void write(const Array &array, size_t first, size_t count, const void *from) {
+    const size_t item = item_size(array);
+    checked(cudaMemcpy((char *)array.data + first * item, from, count * item,
+                       cudaMemcpyHostToDevice));
+}
+
+template <typename F>
+static void with_type(const Array &array, F action) {
+    if (array.kind == "f8")
+        action((double *)array.data);
+    else if (array.kind == "f4")
+        action((float *)array.data);
+    else {
+        std::fprintf(stderr, "an input cannot set a variable of type %s\n", array.kind.c_str());
+        std::_Exit(2);
+    }
+    checked(cudaGetLastError());
+}
+
+template <typename T>
+static void assign_from(T *data, const float *values, size_t count) {
+    assign_values<T><<<blocks_for(count), 256>>>(data, values, count);
+}
+
+void assign(const Array &array, size_t first, size_t count, const float *values) {
+    if (count == 0) return;
+    const float *given = (const float *)staged.take(values, count * sizeof(float));
+    with_type(array, [&](auto *data) { assign_from(data + first, given, count); });
+}
+
+template <typename T>
+static void fill_with(T *data, size_t count, double value) {
+    fill_values<T><<<blocks_for(count), 256>>>(data, (T)value, count);
+}
+
+template <typename T>
+static void put_at(T *data, const int32_t *places, size_t count, double value) {
+    put_value<T><<<blocks_for(count), 256>>>(data, places, (T)value, count);
+}
+
+template <typename Bits>
+static int64_t find(const Array &array, Bits exponent) {
+    static unsigned long long *first = nullptr;
+    if (!first) checked(cudaMalloc((void **)&first, sizeof(*first)));
+    unsigned long long found = ULLONG_MAX;
+    checked(cudaMemcpy(first, &found, sizeof(found), cudaMemcpyHostToDevice));
+    find_not_finite<Bits><<<blocks_for(array.size), 256>>>((const Bits *)array.data, array.size,
+                                                           exponent, first);
+    checked(cudaGetLastError());
+    checked(cudaMemcpy(&found, first, sizeof(found), cudaMemcpyDeviceToHost));
+    return found == ULLONG_MAX ? -1 : (int64_t)found;
+}
+
+void fill(const Array &array, size_t first, size_t count, double value) {
+    if (count == 0) return;
+    with_type(array, [&](auto *data) { fill_with(data + first, count, value); });
+}
+
+void put(const Array &array, size_t first, const std::vector<int32_t> &places, double value) {
+    if (places.empty()) return;
+    const size_t n = places.size();
+    const int32_t *given = (const int32_t *)staged.take(places.data(), n * sizeof(int32_t));
+    with_type(array, [&](auto *data) { put_at(data + first, given, n, value); });
+}
+
+int64_t first_not_finite(const Array &array) {
+    if (array.size == 0) return -1;
+    return array.kind == "f8" ? find<uint64_t>(array, 0x7ff0000000000000ull)
+                              : find<uint32_t>(array, 0x7f800000u);
+}
+}  // namespace memory
+}  // namespace biosnn
