@@ -1,4 +1,4 @@
-"""Code generation for CUDA, run as ``python -m biosnn._gpu.codegen REQUEST OUT``.
+"""Code generation for CUDA, run as ``python -m biosnn._gpu.protocol REQUEST OUT``.
 
 Brian2CUDA changes Brian2's global state when it is imported, so this runs in a process of its
 own. ``REQUEST`` is a JSON file with the declaration. The program, the network's interface and its

@@ -1,0 +1,216 @@
+"""The device ``cuda``: the network and its whole protocol as one program for a GPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import brian2
+
+from biosnn import __version__
+from biosnn._gpu.toolchain import CudaTools, brian2cuda_version, require_brian2cuda, tools
+from biosnn._gpu.unit import write_makefile
+from biosnn.declaration import fingerprint, to_data
+from biosnn.devices.artifact import BINARY, files_of, open_artifact, platform_of, seal
+from biosnn.devices.binary import CompiledNetwork
+from biosnn.devices.cache import cached
+from biosnn.devices.contract import Interface
+from biosnn.devices.cpp_standalone import SOURCES as COMMON_SOURCES
+from biosnn.devices.record import Record, check_record
+from biosnn.errors import DeviceError, ParameterError, StorageError
+from biosnn.networks import NetworkModel
+
+#: Files of this room that decide what a build contains.
+_SOURCES = (
+    "protocol.py",
+    "standalone.py",
+    "tables.py",
+    "unit.py",
+    "cuda/gpu.h",
+    "cuda/memory.cu",
+    "cuda/recorders.cu",
+    "templates/record_spikes.cu",
+    "templates/record_values.cu",
+    "templates/synapses_dense.cu",
+    "templates/threshold_flags.cu",
+)
+NVCC_FLAGS = {
+    "fast": ("-w", "-O3", "-use_fast_math"),
+    "strict": ("-w", "-O3", "-fmad=false"),
+}
+SOURCE = "source"
+
+
+def build(
+    network: NetworkModel, record: Record, precision: str, math: str, architecture: str | None
+) -> CompiledNetwork:
+    """Compile a network, or take it from the build cache.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    record : Record
+        What to observe.
+    precision : {"double", "single"}
+        Of the state variables.
+    math : {"fast", "strict"}
+        Floating-point flags.
+    architecture : str, optional
+        Of the GPU, such as ``"sm_90"``; default: that of the first GPU here.
+
+    Raises
+    ------
+    DeviceError
+        If Brian2CUDA, a CUDA toolkit or cuRAND is missing or does not fit, or the build fails.
+    """
+    check_record(network, record)
+    started = time.perf_counter()
+    found = tools(architecture=architecture)
+    request = request_of(network, record, precision)
+    key = fingerprint(
+        request,
+        [found.architecture, found.release, str(found.nvcc), *flags(math)],
+        sources_of_builds(),
+    )[:32]
+    folder, built_now = cached(
+        key, lambda folder: _make(request, math, found, folder), _check
+    )
+    return CompiledNetwork(open_artifact(folder), time.perf_counter() - started, built_now)
+
+
+def flags(math: str) -> tuple[str, ...]:
+    """Flags for nvcc.
+
+    Parameters
+    ----------
+    math : {"fast", "strict"}
+        ``fast`` lets nvcc use approximate functions and fused operations; ``strict`` gives the
+        results of other devices on the same input, up to the last digits of ``exp`` and its like
+        and the order of sums.
+    """
+    if math not in NVCC_FLAGS:
+        raise ParameterError("compile", "math", repr(math), '"fast" or "strict"')
+    return NVCC_FLAGS[math]
+
+
+def request_of(network: NetworkModel, record: Record, precision: str) -> dict[str, Any]:
+    """What is asked of the child process that writes the code."""
+    return {
+        "network": to_data(network),
+        "record": record.to_data(network.dt),
+        "precision": precision,
+    }
+
+
+def sources_of_builds() -> list[str]:
+    """Versions and texts that decide what a build contains."""
+    here, devices = Path(__file__).parent, Path(__file__).parents[1] / "devices"
+    texts = [(here / name).read_text() for name in _SOURCES]
+    texts += [(devices / name).read_text() for name in COMMON_SOURCES]
+    versions = [__version__, brian2.__version__, str(brian2cuda_version()), sys.version]
+    return versions + texts
+
+
+def _check(folder: Path) -> None:
+    try:
+        open_artifact(folder)
+    except StorageError as error:
+        raise DeviceError(str(error)) from error
+
+
+def write_program(request: dict[str, Any], math: str, architecture: str, folder: Path) -> None:
+    """Write a network's program into a folder that exists: ``source/`` with a makefile.
+
+    Raises
+    ------
+    DeviceError
+        If Brian2CUDA is missing or does not fit, or refuses the network, with its words.
+    """
+    require_brian2cuda()
+    asked = folder / "request.json"
+    asked.write_text(json.dumps(request))
+    # The child finds this biosnn, and nothing that happens to lie in the current folder.
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "biosnn._gpu.protocol", str(asked), str(folder)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise DeviceError(
+            f"Brian2CUDA could not write code for {request['network']['name']!r}. It said:\n"
+            + "\n".join(done.stderr.strip().splitlines()[-12:])
+        )
+    asked.unlink()
+    written = json.loads((folder / "generated.json").read_text())
+    write_makefile(folder / SOURCE, written["sources"], architecture, list(flags(math)))
+    shutil.rmtree(folder / SOURCE / "results", ignore_errors=True)
+
+
+def compile_program(folder: Path, found: CudaTools, jobs: int | None = None) -> Path:
+    """Compile a written program with nvcc; takes minutes.
+
+    Raises
+    ------
+    DeviceError
+        If nvcc fails, with its first lines.
+    """
+    command = ["make", "-s", f"-j{jobs or os.cpu_count() or 1}", *found.make_variables]
+    done = subprocess.run(
+        command, cwd=folder / SOURCE, env=found.environment(), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise DeviceError(found.failed(done.stderr or done.stdout))
+    for made in (folder / SOURCE).glob("*.o"):
+        made.unlink()
+    return folder / BINARY
+
+
+def _make(request: dict[str, Any], math: str, found: CudaTools, folder: Path) -> None:
+    """Generate and compile a network in a fresh folder."""
+    write_program(request, math, found.architecture, folder)
+    compile_program(folder, found)
+    seal_program(request, math, found.architecture, found.release, folder)
+
+
+def seal_program(
+    request: dict[str, Any], math: str, architecture: str, release: str, folder: Path
+) -> None:
+    """Write the manifest of a complete folder."""
+    found = folder / "generated.json"
+    generated = json.loads(found.read_text())
+    found.unlink()
+    seal(
+        folder,
+        {
+            "device": "cuda",
+            "interface": generated["interface"],
+            "plastic": generated["plastic"],
+            "recorder_bytes": generated["recorder_bytes"],
+            "architecture": architecture,
+            "layout": files_of(Interface.from_data(generated["interface"])),
+            "declaration": request["network"],
+            "record": request["record"],
+            "versions": {
+                "biosnn": __version__,
+                "brian2": brian2.__version__,
+                "brian2cuda": brian2cuda_version(),
+                "cuda": release,
+                "python": platform.python_version(),
+            },
+            "compiler": f"nvcc {release}",
+            "flags": list(flags(math)),
+            "platform": platform_of(portable=True),
+        },
+    )
