@@ -26,6 +26,7 @@ from packaging.specifiers import SpecifierSet
 
 from biosnn import gpu
 from biosnn._doctor import facts
+from biosnn._doctor.sources import HELLO, HELLO_OPENMP, HELLO_VECTOR
 from biosnn.devices.cache import cache_folder, entries
 from biosnn.devices.compiler import compiler, describe, flags
 from biosnn.errors import DeviceError
@@ -44,27 +45,6 @@ BRIAN2CUDA_WANTED = "==1.0b1"
 # Below the first a build will not fit, below the second a long run may not (GiB).
 DISK_NEEDED, DISK_ADVISED = 0.25, 2.0
 
-HELLO = '#include <iostream>\nint main() { std::cout << "hello"; }\n'
-# A loop that the compiler turns into the widest instructions that it believes the CPU has.
-HELLO_VECTOR = """#include <cstdlib>
-#include <iostream>
-int main() {
-    static double x[4096];
-    for (int i = 0; i < 4096; i++) x[i] = std::rand() * 0.5;
-    double sum = 0;
-    for (int i = 0; i < 4096; i++) sum += x[i] * x[i] + 1;
-    std::cout << (sum > 0 ? "hello" : "wrong");
-}
-"""
-HELLO_OPENMP = """#include <omp.h>
-#include <iostream>
-int main() {
-    int n = 0;
-    #pragma omp parallel for reduction(+ : n)
-    for (int i = 0; i < 100; i++) n += omp_get_num_threads() > 0;
-    std::cout << (n == 100 ? "hello" : "wrong");
-}
-"""
 IMPORT = """import importlib, sys
 print(*(f"{m} {importlib.import_module(m).__version__}" for m in sys.argv[1:]), sep=", ")
 """

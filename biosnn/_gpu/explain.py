@@ -93,8 +93,7 @@ _RUN = (
 
 _BUILD = (
     (
-        r"unsupported (?P<kind>GNU|clang) version! (?P<limit>[^!]*?are not supported|clang version "
-        r"must be[^.!]*?)[!.]? The nvcc flag",
+        r"unsupported (?:GNU|clang) version! (?P<limit>.+?)\s*[!.]? The nvcc flag",
         "this nvcc does not accept the C++ compiler ({limit}): install an older one and set "
         "NVCC_CCBIN to it, e.g. NVCC_CCBIN=g++-13, or use a newer CUDA",
     ),
