@@ -26,6 +26,7 @@ from packaging.specifiers import SpecifierSet
 
 from biosnn import gpu
 from biosnn._doctor import facts
+from biosnn._doctor.sources import HELLO, HELLO_OPENMP, HELLO_VECTOR
 from biosnn.devices.cache import cache_folder, entries
 from biosnn.devices.compiler import compiler, describe, flags
 from biosnn.errors import DeviceError
@@ -44,27 +45,6 @@ BRIAN2CUDA_WANTED = "==1.0b1"
 # Below the first a build will not fit, below the second a long run may not (GiB).
 DISK_NEEDED, DISK_ADVISED = 0.25, 2.0
 
-HELLO = '#include <iostream>\nint main() { std::cout << "hello"; }\n'
-# A loop that the compiler turns into the widest instructions that it believes the CPU has.
-HELLO_VECTOR = """#include <cstdlib>
-#include <iostream>
-int main() {
-    static double x[4096];
-    for (int i = 0; i < 4096; i++) x[i] = std::rand() * 0.5;
-    double sum = 0;
-    for (int i = 0; i < 4096; i++) sum += x[i] * x[i] + 1;
-    std::cout << (sum > 0 ? "hello" : "wrong");
-}
-"""
-HELLO_OPENMP = """#include <omp.h>
-#include <iostream>
-int main() {
-    int n = 0;
-    #pragma omp parallel for reduction(+ : n)
-    for (int i = 0; i < 100; i++) n += omp_get_num_threads() > 0;
-    std::cout << (n == 100 ? "hello" : "wrong");
-}
-"""
 IMPORT = """import importlib, sys
 print(*(f"{m} {importlib.import_module(m).__version__}" for m in sys.argv[1:]), sep=", ")
 """
@@ -122,6 +102,7 @@ def run_checks() -> list[Check]:
         check_brian2cuda,
         check_nvcc,
         check_curand,
+        check_cuda_build,
         check_gpu,
     ]
     # Nearly all the time is spent waiting for child processes.
@@ -369,7 +350,7 @@ def check_brian2cuda() -> Check:
     version = gpu.brian2cuda_version()
     if version is None:
         return check(status="warn", found="brian2cuda is not installed", remedy=remedy)
-    problem = facts.brian2_conflict()
+    problem = gpu.brian2_conflict()
     if not SpecifierSet(BRIAN2CUDA_WANTED).contains(version, prereleases=True):
         problem = problem or "another version than biosnn is made for"
     if problem:
@@ -381,33 +362,57 @@ def check_brian2cuda() -> Check:
 
 def check_nvcc(env: Mapping[str, str] | None = None) -> Check:
     """Find CUDA's compiler and read its version."""
-    check = partial(
-        Check, name="nvcc", wanted="the CUDA toolkit's compiler (optional, device cuda)"
-    )
+    wanted = ".".join(map(str, gpu.OLDEST_CUDA))
+    check = partial(Check, name="nvcc", wanted=f"nvcc of CUDA >={wanted} (optional, device cuda)")
     nvcc = gpu.find_nvcc(env)
     if nvcc is None:
-        remedy = "To build for a GPU, install the CUDA toolkit and set CUDA_HOME to it."
+        remedy = f"Install the CUDA toolkit and set CUDA_HOME to it, or {gpu.WHEELS}."
         return check(status="warn", found="not found", remedy=remedy)
     release = gpu.cuda_release(nvcc, env)
     if release is None:
         remedy = f"Reinstall the CUDA toolkit: '{nvcc} --version' must print its release."
         return check(status="warn", found=f"{nvcc} does not run", remedy=remedy)
+    if tuple(map(int, release.split("."))) < gpu.OLDEST_CUDA:
+        remedy = f"Install CUDA {wanted} or later and set CUDA_HOME to it."
+        return check(status="warn", found=f"CUDA {release} ({nvcc}) is too old", remedy=remedy)
     return check(status="ok", found=f"CUDA {release} ({nvcc})")
 
 
 def check_curand(
     env: Mapping[str, str] | None = None, search_path: Sequence[str | Path] | None = None
 ) -> Check:
-    """Find cuRAND's headers, in the CUDA toolkit or in NVIDIA's wheels."""
-    check = partial(Check, name="cuRAND", wanted="curand.h (optional, device cuda)")
-    header = gpu.find_curand(env, search_path)
-    if header is None:
+    """Find cuRAND's headers and library, in the CUDA toolkit or in NVIDIA's wheels."""
+    check = partial(
+        Check, name="cuRAND", wanted="curand.h and libcurand.so (optional, device cuda)"
+    )
+    found = gpu.curand(env, search_path)
+    if found is None:
         remedy = "To build for a GPU: pip install 'biosnn[gpu]' (with CUDA 12: nvidia-curand-cu12)."
         return check(status="warn", found="not found", remedy=remedy)
-    if problem := facts.curand_conflict(header, env):
+    problem = facts.curand_conflict(found, env)
+    if found.library is None:
+        problem = problem or "has no libcurand.so beside it"
+    if problem:
         remedy = "Install the wheel for that release (nvidia-curand, with CUDA 12 ...-cu12)."
-        return check(status="warn", found=f"{header} {problem}", remedy=remedy)
-    return check(status="ok", found=str(header))
+        return check(status="warn", found=f"{found.header} {problem}", remedy=remedy)
+    return check(status="ok", found=f"{found.header}, {found.library}")
+
+
+def check_cuda_build(
+    env: Mapping[str, str] | None = None, search_path: Sequence[str | Path] | None = None
+) -> Check:
+    """Compile and link a small CUDA program with cuRAND; it is not run."""
+    check = partial(
+        Check, name="CUDA build", wanted="CUDA programs compile (optional, device cuda)"
+    )
+    try:
+        tools = gpu.tools(env, search_path)
+        gpu.try_tools(tools, env=env)
+    except DeviceError as error:
+        reason, _, remedy = str(error).partition(": ")
+        remedy = remedy or "Run nvcc by hand on a small program, and mend what it says."
+        return check(status="warn", found=reason, remedy=remedy[0].upper() + remedy[1:])
+    return check(status="ok", found="; ".join(["a small program compiles", *tools.notes]))
 
 
 def check_gpu(env: Mapping[str, str] | None = None) -> Check:

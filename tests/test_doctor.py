@@ -11,6 +11,7 @@ import pytest
 
 from biosnn import doctor, gpu
 from biosnn._doctor import facts
+from biosnn._gpu import toolchain
 from biosnn.devices.cache import cache_folder, cached
 from biosnn.doctor import Check, as_json, exit_status, run_checks
 
@@ -36,6 +37,7 @@ def only(tmp_path, monkeypatch):
             script(folder / name.replace("__", "-"), body)
         monkeypatch.setenv("PATH", str(folder))
         monkeypatch.delenv("CXX", raising=False)
+        monkeypatch.chdir(tmp_path)  # a script may write to a file named as its last option
         return folder
 
     return make
@@ -69,7 +71,7 @@ def test_json_is_one_line_and_complete():
 def test_this_machine_can_run_biosnn():
     checks = run_checks()
     names = [check.name for check in checks]
-    assert len(names) == len(set(names)) == 18
+    assert len(names) == len(set(names)) == 19
     by_name = {check.name: check for check in checks}
     for name in ("Python", "Brian2", "C++ compiler"):
         assert by_name[name].status == "ok", by_name[name]
@@ -328,7 +330,7 @@ def test_writing_is_tried_without_leaving_anything(tmp_path):
 def test_brian2cuda_only_warns(monkeypatch, version, problem, status, found):
     monkeypatch.setattr(gpu, "brian2cuda_version", lambda: version)
     monkeypatch.setattr(gpu, "brian2cuda_problem", lambda: problem)
-    monkeypatch.setattr(facts, "brian2_conflict", lambda: "")
+    monkeypatch.setattr(gpu, "brian2_conflict", lambda: "")
     result = doctor.check_brian2cuda()
     assert (result.status, result.found) == (status, found)
     assert ("biosnn[gpu]" in result.remedy) == (status == "warn")
@@ -353,33 +355,42 @@ def test_brian2cuda_must_fit_brian2(monkeypatch, wanted, fits):
 
 
 def test_nvcc_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(gpu, "DEFAULT_HOME", Path("/no/cuda"))
+    monkeypatch.setattr(toolchain, "USUAL_FOLDER", Path("/no"))
     env = {"CUDA_HOME": str(tmp_path)}
     assert (doctor.check_nvcc(env).status, doctor.check_nvcc(env).found) == ("warn", "not found")
     nvcc = script(tmp_path / "bin" / "nvcc", "echo 'Cuda compilation tools, release 13.0, V13'")
     assert doctor.check_nvcc(env).status == "ok"
     assert doctor.check_nvcc(env).found == f"CUDA 13.0 ({nvcc})"
+    script(nvcc, "echo 'Cuda compilation tools, release 11.8, V11'")
+    assert doctor.check_nvcc(env).status == "warn"
+    assert doctor.check_nvcc(env).found == f"CUDA 11.8 ({nvcc}) is too old"
+    assert "12.0 or later" in doctor.check_nvcc(env).remedy
     script(nvcc, "exit 1")
     assert doctor.check_nvcc(env).status == "warn"
     assert doctor.check_nvcc(env).found == f"{nvcc} does not run"
 
 
 def test_curand_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(gpu, "DEFAULT_HOME", tmp_path)
+    monkeypatch.setattr(toolchain, "USUAL_FOLDER", tmp_path)
     assert doctor.check_curand({}, []).status == "warn"
-    header = tmp_path / "include" / "curand.h"
-    header.parent.mkdir()
-    header.touch()
+    header, library = tmp_path / "cuda/include/curand.h", tmp_path / "cuda/lib64/libcurand.so"
+    for path in (header, library):
+        found = doctor.check_curand({}, [])
+        assert found.status == "warn"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert found.found == f"{header} has no libcurand.so beside it"
     found = doctor.check_curand({}, [])
-    assert (found.status, found.found) == ("ok", str(header))
+    assert (found.status, found.found) == ("ok", f"{header}, {library}")
 
 
 @pytest.mark.parametrize(("release", "status"), [("13.1", "ok"), ("12.8", "warn")])
 def test_curand_must_fit_nvcc(tmp_path, monkeypatch, release, status):
-    monkeypatch.setattr(gpu, "DEFAULT_HOME", Path("/no/cuda"))
-    header = tmp_path / "nvidia" / "cu13" / "include" / "curand.h"
-    header.parent.mkdir(parents=True)
-    header.touch()
+    monkeypatch.setattr(toolchain, "USUAL_FOLDER", Path("/no"))
+    header = tmp_path / "nvidia/cu13/include/curand.h"
+    for path in (header, tmp_path / "nvidia/cu13/lib/libcurand.so.10"):
+        path.parent.mkdir(parents=True)
+        path.touch()
     script(tmp_path / "bin" / "nvcc", f"echo 'Cuda compilation tools, release {release}, V'")
     found = doctor.check_curand({"CUDA_HOME": str(tmp_path)}, [tmp_path])
     assert found.status == status
@@ -389,7 +400,7 @@ def test_curand_must_fit_nvcc(tmp_path, monkeypatch, release, status):
 
 @pytest.mark.parametrize(("capability", "status"), [("9.0", "ok"), ("12.1", "warn")])
 def test_nvcc_must_know_the_gpu(only, monkeypatch, capability, status):
-    monkeypatch.setattr(gpu, "DEFAULT_HOME", Path("/no/cuda"))
+    monkeypatch.setattr(toolchain, "USUAL_FOLDER", Path("/no"))
     for name in ("CUDA_HOME", "CUDA_PATH"):
         monkeypatch.delenv(name, raising=False)
     only(

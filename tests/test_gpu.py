@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from biosnn import gpu
+from biosnn._gpu import toolchain
 from biosnn.errors import DeviceError
 from biosnn.gpu import Gpu, Toolchain
 
@@ -28,8 +29,8 @@ def touch(path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def default_home(tmp_path, monkeypatch):
     """An empty folder in place of the one in which this machine may have CUDA."""
-    monkeypatch.setattr(gpu, "DEFAULT_HOME", tmp_path / "default")
-    return tmp_path / "default"
+    monkeypatch.setattr(toolchain, "USUAL_FOLDER", tmp_path / "usual")
+    return tmp_path / "usual" / "cuda"
 
 
 @pytest.fixture

@@ -6,11 +6,6 @@ import platform
 import re
 import sys
 from collections.abc import Mapping
-from importlib import metadata
-from pathlib import Path
-
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from biosnn import gpu
 from biosnn.devices.compiler import cpu
@@ -54,29 +49,13 @@ def _darwin_features(machine: str) -> str:
     return output if code == 0 else ""
 
 
-def brian2_conflict() -> str:
-    """Say which Brian2 the installed brian2cuda needs, if it is not the one that is installed."""
-    try:
-        wanted = map(Requirement, metadata.requires("brian2cuda") or ())
-        found = metadata.version("brian2")
-    except metadata.PackageNotFoundError:
-        return ""
-    for one in wanted:
-        if canonicalize_name(one.name) == "brian2" and not one.specifier.contains(
-            found, prereleases=True
-        ):
-            return f"needs brian2{one.specifier}, but {found} is installed"
-    return ""
-
-
-def curand_conflict(header: Path, env: Mapping[str, str] | None = None) -> str:
-    """Say for which CUDA a wheel's cuRAND is, if it is not the one whose compiler is here."""
-    serves = re.fullmatch(r"cu(\d+)", header.parent.parent.name)
+def curand_conflict(found: gpu.Curand, env: Mapping[str, str] | None = None) -> str:
+    """Say for which CUDA this cuRAND is, if it is not the one whose compiler is here."""
     nvcc = gpu.find_nvcc(env)
-    release = gpu.cuda_release(nvcc, env) if serves and nvcc else None
-    if serves is None or release is None or release.partition(".")[0] == serves[1]:
+    release = gpu.cuda_release(nvcc, env) if found.serves and nvcc else None
+    if release is None or release.partition(".")[0] == found.serves:
         return ""
-    return f"serves CUDA {serves[1]}, but nvcc is of CUDA {release}"
+    return f"serves CUDA {found.serves}, but nvcc is of CUDA {release}"
 
 
 def gpu_conflict(env: Mapping[str, str] | None = None) -> str:
