@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEVICES", "Runnable", "TraceOf", "compile", "load"]
 
-DEVICES = ("runtime", "cpp")
+DEVICES = ("runtime", "cpp", "cuda")
 
 
 def compile(
@@ -39,6 +39,7 @@ def compile(
     math: str = "fast",
     portable: bool = False,
     target: str = "numpy",
+    architecture: str = "native",
 ) -> Runnable:
     """Make a network runnable.
 
@@ -46,8 +47,9 @@ def compile(
     ----------
     network : NetworkModel
         The declaration.
-    device : {"cpp", "runtime"}
-        One compiled binary (built once, kept in the cache), or a live Brian2 network here.
+    device : {"cpp", "cuda", "runtime"}
+        One compiled binary for the CPU or for a GPU (built once, kept in the cache), or a live
+        Brian2 network here.
     precision : {"double", "single"}
         Of state variables. Times are always double.
     per_sample : sequence of str, optional
@@ -62,11 +64,14 @@ def compile(
         ``"projection.w"`` (or another synaptic variable) or ``"population.variable"`` ->
         number of samples after which its values are copied, again and again.
     math : {"fast", "strict"}
-        C++ only: let the compiler reorder floating-point operations, or not.
+        Compiled only: let the compiler reorder floating-point operations, or not.
     portable : bool
         C++ only: build for any CPU of this architecture.
     target : {"numpy", "cython"}
         ``runtime`` only: Brian2's code generation target.
+    architecture : str
+        ``cuda`` only: of the GPU, such as ``"sm_90"`` or ``"9.0"``; default: that of the first
+        GPU here.
 
     Returns
     -------
@@ -77,7 +82,8 @@ def compile(
     ParameterError
         If the device, the precision or what shall be recorded is unknown.
     DeviceError
-        If there is no working compiler, or the build fails.
+        If there is no working compiler, or the build fails; for ``cuda``, if Brian2CUDA, a CUDA
+        toolkit or cuRAND is missing or does not fit.
     """
     # Brian2 is needed to compile, not to run.
     from biosnn.devices.record import Record
@@ -104,6 +110,10 @@ def compile(
         from biosnn.devices.runtime import RuntimeNetwork
 
         made = RuntimeNetwork(network, record, precision, target)
+    elif device == "cuda":
+        from biosnn._gpu import standalone
+
+        made = standalone.build(network, record, precision, math, architecture)
     else:
         from biosnn.devices import cpp_standalone
 

@@ -187,7 +187,8 @@ def generate(request: dict[str, Any], out: Path) -> None:
     device.run_args_applied = True  # ours are read by biosnn.cpp
     device.insert_code("before_start", "biosnn::configure(argc, argv);")
     device.insert_code("before_network_run", "biosnn::prepare_recorders(); biosnn::load_state();")
-    device.insert_code("before_end", "return biosnn::finish();")
+    # Thrust's global vectors must not outlive CUDA: nothing is taken down one by one.
+    device.insert_code("before_end", "std::_Exit(biosnn::finish());")
     device.headers.append('"biosnn.h"')
     device.headers.append('"gpu.h"')
     dense = Dense(network, built)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,10 @@ from typing import Any
 import brian2
 
 from biosnn import __version__
-from biosnn._gpu.toolchain import CudaTools, brian2cuda_version, require_brian2cuda, tools
+from biosnn._gpu.explain import explain_build
+from biosnn._gpu.facts import brian2cuda_version, require_brian2cuda
+from biosnn._gpu.tools import CudaTools, tools
+from biosnn._gpu.tools import architecture as checked_architecture
 from biosnn._gpu.unit import write_makefile
 from biosnn.declaration import fingerprint, to_data
 from biosnn.devices.artifact import BINARY, files_of, open_artifact, platform_of, seal
@@ -49,7 +53,11 @@ SOURCE = "source"
 
 
 def build(
-    network: NetworkModel, record: Record, precision: str, math: str, architecture: str | None
+    network: NetworkModel,
+    record: Record,
+    precision: str,
+    math: str,
+    architecture: str = "native",
 ) -> CompiledNetwork:
     """Compile a network, or take it from the build cache.
 
@@ -63,8 +71,8 @@ def build(
         Of the state variables.
     math : {"fast", "strict"}
         Floating-point flags.
-    architecture : str, optional
-        Of the GPU, such as ``"sm_90"``; default: that of the first GPU here.
+    architecture : str
+        Of the GPU, such as ``"sm_90"``; ``"native"`` is that of the first GPU here.
 
     Raises
     ------
@@ -73,15 +81,18 @@ def build(
     """
     check_record(network, record)
     started = time.perf_counter()
-    found = tools(architecture=architecture)
+    require_brian2cuda()
+    options = flags(math)
+    found = tools()
+    target = checked_architecture(architecture, found.nvcc)
     request = request_of(network, record, precision)
     key = fingerprint(
         request,
-        [found.architecture, found.release, str(found.nvcc), *flags(math)],
+        [target, found.release, str(found.nvcc), str(found.curand_library), *options],
         sources_of_builds(),
     )[:32]
     folder, built_now = cached(
-        key, lambda folder: _make(request, math, found, folder), _check
+        key, lambda folder: _make(request, math, target, found, folder), _check
     )
     return CompiledNetwork(open_artifact(folder), time.perf_counter() - started, built_now)
 
@@ -165,23 +176,35 @@ def compile_program(folder: Path, found: CudaTools, jobs: int | None = None) -> 
     DeviceError
         If nvcc fails, with its first lines.
     """
-    command = ["make", "-s", f"-j{jobs or os.cpu_count() or 1}", *found.make_variables]
+    command = [
+        "make",
+        "-s",
+        f"-j{jobs or os.cpu_count() or 1}",
+        f"NVCC={found.nvcc}",
+        f"INCLUDES={shlex.join(found.include_flags)}",
+        f"LIBRARIES={shlex.join(found.library_flags)}",
+    ]
     done = subprocess.run(
-        command, cwd=folder / SOURCE, env=found.environment(), capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+        command, cwd=folder / SOURCE, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
-        raise DeviceError(found.failed(done.stderr or done.stdout))
+        said = done.stdout + done.stderr
+        head = "\n".join(said.strip().splitlines()[:12])
+        raise DeviceError(
+            explain_build(said) or f"nvcc failed; run `biosnn doctor`. It said:\n{head}"
+        )
     for made in (folder / SOURCE).glob("*.o"):
         made.unlink()
     return folder / BINARY
 
 
-def _make(request: dict[str, Any], math: str, found: CudaTools, folder: Path) -> None:
+def _make(
+    request: dict[str, Any], math: str, architecture: str, found: CudaTools, folder: Path
+) -> None:
     """Generate and compile a network in a fresh folder."""
-    write_program(request, math, found.architecture, folder)
+    write_program(request, math, architecture, folder)
     compile_program(folder, found)
-    seal_program(request, math, found.architecture, found.release, folder)
+    seal_program(request, math, architecture, found.release, folder)
 
 
 def seal_program(

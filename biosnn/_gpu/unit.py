@@ -77,34 +77,34 @@ def _piece(paths: list[Path], clock: str) -> str:
     return "\n".join(text)
 
 
-def write_makefile(
-    project: Path, files: list[str], compute_capability: str, flags: list[str]
-) -> None:
+def write_makefile(project: Path, files: list[str], architecture: str, flags: list[str]) -> None:
     """Write a makefile in place of brian2cuda's, which asks for C++11.
+
+    Its variables say where nvcc is and, if the toolkit has no cuRAND, where that is.
 
     Parameters
     ----------
     project : Path
-        Where the files are.
+        Where the files are; the program goes beside that folder.
     files : list of str
         What :func:`write_units` wrote.
-    compute_capability : str
-        Of the GPU, e.g. ``"9.0"``.
+    architecture : str
+        Of the GPU, e.g. ``"sm_90"``.
     flags : list of str
         For nvcc.
     """
-    architecture = f"-arch=sm_{compute_capability.replace('.', '')}"
     objects = " ".join(name.replace(".cu", ".o") for name in files)
     (project / "makefile").write_text(
-        f"""NVCC = nvcc
-CURAND_INCLUDE = /usr/local/cuda/include
-CURAND_LIBRARY = /usr/local/cuda/lib64/libcurand.so
-RPATH = -Xlinker -rpath -Xlinker $(dir $(CURAND_LIBRARY))
+        f"""NVCC ?= nvcc
+ARCH ?= {architecture}
+INCLUDES ?=
+LIBRARIES ?= -lcurand
+FLAGS = -std=c++17 {" ".join(flags)}
 
-main: {objects}
-\t$(NVCC) {architecture} $^ -o $@ -Xlinker $(CURAND_LIBRARY) $(RPATH)
+../main: {objects}
+\t$(NVCC) -arch=$(ARCH) $^ -o $@ $(LIBRARIES)
 
 %.o: %.cu
-\t$(NVCC) -std=c++17 {architecture} {" ".join(flags)} -I. -I$(CURAND_INCLUDE) -dc $< -o $@
+\t$(NVCC) $(FLAGS) -arch=$(ARCH) -I. $(INCLUDES) -dc $< -o $@
 """
     )

@@ -26,7 +26,7 @@ from biosnn.errors import DeviceError, StorageError
 from biosnn.networks import NetworkModel
 
 #: Files that decide what a build contains.
-_SOURCES = (
+SOURCES = (
     "artifact.py",
     "build.py",
     "codegen.py",
@@ -107,7 +107,7 @@ def build(
         compiler.describe(compiler.compiler()),
         platform.machine() if portable else compiler.cpu(),
         [__version__, brian2.__version__, sys.version],
-        [(here / name).read_text() for name in _SOURCES],
+        [(here / name).read_text() for name in SOURCES],
     )[:32]
     folder, built_now = cached(
         key,

@@ -37,7 +37,7 @@ static double run_seconds = 0.0;
 
 [[noreturn]] static void fail(const std::string &message, int status = MALFORMED) {
     std::cerr << message << std::endl;
-    std::exit(status);
+    std::_Exit(status);
 }
 
 static const std::string &setting(const std::string &key) {
