@@ -175,7 +175,7 @@ def refusal(home: Path | None, search_path: tuple[Path, ...] = ()) -> str:
 def test_without_nvcc_its_remedies_are_given():
     said = refusal(None)
     assert said.startswith("no nvcc, CUDA's compiler, was found: install the CUDA toolkit 12.0")
-    assert "pip install 'cuda-toolkit[nvcc,cudart,cccl,curand]==13.*'" in said
+    assert "pip install 'cuda-toolkit[nvcc,cudart,cccl,curand,profiler]==13.*'" in said
 
 
 @pytest.mark.parametrize("work", ["echo 'no such instruction'; exit 132", "exit 132"])
@@ -251,6 +251,7 @@ def test_curand_must_serve_the_compiler(toolkit, tmp_path):
         ),
         ("p.cu:3:10: fatal error: thrust/version.h: No such file", "nvidia-cuda-cccl"),
         ("fatal error: crt/host_config.h: No such file or directory", "nvidia-cuda-crt"),
+        ("cuda_profiler_api.h: No such file or directory", "nvidia-cuda-profiler-api"),
         ("sh: 1: cicc: not found", "nvcc lacks cicc"),
         ("something else entirely", "nvcc does not work. It said:\nsomething else entirely"),
     ],

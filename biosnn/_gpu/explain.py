@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 #: One release of all that a build needs; there are no wheels with a compiler of CUDA 12.
-WHEELS = "pip install 'cuda-toolkit[nvcc,cudart,cccl,curand]==13.*'"
+WHEELS = "pip install 'cuda-toolkit[nvcc,cudart,cccl,curand,profiler]==13.*'"
 
 # In this order: a program often reports a second error that only follows from the first.
 _RUN = (
@@ -129,6 +129,11 @@ _BUILD = (
         r"(?P<header>cuda_runtime\.h|crt/\S+?\.h): No such file",
         "{header} of CUDA is missing: install it with the CUDA toolkit, or pip install "
         "nvidia-cuda-runtime and nvidia-cuda-crt of nvcc's release",
+    ),
+    (
+        r"cuda_profiler_api\.h: No such file",
+        "cuda_profiler_api.h of CUDA is missing: install it with the CUDA toolkit, or "
+        "pip install nvidia-cuda-profiler-api of nvcc's release",
     ),
     (
         r"(?P<program>cicc|ptxas|cudafe\+\+|fatbinary|nvlink): (?:command )?not found",

@@ -26,7 +26,8 @@ from biosnn.errors import DeviceError, ParameterError
 OLDEST_CUDA, NEWEST_CUDA = (12, 0), (13, 0)
 
 # The headers that generated code needs. Thrust compares its release with that of the compiler.
-_PROBE = """#include <curand.h>
+_PROBE = """#include <cuda_profiler_api.h>
+#include <curand.h>
 #include <curand_kernel.h>
 #include <thrust/detail/config.h>
 """
