@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biosnn._gpu.explain import explain, explain_build
+from biosnn._gpu.explain import WHEELS, explain, explain_build
 from biosnn._gpu.facts import (
     Gpu,
     brian2_conflict,
@@ -35,7 +35,6 @@ from biosnn._gpu.toolchain import (
 )
 from biosnn._gpu.tools import (
     OLDEST_CUDA,
-    WHEELS,
     CudaTools,
     architecture,
     compute_capability,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+#: One release of all that a build needs; there are no wheels with a compiler of CUDA 12.
+WHEELS = "pip install 'cuda-toolkit[nvcc,cudart,cccl,curand,profiler]==13.*'"
+
 # In this order: a program often reports a second error that only follows from the first.
 _RUN = (
     (
@@ -105,14 +108,13 @@ _BUILD = (
     ),
     (
         r"CUDA compiler and CUDA toolkit headers are incompatible",
-        "nvcc and CUDA's headers are of different releases: install wheels of one release, "
-        "pip install 'cuda-toolkit[nvcc,cudart,cccl,curand]==13.0.*', or give nvcc other headers "
-        "with -isystem, not with -I",
+        "nvcc and CUDA's headers are of different releases: install wheels of one release "
+        f"({WHEELS}), or give nvcc other headers with -isystem, not with -I",
     ),
     (
-        r"Unsupported \.version (?P<have>[\d.]+); current version is '(?P<want>[\d.]+)'",
-        "nvcc's parts are of different releases (nvidia-nvvm is newer than nvidia-cuda-nvcc): "
-        "install one, pip install 'cuda-toolkit[nvcc,cudart,cccl,curand]==13.0.*'",
+        r"Unsupported \.version [\d.]+; current version is",
+        "nvcc's parts are of different releases, nvidia-nvvm of a newer one: install wheels of one "
+        f"release ({WHEELS})",
     ),
     (
         r"Unsupported gpu architecture '(?P<name>\w+)'",
@@ -127,6 +129,11 @@ _BUILD = (
         r"(?P<header>cuda_runtime\.h|crt/\S+?\.h): No such file",
         "{header} of CUDA is missing: install it with the CUDA toolkit, or pip install "
         "nvidia-cuda-runtime and nvidia-cuda-crt of nvcc's release",
+    ),
+    (
+        r"cuda_profiler_api\.h: No such file",
+        "cuda_profiler_api.h of CUDA is missing: install it with the CUDA toolkit, or "
+        "pip install nvidia-cuda-profiler-api of nvcc's release",
     ),
     (
         r"(?P<program>cicc|ptxas|cudafe\+\+|fatbinary|nvlink): (?:command )?not found",

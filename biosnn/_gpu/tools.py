@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from biosnn._gpu.explain import explain_build
+from biosnn._gpu.explain import WHEELS, explain_build
 from biosnn._gpu.facts import call, find_program, list_gpus
 from biosnn._gpu.toolchain import (
     Curand,
@@ -24,11 +24,10 @@ from biosnn.errors import DeviceError, ParameterError
 
 #: brian2cuda is tried with no release before the first, and biosnn with none after the second.
 OLDEST_CUDA, NEWEST_CUDA = (12, 0), (13, 0)
-#: One release of all that a build needs; there are no wheels with a compiler of CUDA 12.
-WHEELS = "pip install 'cuda-toolkit[nvcc,cudart,cccl,curand]==13.*'"
 
 # The headers that generated code needs. Thrust compares its release with that of the compiler.
-_PROBE = """#include <curand.h>
+_PROBE = """#include <cuda_profiler_api.h>
+#include <curand.h>
 #include <curand_kernel.h>
 #include <thrust/detail/config.h>
 """
