@@ -34,7 +34,7 @@ from biosnn.networks import NetworkModel
 
 _ADD = re.compile(r"^network\.add\(&(\w+), (\w+)\);$")
 _INDEX = re.compile(r"= _ptr_array_\w+__synaptic_(pre|post)\[_idx\];")
-_OURS = ("network.h", "network.cpp", "biosnn.h", "biosnn.cpp")
+_OURS = ("network.h", "network.cpp", "memory.h", "memory.cpp", "biosnn.h", "biosnn.cpp")
 
 
 @attrs.frozen
@@ -182,6 +182,7 @@ def _one_unit(project: Path, generated: str) -> str:
         *kept,
         (project / "brianlib" / "spikequeue.cpp").read_text(),
         (project / "network.cpp").read_text(),
+        (project / "memory.cpp").read_text(),
         (project / "biosnn.cpp").read_text(),
         generated,
         *bodies,

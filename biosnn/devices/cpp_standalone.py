@@ -44,6 +44,8 @@ _SOURCES = (
     "tables.py",
     "cpp/biosnn.cpp",
     "cpp/biosnn.h",
+    "cpp/memory.cpp",
+    "cpp/memory.h",
     "cpp/network.cpp",
     "cpp/network.h",
     "templates/synapses_dense.cpp",

@@ -81,7 +81,7 @@ def source(
     lastspikes = [
         tables.array(*built.variables[key]) for key in built.variables if key.endswith(".lastspike")
     ]
-    protocol = [tables.name(built.groups["protocol"].variables[name]) for name in _PROTOCOL]
+    protocol = [tables.array(built.groups["protocol"], name) for name in _PROTOCOL]
     recorders = [
         f'{{"{name}", {tables.array(*observed(network, built, name))}, {column.every}}}'
         for name, column in (*described.per_sample.items(), *described.snapshots.items())
@@ -98,7 +98,7 @@ std::map<std::string, Channel> channel_table() {{
 }}
 std::vector<Recorder> recorder_table() {{ return {_listed(recorders)}; }}
 std::vector<Array> lastspike_table() {{ return {_listed(lastspikes)}; }}
-Pointers protocol_pointers() {{ return {_listed(protocol)}; }}
+Protocol protocol_arrays() {{ return {_listed(protocol)}; }}
 {_monitors(built, tables)}
 }}
 {calls}

@@ -48,10 +48,6 @@ static const std::string &setting(const std::string &key) {
 
 static int64_t number(const std::string &key) { return std::stoll(setting(key)); }
 
-static size_t item_size(const std::string &kind) { return (size_t)std::stoul(kind.substr(1)); }
-
-static size_t bytes_of(const Array &array) { return array.size * item_size(array.kind); }
-
 // A file mapped into memory, read-only or freshly made.
 struct Mapped {
     char *data = nullptr;
@@ -110,17 +106,20 @@ static const OpenRecorder *counted = nullptr;  // whose spikes are reported
 static std::map<std::string, std::ofstream> monitor_files;
 static size_t monitored = 0;  // bytes written so far
 static Mapped shown;
-static Pointers protocol;
+static Protocol protocol;
+static int64_t sample = 0;  // as the protocol has it since the last border
 static std::vector<Variable> state;
 
-template <typename F>
-static void with_type(const Array &array, F action) {
-    if (array.kind == "f8")
-        action((double *)array.data);
-    else if (array.kind == "f4")
-        action((float *)array.data);
-    else
-        fail("an input cannot set a variable of type " + array.kind);
+template <typename T>
+static void set(const Array &array, T value) {
+    const std::vector<T> values(array.size, value);
+    memory::write(array, 0, array.size, values.data());
+}
+
+static int32_t get(const Array &array) {
+    int32_t value;
+    memory::read(array, 0, 1, &value);
+    return value;
 }
 
 static void stop_soon(int) { asked_to_stop = 1; }
@@ -185,17 +184,21 @@ void load_state() {
         fail("'" + setting("state_in") + "' has " + std::to_string((size_t)file.tellg()) +
              " bytes, expected " + std::to_string(total));
     file.seekg(0);
-    for (const Variable &variable : state)
-        file.read((char *)variable.values.data, bytes_of(variable.values));
-    if (!file) fail("cannot read '" + setting("state_in") + "'");
-    protocol = protocol_pointers();
-    *protocol.sample = *protocol.attempt = *protocol.pending = *protocol.step = 0;
-    *protocol.n_watch = 0;
-    *protocol.seed = (int32_t)number("seed");
-    *protocol.epoch = (int32_t)number("epoch");
-    *protocol.first_sample = (int32_t)number("first_sample");
-    *protocol.horizon = (double)number("horizon");
-    *protocol.learning = (int32_t)number("learning");
+    for (const Variable &variable : state) {
+        std::vector<char> values(bytes_of(variable.values));
+        file.read(values.data(), values.size());
+        if (!file) fail("cannot read '" + setting("state_in") + "'");
+        memory::write(variable.values, 0, variable.values.size, values.data());
+    }
+    protocol = protocol_arrays();
+    for (const Array *array : {&protocol.sample, &protocol.attempt, &protocol.pending,
+                               &protocol.step, &protocol.n_watch})
+        set<int32_t>(*array, 0);
+    set(protocol.seed, (int32_t)number("seed"));
+    set(protocol.epoch, (int32_t)number("epoch"));
+    set(protocol.first_sample, (int32_t)number("first_sample"));
+    set(protocol.horizon, (double)number("horizon"));
+    set(protocol.learning, (int32_t)number("learning"));
 
     for (const auto &entry : channel_table()) {
         OpenChannel channel;
@@ -224,67 +227,41 @@ void load_state() {
 
 static void fill(const OpenChannel &channel, const float *row) {
     for (const Array &target : channel.spec.targets)
-        with_type(target, [&](auto *values) {
-            if (row)
-                std::copy(row, row + target.size, values);
-            else
-                std::fill(values, values + target.size, channel.spec.absent);
-        });
+        if (row)
+            memory::assign(target, 0, target.size, row);
+        else
+            memory::fill(target, 0, target.size, channel.spec.absent);
 }
 
 static void play_events(OpenChannel &channel) {
     const int32_t *steps = (const int32_t *)channel.values.data + channel.n_events;
     const int32_t *units = steps + channel.n_events;
-    const int32_t step = *protocol.step - 1;
-    const int64_t sample = *protocol.sample;
-    for (const Array &target : channel.spec.targets)
-        with_type(target, [&](auto *values) {
-            for (int32_t unit : channel.set) values[unit] = 0;
-        });
+    const int32_t step = (int32_t)Network::step;
+    for (const Array &target : channel.spec.targets) memory::put(target, 0, channel.set, 0);
     channel.set.clear();
     if (!channel.given || sample >= n_samples) return;
     if (step == 0) channel.cursor = channel.begins[sample];
     while (channel.cursor < channel.begins[sample + 1] && steps[channel.cursor] == step)
         channel.set.push_back(units[channel.cursor++]);
-    for (const Array &target : channel.spec.targets)
-        with_type(target, [&](auto *values) {
-            for (int32_t unit : channel.set) values[unit] = 1;
-        });
+    for (const Array &target : channel.spec.targets) memory::put(target, 0, channel.set, 1);
 }
 
 void load_channel(const char *name) {
     OpenChannel &channel = channels[name];
     if (channel.spec.kind == "events") return play_events(channel);
-    const int64_t sample = *protocol.sample;
     const int64_t frame =
-        channel.spec.kind == "sequence" ? *protocol.step / channel.spec.frame_steps : 0;
+        channel.spec.kind == "sequence" ? Network::step / channel.spec.frame_steps : 0;
     if (!channel.given || sample >= n_samples || frame >= channel.frames)
         return fill(channel, nullptr);
     fill(channel, (const float *)channel.values.data +
                       (sample * channel.frames + frame) * channel.spec.features);
 }
 
-// Index of the first value that is NaN or infinite, or -1. Looks at bits, because the compiler
-// may have been told that numbers are finite.
-template <typename Bits>
-static int64_t first_not_finite(const void *data, size_t size, Bits exponent) {
-    const Bits *bits = (const Bits *)data;
-    int bad = 0;
-    for (size_t k = 0; k < size; k++) bad |= (bits[k] & exponent) == exponent;
-    for (size_t k = 0; bad && k < size; k++)
-        if ((bits[k] & exponent) == exponent) return (int64_t)k;
-    return -1;
-}
-
 // Looks at the variables of one kind: 's' or 'c', see biosnn.h.
 static void check_finite(char kind, int64_t sample) {
     for (const Variable &variable : state) {
         if (variable.check != kind) continue;
-        const Array &values = variable.values;
-        const int64_t index =
-            values.kind == "f8"
-                ? first_not_finite<uint64_t>(values.data, values.size, 0x7ff0000000000000ull)
-                : first_not_finite<uint32_t>(values.data, values.size, 0x7f800000u);
+        const int64_t index = memory::first_not_finite(variable.values);
         if (index >= 0)
             fail(variable.name + " " + std::to_string(index) + " " +
                      std::to_string((long long)sample),
@@ -292,13 +269,15 @@ static void check_finite(char kind, int64_t sample) {
     }
 }
 
+static void copy(OpenRecorder &recorder, int64_t row) {
+    const Array &source = recorder.spec.source;
+    memory::read(source, 0, source.size, recorder.rows.data + row * recorder.row_bytes);
+}
+
 void store_sample() {
-    const int64_t sample = *protocol.sample;
     check_finite('s', sample);
-    for (OpenRecorder &recorder : recorders)
-        std::memcpy(recorder.rows.data + sample * recorder.row_bytes, recorder.spec.source.data,
-                    recorder.row_bytes);
-    ((int32_t *)shown.data)[sample] = *protocol.attempt + 1;
+    for (OpenRecorder &recorder : recorders) copy(recorder, sample);
+    ((int32_t *)shown.data)[sample] = get(protocol.attempt) + 1;
 }
 
 static void drain_monitors() {
@@ -315,10 +294,7 @@ static void take_snapshots(int64_t finished) {
     for (OpenRecorder &snapshot : snapshots) {
         const int64_t every = snapshot.spec.every;
         if ((position + finished) % every == 0)
-            std::memcpy(snapshot.rows.data +
-                            ((position + finished) / every - position / every - 1) *
-                                snapshot.row_bytes,
-                        snapshot.spec.source.data, snapshot.row_bytes);
+            copy(snapshot, (position + finished) / every - position / every - 1);
     }
 }
 
@@ -330,10 +306,10 @@ static bool between() {
     if (monitored + held > recorder_limit)
         fail(std::to_string(monitored + held), TOO_MUCH_RECORDED);
     if (held > KEEP_IN_MEMORY) drain_monitors();
-    const bool again = *protocol.sample == finished;
+    sample = get(protocol.sample);
     if (check_every_sample) check_finite('c', finished);
-    if (again) return true;
-    finished = *protocol.sample;
+    if (sample == finished) return true;
+    finished = sample;
     if (!snapshots.empty()) take_snapshots(finished);
     if (counted) {
         const int32_t *row =
@@ -351,29 +327,33 @@ static bool between() {
 
 // Relative to the end of a run, in whole steps: the last digits do not tell where runs were cut.
 static void rebase_lastspikes(double end) {
-    for (const Array &lastspikes : lastspike_table())
-        for (size_t k = 0; k < lastspikes.size; k++) {
-            double &last = ((double *)lastspikes.data)[k];
-            last = std::round((last - end) / time_step) * time_step;
-        }
+    for (const Array &lastspikes : lastspike_table()) {
+        std::vector<double> values(lastspikes.size);
+        memory::read(lastspikes, 0, values.size(), values.data());
+        for (double &last : values) last = std::round((last - end) / time_step) * time_step;
+        memory::write(lastspikes, 0, values.size(), values.data());
+    }
 }
 
 void simulate(Network &network) {
     network.remove(inactive);
     started = last_report = std::chrono::steady_clock::now();
     // A presentation finishes one sample or none, so this never shows one too many.
-    while (*protocol.sample < n_samples && !stopped)
-        network.run(n_samples - *protocol.sample, steps_per_presentation, time_step, between);
+    while (sample < n_samples && !stopped)
+        network.run(n_samples - sample, steps_per_presentation, time_step, between);
     rebase_lastspikes(network.t);
     run_seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 }
 
 int finish() {
-    check_finite('c', *protocol.sample - 1);
+    check_finite('c', sample - 1);
     std::ofstream file(setting("state_out"), std::ios::binary);
-    for (const Variable &variable : state)
-        file.write((const char *)variable.values.data, bytes_of(variable.values));
+    for (const Variable &variable : state) {
+        std::vector<char> values(bytes_of(variable.values));
+        memory::read(variable.values, 0, variable.values.size, values.data());
+        file.write(values.data(), values.size());
+    }
     file.close();
     if (!file) fail("no space for '" + setting("state_out") + "'");
     drain_monitors();
@@ -382,7 +362,7 @@ int finish() {
         if (!entry.second) fail("no space for '" + setting("out") + "/" + entry.first + "'");
     }
     std::cout.precision(17);
-    std::cout << "finished " << *protocol.sample << " " << presentations << " " << spikes << " "
+    std::cout << "finished " << sample << " " << presentations << " " << spikes << " "
               << run_seconds << std::endl;
     return 0;
 }

@@ -10,16 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "memory.h"
+
 class Network;
 
 namespace biosnn {
 
-// An array of the network; `kind` is a NumPy type code such as "f8".
-struct Array {
-    void *data;
-    std::string kind;
-    size_t size;
-};
 // A state variable. `check`: 's' looks for NaN and infinity after every sample, 'c' after every
 // chunk, '-' never.
 struct Variable {
@@ -41,9 +37,8 @@ struct Recorder {
     int64_t every;
 };
 using Write = std::function<void(const std::string &name, const void *data, size_t bytes)>;
-struct Pointers {
-    int32_t *sample, *attempt, *pending, *step, *seed, *epoch, *first_sample, *learning, *n_watch;
-    double *horizon;
+struct Protocol {
+    Array sample, attempt, pending, step, seed, epoch, first_sample, learning, n_watch, horizon;
 };
 
 // Generated for each network.
@@ -55,7 +50,7 @@ size_t monitored_bytes();
 void monitored_visit(const Write &write);
 void monitored_clear();
 std::vector<Array> lastspike_table();
-Pointers protocol_pointers();
+Protocol protocol_arrays();
 extern const int64_t steps_per_presentation;
 extern const double time_step;
 

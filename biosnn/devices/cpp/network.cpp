@@ -4,6 +4,7 @@
 #include <map>
 #include <stdexcept>
 
+int64_t Network::step = 0;
 double Network::_last_run_time = 0.0;
 double Network::_last_run_completed_fraction = 0.0;
 bool Network::_globally_stopped = false;
@@ -39,7 +40,7 @@ void Network::run(int64_t presentations, int64_t steps, double dt,
     }
     const bool uniform = every_step.size() == in_between.size();
     for (int64_t presentation = 0; presentation < presentations; presentation++) {
-        for (int64_t step = 0; step < steps; step++, now++) {
+        for (step = 0; step < steps; step++, now++) {
             for (const auto &entry : clocks) {
                 Clock *clock = entry.first;
                 if (now % entry.second == 0) {

@@ -24,7 +24,8 @@ class Network {
     };
     std::vector<Object> objects;
     double t = 0.0;
-    int64_t now = 0;  // steps since the program began
+    int64_t now = 0;             // steps since the program began
+    static int64_t step;         // steps since the presentation began
     static double _last_run_time;
     static double _last_run_completed_fraction;
     static bool _globally_stopped;

@@ -1,0 +1,60 @@
+#include "memory.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+namespace biosnn {
+namespace memory {
+
+void read(const Array &array, size_t first, size_t count, void *to) {
+    const size_t item = item_size(array);
+    std::memcpy(to, (const char *)array.data + first * item, count * item);
+}
+
+void write(const Array &array, size_t first, size_t count, const void *from) {
+    const size_t item = item_size(array);
+    std::memcpy((char *)array.data + first * item, from, count * item);
+}
+
+template <typename F>
+static void with_type(const Array &array, F action) {
+    if (array.kind == "f8")
+        action((double *)array.data);
+    else if (array.kind == "f4")
+        action((float *)array.data);
+    else
+        throw std::runtime_error("an input cannot set a variable of type " + array.kind);
+}
+
+void assign(const Array &array, size_t first, size_t count, const float *values) {
+    with_type(array, [&](auto *data) { std::copy(values, values + count, data + first); });
+}
+
+void fill(const Array &array, size_t first, size_t count, double value) {
+    with_type(array, [&](auto *data) { std::fill(data + first, data + first + count, value); });
+}
+
+void put(const Array &array, size_t first, const std::vector<int32_t> &places, double value) {
+    with_type(array, [&](auto *data) {
+        for (int32_t place : places) data[first + place] = value;
+    });
+}
+
+// Looks at bits, because the compiler may have been told that numbers are finite.
+template <typename Bits>
+static int64_t find(const void *data, size_t size, Bits exponent) {
+    const Bits *bits = (const Bits *)data;
+    int bad = 0;
+    for (size_t k = 0; k < size; k++) bad |= (bits[k] & exponent) == exponent;
+    for (size_t k = 0; bad && k < size; k++)
+        if ((bits[k] & exponent) == exponent) return (int64_t)k;
+    return -1;
+}
+
+int64_t first_not_finite(const Array &array) {
+    return array.kind == "f8" ? find<uint64_t>(array.data, array.size, 0x7ff0000000000000ull)
+                              : find<uint32_t>(array.data, array.size, 0x7f800000u);
+}
+}  // namespace memory
+}  // namespace biosnn

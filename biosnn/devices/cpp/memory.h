@@ -1,0 +1,32 @@
+// Access to the arrays of a network, wherever they are: in this process's memory on a CPU, in the
+// device's memory on a GPU. `first` and `count` are items, not bytes.
+#ifndef BIOSNN_MEMORY_H
+#define BIOSNN_MEMORY_H
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace biosnn {
+
+// An array of the network; `kind` is a NumPy type code such as "f8".
+struct Array {
+    void *data;
+    std::string kind;
+    size_t size;
+};
+inline size_t item_size(const Array &array) { return (size_t)std::stoul(array.kind.substr(1)); }
+inline size_t bytes_of(const Array &array) { return array.size * item_size(array); }
+
+namespace memory {
+void read(const Array &array, size_t first, size_t count, void *to);
+void write(const Array &array, size_t first, size_t count, const void *from);
+// To an array of floating-point numbers, which may be of either precision.
+void assign(const Array &array, size_t first, size_t count, const float *values);
+void fill(const Array &array, size_t first, size_t count, double value);
+// The same value at several places, counted from `first`.
+void put(const Array &array, size_t first, const std::vector<int32_t> &places, double value);
+// Index of the first value that is NaN or infinite, or -1.
+int64_t first_not_finite(const Array &array);
+}  // namespace memory
+}  // namespace biosnn
+#endif
