@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from biosnn._simulation.checks import whole
 from biosnn._simulation.runnable import Runnable
 from biosnn.devices.artifact import open_artifact
 from biosnn.devices.binary import CompiledNetwork
@@ -39,6 +40,7 @@ def compile(
     math: str = "fast",
     portable: bool = False,
     target: str = "numpy",
+    n_parallel: int = 1,
 ) -> Runnable:
     """Make a network runnable.
 
@@ -67,6 +69,12 @@ def compile(
         C++ only: build for any CPU of this architecture.
     target : {"numpy", "cython"}
         ``runtime`` only: Brian2's code generation target.
+    n_parallel : int
+        Number of samples that a run shows at once, to copies of the network that share its
+        weights; plasticity is off then. With ``math="strict"`` results are those of one sample
+        after the other, to the bit. A run refuses networks whose samples depend on those before
+        them. Projections that are not full, or have delays, a value per synapse besides the
+        weight, or statements for all synapses, have their synapses once per copy.
 
     Returns
     -------
@@ -81,6 +89,7 @@ def compile(
     """
     # Brian2 is needed to compile, not to run.
     from biosnn.devices.record import Record
+    from biosnn.devices.replicas import Replicas
     from biosnn.networks import NetworkModel
 
     if not isinstance(network, NetworkModel):
@@ -99,6 +108,16 @@ def compile(
         spiking = network.populations[network.output].model.threshold is not None
         per_sample = (f"{network.output}.count",) if spiking else ()
     record = Record(per_sample=per_sample, spikes=spikes, traces=traces, snapshots=snapshots)
+    whole("compile", "n_parallel", n_parallel, least=1)
+    if n_parallel > 1:
+        for name, refused in (("traces", traces), ("snapshots", snapshots)):
+            if refused:
+                wanted = f"left out with n_parallel={n_parallel}, where samples run side by side"
+                remedy = "Record them with a network of its own"
+                raise ParameterError("compile", name, sorted(refused), wanted, remedy)
+        if device == "runtime":
+            wanted = '1 on the device "runtime"'
+            raise ParameterError("compile", "n_parallel", n_parallel, wanted, 'Use device="cpp"')
     made: Device
     if device == "runtime":
         from biosnn.devices.runtime import RuntimeNetwork
@@ -107,7 +126,8 @@ def compile(
     else:
         from biosnn.devices import cpp_standalone
 
-        made = cpp_standalone.build(network, record, precision, math, portable)
+        replicas = Replicas(n=int(n_parallel))
+        made = cpp_standalone.build(network, record, precision, math, portable, replicas)
     return Runnable(made, device, lambda: network)
 
 

@@ -30,6 +30,7 @@ from biosnn.state import State
 # Exit status, as in cpp/biosnn.cpp.
 _TOO_MUCH_RECORDED, _NOT_FINITE = 3, 4
 _SPARE = 16 * 2**20  # bytes that a run leaves free on the disk
+_ROUNDS = 64  # samples per copy of a network in a chunk, where there are several
 
 
 class CompiledNetwork:
@@ -45,14 +46,15 @@ class CompiledNetwork:
         Whether it was built for this object.
     """
 
-    longest_chunk: int | None = None
-
     def __init__(self, artifact: Artifact, build_seconds: float = 0.0, built_now: bool = False):
         self.artifact = artifact
         self.interface = artifact.interface
         self.defaults = artifact.defaults()
         self.build_seconds = build_seconds
         self.built_now = built_now
+        # Copies are at different samples when a stop is asked for, so the chunk is lost then.
+        copies = artifact.interface.replicas
+        self.longest_chunk: int | None = None if copies == 1 else _ROUNDS * copies
 
     @contextlib.contextmanager
     def session(self, state: State, folder: Path) -> Iterator[BinarySession]:
@@ -158,8 +160,8 @@ class BinarySession:
         if end.status == -signal.SIGTERM and stop.requested:
             return 0, 0.0  # it was told before it could listen
         if end.status == _NOT_FINITE:
-            name, index, sample = said.splitlines()[-1].split()
-            raise NotFiniteError(name, int(index), int(sample))
+            name, *numbers = said.splitlines()[-1].split()
+            raise NotFiniteError(name, *map(int, numbers))
         if end.status == _TOO_MUCH_RECORDED:
             raise TooMuchRecordedError(said)
         complete = end.finished == n or (stop.requested and 0 < end.finished < n)
@@ -189,14 +191,7 @@ class BinarySession:
                 for name, column in interface.per_sample.items()
             },
             shown=rows("shown", "<i4", 1, done)[:, 0],
-            spikes={
-                key: Spikes(
-                    np.fromfile(out / f"spikes.{key}.i", dtype=np.int32),
-                    np.fromfile(out / f"spikes.{key}.t_sample", dtype=np.float64),
-                    np.fromfile(out / f"spikes.{key}.sample", dtype=np.int32),
-                )
-                for key in interface.spikes
-            },
+            spikes={key: self._spikes(key, done) for key in interface.spikes},
             traces={
                 name: Trace(
                     np.fromfile(out / f"trace.{name}.t", dtype=np.float64),
@@ -219,6 +214,19 @@ class BinarySession:
             },
             seconds=seconds,
         )
+
+    def _spikes(self, key: str, done: int) -> Spikes:
+        """Spikes of a population in the order in which one network has them."""
+        i, t, sample = (
+            np.fromfile(self._folder / "out" / f"spikes.{key}.{name}", dtype=dtype)
+            for name, dtype in (("i", np.int32), ("t_sample", np.float64), ("sample", np.int32))
+        )
+        if self._interface.replicas == 1:
+            return Spikes(i, t, sample)
+        # Copies that have no sample left may go on firing.
+        order = np.argsort(sample, kind="stable")
+        order = order[sample[order] < done]
+        return Spikes(i[order] % np.int32(self._interface.spikes[key]), t[order], sample[order])
 
 
 @contextlib.contextmanager
