@@ -1,7 +1,7 @@
 """Many samples at once, on copies of a network that share its weights.
 
-Copy ``r`` of ``R`` shows the samples ``r``, ``r + R``, ... of a chunk, all from the state before the
-chunk. That is the same as one after the other only if no sample leaves anything behind that a
+Copy ``r`` of ``R`` shows the samples ``r``, ``r + R``, ... of a chunk, all from the state before
+the chunk. That is the same as one after the other only if no sample leaves anything behind that a
 later one notices, so it is checked with every chunk: its last samples, one per copy, are shown
 once more from the state in which the chunk ended. If the recording and the state afterwards are the
 same to the bit, what came before them does not matter.

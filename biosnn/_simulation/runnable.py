@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from biosnn._simulation import parallel
-from biosnn._simulation.checks import LARGEST, checked_state, whole
+from biosnn._simulation.checks import LARGEST, checked_state, learning_of, whole
 from biosnn._simulation.course import Course, Order, default_limit
 from biosnn._simulation.inputs import ArraySource, source_of
 from biosnn._simulation.replicated import Replicated
@@ -321,7 +319,7 @@ class Runnable:
             wanted = "an array or an iterable that begins anew each time, for more than one epoch"
             remedy = "Give an object with __iter__, such as a data loader"
             raise ParameterError("fit", "samples", "an iterator", wanted, remedy)
-        learning = self._learning(learn)
+        learning = learning_of(self.interface, learn)
         start = self.initial_state(seed) if state is None else state
         checked_state(self._made.defaults, start)
         if horizon is None and source.n is None and learning and self.interface.scheduled:
@@ -364,18 +362,3 @@ class Runnable:
         made = self._made if self.n_parallel == 1 else Replicated(self._made)
         course = Course(made, source, start, order, progress)
         return course.run(None if folder is None else Path(folder), resume)
-
-    def _learning(self, learn: bool | Iterable[str]) -> tuple[str, ...]:
-        plastic = self.interface.plastic
-        if isinstance(learn, bool | np.bool_):
-            return plastic if learn else ()
-        if not isinstance(learn, Iterable):
-            wanted = "True, False or names of projections"
-            raise ParameterError("run", "learn", repr(learn), wanted)
-        chosen = (learn,) if isinstance(learn, str) else tuple(learn)
-        for name in chosen:
-            if name not in plastic:
-                raise ParameterError(
-                    "run", "learn", repr(name), f"a projection with a rule ({', '.join(plastic)})"
-                )
-        return chosen

@@ -228,7 +228,7 @@ def _variable(data: Mapping[str, Any]) -> Variable:
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Numbers that a chunk sets besides the state.
+    """Numbers that a chunk sets besides the state; ``seed`` and ``horizon`` for each network.
 
     Parameters
     ----------
@@ -244,11 +244,11 @@ class Settings:
         Bytes of spikes and traces that the chunk may record.
     """
 
-    seed: int
+    seed: int | tuple[int, ...]
     epoch: int
     first_sample: int
     position: int
-    horizon: int
+    horizon: int | tuple[int, ...]
     learning: tuple[str, ...]
     recorder_limit: int = 2**62
 
