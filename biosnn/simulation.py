@@ -154,8 +154,8 @@ def ensemble(
     device : {"cpp"}
         One compiled binary.
     parameters : mapping, optional
-        ``"population.parameter"`` -> its values, one per member, with unit. What else a
-        declaration says is the same for all.
+        ``"population.parameter"``, or ``"projection.parameter"`` of its rule -> the values, one
+        per member, with unit. What else a declaration says is the same for all.
     precision, per_sample, spikes, snapshots, math, portable
         As in :func:`compile`. Parameters that differ are double precision.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from biosnn.devices.replicas import Replicas
 from biosnn.errors import ParameterError
-from biosnn.models import has_pole
+from biosnn.models import check_value, has_pole
 from biosnn.networks import NetworkModel
 
 
@@ -26,7 +26,8 @@ def members_of(
     n : int
         How many there are.
     parameters : mapping, optional
-        ``"population.parameter"`` -> values, one per member.
+        ``"population.parameter"``, or ``"projection.parameter"`` of its rule -> values, one per
+        member.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def members_of(
         return [network] * n, network, Replicas(n=n, shared=False)
     members = [_changed(network, change) for change in changes]
     base = members[0]
-    for key in differ:
+    for key in set(differ) & set(network.populations):
         if _one_way(key, members):
             population = base.populations[key]
             model = attrs.evolve(population.model, method="exponential_euler")
@@ -64,20 +65,22 @@ def members_of(
 def _known(network: NetworkModel, name: Any) -> tuple[str, str]:
     where = f"parameters[{name!r}]"
     key, _, parameter = str(name).partition(".")
-    if key in network.projections:
-        wanted = "of a population: those of rules and synapses are the same in all members"
-        remedy = "Make an ensemble for each value of it"
-        raise ParameterError("ensemble", where, repr(name), wanted, remedy)
-    if key not in network.populations:
-        among = ", ".join(network.populations)
-        raise ParameterError("ensemble", where, repr(name), f"population.parameter of {among}")
-    model = network.populations[key].model
-    if parameter in model.schedules:
+    owner: Any = None
+    if key in network.populations:
+        owner = network.populations[key].model
+    elif key in network.projections:
+        owner = network.projections[key].rule
+    if owner is None:
+        rules = network.plastic_projections
+        among = f"a parameter of one of {', '.join([*network.populations, *rules])}"
+        raise ParameterError("ensemble", where, repr(name), among, 'Write "population.parameter"')
+    if parameter in owner.schedules:
         wanted = "a constant: a Schedule is the same in all members"
-        remedy = "Give the model a number in its place first (model.with_parameters)"
+        remedy = "Declare the network with a number in its place"
         raise ParameterError("ensemble", where, "a Schedule", wanted, remedy)
-    if parameter not in model.constants:
-        among = f"one of {key}'s {', '.join(sorted(model.constants)) or '(it has none)'}"
+    constants = sorted(set(owner.parameters) - set(owner.schedules))
+    if parameter not in constants:
+        among = f"one of {key}'s {', '.join(constants) or '(it has none)'}"
         raise ParameterError("ensemble", where, repr(parameter), among)
     return key, parameter
 
@@ -94,11 +97,19 @@ def _listed(name: str, values: Any, n: int) -> list[Any]:
 
 
 def _changed(network: NetworkModel, change: Mapping[str, Mapping[str, Any]]) -> NetworkModel:
-    populations = dict(network.populations)
+    populations, projections = dict(network.populations), dict(network.projections)
     for key, values in change.items():
-        model = populations[key].model.with_parameters(**values)
-        populations[key] = attrs.evolve(populations[key], model=model)
-    return attrs.evolve(network, populations=populations)
+        if key in populations:
+            model = populations[key].model.with_parameters(**values)
+            populations[key] = attrs.evolve(populations[key], model=model)
+            continue
+        rule = projections[key].rule
+        assert rule is not None
+        for name, value in values.items():
+            check_value(f"projections[{key!r}].rule", name, value, rule.parameters[name])
+        rule = attrs.evolve(rule, parameters={**rule.parameters, **values})
+        projections[key] = attrs.evolve(projections[key], rule=rule)
+    return attrs.evolve(network, populations=populations, projections=projections)
 
 
 def _one_way(key: str, members: list[NetworkModel]) -> bool:

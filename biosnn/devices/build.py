@@ -131,7 +131,7 @@ def build(
         own, carried = extended_model(network, key, record)
         constants = {**own.constants}
         reset = reset_code(network, key, own.with_traces(part for _, part in carried), constants)
-        own = replicas.model(key, own, population.n)
+        own = replicas.model(network, key, own)
         traces = [replicas.part(part, population.n) for _, part in carried]
         group = own.group(
             population.n * replicas.n,
@@ -286,7 +286,7 @@ def build(
         net=net,
         groups=groups,
         synapses=synapses,
-        variables=_state_variables(network, groups, models, synapses),
+        variables=_state_variables(network, groups, models, synapses, replicas),
         plastic=plastic,
         border=sorted(border, key=lambda o: o.order),
         spike_monitors=spike_monitors,
@@ -317,6 +317,7 @@ def _state_variables(
     groups: Mapping[str, NeuronGroup],
     models: Mapping[str, NeuronModel],
     synapses: Mapping[str, Synapses],
+    replicas: Replicas,
 ) -> dict[str, tuple[Any, str]]:
     """State name -> owner and variable, for everything that outlives a chunk."""
     variables: dict[str, tuple[Any, str]] = {}
@@ -325,7 +326,8 @@ def _state_variables(
         if models[key].refractory is not None:
             names = (*names, "lastspike", "not_refractory")
         for name in names:
-            variables[f"{key}.{name}"] = (groups[key], name)
+            if name not in replicas.differ(network, key):
+                variables[f"{key}.{name}"] = (groups[key], name)
     for key, projection in network.projections.items():
         names = ("w", *network.synaptic(key)) if projection.weights is not None else ()
         for name in names or network.synaptic(key):

@@ -16,6 +16,7 @@ from brian2 import NeuronGroup, linked_var
 from brian2.units.fundamentalunits import Quantity, get_dimensions, get_unit
 
 from biosnn.models import Companion, Event, NeuronModel, Operation, Trace, rename
+from biosnn.networks import NetworkModel
 
 #: What a network adds to a neuron for its rules or synapses.
 _Part = Trace | Companion
@@ -34,7 +35,8 @@ class Replicas:
         matrix then, and the copies share the samples. Otherwise each copy has its own weights
         and shows all samples.
     parameters : dict
-        Population -> parameter -> its value (SI) in each copy, where they differ.
+        Population, or projection with a rule -> parameter -> its value (SI) in each copy, where
+        they differ.
     """
 
     n: int = 1
@@ -50,17 +52,34 @@ class Replicas:
         """JSON types."""
         return attrs.asdict(self)
 
-    def model(self, key: str, model: NeuronModel, n: int) -> NeuronModel:
-        """Return the model of a population of ``n`` neurons for a group of all copies.
+    def differ(self, network: NetworkModel, key: str) -> dict[str, tuple[Any, Sequence[float]]]:
+        """Variables of a population for what differs: a value with its unit, and all values.
+
+        Parameters of a rule are on the postsynaptic neurons, ``projection_parameter``.
+        """
+        if self.n == 1:
+            return {}
+        parameters = network.populations[key].model.parameters
+        found = {name: (parameters[name], v) for name, v in self.parameters.get(key, {}).items()}
+        for name, projection in network.projections.items():
+            if projection.post == key and projection.rule is not None:
+                for parameter, values in self.parameters.get(name, {}).items():
+                    value = projection.rule.parameters[parameter]
+                    found[f"{name}_{parameter}"] = value, values
+        return found
+
+    def model(self, network: NetworkModel, key: str, model: NeuronModel) -> NeuronModel:
+        """Return the model of a population for a group of all copies.
 
         Parameters that differ become variables of the neurons, in double precision.
         """
         if self.n == 1:
             return model
-        constants, own = dict(model.parameters), self.parameters.get(key, {})
+        n, own = network.populations[key].n, self.differ(network, key)
+        constants = {k: v for k, v in model.parameters.items() if k not in own}
         lines, initial = [model.equations], dict(model.initial)
-        for name, values in own.items():
-            dim = get_dimensions(constants.pop(name))
+        for name, (like, values) in own.items():
+            dim = get_dimensions(like)
             unit = "1" if dim.is_dimensionless else repr(get_unit(dim))
             lines.append(f"{name} : {unit} (constant)")
             initial[name] = Quantity(np.repeat(np.asarray(values, dtype=float), n), dim=dim)
@@ -98,14 +117,16 @@ class Replicas:
             operations=_operations(part.operations, names),
         )
 
-    def synaptic(self, code: str, n_pre: int, n_post: int, n_synapses: int) -> str:
-        """Return statements or equations of synapses for all copies."""
+    def synaptic(self, network: NetworkModel, key: str, code: str) -> str:
+        """Return statements or equations of a projection for all copies."""
         if self.n == 1:
             return code
-        pre, post = _names(n_pre), _names(n_post)
-        names = {"i": f"(i % {n_pre})", "j": f"(j % {n_post})", "N": str(n_synapses)}
-        names |= {"i_pre": f"(i_pre % {n_pre})", "i_post": f"(i_post % {n_post})"}
-        return rename(code, names | {"N_pre": pre["N"], "N_post": post["N"]})
+        projection = network.projections[key]
+        n_pre, n_post = (network.populations[side].n for side in (projection.pre, projection.post))
+        names = {name: f"{key}_{name}_post" for name in self.parameters.get(key, {})}
+        names |= {"i": f"(i % {n_pre})", "i_pre": f"(i_pre % {n_pre})", "N_pre": str(n_pre)}
+        names |= {"j": f"(j % {n_post})", "i_post": f"(i_post % {n_post})", "N_post": str(n_post)}
+        return rename(code, names | {"N": str(network.n_synapses(key))})
 
     def pairs(
         self, i: np.ndarray, j: np.ndarray, n_pre: int, n_post: int

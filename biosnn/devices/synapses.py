@@ -35,7 +35,6 @@ def make_synapses(
     """
     projection = network.resolved(key)
     sizes = [network.populations[side].n for side in (projection.pre, projection.post)]
-    counted = (*sizes, network.n_synapses(key))
     shared = replicas.shared and dense(network, key)
     if shared and replicas.n > 1:
         _check_shared(network, key, projection)
@@ -43,6 +42,7 @@ def make_synapses(
     on_post: dict[str, str] = {}
     events: dict[str, str] = {}
     namespace: dict[str, Any] = dict(projection.parameters)
+    differ = () if replicas.n == 1 else replicas.parameters.get(key, ())
     if projection.delayed:
         namespace["steps_per_presentation"] = network.steps_per_presentation
     model = "w : 1\n" if projection.weights is not None else ""
@@ -52,7 +52,8 @@ def make_synapses(
         events["transmit"] = projection.on_event
     if projection.rule is not None:
         rule = projection.rule.prefixed(key)
-        namespace |= {k: v for k, v in rule.parameters.items() if k not in rule.schedules}
+        elsewhere = {*rule.schedules, *differ}
+        namespace |= {k: v for k, v in rule.parameters.items() if k not in elsewhere}
         model, method = rule.model, rule.method
         own, learned = (Equations(t).diff_eq_names for t in (projection.equations, rule.equations))
         if own and learned:
@@ -84,11 +85,11 @@ def make_synapses(
     elif projection.transmit:
         delays["transmit"] = projection.delay
     for codes in (on_pre, on_post):
-        codes.update({k: replicas.synaptic(code, *counted) for k, code in codes.items()})
+        codes.update({k: replicas.synaptic(network, key, code) for k, code in codes.items()})
     made = Synapses(
         groups[projection.pre],
         groups[projection.post],
-        replicas.synaptic(f"{model}\n{projection.equations}".strip(), *counted),
+        replicas.synaptic(network, key, f"{model}\n{projection.equations}".strip()),
         on_pre=on_pre or None,
         on_post=on_post or None,
         on_event=events,
@@ -154,10 +155,8 @@ def learning(
     network: NetworkModel, key: str, made: Synapses, clock: Clock, replicas: Replicas
 ) -> list[BrianObject]:
     """The objects of a projection that learn while a presentation goes on, in their place."""
-    projection = network.projections[key]
-    rule = projection.rule
+    rule = network.projections[key].rule
     assert rule is not None
-    sizes = [network.populations[side].n for side in (projection.pre, projection.post)]
     found: list[BrianObject] = []
     for number, part in enumerate(rule.prefixed(key).statements):
         if part.at_end:
@@ -166,7 +165,7 @@ def learning(
             slower = clock if part.every is None else Clock(dt=part.every, name=f"{key}_clock*")
             found.append(
                 made.run_regularly(
-                    replicas.synaptic(part.code, *sizes, network.n_synapses(key)),
+                    replicas.synaptic(network, key, part.code),
                     clock=slower,
                     when=part.when,
                     order=part.order,
