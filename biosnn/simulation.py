@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from biosnn._simulation.checks import whole
+from biosnn._simulation.ensemble import Ensemble
 from biosnn._simulation.runnable import Runnable
 from biosnn.devices.artifact import open_artifact
 from biosnn.devices.binary import CompiledNetwork
@@ -22,7 +24,7 @@ from biosnn.errors import ParameterError
 if TYPE_CHECKING:
     from biosnn.networks import NetworkModel
 
-__all__ = ["DEVICES", "Runnable", "TraceOf", "compile", "load"]
+__all__ = ["DEVICES", "Ensemble", "Runnable", "TraceOf", "compile", "ensemble", "load"]
 
 DEVICES = ("runtime", "cpp", "cuda")
 
@@ -40,6 +42,7 @@ def compile(
     portable: bool = False,
     target: str = "numpy",
     architecture: str = "native",
+    n_parallel: int = 1,
 ) -> Runnable:
     """Make a network runnable.
 
@@ -72,6 +75,12 @@ def compile(
     architecture : str
         ``cuda`` only: of the GPU, such as ``"sm_90"`` or ``"9.0"``; default: that of the first
         GPU here.
+    n_parallel : int
+        Number of samples that a run shows at once, to copies of the network that share its
+        weights; plasticity is off then. With ``math="strict"`` results are those of one sample
+        after the other, to the bit. A run refuses networks whose samples depend on those before
+        them. Projections that are not full, or have delays, a value per synapse besides the
+        weight, or statements for all synapses, have their synapses once per copy.
 
     Returns
     -------
@@ -87,24 +96,30 @@ def compile(
     """
     # Brian2 is needed to compile, not to run.
     from biosnn.devices.record import Record
-    from biosnn.networks import NetworkModel
+    from biosnn.devices.replicas import Replicas
 
-    if not isinstance(network, NetworkModel):
-        raise ParameterError("compile", "network", repr(network), "a NetworkModel")
+    _check_choices(
+        "compile",
+        network,
+        precision=(precision, ("double", "single")),
+        target=(target, ("numpy", "cython")),
+    )
     if device not in DEVICES:
         raise ParameterError(
             "compile", "device", repr(device), "one of " + ", ".join(map(repr, DEVICES))
         )
-    for name, value, among in (
-        ("precision", precision, ("double", "single")),
-        ("target", target, ("numpy", "cython")),
-    ):
-        if value not in among:
-            raise ParameterError("compile", name, repr(value), " or ".join(map(repr, among)))
-    if per_sample is None:
-        spiking = network.populations[network.output].model.threshold is not None
-        per_sample = (f"{network.output}.count",) if spiking else ()
+    per_sample = _observed(network, per_sample)
     record = Record(per_sample=per_sample, spikes=spikes, traces=traces, snapshots=snapshots)
+    whole("compile", "n_parallel", n_parallel, least=1)
+    if n_parallel > 1:
+        for name, refused in (("traces", traces), ("snapshots", snapshots)):
+            if refused:
+                wanted = f"left out with n_parallel={n_parallel}, where samples run side by side"
+                remedy = "Record them with a network of its own"
+                raise ParameterError("compile", name, sorted(refused), wanted, remedy)
+        if device == "runtime":
+            wanted = '1 on the device "runtime"'
+            raise ParameterError("compile", "n_parallel", n_parallel, wanted, 'Use device="cpp"')
     made: Device
     if device == "runtime":
         from biosnn.devices.runtime import RuntimeNetwork
@@ -113,12 +128,97 @@ def compile(
     elif device == "cuda":
         from biosnn._gpu import standalone
 
-        made = standalone.build(network, record, precision, math, architecture)
+        replicas = Replicas(n=int(n_parallel))
+        made = standalone.build(network, record, precision, math, architecture, replicas)
     else:
         from biosnn.devices import cpp_standalone
 
-        made = cpp_standalone.build(network, record, precision, math, portable)
+        replicas = Replicas(n=int(n_parallel))
+        made = cpp_standalone.build(network, record, precision, math, portable, replicas)
     return Runnable(made, device, lambda: network)
+
+
+def ensemble(
+    network: NetworkModel,
+    n: int,
+    device: str = "cpp",
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    precision: str = "double",
+    per_sample: Sequence[str] | None = None,
+    spikes: Sequence[str] = (),
+    snapshots: Mapping[str, int] | None = None,
+    math: str = "fast",
+    portable: bool = False,
+) -> Ensemble:
+    """Make many independent networks runnable as one program.
+
+    Each member has weights and a state of its own, and may learn. All are shown the same samples
+    in the same order; which of them a member is shown again is its own affair.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration of all members.
+    n : int
+        How many there are.
+    device : {"cpp"}
+        One compiled binary.
+    parameters : mapping, optional
+        ``"population.parameter"``, or ``"projection.parameter"`` of its rule -> the values, one
+        per member, with unit. What else a declaration says is the same for all.
+    precision, per_sample, spikes, snapshots, math, portable
+        As in :func:`compile`. Parameters that differ are double precision.
+
+    Returns
+    -------
+    Ensemble
+
+    Raises
+    ------
+    ParameterError
+        If an argument is out of its range, or a parameter cannot differ between members.
+    DeviceError
+        If there is no working compiler, or the build fails.
+
+    Examples
+    --------
+    >>> from biosnn import networks, simulation
+    >>> network = networks.winner_take_all(784, 100)
+    >>> four = simulation.ensemble(network, 4)  # doctest: +SKIP
+    >>> results = four.fit(images, seeds=[1, 2, 3, 4])  # doctest: +SKIP
+    """
+    from biosnn._simulation.members import members_of
+    from biosnn.devices import cpp_standalone
+    from biosnn.devices.interface import default_state
+    from biosnn.devices.record import Record
+
+    _check_choices("ensemble", network, precision=(precision, ("double", "single")))
+    if device != "cpp":
+        raise ParameterError("ensemble", "device", repr(device), '"cpp"')
+    whole("ensemble", "n", n, least=1)
+    members, base, replicas = members_of(network, int(n), parameters)
+    record = Record(per_sample=_observed(network, per_sample), spikes=spikes, snapshots=snapshots)
+    made = cpp_standalone.build(base, record, precision, math, portable, replicas)
+    return Ensemble(made, members, lambda member: default_state(member, made.interface))
+
+
+def _check_choices(obj: str, network: Any, **choices: tuple[str, tuple[str, ...]]) -> None:
+    from biosnn.networks import NetworkModel
+
+    if not isinstance(network, NetworkModel):
+        raise ParameterError(obj, "network", repr(network), "a NetworkModel")
+    for name, (value, among) in choices.items():
+        if value not in among:
+            raise ParameterError(obj, name, repr(value), " or ".join(map(repr, among)))
+
+
+def _observed(network: NetworkModel, per_sample: Sequence[str] | None) -> Sequence[str]:
+    """What is kept of every sample: by default the output's spike counts."""
+    if per_sample is not None:
+        return per_sample
+    spiking = network.populations[network.output].model.threshold is not None
+    return (f"{network.output}.count",) if spiking else ()
 
 
 def load(folder: str | os.PathLike[str]) -> Runnable:

@@ -32,6 +32,7 @@ from biosnn.devices.build import Built, build
 from biosnn.devices.codegen import Call, CallHooks, Dense, code_names
 from biosnn.devices.interface import default_state, interface
 from biosnn.devices.record import Record
+from biosnn.devices.replicas import Replicas
 from biosnn.devices.tables import source
 from biosnn.networks import NetworkModel
 
@@ -63,7 +64,7 @@ class _CudaHooks(CallHooks):
 class _Device(CUDAStandaloneDevice):
     """Brian2CUDA's device, with templates of ours."""
 
-    def code_object(  # noqa: PLR0913  (Brian2's signature)
+    def code_object(
         self,
         owner: Any,
         name: str,
@@ -84,8 +85,6 @@ class _Device(CUDAStandaloneDevice):
             sides = {variable_indices[name] for name in written}
             more |= {
                 "changes": _changes(more["pathway"].prepost, sides),
-                "replicas": 1,
-                "shared": True,
                 "words": _WORDS,
                 "threads": _THREADS,
             }
@@ -168,7 +167,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
     Parameters
     ----------
     request : dict
-        ``network``, ``record`` (declarations as data) and ``precision``.
+        ``network``, ``record``, ``replicas`` (declarations as data) and ``precision``.
     out : Path
         An existing folder. It gets ``source/`` with the program, ``static_arrays/``, ``state``
         and ``generated.json``.
@@ -183,7 +182,8 @@ def generate(request: dict[str, Any], out: Path) -> None:
     templater = CUDAStandaloneCodeObject.templater.derive("biosnn._gpu")
     CUDAStandaloneCodeObject.templater = templater
     hooks = _CudaHooks()
-    built = build(network, record, hooks, single_precision=single)
+    replicas = Replicas(**request["replicas"])
+    built = build(network, record, hooks, single_precision=single, replicas=replicas)
     device.run_args_applied = True  # ours are read by biosnn.cpp
     device.insert_code("before_start", "biosnn::configure(argc, argv);")
     device.insert_code("before_network_run", "biosnn::prepare_recorders(); biosnn::load_state();")

@@ -28,6 +28,7 @@ from biosnn.devices.cache import cached
 from biosnn.devices.contract import Interface
 from biosnn.devices.cpp_standalone import SOURCES as COMMON_SOURCES
 from biosnn.devices.record import Record, check_record
+from biosnn.devices.replicas import Replicas
 from biosnn.errors import DeviceError, ParameterError, StorageError
 from biosnn.networks import NetworkModel
 
@@ -58,6 +59,7 @@ def build(
     precision: str,
     math: str,
     architecture: str = "native",
+    replicas: Replicas | None = None,
 ) -> CompiledNetwork:
     """Compile a network, or take it from the build cache.
 
@@ -73,6 +75,8 @@ def build(
         Floating-point flags.
     architecture : str
         Of the GPU, such as ``"sm_90"``; ``"native"`` is that of the first GPU here.
+    replicas : Replicas, optional
+        Copies of the network in the program; default: one.
 
     Raises
     ------
@@ -85,7 +89,7 @@ def build(
     options = flags(math)
     found = tools()
     target = checked_architecture(architecture, found.nvcc)
-    request = request_of(network, record, precision)
+    request = request_of(network, record, precision, replicas)
     key = fingerprint(
         request,
         [target, found.release, str(found.nvcc), str(found.curand_library), *options],
@@ -112,12 +116,15 @@ def flags(math: str) -> tuple[str, ...]:
     return NVCC_FLAGS[math]
 
 
-def request_of(network: NetworkModel, record: Record, precision: str) -> dict[str, Any]:
+def request_of(
+    network: NetworkModel, record: Record, precision: str, replicas: Replicas | None = None
+) -> dict[str, Any]:
     """What is asked of the child process that writes the code."""
     return {
         "network": to_data(network),
         "record": record.to_data(network.dt),
         "precision": precision,
+        "replicas": (replicas or Replicas()).to_data(),
     }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from biosnn.devices.contract import Interface
 from biosnn.errors import DataError, ParameterError
 from biosnn.state import State
 
@@ -23,6 +25,29 @@ def whole(obj: str, name: str, value: Any, most: int = LARGEST, least: int = 0) 
     valid = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not valid or not least <= value <= most:
         raise ParameterError(obj, name, repr(value), f"a whole number from {least} to {most}")
+
+
+def learning_of(interface: Interface, learn: bool | Iterable[str]) -> tuple[str, ...]:
+    """Names of the projections that learn.
+
+    Raises
+    ------
+    ParameterError
+        If one has no rule.
+    """
+    plastic = interface.plastic
+    if isinstance(learn, bool | np.bool_):
+        return plastic if learn else ()
+    if not isinstance(learn, Iterable):
+        wanted = "True, False or names of projections"
+        raise ParameterError("run", "learn", repr(learn), wanted)
+    chosen = (learn,) if isinstance(learn, str) else tuple(learn)
+    for name in chosen:
+        if name not in plastic:
+            raise ParameterError(
+                "run", "learn", repr(name), f"a projection with a rule ({', '.join(plastic)})"
+            )
+    return chosen
 
 
 def checked_state(expected: State, state: State) -> None:

@@ -18,16 +18,15 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from biosnn._simulation.course import Course, Order
+from biosnn._simulation.independence import check_same
 from biosnn._simulation.inputs import ArraySource
 from biosnn._simulation.progress import ProgressBar
 from biosnn._simulation.safepoint import SafePoint
-from biosnn._simulation.sinks import MemorySink, rows_of
+from biosnn._simulation.sinks import MemorySink
 from biosnn.devices.binary import CompiledNetwork
 from biosnn.errors import Interrupted, ParameterError
 from biosnn.recording import Recording
 from biosnn.state import State
-
-_REMEDY = "Reset it at each onset (Presentation.reset), or use one process"
 
 
 def run(
@@ -84,13 +83,7 @@ def run(
 
         def check(border: int, before: State) -> None:
             one, other = show(border, border + 1, before), show(border, border + 1, start)
-            for name, values in other[1].items():
-                if one[1][name].tobytes() != values.tobytes():
-                    raise _depends(n_jobs, name)
-            found, wanted = (rows_of(made.interface, part[0], 0, 0) for part in (one, other))
-            for name, rows in wanted.items():
-                if found[name].tobytes() != rows.tobytes():
-                    raise _depends(n_jobs, name)
+            check_same(made.interface, one, other, "n_jobs", n_jobs)
 
         if len(bounds) > 2:
             check(bounds[1], show(0, 1, start)[1])  # most networks that depend are found at once
@@ -111,11 +104,6 @@ def run(
     while done:
         whole.append(done.pop(0)[0])
     return whole.finish(), end
-
-
-def _depends(n_jobs: int, name: str) -> ParameterError:
-    wanted = f"1 for this network: {name} depends on the samples before"
-    return ParameterError("run", "n_jobs", n_jobs, wanted, _REMEDY)
 
 
 class _Board:

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from biosnn._simulation import parallel
-from biosnn._simulation.checks import LARGEST, checked_state, whole
+from biosnn._simulation.checks import LARGEST, checked_state, learning_of, whole
 from biosnn._simulation.course import Course, Order, default_limit
 from biosnn._simulation.inputs import ArraySource, source_of
+from biosnn._simulation.replicated import Replicated
 from biosnn.devices.artifact import export
 from biosnn.devices.binary import CompiledNetwork
 from biosnn.devices.contract import SPIKE_BYTES, Device
@@ -34,12 +33,15 @@ class Runnable:
         Where and how it runs.
     build_seconds : float
         What building took (little when the build was in the cache).
+    n_parallel : int
+        Samples that are shown at once; with more than one, plasticity is off.
     """
 
     def __init__(self, made: Device, device: str, network: Callable[[], Any]):
         self.interface = made.interface
         self.device = device
         self.precision = made.interface.precision
+        self.n_parallel = made.interface.replicas
         self._made = made
         self._network = network
 
@@ -181,7 +183,9 @@ class Runnable:
         DataError
             If samples or state have the wrong shape or values.
         ParameterError
-            If another argument is out of its range, or the recording does not fit.
+            If another argument is out of its range, or the recording does not fit; if samples
+            shall be shown at once (``n_parallel``) or by several processes, but depend on those
+            before them.
         DeviceError
             If the run fails or a state variable becomes NaN or infinite.
         StorageError
@@ -315,7 +319,7 @@ class Runnable:
             wanted = "an array or an iterable that begins anew each time, for more than one epoch"
             remedy = "Give an object with __iter__, such as a data loader"
             raise ParameterError("fit", "samples", "an iterator", wanted, remedy)
-        learning = self._learning(learn)
+        learning = learning_of(self.interface, learn)
         start = self.initial_state(seed) if state is None else state
         checked_state(self._made.defaults, start)
         if horizon is None and source.n is None and learning and self.interface.scheduled:
@@ -338,6 +342,13 @@ class Runnable:
             keep=keep,
             memory_limit=default_limit() if memory_limit is None else memory_limit,
         )
+        if self.n_parallel > 1:
+            n = f"n_parallel={self.n_parallel}"
+            if learning:
+                remedy = "To train several networks at once, use simulation.ensemble"
+                raise ParameterError("run", "learn", repr(learn), f"False with {n}", remedy)
+            if n_jobs > 1:
+                raise ParameterError("run", "n_jobs", n_jobs, f"1 with {n}")
         if n_jobs > 1:
             if not isinstance(self._made, CompiledNetwork):
                 wanted = f'1 on the device "{self.device}"'
@@ -348,20 +359,6 @@ class Runnable:
             if not isinstance(source, ArraySource):
                 raise ParameterError("run", "n_jobs", n_jobs, "1 with a stream of samples")
             return parallel.run(self._made, source, start, order, n_jobs, progress)
-        course = Course(self._made, source, start, order, progress)
+        made = self._made if self.n_parallel == 1 else Replicated(self._made)
+        course = Course(made, source, start, order, progress)
         return course.run(None if folder is None else Path(folder), resume)
-
-    def _learning(self, learn: bool | Iterable[str]) -> tuple[str, ...]:
-        plastic = self.interface.plastic
-        if isinstance(learn, bool | np.bool_):
-            return plastic if learn else ()
-        if not isinstance(learn, Iterable):
-            wanted = "True, False or names of projections"
-            raise ParameterError("run", "learn", repr(learn), wanted)
-        chosen = (learn,) if isinstance(learn, str) else tuple(learn)
-        for name in chosen:
-            if name not in plastic:
-                raise ParameterError(
-                    "run", "learn", repr(name), f"a projection with a rule ({', '.join(plastic)})"
-                )
-        return chosen

@@ -10,6 +10,7 @@ import hashlib
 import json
 import platform
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -48,27 +49,32 @@ class Artifact:
 
     def defaults(self) -> State:
         """The state before a run; what is drawn at random is zero."""
-        return read_state(self.folder / STATE, self.interface)
+        return read_states(self.folder / STATE, self.interface)[0]
 
 
-def read_state(path: Path, interface: Interface) -> State:
-    """Read the raw state file of an artifact or of a run."""
+def read_states(path: Path, interface: Interface, n: int = 1) -> list[State]:
+    """Read the raw state file of an artifact or of a run, which holds so many states."""
     data = np.fromfile(path, dtype=np.uint8)
-    arrays, offset = {}, 0
-    for variable in interface.variables:
-        end = offset + variable.bytes
-        arrays[variable.name] = data[offset:end].view(variable.dtype)
-        offset = end
-    if offset != data.size:
-        raise StorageError(f"{path} has {data.size} bytes, expected {offset}: it is damaged")
-    return State(arrays, interface.shapes, interface.units)
-
-
-def write_state(path: Path, interface: Interface, state: State) -> None:
-    """Write a state as the binary reads it."""
-    with path.open("wb") as file:
+    expected = n * sum(variable.bytes for variable in interface.variables)
+    if expected != data.size:
+        raise StorageError(f"{path} has {data.size} bytes, expected {expected}: it is damaged")
+    states, offset = [], 0
+    for _ in range(n):
+        arrays = {}
         for variable in interface.variables:
-            file.write(np.ascontiguousarray(state[variable.name], dtype=variable.dtype))
+            end = offset + variable.bytes
+            arrays[variable.name] = np.frombuffer(data[offset:end].tobytes(), variable.dtype)
+            offset = end
+        states.append(State(arrays, interface.shapes, interface.units))
+    return states
+
+
+def write_states(path: Path, interface: Interface, states: Iterable[State]) -> None:
+    """Write states as the binary reads them, one behind the other."""
+    with path.open("wb") as file:
+        for state in states:
+            for variable in interface.variables:
+                file.write(np.ascontiguousarray(state[variable.name], dtype=variable.dtype))
 
 
 def files_of(interface: Interface) -> dict[str, dict[str, Any]]:

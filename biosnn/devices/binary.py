@@ -7,13 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
 import numpy as np
 
-from biosnn.devices.artifact import BINARY, Artifact, read_state, write_state
+from biosnn.devices.artifact import BINARY, Artifact, read_states, write_states
 from biosnn.devices.contract import (
     AddressEvents,
     Chunk,
@@ -30,6 +30,7 @@ from biosnn.state import State
 # Exit status, as in cpp/biosnn.cpp.
 _TOO_MUCH_RECORDED, _NOT_FINITE = 3, 4
 _SPARE = 16 * 2**20  # bytes that a run leaves free on the disk
+_ROUNDS = 64  # samples per copy of a network in a chunk, where there are several
 
 
 class CompiledNetwork:
@@ -45,43 +46,57 @@ class CompiledNetwork:
         Whether it was built for this object.
     """
 
-    longest_chunk: int | None = None
-
     def __init__(self, artifact: Artifact, build_seconds: float = 0.0, built_now: bool = False):
         self.artifact = artifact
         self.interface = artifact.interface
         self.defaults = artifact.defaults()
         self.build_seconds = build_seconds
         self.built_now = built_now
+        # Copies are at different samples when a stop is asked for, so the chunk is lost then.
+        copies = artifact.interface.replicas
+        self.longest_chunk: int | None = None if copies == 1 else _ROUNDS * copies
 
     @contextlib.contextmanager
     def session(self, state: State, folder: Path) -> Iterator[BinarySession]:
         """Begin a run (see :class:`biosnn.devices.contract.Device`)."""
-        yield BinarySession(self.artifact, state, folder)
+        yield BinarySession(self.artifact, [state], folder)
+
+    @contextlib.contextmanager
+    def ensemble(self, states: Sequence[State], folder: Path) -> Iterator[EnsembleSession]:
+        """Begin a run of independent copies, each from its own complete state."""
+        yield EnsembleSession(self.artifact, states, folder)
 
 
 class BinarySession:
     """A run of a binary, whose state goes from chunk to chunk as a file."""
 
-    def __init__(self, artifact: Artifact, state: State, folder: Path):
+    def __init__(self, artifact: Artifact, states: Sequence[State], folder: Path):
         self._artifact = artifact
         self._interface = artifact.interface
         self._folder = folder.absolute()  # the binary runs in another one
         if "\n" in str(self._folder):
             raise DeviceError(f"the folder {str(self._folder)!r} must not have a line break in it")
         self._state = self._folder / "state"
+        self._networks = len(states)
         with _said_plainly(folder):
             (self._folder / "out").mkdir()
-            write_state(self._state, self._interface, state)
+            write_states(self._state, self._interface, states)
 
     def state(self) -> State:
         """See :class:`biosnn.devices.contract.Session`."""
-        return read_state(self._state, self._interface)
+        return read_states(self._state, self._interface)[0]
 
     def run_chunk(
         self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
     ) -> tuple[int, Recording | None]:
         """See :class:`biosnn.devices.contract.Session`."""
+        done, recordings = self._show(chunk, settings, report, stop)
+        return done, recordings[0] if recordings else None
+
+    def _show(
+        self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
+    ) -> tuple[int, list[Recording]]:
+        """Show samples; how many were shown, and what was observed in each network."""
         with _said_plainly(self._folder):
             self._check_disk(chunk, settings)
             lines = self._write(chunk, settings)
@@ -93,11 +108,15 @@ class BinarySession:
             self._run([*lines, "check_every_sample 1"], chunk.n, lambda *_: None, Stop())
             raise
         if done == 0:
-            return 0, None
+            return 0, []
         with _said_plainly(self._folder):
-            recording = self._read(done, settings, seconds)
+            spikes = {key: self._spikes(key, done) for key in self._interface.spikes}
+            recordings = [
+                self._read(k, {key: found[k] for key, found in spikes.items()}, done, settings)
+                for k in range(self._networks)
+            ]
             (self._folder / "state_out").replace(self._state)
-        return done, recording
+        return done, [attrs.evolve(recording, seconds=seconds) for recording in recordings]
 
     def _check_disk(self, chunk: Chunk, settings: Settings) -> None:
         parts = [p for p in chunk.inputs.values() if p is not None]
@@ -106,7 +125,7 @@ class BinarySession:
             for part in parts
         )
         need += self._state.stat().st_size
-        need += self._interface.bounded_bytes(settings.position, chunk.n)
+        need += self._networks * self._interface.bounded_bytes(settings.position, chunk.n)
         free = shutil.disk_usage(self._folder).free
         if free < need + _SPARE:
             raise DeviceError(
@@ -128,7 +147,10 @@ class BinarySession:
             "check_every_sample 0",
         ]
         for name in ("seed", "epoch", "first_sample", "position", "horizon", "recorder_limit"):
-            lines.append(f"{name} {getattr(settings, name)}")
+            value = getattr(settings, name)
+            lines.append(
+                " ".join([name, *map(str, value if isinstance(value, tuple) else [value])])
+            )
         plastic = self._artifact.manifest["plastic"]
         wanted = {name for key in settings.learning for name in plastic[key]}
         for names in plastic.values():
@@ -158,8 +180,8 @@ class BinarySession:
         if end.status == -signal.SIGTERM and stop.requested:
             return 0, 0.0  # it was told before it could listen
         if end.status == _NOT_FINITE:
-            name, index, sample = said.splitlines()[-1].split()
-            raise NotFiniteError(name, int(index), int(sample))
+            name, *numbers = said.splitlines()[-1].split()
+            raise NotFiniteError(name, *map(int, numbers))
         if end.status == _TOO_MUCH_RECORDED:
             raise TooMuchRecordedError(said)
         complete = end.finished == n or (stop.requested and 0 < end.finished < n)
@@ -175,12 +197,15 @@ class BinarySession:
             )
         return end.finished, end.seconds
 
-    def _read(self, done: int, settings: Settings, seconds: float) -> Recording:
-        """Read what a chunk left."""
+    def _read(
+        self, network: int, spikes: dict[str, Spikes], done: int, settings: Settings
+    ) -> Recording:
+        """Read what a chunk left of one network."""
         out, interface = self._folder / "out", self._interface
 
         def rows(name: str, dtype: str, size: int, count: int) -> np.ndarray:
-            values = np.fromfile(out / name, dtype=dtype, count=count * size)
+            skipped = network * count * size * np.dtype(dtype).itemsize
+            values = np.fromfile(out / name, dtype=dtype, count=count * size, offset=skipped)
             return values.reshape(count, size)
 
         return Recording(
@@ -189,14 +214,7 @@ class BinarySession:
                 for name, column in interface.per_sample.items()
             },
             shown=rows("shown", "<i4", 1, done)[:, 0],
-            spikes={
-                key: Spikes(
-                    np.fromfile(out / f"spikes.{key}.i", dtype=np.int32),
-                    np.fromfile(out / f"spikes.{key}.t_sample", dtype=np.float64),
-                    np.fromfile(out / f"spikes.{key}.sample", dtype=np.int32),
-                )
-                for key in interface.spikes
-            },
+            spikes=spikes,
             traces={
                 name: Trace(
                     np.fromfile(out / f"trace.{name}.t", dtype=np.float64),
@@ -217,8 +235,42 @@ class BinarySession:
                 )
                 for name, column in interface.snapshots.items()
             },
-            seconds=seconds,
         )
+
+    def _spikes(self, key: str, done: int) -> list[Spikes]:
+        """Spikes of a population of each network, in the order in which it has them alone."""
+        i, t, sample = (
+            np.fromfile(self._folder / "out" / f"spikes.{key}.{name}", dtype=dtype)
+            for name, dtype in (("i", np.int32), ("t_sample", np.float64), ("sample", np.int32))
+        )
+        if self._interface.replicas == 1:
+            return [Spikes(i, t, sample)]
+        copy, unit = np.divmod(i, np.int32(self._interface.spikes[key]))
+        network = 0 if self._interface.shared else copy
+        # Copies that have no sample left may go on firing.
+        order = np.lexsort((sample, np.broadcast_to(network, sample.shape)))
+        order = order[sample[order] < done]
+        place = np.broadcast_to(network, sample.shape)[order]
+        cuts = np.searchsorted(place, np.arange(1, self._networks))
+        parts = (np.split(values[order], cuts) for values in (unit, t, sample))
+        return [Spikes(*found) for found in zip(*parts, strict=True)]
+
+
+class EnsembleSession(BinarySession):
+    """A run of independent copies of a network, which all show the same samples."""
+
+    def states(self) -> list[State]:
+        """The state of each after the last chunk."""
+        return read_states(self._state, self._interface, self._networks)
+
+    def run_all(
+        self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
+    ) -> tuple[int, list[Recording]]:
+        """Show samples to all networks; what was observed in each, nothing if it was stopped.
+
+        ``settings.seed`` and ``settings.horizon`` may have one value per network.
+        """
+        return self._show(chunk, settings, report, stop)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ from brian2 import (
     SpikeMonitor,
     StateMonitor,
     Synapses,
-    linked_var,
     second,
 )
 from brian2.groups.group import CodeRunner
@@ -40,6 +39,7 @@ from biosnn.devices.protocol import (
     protocol_group,
 )
 from biosnn.devices.record import Record, check_record
+from biosnn.devices.replicas import Replicas
 from biosnn.devices.synapses import at_end, learning, make_synapses, synaptic_reset
 from biosnn.models import Event, NeuronModel
 from biosnn.networks import NetworkModel
@@ -76,9 +76,22 @@ class Built:
     border: list[BrianObject]
     spike_monitors: dict[str, SpikeMonitor]
     state_monitors: dict[str, StateMonitor]
+    replicas: Replicas
+
+    def copies(self, name: str) -> int:
+        """How many replicas' values an observed variable holds, one behind the other."""
+        made = self.synapses.get(name.partition(".")[0])
+        return 1 if made is not None and made.shared else self.replicas.n
 
 
-def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precision: bool) -> Built:
+def build(
+    network: NetworkModel,
+    record: Record,
+    hooks: Hooks,
+    *,
+    single_precision: bool,
+    replicas: Replicas | None = None,
+) -> Built:
     """Make the Brian2 objects of a network.
 
     Parameters
@@ -91,6 +104,8 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
         The device's own objects.
     single_precision : bool
         Store state variables as float32 (times stay float64).
+    replicas : Replicas, optional
+        Copies of the network that run side by side; default: one.
 
     Returns
     -------
@@ -98,9 +113,10 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
         The objects, not yet run.
     """
     check_record(network, record)
+    replicas = replicas or Replicas()
     clock = Clock(dt=network.dt, name="step_clock")
     border_clock = Clock(dt=network.dt * network.steps_per_presentation, name="border_clock")
-    protocol, border = protocol_group(network, clock, border_clock)
+    protocol, border = protocol_group(network, clock, border_clock, replicas)
     groups = {"protocol": protocol}
     models = {}
     plastic: dict[str, list[BrianObject]] = {k: [] for k in network.plastic_projections}
@@ -113,9 +129,12 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
 
     for key, population in network.populations.items():
         own, carried = extended_model(network, key, record)
-        traces = [part for _, part in carried]
+        constants = {**own.constants}
+        reset = reset_code(network, key, own.with_traces(part for _, part in carried), constants)
+        own = replicas.model(network, key, own)
+        traces = [replicas.part(part, population.n) for _, part in carried]
         group = own.group(
-            population.n,
+            population.n * replicas.n,
             traces=traces,
             name=key,
             single_precision=single_precision,
@@ -123,8 +142,7 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
         )
         model = own.with_traces(traces)
         operations = [op for op in model.operations if op.on in ("onset", "input")]
-        reset = reset_code(network, key, model)
-        group.namespace.update(model.constants)
+        group.namespace.update(constants | model.constants)
         group.namespace["counter_uniform"] = uniform_function()
         groups[key], models[key] = group, model
         objects.append(group)
@@ -166,11 +184,11 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
             continue
         for variable, target in models[key].links.items():
             owner, _, name = target.partition(".")
-            setattr(group, variable, linked_var(groups[owner], name))
+            replicas.link(group, variable, groups[owner], name)
 
     synapses = {}
     for key, projection in network.projections.items():
-        made = make_synapses(network, key, groups, single_precision, clock)
+        made = make_synapses(network, key, groups, single_precision, clock, replicas)
         synapses[key] = made
         objects.append(made)
         reset = synaptic_reset(network, key)
@@ -184,7 +202,7 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
             if isinstance(event, Event) and event.every == "presentation":
                 made.transmit._clock = border_clock
         if projection.rule is not None:
-            plastic[key] += learning(key, projection.rule, made, clock)
+            plastic[key] += learning(network, key, made, clock, replicas)
         if projection.rule is not None and projection.rule.ends:
             group = groups[projection.post]
             steps = [group.thresholder[f"ended_{key}"], *at_end(projection.rule, made)]
@@ -219,7 +237,10 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
             clock=clock,
             name="protocol_watch",
         )
-        watch.connect()
+        if replicas.n == 1:
+            watch.connect()
+        else:
+            watch.connect(j=f"i // {network.populations[network.presentation.watch].n}")
         objects.append(watch)
     for name, channel in ports(network).items():
         if channel.kind == "static":
@@ -241,7 +262,10 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
     for key, monitor in spike_monitors.items():
         # Brian2's spike monitors would index the protocol's one value by the neuron.
         for name in ("t_sample", "sample"):
-            monitor.variables.indices[f"_source_{name}"] = groups[key].variables.indices[name]
+            index = groups[key].variables.indices[name]
+            if index not in ("_idx", "0"):
+                monitor.variables.add_reference(index, groups[key])
+            monitor.variables.indices[f"_source_{name}"] = index
     state_monitors = {
         name: StateMonitor(
             {**groups, **synapses}[name.partition(".")[0]],
@@ -262,11 +286,12 @@ def build(network: NetworkModel, record: Record, hooks: Hooks, *, single_precisi
         net=net,
         groups=groups,
         synapses=synapses,
-        variables=_state_variables(network, groups, models, synapses),
+        variables=_state_variables(network, groups, models, synapses, replicas),
         plastic=plastic,
         border=sorted(border, key=lambda o: o.order),
         spike_monitors=spike_monitors,
         state_monitors=state_monitors,
+        replicas=replicas,
     )
 
 
@@ -292,6 +317,7 @@ def _state_variables(
     groups: Mapping[str, NeuronGroup],
     models: Mapping[str, NeuronModel],
     synapses: Mapping[str, Synapses],
+    replicas: Replicas,
 ) -> dict[str, tuple[Any, str]]:
     """State name -> owner and variable, for everything that outlives a chunk."""
     variables: dict[str, tuple[Any, str]] = {}
@@ -300,7 +326,8 @@ def _state_variables(
         if models[key].refractory is not None:
             names = (*names, "lastspike", "not_refractory")
         for name in names:
-            variables[f"{key}.{name}"] = (groups[key], name)
+            if name not in replicas.differ(network, key):
+                variables[f"{key}.{name}"] = (groups[key], name)
     for key, projection in network.projections.items():
         names = ("w", *network.synaptic(key)) if projection.weights is not None else ()
         for name in names or network.synaptic(key):

@@ -28,7 +28,8 @@ from biosnn.declaration import from_data
 from biosnn.devices.build import Built, build
 from biosnn.devices.interface import default_state, interface
 from biosnn.devices.record import Record
-from biosnn.devices.synapses import counts
+from biosnn.devices.replicas import Replicas
+from biosnn.devices.synapses import dense
 from biosnn.devices.tables import Tables, source
 from biosnn.networks import NetworkModel
 
@@ -78,6 +79,7 @@ class CallHooks:
 
 
 def code_names(targets: list[BrianObject]) -> list[str]:
+    """Names of the pieces of code that objects run."""
     return [codeobj.name for target in targets for codeobj in target._code_objects]
 
 
@@ -98,9 +100,7 @@ class Dense:
     """
 
     def __init__(self, network: NetworkModel, built: Built):
-        self.projections = [
-            key for key in network.projections if network.dense(key) and not counts(network, key)
-        ]
+        self.projections = [key for key in network.projections if dense(network, key)]
         self._synapses = {key: built.synapses[key] for key in self.projections}
         queues = []
         for synapses in self._synapses.values():
@@ -147,7 +147,8 @@ class Dense:
     def _sizes(self, key: str, tables: Tables) -> str:
         """Statements that make room for the synapses' own variables."""
         synapses = self._synapses[key]
-        n = int(np.prod([len(synapses.source), len(synapses.target)]))
+        of_one = [len(group) // synapses.replicas for group in (synapses.source, synapses.target)]
+        n = int(np.prod(of_one)) * (1 if synapses.shared else synapses.replicas)
         lines = [f"{tables.name(synapses.variables['N'])}[0] = {n};"]
         for variable in synapses.variables.values():
             own = isinstance(variable, DynamicArrayVariable) and variable.owner is not None
@@ -198,7 +199,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
     Parameters
     ----------
     request : dict
-        ``network``, ``record`` (declarations as data) and ``precision``.
+        ``network``, ``record``, ``replicas`` (declarations as data) and ``precision``.
     out : Path
         An existing folder. It gets ``project/`` with ``program.cpp``, ``static_arrays/``,
         ``state`` and ``generated.json``.
@@ -211,7 +212,8 @@ def generate(request: dict[str, Any], out: Path) -> None:
     prefs.core.default_float_dtype = np.float32 if single else np.float64
     prefs.codegen.cpp.extra_compile_args = []  # Brian2 tries its own out, and we do not use them
     hooks = CallHooks()
-    built = build(network, record, hooks, single_precision=single)
+    replicas = Replicas(**request["replicas"])
+    built = build(network, record, hooks, single_precision=single, replicas=replicas)
     device.run_args_applied = True  # ours are read by biosnn.cpp
     device.insert_code("before_start", "biosnn::configure(argc, argv);")
     device.insert_code("before_network_run", "biosnn::load_state();")
@@ -219,10 +221,10 @@ def generate(request: dict[str, Any], out: Path) -> None:
     device.headers.append('"biosnn.h"')
     templater = CPPStandaloneCodeObject.templater.derive("biosnn.devices")
     CPPStandaloneCodeObject.templater = templater
-    dense = Dense(network, built)
+    matrices = Dense(network, built)
     built.net.run(network.dt * network.steps_per_presentation, namespace={})
     tables = Tables(device)
-    dense.edit(device, tables)
+    matrices.edit(device, tables)
     project = out / "project"
     project.mkdir()
     device.build(directory=str(project), compile=False, run=False, with_output=False)

@@ -142,6 +142,10 @@ class Interface:
         Recorder -> :class:`Column`.
     spikes : dict
         Population whose spikes are recorded -> its size.
+    replicas : int
+        Copies of the network in the program. All else here is of one of them.
+    shared : bool
+        Whether they share weights and the samples, or each is a network of its own.
     """
 
     name: str
@@ -160,6 +164,8 @@ class Interface:
     snapshots: dict[str, Column]
     traces: dict[str, Column]
     spikes: dict[str, int]
+    replicas: int = 1
+    shared: bool = True
 
     def to_data(self) -> dict[str, Any]:
         """JSON types."""
@@ -222,7 +228,7 @@ def _variable(data: Mapping[str, Any]) -> Variable:
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Numbers that a chunk sets besides the state.
+    """Numbers that a chunk sets besides the state; ``seed`` and ``horizon`` for each network.
 
     Parameters
     ----------
@@ -238,11 +244,11 @@ class Settings:
         Bytes of spikes and traces that the chunk may record.
     """
 
-    seed: int
+    seed: int | tuple[int, ...]
     epoch: int
     first_sample: int
     position: int
-    horizon: int
+    horizon: int | tuple[int, ...]
     learning: tuple[str, ...]
     recorder_limit: int = 2**62
 
@@ -284,11 +290,14 @@ Report = Callable[[int, int, int], None]
 
 
 class NotFiniteError(Exception):
-    """A state variable became NaN or infinite: its name, the index, the sample in the chunk."""
+    """A state variable became NaN or infinite: its name, the index, the sample in the chunk.
 
-    def __init__(self, name: str, index: int, sample: int):
+    ``replica`` is the copy of the network in which it did.
+    """
+
+    def __init__(self, name: str, index: int, sample: int, replica: int = 0):
         super().__init__(f"{name}[{index}] in sample {sample}")
-        self.name, self.index, self.sample = name, index, sample
+        self.name, self.index, self.sample, self.replica = name, index, sample, replica
 
 
 class TooMuchRecordedError(Exception):

@@ -22,6 +22,7 @@ from biosnn.devices.binary import CompiledNetwork
 from biosnn.devices.cache import cached
 from biosnn.devices.contract import Interface
 from biosnn.devices.record import Record, check_record
+from biosnn.devices.replicas import Replicas
 from biosnn.errors import DeviceError, StorageError
 from biosnn.networks import NetworkModel
 
@@ -40,6 +41,7 @@ SOURCES = (
     "ports.py",
     "protocol.py",
     "record.py",
+    "replicas.py",
     "synapses.py",
     "tables.py",
     "cpp/biosnn.cpp",
@@ -70,7 +72,12 @@ SOURCES = (
 
 
 def build(
-    network: NetworkModel, record: Record, precision: str, math: str, portable: bool
+    network: NetworkModel,
+    record: Record,
+    precision: str,
+    math: str,
+    portable: bool,
+    replicas: Replicas | None = None,
 ) -> CompiledNetwork:
     """Compile a network, or take it from the build cache.
 
@@ -86,6 +93,8 @@ def build(
         Floating-point flags.
     portable : bool
         Build for any CPU of this architecture.
+    replicas : Replicas, optional
+        Copies of the network in the program; default: one.
 
     Raises
     ------
@@ -99,6 +108,7 @@ def build(
         "network": to_data(network),
         "record": record.to_data(network.dt),
         "precision": precision,
+        "replicas": (replicas or Replicas()).to_data(),
     }
     here = Path(__file__).parent
     key = fingerprint(

@@ -64,8 +64,13 @@ def extended_model(
     return attrs.evolve(model, parameters={**model.parameters, **given}), carried
 
 
-def reset_code(network: NetworkModel, key: str, model: NeuronModel) -> str:
-    """Statements that give a population's variables their values at an onset."""
+def reset_code(
+    network: NetworkModel, key: str, model: NeuronModel, constants: dict[str, Any]
+) -> str:
+    """Statements that give a population's variables their values at an onset.
+
+    The values themselves are added to the constants.
+    """
     reset = network.presentation.reset
     if reset == "none":
         return ""
@@ -78,7 +83,7 @@ def reset_code(network: NetworkModel, key: str, model: NeuronModel) -> str:
             text = model.initial[name]
         elif np.ndim(value) == 0 and not attrs.has(type(value)):
             text = f"reset_{name}"
-            model.parameters[text] = Quantity(np.asarray(value).item(), dim=equations[name].dim)
+            constants[text] = Quantity(np.asarray(value).item(), dim=equations[name].dim)
         else:
             raise ParameterError(
                 network.name, "presentation.reset", f"{key}.{name}", "a variable with one value"

@@ -19,6 +19,7 @@ def interface(
 ) -> Interface:
     """Describe what a run of a network takes and gives."""
     initial, shapes = network.initial_values(), network.shapes
+    n = built.replicas.n
     variables = []
     for name in sorted(built.variables):
         owner, variable = built.variables[name]
@@ -30,7 +31,7 @@ def interface(
             Variable(
                 name=name,
                 dtype=np.dtype(spec.dtype).str,
-                size=network.n_synapses(key) if role == "weight" else int(spec.size),
+                size=network.n_synapses(key) if role == "weight" else int(spec.size) // n,
                 unit=unit_name(spec.dim),
                 role="protocol" if key == "protocol" else role,
                 shape=shapes.get(name),
@@ -43,7 +44,7 @@ def interface(
         spec = owner.variables[variable]
         if "size" not in more:
             size = next((v.size for v in variables if v.name == name), None)
-            more["size"] = int(np.prod(spec.size)) if size is None else size
+            more["size"] = int(np.prod(spec.size)) // n if size is None else size
         return Column(**{"dtype": np.dtype(spec.dtype).str, "unit": unit_name(spec.dim), **more})
 
     return Interface(
@@ -74,6 +75,8 @@ def interface(
             for name, trace in record.traces.items()
         },
         spikes={key: network.populations[key].n for key in record.spikes},
+        replicas=n,
+        shared=built.replicas.shared,
     )
 
 

@@ -1,4 +1,6 @@
-"""The protocol of presentations as one unit of equations: sample pointer, retries, schedules.
+"""The protocol of presentations as units of equations: sample pointer, retries, schedules.
+
+There is one unit for each replica of the network, usually one.
 
 Everything at the border between two presentations happens at the beginning of a time step, in
 Brian2's slot ``start``, in the order of the constants below. The first group finishes the
@@ -10,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from brian2 import BrianObject, Clock, NeuronGroup
 
+from biosnn.devices.replicas import Replicas
 from biosnn.networks import NetworkModel
 
 # The end of a presentation ...
@@ -39,7 +42,7 @@ learning : integer
 """
 _ADVANCE = """
 retry = pending*int(n_watch < min_spikes)*int(attempt < max_retries)
-sample += pending - retry
+sample += {stride}(pending - retry)
 seen += learning*(pending - retry)
 attempt = (attempt + 1)*retry + attempt*(1 - pending)
 n_watch = 0
@@ -56,9 +59,9 @@ fraction = clip(seen*(1/horizon), 0, 1)
 
 
 def protocol_group(
-    network: NetworkModel, clock: Clock, border: Clock
+    network: NetworkModel, clock: Clock, border: Clock, replicas: Replicas
 ) -> tuple[NeuronGroup, list[BrianObject]]:
-    """The group of one unit that holds the sample pointer, and its border operation."""
+    """The group with a sample pointer per replica, and its border operation."""
     scheduled = {
         f"{key}_{name}": schedule
         for key, owner in (
@@ -69,7 +72,7 @@ def protocol_group(
     }
     show = network.presentation
     group = NeuronGroup(
-        1,
+        replicas.n,
         _PROTOCOL + "".join(f"{name} : 1\n" for name in scheduled),
         name="protocol",
         clock=clock,
@@ -88,7 +91,8 @@ def protocol_group(
             code, clock=on, when="start", order=order, name=f"protocol_{name}"
         )
 
-    advance = regularly(_ADVANCE, border, ADVANCE, "advance")
+    stride = f"{replicas.stride}*" if replicas.stride > 1 else ""
+    advance = regularly(_ADVANCE.format(stride=stride), border, ADVANCE, "advance")
     regularly(_BEGIN + schedules, border, BEGIN, "begin")
     regularly("t_sample = step*dt\nstep += 1", clock, STEP, "step")
     return group, [advance]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from brian2 import BrianObject, Clock, Equations, NeuronGroup, Synapses, second
 
+from biosnn.devices.replicas import Replicas, assigned
 from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel, Projection
 from biosnn.plasticity import PlasticityRule
@@ -23,13 +24,25 @@ def make_synapses(
     groups: Mapping[str, NeuronGroup],
     single_precision: bool,
     clock: Clock,
+    replicas: Replicas,
 ) -> Synapses:
-    """Brian2 synapses of a projection: transmission, learning and normalisation pathways."""
+    """Brian2 synapses of a projection: transmission, learning and normalisation pathways.
+
+    Two attributes say how its replicas lie: ``replicas``, their number, and ``shared``, whether
+    all of them use the values of one. A full projection without queues (:func:`dense`) has
+    n_pre*n_post values if they are shared, else one such matrix per replica. All others have the
+    pairs and the values of every replica, one replica behind the other.
+    """
     projection = network.resolved(key)
+    sizes = [network.populations[side].n for side in (projection.pre, projection.post)]
+    shared = replicas.shared and dense(network, key)
+    if shared and replicas.n > 1:
+        _check_shared(network, key, projection)
     on_pre: dict[str, str] = {}
     on_post: dict[str, str] = {}
     events: dict[str, str] = {}
     namespace: dict[str, Any] = dict(projection.parameters)
+    differ = () if replicas.n == 1 else replicas.parameters.get(key, ())
     if projection.delayed:
         namespace["steps_per_presentation"] = network.steps_per_presentation
     model = "w : 1\n" if projection.weights is not None else ""
@@ -39,7 +52,8 @@ def make_synapses(
         events["transmit"] = projection.on_event
     if projection.rule is not None:
         rule = projection.rule.prefixed(key)
-        namespace |= {k: v for k, v in rule.parameters.items() if k not in rule.schedules}
+        elsewhere = {*rule.schedules, *differ}
+        namespace |= {k: v for k, v in rule.parameters.items() if k not in elsewhere}
         model, method = rule.model, rule.method
         own, learned = (Equations(t).diff_eq_names for t in (projection.equations, rule.equations))
         if own and learned:
@@ -70,10 +84,12 @@ def make_synapses(
         del delays["transmit"]
     elif projection.transmit:
         delays["transmit"] = projection.delay
+    for codes in (on_pre, on_post):
+        codes.update({k: replicas.synaptic(network, key, code) for k, code in codes.items()})
     made = Synapses(
         groups[projection.pre],
         groups[projection.post],
-        f"{model}\n{projection.equations}".strip(),
+        replicas.synaptic(network, key, f"{model}\n{projection.equations}".strip()),
         on_pre=on_pre or None,
         on_post=on_post or None,
         on_event=events,
@@ -84,15 +100,45 @@ def make_synapses(
         clock=clock,
         name=key,
     )
-    _connect(network, projection, made)
+    made.add_attribute("replicas")
+    made.add_attribute("shared")
+    made.replicas, made.shared = replicas.n, shared
+    _connect(projection, made, sizes, replicas, dense(network, key))
     if several:
-        made.transmit.delay = projection.in_order(projection.delay) * second
+        delays_of_one = np.asarray(projection.in_order(projection.delay))
+        made.transmit.delay = np.tile(delays_of_one, replicas.n) * second
         if projection.delayed:
-            made.delay_steps = projection.delay_steps(network.dt)
+            made.delay_steps = np.tile(projection.delay_steps(network.dt), replicas.n)
     return made
 
 
-def _connect(network: NetworkModel, projection: Projection, made: Synapses) -> None:
+def _check_shared(network: NetworkModel, key: str, projection: Projection) -> None:
+    """Refuse transmission that changes weights which replicas share."""
+    changed = assigned(projection.transmit) & {"w", *network.synaptic(key)}
+    if changed:
+        raise ParameterError(
+            "compile",
+            "n_parallel",
+            f"a projection {key!r} that changes its {sorted(changed)[0]} when it transmits",
+            "1 for this network",
+            "Samples that are shown at once share the weights",
+        )
+
+
+def _connect(
+    projection: Projection, made: Synapses, sizes: list[int], replicas: Replicas, matrix: bool
+) -> None:
+    n_pre, n_post = sizes
+    if replicas.n > 1 and not matrix:
+        within = f"k for k in range(i // {n_pre}*{n_post}, (i // {n_pre} + 1)*{n_post})"
+        if projection.full:
+            made.connect(j=within)
+        elif isinstance(projection.pairs, str) and projection.pairs == "all_but_self":
+            made.connect(j=f"{within} if k - i // {n_pre}*{n_post} != i % {n_pre}")
+        else:
+            i, j = replicas.pairs(*projection.indices(n_pre, n_post), n_pre, n_post)
+            made.connect(i=i, j=j)
+        return
     if isinstance(projection.pairs, str):
         if projection.pairs == "all":
             made.connect()
@@ -101,13 +147,16 @@ def _connect(network: NetworkModel, projection: Projection, made: Synapses) -> N
         else:
             made.connect(condition="i != j")
         return
-    sizes = [network.populations[side].n for side in (projection.pre, projection.post)]
-    i, j = projection.indices(*sizes)
+    i, j = projection.indices(n_pre, n_post)
     made.connect(i=i, j=j)
 
 
-def learning(key: str, rule: PlasticityRule, made: Synapses, clock: Clock) -> list[BrianObject]:
+def learning(
+    network: NetworkModel, key: str, made: Synapses, clock: Clock, replicas: Replicas
+) -> list[BrianObject]:
     """The objects of a projection that learn while a presentation goes on, in their place."""
+    rule = network.projections[key].rule
+    assert rule is not None
     found: list[BrianObject] = []
     for number, part in enumerate(rule.prefixed(key).statements):
         if part.at_end:
@@ -116,7 +165,7 @@ def learning(key: str, rule: PlasticityRule, made: Synapses, clock: Clock) -> li
             slower = clock if part.every is None else Clock(dt=part.every, name=f"{key}_clock*")
             found.append(
                 made.run_regularly(
-                    part.code,
+                    replicas.synaptic(network, key, part.code),
                     clock=slower,
                     when=part.when,
                     order=part.order,
@@ -130,6 +179,11 @@ def learning(key: str, rule: PlasticityRule, made: Synapses, clock: Clock) -> li
     if made.state_updater is not None and Equations(rule.equations).diff_eq_names:
         found.append(made.state_updater)
     return found
+
+
+def dense(network: NetworkModel, key: str) -> bool:
+    """Whether a projection is a matrix whose rows and columns are looped over, without queues."""
+    return network.dense(key) and not counts(network, key)
 
 
 def counts(network: NetworkModel, key: str) -> bool:

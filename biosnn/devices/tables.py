@@ -111,12 +111,10 @@ def source(
     tables : Tables
         Names of arrays.
     """
-    lastspikes = [
-        tables.array(*built.variables[key]) for key in built.variables if key.endswith(".lastspike")
-    ]
     protocol = [tables.array(built.groups["protocol"], name) for name in _PROTOCOL]
     recorders = [
-        f'{{"{name}", {tables.array(*observed(network, built, name))}, {column.every}}}'
+        f'{{"{name}", {tables.array(*observed(network, built, name))}, {built.copies(name)}, '
+        f"{column.every}}}"
         for name, column in (*described.per_sample.items(), *described.snapshots.items())
     ]
     calls = "\n".join(f"void _run_{name}() {{ {call}; }}" for name, call in functions.items())
@@ -125,12 +123,12 @@ namespace biosnn {{
 extern const std::set<std::string> border_objects = {_listed(f'"{name}"' for name in border)};
 extern const int64_t steps_per_presentation = {network.steps_per_presentation};
 extern const double time_step = {float(network.dt)!r};
+extern const int64_t replicas = {described.replicas}, stride = {built.replicas.stride};
 std::vector<Variable> state_table() {{ return {_listed(_state(described, built, tables))}; }}
 std::map<std::string, Channel> channel_table() {{
     return {_listed(_channels(network, described, built, tables))};
 }}
 std::vector<Recorder> recorder_table() {{ return {_listed(recorders)}; }}
-std::vector<Array> lastspike_table() {{ return {_listed(lastspikes)}; }}
 Protocol protocol_arrays() {{ return {_listed(protocol)}; }}
 {tables.monitors(built)}
 }}
@@ -149,7 +147,8 @@ def _state(described: Interface, built: Built, tables: Tables) -> list[str]:
         if variable.dtype[1] == "f" and not variable.name.endswith(".t_first"):
             check = "c" if variable.role == "weight" else "s"
         array = tables.array(*built.variables[variable.name])
-        entries.append(f"{{\"{variable.name}\", {array}, '{check}'}}")
+        copies = built.copies(variable.name)
+        entries.append(f"{{\"{variable.name}\", {array}, {copies}, '{check}'}}")
     return entries
 
 

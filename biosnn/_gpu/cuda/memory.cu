@@ -99,13 +99,12 @@ static void put_at(T *data, const int32_t *places, size_t count, double value) {
 }
 
 template <typename Bits>
-static int64_t find(const Array &array, Bits exponent) {
+static int64_t find(const Bits *data, size_t count, Bits exponent) {
     static unsigned long long *first = nullptr;
     if (!first) checked(cudaMalloc((void **)&first, sizeof(*first)));
     unsigned long long found = ULLONG_MAX;
     checked(cudaMemcpy(first, &found, sizeof(found), cudaMemcpyHostToDevice));
-    find_not_finite<Bits><<<blocks_for(array.size), 256>>>((const Bits *)array.data, array.size,
-                                                           exponent, first);
+    find_not_finite<Bits><<<blocks_for(count), 256>>>(data, count, exponent, first);
     checked(cudaGetLastError());
     checked(cudaMemcpy(&found, first, sizeof(found), cudaMemcpyDeviceToHost));
     return found == ULLONG_MAX ? -1 : (int64_t)found;
@@ -123,10 +122,11 @@ void put(const Array &array, size_t first, const std::vector<int32_t> &places, d
     with_type(array, [&](auto *data) { put_at(data + first, given, n, value); });
 }
 
-int64_t first_not_finite(const Array &array) {
-    if (array.size == 0) return -1;
-    return array.kind == "f8" ? find<uint64_t>(array, 0x7ff0000000000000ull)
-                              : find<uint32_t>(array, 0x7f800000u);
+int64_t first_not_finite(const Array &array, size_t first, size_t count) {
+    if (count == 0) return -1;
+    return array.kind == "f8"
+               ? find((const uint64_t *)array.data + first, count, (uint64_t)0x7ff0000000000000ull)
+               : find((const uint32_t *)array.data + first, count, (uint32_t)0x7f800000u);
 }
 }  // namespace memory
 }  // namespace biosnn

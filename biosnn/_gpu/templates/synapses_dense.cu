@@ -7,18 +7,21 @@
 {# USES_VARIABLES { N, _synaptic_pre, _synaptic_post } #}
 {% extends 'common_synapses.cu' %}
 {% set _pre = pathway.prepost == 'pre' %}
+{% set replicas = pathway.synapses.replicas %}
+{% set _n_pre = pathway.synapses.source.N // replicas %}
+{% set _n_post = pathway.synapses.target.N // replicas %}
+{% set _source, _other = (_n_pre, _n_post) if _pre else (_n_post, _n_pre) %}
 
 {% block kernel %}
-{% set _source = pathway.source.N // replicas %}
-{% set _columns = pathway.synapses.target.N // replicas %}
-{% set _other = (pathway.synapses.target.N if _pre else pathway.synapses.source.N) // replicas %}
 {% macro synapse(event, other) %}
     {
         const int _row = {{event if _pre else other}}, _column = {{other if _pre else event}};
-        const int _from = _replica * {{pathway.synapses.source.N // replicas}} + _row;
-        const int _to = _replica * {{_columns}} + _column;
-        const int64_t _idx =
-            ({{0 if shared else '(int64_t)_replica * %d' % (pathway.synapses.source.N // replicas)}} + _row) * {{_columns}} + _column;
+        const int _from = _replica * {{_n_pre}} + _row, _to = _replica * {{_n_post}} + _column;
+        {% if pathway.synapses.shared %}
+        const int64_t _idx = (int64_t)_row * {{_n_post}} + _column;
+        {% else %}
+        const int64_t _idx = (int64_t)_from * {{_n_post}} + _column;
+        {% endif %}
         const int _vectorisation_idx = (int)_idx;
         ///// vector_code /////
         {{vector_code|autoindent}}
@@ -87,8 +90,7 @@ _run_kernel_{{codeobj_name}}(
 
 {% block kernel_call %}
 {% set _events = get_array_name(pathway.source.variables[pathway.eventspace_name], access_data=False) %}
-{% set _side = {'target': (pathway.synapses.target.N if _pre else pathway.synapses.source.N) // replicas,
-                'source': pathway.source.N // replicas}.get(changes, 1) %}
+{% set _side = {'target': _other, 'source': _source}.get(changes, 1) %}
 _run_kernel_{{codeobj_name}}<<<dim3({{(_side + threads - 1) // threads}}, {{replicas}}), {{threads}}>>>(
     biosnn::fired{{_events}},
     ///// HOST_PARAMETERS /////

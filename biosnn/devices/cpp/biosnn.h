@@ -16,11 +16,13 @@ class Network;
 
 namespace biosnn {
 
-// A state variable. `check`: 's' looks for NaN and infinity after every sample, 'c' after every
-// chunk, '-' never.
+// A state variable. Its array holds the values of so many `copies` of the network, one behind the
+// other: of all replicas, or of one whose values they share. `check`: 's' looks for NaN and
+// infinity after every sample, 'c' after every chunk, '-' never.
 struct Variable {
     std::string name;
     Array values;
+    int64_t copies;
     char check;
 };
 struct Channel {
@@ -34,6 +36,7 @@ struct Channel {
 struct Recorder {
     std::string name;
     Array source;
+    int64_t copies;
     int64_t every;
 };
 using Write = std::function<void(const std::string &name, const void *data, size_t bytes)>;
@@ -49,10 +52,12 @@ std::vector<Recorder> recorder_table();
 size_t monitored_bytes();
 void monitored_visit(const Write &write);
 void monitored_clear();
-std::vector<Array> lastspike_table();
 Protocol protocol_arrays();
 extern const int64_t steps_per_presentation;
 extern const double time_step;
+// How many copies of the network there are, and how many samples lie between one that a copy
+// shows and its next one: as many as there are copies if these share the samples, else one.
+extern const int64_t replicas, stride;
 
 void configure(int argc, char **argv);
 void load_state();

@@ -52,9 +52,10 @@ static int64_t find(const void *data, size_t size, Bits exponent) {
     return -1;
 }
 
-int64_t first_not_finite(const Array &array) {
-    return array.kind == "f8" ? find<uint64_t>(array.data, array.size, 0x7ff0000000000000ull)
-                              : find<uint32_t>(array.data, array.size, 0x7f800000u);
+int64_t first_not_finite(const Array &array, size_t first, size_t count) {
+    const char *data = (const char *)array.data + first * item_size(array);
+    return array.kind == "f8" ? find<uint64_t>(data, count, 0x7ff0000000000000ull)
+                              : find<uint32_t>(data, count, 0x7f800000u);
 }
 }  // namespace memory
 }  // namespace biosnn

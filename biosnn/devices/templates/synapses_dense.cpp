@@ -1,5 +1,6 @@
 {# A pathway of a full projection without delay: a loop over a row or a column of the weight
-   matrix instead of Brian2's queue of synapse indices. Same synapses, same order. #}
+   matrix instead of Brian2's queue of synapse indices. Same synapses, same order. The neurons of
+   all replicas are in one group; `_row` and `_column` are their places in it. #}
 {# USES_VARIABLES { _synaptic_pre, _synaptic_post } #}
 {% extends 'common_synapses.cpp' %}
 
@@ -9,20 +10,35 @@
     {{scalar_code|autoindent}}
 
     {% set _events = get_array_name(pathway.source.variables[pathway.eventspace_name], access_data=False) %}
-    const int32_t _n_pre = {{ pathway.synapses.source.N }};
-    const int32_t _n_post = {{ pathway.synapses.target.N }};
+    {% set _replicas = pathway.synapses.replicas %}
+    const int32_t _n_pre = {{ pathway.synapses.source.N // _replicas }};
+    const int32_t _n_post = {{ pathway.synapses.target.N // _replicas }};
     const int32_t _n_events = {{_events}}[{{ pathway.source.N }}];
     for (int32_t _event = 0; _event < _n_events; _event++)
     {
         {% if pathway.prepost == 'pre' %}
         const int32_t _row = {{_events}}[_event];
-        for (int32_t _column = 0; _column < _n_post; _column++)
+        {% if _replicas > 1 %}
+        const int32_t _first_pre = _row / _n_pre * _n_pre, _first_post = _row / _n_pre * _n_post;
+        {% else %}
+        const int32_t _first_pre = 0, _first_post = 0;
+        {% endif %}
+        for (int32_t _column = _first_post; _column < _first_post + _n_post; _column++)
         {% else %}
         const int32_t _column = {{_events}}[_event];
-        for (int32_t _row = 0; _row < _n_pre; _row++)
+        {% if _replicas > 1 %}
+        const int32_t _first_pre = _column / _n_post * _n_pre, _first_post = _column / _n_post * _n_post;
+        {% else %}
+        const int32_t _first_pre = 0, _first_post = 0;
+        {% endif %}
+        for (int32_t _row = _first_pre; _row < _first_pre + _n_pre; _row++)
         {% endif %}
         {
-            const size_t _idx = (size_t)_row * _n_post + _column;
+            {% if pathway.synapses.shared %}
+            const size_t _idx = (size_t)(_row - _first_pre) * _n_post + _column - _first_post;
+            {% else %}
+            const size_t _idx = (size_t)_row * _n_post + _column - _first_post;
+            {% endif %}
             const size_t _vectorisation_idx = _idx;
             {{vector_code|autoindent}}
         }
