@@ -179,6 +179,13 @@ public:
         T copy = value;
         resize(count + 1, copy);
     }
+    void pop_back() { resize(count - 1); }
+    T* erase(T* first, T* last) {
+        std::move(last, end(), first);
+        resize(count - (last - first));
+        return first;
+    }
+    T* erase(T* at) { return erase(at, at + 1); }
     void clear() { resize(0); }
     void shrink_to_fit() {}
     void swap(host_vector& other) {
