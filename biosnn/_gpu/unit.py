@@ -15,6 +15,8 @@ _PER_EVENT = re.compile(r"(\n\s*_idx = neuron_id;\n)(.*?)(\n}\n)", flags=re.DOTA
 # Pathways without lists of synapses know which neurons they are at.
 _INDEX = re.compile(r"= _ptr_array_\w+__synaptic_(pre|post)\[_idx\];")
 _AROUND = re.compile(r"^(before|after)_run_")
+# All threads read what the first one then replaces, so they must have done so.
+_OLD_QUEUES = re.compile(r"(bool initialize_semaphores = [^;]*;\n)(\s*if \(tid == 0\))")
 
 
 #: What is one program with Brian2CUDA's own loop, and with ours.
@@ -41,6 +43,8 @@ def write_units(project: Path, clock: str, names: tuple[str, ...] = BRIAN2CUDA) 
     list of str
         Names of all files to compile. They need the project's headers beside them.
     """
+    queues = project / "brianlib" / "spikequeue.h"
+    queues.write_text(_OLD_QUEUES.sub(r"\1        __syncthreads();\n\2", queues.read_text()))
     (project / "program.cu").write_text("".join(f'#include "{name}"\n' for name in names))
     groups: dict[str, list[Path]] = {}
     for path in sorted((project / "code_objects").glob("*.cu")):
