@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from biosnn import gpu
 from biosnn._simulation.checks import whole
 from biosnn._simulation.ensemble import Ensemble
 from biosnn._simulation.runnable import Runnable
@@ -22,6 +23,8 @@ from biosnn.devices.contract import Device, TraceOf
 from biosnn.errors import ParameterError
 
 if TYPE_CHECKING:
+    from biosnn.devices.record import Record
+    from biosnn.devices.replicas import Replicas
     from biosnn.networks import NetworkModel
 
 __all__ = ["DEVICES", "Ensemble", "Runnable", "TraceOf", "compile", "ensemble", "load"]
@@ -125,16 +128,9 @@ def compile(
         from biosnn.devices.runtime import RuntimeNetwork
 
         made = RuntimeNetwork(network, record, precision, target)
-    elif device == "cuda":
-        from biosnn._gpu import standalone
-
-        replicas = Replicas(n=int(n_parallel))
-        made = standalone.build(network, record, precision, math, architecture, replicas)
     else:
-        from biosnn.devices import cpp_standalone
-
         replicas = Replicas(n=int(n_parallel))
-        made = cpp_standalone.build(network, record, precision, math, portable, replicas)
+        made = _compiled(device, network, record, precision, math, portable, architecture, replicas)
     return Runnable(made, device, lambda: network)
 
 
@@ -150,6 +146,7 @@ def ensemble(
     snapshots: Mapping[str, int] | None = None,
     math: str = "fast",
     portable: bool = False,
+    architecture: str = "native",
 ) -> Ensemble:
     """Make many independent networks runnable as one program.
 
@@ -162,12 +159,12 @@ def ensemble(
         The declaration of all members.
     n : int
         How many there are.
-    device : {"cpp"}
-        One compiled binary.
+    device : {"cpp", "cuda"}
+        One compiled binary, for the CPU or for a GPU.
     parameters : mapping, optional
         ``"population.parameter"``, or ``"projection.parameter"`` of its rule -> the values, one
         per member, with unit. What else a declaration says is the same for all.
-    precision, per_sample, spikes, snapshots, math, portable
+    precision, per_sample, spikes, snapshots, math, portable, architecture
         As in :func:`compile`. Parameters that differ are double precision.
 
     Returns
@@ -189,18 +186,36 @@ def ensemble(
     >>> results = four.fit(images, seeds=[1, 2, 3, 4])  # doctest: +SKIP
     """
     from biosnn._simulation.members import members_of
-    from biosnn.devices import cpp_standalone
     from biosnn.devices.interface import default_state
     from biosnn.devices.record import Record
 
     _check_choices("ensemble", network, precision=(precision, ("double", "single")))
-    if device != "cpp":
-        raise ParameterError("ensemble", "device", repr(device), '"cpp"')
+    if device not in DEVICES or device == "runtime":
+        raise ParameterError("ensemble", "device", repr(device), '"cpp" or "cuda"')
     whole("ensemble", "n", n, least=1)
     members, base, replicas = members_of(network, int(n), parameters)
     record = Record(per_sample=_observed(network, per_sample), spikes=spikes, snapshots=snapshots)
-    made = cpp_standalone.build(base, record, precision, math, portable, replicas)
+    made = _compiled(device, base, record, precision, math, portable, architecture, replicas)
     return Ensemble(made, members, lambda member: default_state(member, made.interface))
+
+
+def _compiled(
+    device: str,
+    network: NetworkModel,
+    record: Record,
+    precision: str,
+    math: str,
+    portable: bool,
+    architecture: str,
+    replicas: Replicas,
+) -> CompiledNetwork:
+    if device == "cuda":
+        from biosnn._gpu import standalone
+
+        return standalone.build(network, record, precision, math, architecture, replicas)
+    from biosnn.devices import cpp_standalone
+
+    return cpp_standalone.build(network, record, precision, math, portable, replicas)
 
 
 def _check_choices(obj: str, network: Any, **choices: tuple[str, tuple[str, ...]]) -> None:
@@ -249,4 +264,6 @@ def load(folder: str | os.PathLike[str]) -> Runnable:
         del _networks
         return from_data(artifact.manifest["declaration"])
 
-    return Runnable(CompiledNetwork(artifact), artifact.manifest["device"], network)
+    device = artifact.manifest["device"]
+    made = CompiledNetwork(artifact, explain=gpu.explain if device == "cuda" else None)
+    return Runnable(made, device, network)

@@ -16,7 +16,7 @@ from typing import Any
 import brian2
 
 from biosnn import __version__
-from biosnn._gpu.explain import explain_build
+from biosnn._gpu.explain import explain, explain_build
 from biosnn._gpu.facts import brian2cuda_version, require_brian2cuda
 from biosnn._gpu.tools import CudaTools, tools
 from biosnn._gpu.tools import architecture as checked_architecture
@@ -98,7 +98,8 @@ def build(
     folder, built_now = cached(
         key, lambda folder: _make(request, math, target, found, folder), _check
     )
-    return CompiledNetwork(open_artifact(folder), time.perf_counter() - started, built_now)
+    taken = time.perf_counter() - started
+    return CompiledNetwork(open_artifact(folder), taken, built_now, explain)
 
 
 def flags(math: str) -> tuple[str, ...]:
@@ -191,9 +192,7 @@ def compile_program(folder: Path, found: CudaTools, jobs: int | None = None) -> 
         f"INCLUDES={shlex.join(found.include_flags)}",
         f"LIBRARIES={shlex.join(found.library_flags)}",
     ]
-    done = subprocess.run(
-        command, cwd=folder / SOURCE, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=folder / SOURCE, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = done.stdout + done.stderr
         head = "\n".join(said.strip().splitlines()[:12])

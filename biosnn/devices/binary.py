@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -33,6 +33,10 @@ _SPARE = 16 * 2**20  # bytes that a run leaves free on the disk
 _ROUNDS = 64  # samples per copy of a network in a chunk, where there are several
 
 
+#: what a binary said and what it was built for -> a sentence
+Explain = Callable[[str, str | None], str | None]
+
+
 class CompiledNetwork:
     """A network as a binary with a manifest.
 
@@ -44,10 +48,20 @@ class CompiledNetwork:
         What building took.
     built_now : bool
         Whether it was built for this object.
+    explain : callable, optional
+        Puts what the binary says when it fails, and the architecture that it was built for, into
+        words; returns None where it knows none.
     """
 
-    def __init__(self, artifact: Artifact, build_seconds: float = 0.0, built_now: bool = False):
+    def __init__(
+        self,
+        artifact: Artifact,
+        build_seconds: float = 0.0,
+        built_now: bool = False,
+        explain: Explain | None = None,
+    ):
         self.artifact = artifact
+        self.explain = explain
         self.interface = artifact.interface
         self.defaults = artifact.defaults()
         self.build_seconds = build_seconds
@@ -59,19 +73,26 @@ class CompiledNetwork:
     @contextlib.contextmanager
     def session(self, state: State, folder: Path) -> Iterator[BinarySession]:
         """Begin a run (see :class:`biosnn.devices.contract.Device`)."""
-        yield BinarySession(self.artifact, [state], folder)
+        yield BinarySession(self.artifact, [state], folder, self.explain)
 
     @contextlib.contextmanager
     def ensemble(self, states: Sequence[State], folder: Path) -> Iterator[EnsembleSession]:
         """Begin a run of independent copies, each from its own complete state."""
-        yield EnsembleSession(self.artifact, states, folder)
+        yield EnsembleSession(self.artifact, states, folder, self.explain)
 
 
 class BinarySession:
     """A run of a binary, whose state goes from chunk to chunk as a file."""
 
-    def __init__(self, artifact: Artifact, states: Sequence[State], folder: Path):
+    def __init__(
+        self,
+        artifact: Artifact,
+        states: Sequence[State],
+        folder: Path,
+        explain: Explain | None = None,
+    ):
         self._artifact = artifact
+        self._explain = explain
         self._interface = artifact.interface
         self._folder = folder.absolute()  # the binary runs in another one
         if "\n" in str(self._folder):
@@ -191,6 +212,11 @@ class BinarySession:
                 "portable=True (--portable), or compile it here"
             )
         if end.status != 0 or end.said or not complete:
+            known = self._explain and self._explain(
+                end.said, self._artifact.manifest.get("architecture")
+            )
+            if known:
+                raise DeviceError(f"{known}. The program said: {said}")
             raise DeviceError(
                 f"the compiled network stopped with status {end.status} after "
                 f"{max(end.finished, 0)} of {n} samples. It said: {said}"
@@ -340,7 +366,7 @@ def _listen(child: subprocess.Popen[str], end: _End, report: Report) -> None:
     assert child.stdout is not None
     with child.stdout:
         for line in child.stdout:
-            word, *numbers = line.split()
+            word, *numbers = line.split() or [""]
             if word == "progress":
                 done, presentations, spikes = map(int, numbers)
                 report(done, presentations, spikes)
