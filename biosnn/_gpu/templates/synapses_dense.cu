@@ -7,9 +7,9 @@
 {# USES_VARIABLES { N, _synaptic_pre, _synaptic_post } #}
 {% extends 'common_synapses.cu' %}
 {% set _pre = pathway.prepost == 'pre' %}
-{% set replicas = pathway.synapses.replicas %}
-{% set _n_pre = pathway.synapses.source.N // replicas %}
-{% set _n_post = pathway.synapses.target.N // replicas %}
+{% set _replicas = pathway.synapses.replicas %}
+{% set _n_pre = pathway.synapses.source.N // _replicas %}
+{% set _n_post = pathway.synapses.target.N // _replicas %}
 {% set _source, _other = (_n_pre, _n_post) if _pre else (_n_post, _n_pre) %}
 
 {% block kernel %}
@@ -91,7 +91,7 @@ _run_kernel_{{codeobj_name}}(
 {% block kernel_call %}
 {% set _events = get_array_name(pathway.source.variables[pathway.eventspace_name], access_data=False) %}
 {% set _side = {'target': _other, 'source': _source}.get(changes, 1) %}
-_run_kernel_{{codeobj_name}}<<<dim3({{(_side + threads - 1) // threads}}, {{replicas}}), {{threads}}>>>(
+_run_kernel_{{codeobj_name}}<<<dim3({{(_side + threads - 1) // threads}}, {{_replicas}}), {{threads}}>>>(
     biosnn::fired{{_events}},
     ///// HOST_PARAMETERS /////
     %HOST_PARAMETERS%
