@@ -38,6 +38,8 @@ from biosnn.networks import NetworkModel
 
 #: What a block of threads shares: so many words of flags, and so many threads work on them.
 _WORDS, _THREADS = 1024, 128
+#: MiB of heap that every program has, and Hz at which neurons spike at most for long.
+_HEAP, _FASTEST = 64, 500.0
 _OURS = {
     "biosnn.devices": ("network.h", "network.cpp", "memory.h", "biosnn.h", "biosnn.cpp"),
     "biosnn._gpu": ("gpu.h", "memory.cu", "recorders.cu"),
@@ -142,11 +144,26 @@ def _event_lists(built: Built) -> list[ArrayVariable]:
     ]
 
 
-def _preferences(single: bool) -> None:
+def _heap(network: NetworkModel, replicas: Replicas) -> int:
+    """MiB of the GPU's heap: Brian2CUDA's queues of spikes with different delays grow in it.
+
+    A synapse has one entry per spike that is under way, at `_FASTEST` at most for long, in
+    lists that double when they are full.
+    """
+    entries = 0.0
+    for key, projection in network.projections.items():
+        if np.ndim(projection.delay) > 0 and projection.transmit:
+            waiting = 1 + float(np.max(projection.delay)) * _FASTEST
+            entries += network.n_synapses(key) * replicas.n * waiting
+    return _HEAP + int(2 * 4 * entries / 2**20)
+
+
+def _preferences(single: bool, heap: int) -> None:
     cuda = prefs.devices.cuda_standalone.cuda_backend
     cuda.detect_gpus = False
     cuda.detect_cuda = False
     cuda.gpu_id = 0
+    cuda.gpu_heap_size = heap
     cuda.cuda_path = "."  # our makefile says where nvcc is, and for which GPU
     cuda.cuda_runtime_version = 13.0
     cuda.compute_capability = 9.0
@@ -175,14 +192,15 @@ def generate(request: dict[str, Any], out: Path) -> None:
     network: NetworkModel = from_data(request["network"])
     record = Record.from_data(request["record"], network.dt)
     single = request["precision"] == "single"
+    replicas = Replicas(**request["replicas"])
     all_devices["biosnn_cuda"] = _Device()
     set_device("biosnn_cuda", build_on_run=False)
     device = get_device()
-    _preferences(single)
+    heap = _heap(network, replicas)
+    _preferences(single, heap)
     templater = CUDAStandaloneCodeObject.templater.derive("biosnn._gpu")
     CUDAStandaloneCodeObject.templater = templater
     hooks = _CudaHooks()
-    replicas = Replicas(**request["replicas"])
     built = build(network, record, hooks, single_precision=single, replicas=replicas)
     device.run_args_applied = True  # ours are read by biosnn.cpp
     device.insert_code("before_start", "biosnn::configure(argc, argv);")
@@ -224,7 +242,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
         "interface": described.to_data(),
         "plastic": {key: code_names(targets) for key, targets in built.plastic.items()},
         "sources": files,
-        "recorder_bytes": recorder_bytes(built),
+        "gpu_bytes": {"heap": heap * 2**20, **recorder_bytes(built)},
     }
     (out / "generated.json").write_text(json.dumps(found))
 

@@ -226,7 +226,7 @@ def seal_program(
             "device": "cuda",
             "interface": generated["interface"],
             "plastic": generated["plastic"],
-            "recorder_bytes": generated["recorder_bytes"],
+            "gpu_bytes": generated["gpu_bytes"],
             "architecture": architecture,
             "layout": files_of(Interface.from_data(generated["interface"])),
             "declaration": request["network"],
