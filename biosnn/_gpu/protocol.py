@@ -29,7 +29,7 @@ from biosnn._gpu.tables import CudaTables, recorder_bytes
 from biosnn._gpu.unit import OURS, write_units
 from biosnn.declaration import from_data
 from biosnn.devices.build import Built, build
-from biosnn.devices.codegen import Call, CallHooks, Dense, code_names
+from biosnn.devices.codegen import Call, CallHooks, Loops, code_names
 from biosnn.devices.interface import default_state, interface
 from biosnn.devices.record import Record
 from biosnn.devices.replicas import Replicas
@@ -82,7 +82,7 @@ class _Device(CUDAStandaloneDevice):
         more = dict(template_kwds or {})
         if template_name == "threshold_flags":
             more["extra_threshold_kernel"] = True
-        if template_name == "synapses_dense":
+        if template_name == "synapses_loops":
             _, written = self.get_array_read_write(abstract_code, variables)
             sides = {variable_indices[name] for name in written}
             more |= {
@@ -116,17 +116,16 @@ def _changes(prepost: str, written: set[str]) -> str:
     return "source" if prepost in sides else "target"
 
 
-def _ours(built: Built, dense: Dense) -> list[ArrayVariable]:
+def _ours(built: Built, loops: Loops) -> list[ArrayVariable]:
     """Have our templates used; the lists of events that need flags."""
     for monitor in built.spike_monitors.values():
         monitor.template = "record_spikes"
     for monitor in built.state_monitors.values():
         monitor.template = "record_values"
     flagged: dict[str, ArrayVariable] = {}
-    for key in dense.projections:
-        for pathway in built.synapses[key]._pathways:
-            variable = pathway.source.variables[pathway.eventspace_name]
-            flagged[f"{pathway.source.name}.{variable.name}"] = variable
+    for pathway in loops.pathways:
+        variable = pathway.source.variables[pathway.eventspace_name]
+        flagged[f"{pathway.source.name}.{variable.name}"] = variable
     for group in built.groups.values():
         for runner in group.contained_objects:
             events = (getattr(runner, "template_kwds", None) or {}).get("eventspace_variable")
@@ -209,11 +208,11 @@ def generate(request: dict[str, Any], out: Path) -> None:
     device.insert_code("before_end", "std::_Exit(biosnn::finish());")
     device.headers.append('"biosnn.h"')
     device.headers.append('"gpu.h"')
-    dense = Dense(network, built)
-    flagged = _ours(built, dense)
+    loops = Loops(built)
+    flagged = _ours(built, loops)
     built.net.run(network.dt * network.steps_per_presentation, namespace={})
     tables = CudaTables(device)
-    dense.edit(device, tables)
+    loops.edit(device, tables)
     if not _draws(device):
         for kind, arguments in device.main_queue:
             if kind == "run_network":

@@ -43,7 +43,7 @@ _SOURCES = (
     "cuda/recorders.cu",
     "templates/record_spikes.cu",
     "templates/record_values.cu",
-    "templates/synapses_dense.cu",
+    "templates/synapses_loops.cu",
     "templates/threshold_flags.cu",
 )
 NVCC_FLAGS = {

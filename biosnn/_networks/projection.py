@@ -168,10 +168,15 @@ class Projection:
         return delay_steps(delay, dt)
 
     @property
-    def dense(self) -> bool:
-        """Whether its work is a loop over rows or columns of a full matrix."""
+    def pattern(self) -> str:
+        """``pairs`` if its synapses are numbered by a formula and are visited by events only.
+
+        Its work is then a loop over rows or columns; empty otherwise.
+        """
         visits_all = bool(self.equations) or (self.rule is not None and self.rule.visits_all)
-        return self.full and not visits_all and not self.delayed
+        if visits_all or self.delayed or not isinstance(self.pairs, str):
+            return ""
+        return self.pairs
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -410,9 +410,9 @@ class NetworkModel:
         projection = self.projections[key]
         return projection.resolved(key, self.populations[projection.post].model, self.dt)
 
-    def dense(self, key: str) -> bool:
-        """Whether a projection's work is a loop over rows or columns of a full matrix."""
-        return self.resolved(key).dense
+    def pattern(self, key: str) -> str:
+        """How a projection's synapses are numbered, if a formula says so; else empty."""
+        return self.resolved(key).pattern
 
     def synaptic(self, key: str) -> tuple[str, ...]:
         """State variables of a projection's synapses besides the weight."""

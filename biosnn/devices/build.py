@@ -40,7 +40,13 @@ from biosnn.devices.protocol import (
 )
 from biosnn.devices.record import Record, check_record
 from biosnn.devices.replicas import Replicas
-from biosnn.devices.synapses import at_end, learning, make_synapses, synaptic_reset
+from biosnn.devices.synapses import (
+    at_end,
+    learning,
+    make_synapses,
+    note_layout,
+    synaptic_reset,
+)
 from biosnn.models import Event, NeuronModel
 from biosnn.networks import NetworkModel
 
@@ -241,6 +247,7 @@ def build(
             watch.connect()
         else:
             watch.connect(j=f"i // {network.populations[network.presentation.watch].n}")
+        note_layout(watch, replicas.n, shared=True, pattern="all")
         objects.append(watch)
     for name, channel in ports(network).items():
         if channel.kind == "static":

@@ -19,17 +19,18 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import BrianObject, Clock, prefs
+from brian2 import BrianObject, Clock, Synapses, prefs
 from brian2.core.variables import DynamicArrayVariable
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device, set_device
+from brian2.synapses.synapses import SynapticPathway
 
 from biosnn.declaration import from_data
 from biosnn.devices.build import Built, build
 from biosnn.devices.interface import default_state, interface
 from biosnn.devices.record import Record
 from biosnn.devices.replicas import Replicas
-from biosnn.devices.synapses import dense
+from biosnn.devices.synapses import n_values
 from biosnn.devices.tables import Tables, source
 from biosnn.networks import NetworkModel
 
@@ -92,22 +93,26 @@ def _without_includes(text: str, *prefixes: str) -> str:
     return "\n".join(lines)
 
 
-class Dense:
-    """Full projections: loops over rows and columns instead of lists of synapses.
+class Loops:
+    """Projections with a pattern: loops over rows and columns instead of lists of synapses.
 
     Their pathways get a template of ours; their queues and the code that lists their synapses
     are left out. Projections with delays keep their queues.
     """
 
-    def __init__(self, network: NetworkModel, built: Built):
-        self.projections = [key for key in network.projections if dense(network, key)]
-        self._synapses = {key: built.synapses[key] for key in self.projections}
+    def __init__(self, built: Built):
+        made = [o for o in built.net.objects if isinstance(o, Synapses)]
+        self.synapses = {o.name: o for o in made if o.pattern}
         queues = []
-        for synapses in self._synapses.values():
-            for pathway in synapses._pathways:
-                pathway.template = "synapses_dense"
-                queues.append(f"{pathway.name}_push_spikes")
+        for pathway in self.pathways:
+            pathway.template = "synapses_loops"
+            queues.append(f"{pathway.name}_push_spikes")
         self._queues = tuple(queues)
+
+    @property
+    def pathways(self) -> list[SynapticPathway]:
+        """All pathways that loop."""
+        return [pathway for made in self.synapses.values() for pathway in made._pathways]
 
     def is_queue(self, name: str) -> bool:
         """Whether code of this name belongs to a queue that is not used."""
@@ -115,7 +120,7 @@ class Dense:
 
     def edit(self, device: Any, tables: Tables) -> None:
         """Take what is not used out of the program."""
-        creators = {f"{key}_synapses_create_generator_codeobject": key for key in self.projections}
+        creators = {f"{key}_synapses_create_generator_codeobject": key for key in self.synapses}
         queue = []
         for kind, arguments in device.main_queue:
             name = getattr(arguments[0], "name", "") if isinstance(arguments, tuple) else ""
@@ -146,9 +151,8 @@ class Dense:
 
     def _sizes(self, key: str, tables: Tables) -> str:
         """Statements that make room for the synapses' own variables."""
-        synapses = self._synapses[key]
-        of_one = [len(group) // synapses.replicas for group in (synapses.source, synapses.target)]
-        n = int(np.prod(of_one)) * (1 if synapses.shared else synapses.replicas)
+        synapses = self.synapses[key]
+        n = n_values(synapses)
         lines = [f"{tables.name(synapses.variables['N'])}[0] = {n};"]
         for variable in synapses.variables.values():
             own = isinstance(variable, DynamicArrayVariable) and variable.owner is not None
@@ -221,10 +225,10 @@ def generate(request: dict[str, Any], out: Path) -> None:
     device.headers.append('"biosnn.h"')
     templater = CPPStandaloneCodeObject.templater.derive("biosnn.devices")
     CPPStandaloneCodeObject.templater = templater
-    matrices = Dense(network, built)
+    loops = Loops(built)
     built.net.run(network.dt * network.steps_per_presentation, namespace={})
     tables = Tables(device)
-    matrices.edit(device, tables)
+    loops.edit(device, tables)
     project = out / "project"
     project.mkdir()
     device.build(directory=str(project), compile=False, run=False, with_output=False)

@@ -50,7 +50,7 @@ SOURCES = (
     "cpp/memory.h",
     "cpp/network.cpp",
     "cpp/network.h",
-    "templates/synapses_dense.cpp",
+    "templates/synapses_loops.cpp",
     "../declaration.py",
     "../rng.py",
     "../state.py",

@@ -26,16 +26,11 @@ def make_synapses(
     clock: Clock,
     replicas: Replicas,
 ) -> Synapses:
-    """Brian2 synapses of a projection: transmission, learning and normalisation pathways.
-
-    Two attributes say how its replicas lie: ``replicas``, their number, and ``shared``, whether
-    all of them use the values of one. A full projection without queues (:func:`dense`) has
-    n_pre*n_post values if they are shared, else one such matrix per replica. All others have the
-    pairs and the values of every replica, one replica behind the other.
-    """
+    """Brian2 synapses of a projection: transmission, learning and normalisation pathways."""
     projection = network.resolved(key)
     sizes = [network.populations[side].n for side in (projection.pre, projection.post)]
-    shared = replicas.shared and dense(network, key)
+    numbered = pattern(network, key)
+    shared = replicas.shared and bool(numbered)
     if shared and replicas.n > 1:
         _check_shared(network, key, projection)
     on_pre: dict[str, str] = {}
@@ -100,10 +95,8 @@ def make_synapses(
         clock=clock,
         name=key,
     )
-    made.add_attribute("replicas")
-    made.add_attribute("shared")
-    made.replicas, made.shared = replicas.n, shared
-    _connect(projection, made, sizes, replicas, dense(network, key))
+    note_layout(made, replicas.n, shared, numbered)
+    _connect(projection, made, sizes, replicas, bool(numbered))
     if several:
         delays_of_one = np.asarray(projection.in_order(projection.delay))
         made.transmit.delay = np.tile(delays_of_one, replicas.n) * second
@@ -181,9 +174,35 @@ def learning(
     return found
 
 
-def dense(network: NetworkModel, key: str) -> bool:
-    """Whether a projection is a matrix whose rows and columns are looped over, without queues."""
-    return network.dense(key) and not counts(network, key)
+def pattern(network: NetworkModel, key: str) -> str:
+    """How a projection's synapses are numbered, where loops take the place of lists and queues.
+
+    Returns
+    -------
+    str
+        ``"all"``, ``"one_to_one"`` or ``"all_but_self"``; empty where there are lists.
+    """
+    return "" if counts(network, key) else network.pattern(key)
+
+
+def note_layout(made: Synapses, replicas: int, shared: bool, pattern: str) -> None:
+    """Say how the synapses of replicas lie, for templates and tables.
+
+    Three attributes: ``replicas``, their number; ``shared``, whether all of them use the values of
+    one; ``pattern``, see :func:`pattern`. A projection with a pattern has the values of one
+    network if they are shared, else those of one replica behind the other. All others have the
+    pairs and the values of every replica, one replica behind the other.
+    """
+    for name, value in (("replicas", replicas), ("shared", shared), ("pattern", pattern)):
+        made.add_attribute(name)
+        setattr(made, name, value)
+
+
+def n_values(made: Synapses) -> int:
+    """Number of synapses of a projection with a pattern, as far as they have values of their own."""
+    n_pre, n_post = (len(group) // made.replicas for group in (made.source, made.target))
+    of_one = {"all": n_pre * n_post, "one_to_one": n_pre, "all_but_self": n_pre * (n_post - 1)}
+    return of_one[made.pattern] * (1 if made.shared else made.replicas)
 
 
 def counts(network: NetworkModel, key: str) -> bool:

@@ -1,5 +1,5 @@
-{# A pathway of a full projection without delay: no list of synapses, no queue, no atomic
-   operations. Events are taken in the order of their neurons, so that sums are always the same.
+{# A pathway whose synapses a formula numbers, without delay: no list of synapses, no queue, no
+   atomic operations. Events are taken in the order of their neurons, so that sums are always the same.
    One thread does what belongs to
    - a neuron on the other side ("target"), event after event, or
    - an event ("source"), neuron after neuron of the other side, or
@@ -10,6 +10,7 @@
 {% set _replicas = pathway.synapses.replicas %}
 {% set _n_pre = pathway.synapses.source.N // _replicas %}
 {% set _n_post = pathway.synapses.target.N // _replicas %}
+{% set _pattern = pathway.synapses.pattern %}
 {% set _source, _other = (_n_pre, _n_post) if _pre else (_n_post, _n_pre) %}
 
 {% block kernel %}
@@ -17,10 +18,14 @@
     {
         const int _row = {{event if _pre else other}}, _column = {{other if _pre else event}};
         const int _from = _replica * {{_n_pre}} + _row, _to = _replica * {{_n_post}} + _column;
-        {% if pathway.synapses.shared %}
-        const int64_t _idx = (int64_t)_row * {{_n_post}} + _column;
+        const int64_t _of_row = {{ '_row' if pathway.synapses.shared else '_from' }};
+        {% if _pattern == 'all' %}
+        const int64_t _idx = _of_row * {{_n_post}} + _column;
+        {% elif _pattern == 'one_to_one' %}
+        const int64_t _idx = _of_row;
         {% else %}
-        const int64_t _idx = (int64_t)_from * {{_n_post}} + _column;
+        if (_column == _row) continue;
+        const int64_t _idx = _of_row * {{_n_post - 1}} + _column - (_column > _row);
         {% endif %}
         const int _vectorisation_idx = (int)_idx;
         ///// vector_code /////
@@ -45,7 +50,10 @@ _run_kernel_{{codeobj_name}}(
     const int _replica = blockIdx.y;
     const int _mine = blockIdx.x * blockDim.x + threadIdx.x;
     _fired += (int64_t)_replica * {{_source}};
-    {% if changes == 'target' %}
+    {% if _pattern == 'one_to_one' %}
+    if (_mine < {{_source}} && _fired[_mine])
+    {{synapse('_mine', '_mine')}}
+    {% elif changes == 'target' %}
     __shared__ unsigned int _bits[{{words}}];
     for (int _begin = 0; _begin < {{_source}}; _begin += 32 * {{words}})
     {
@@ -90,7 +98,7 @@ _run_kernel_{{codeobj_name}}(
 
 {% block kernel_call %}
 {% set _events = get_array_name(pathway.source.variables[pathway.eventspace_name], access_data=False) %}
-{% set _side = {'target': _other, 'source': _source}.get(changes, 1) %}
+{% set _side = _source if _pattern == 'one_to_one' else {'target': _other, 'source': _source}.get(changes, 1) %}
 _run_kernel_{{codeobj_name}}<<<dim3({{(_side + threads - 1) // threads}}, {{_replicas}}), {{threads}}>>>(
     biosnn::fired{{_events}},
     ///// HOST_PARAMETERS /////

@@ -1,6 +1,6 @@
-{# A pathway of a full projection without delay: a loop over a row or a column of the weight
-   matrix instead of Brian2's queue of synapse indices. Same synapses, same order. The neurons of
-   all replicas are in one group; `_row` and `_column` are their places in it. #}
+{# A pathway whose synapses a formula numbers, without delay: a loop over a row or a column of the
+   matrix of pairs instead of Brian2's queue of synapse indices. Same synapses, same order. The
+   neurons of all replicas are in one group; `_row` and `_column` are their places in it. #}
 {# USES_VARIABLES { _synaptic_pre, _synaptic_post } #}
 {% extends 'common_synapses.cpp' %}
 
@@ -11,6 +11,7 @@
 
     {% set _events = get_array_name(pathway.source.variables[pathway.eventspace_name], access_data=False) %}
     {% set _replicas = pathway.synapses.replicas %}
+    {% set _pattern = pathway.synapses.pattern %}
     const int32_t _n_pre = {{ pathway.synapses.source.N // _replicas }};
     const int32_t _n_post = {{ pathway.synapses.target.N // _replicas }};
     const int32_t _n_events = {{_events}}[{{ pathway.source.N }}];
@@ -23,7 +24,11 @@
         {% else %}
         const int32_t _first_pre = 0, _first_post = 0;
         {% endif %}
+        {% if _pattern == 'one_to_one' %}
+        const int32_t _column = _row;
+        {% else %}
         for (int32_t _column = _first_post; _column < _first_post + _n_post; _column++)
+        {% endif %}
         {% else %}
         const int32_t _column = {{_events}}[_event];
         {% if _replicas > 1 %}
@@ -31,13 +36,21 @@
         {% else %}
         const int32_t _first_pre = 0, _first_post = 0;
         {% endif %}
+        {% if _pattern == 'one_to_one' %}
+        const int32_t _row = _column;
+        {% else %}
         for (int32_t _row = _first_pre; _row < _first_pre + _n_pre; _row++)
         {% endif %}
+        {% endif %}
         {
-            {% if pathway.synapses.shared %}
-            const size_t _idx = (size_t)(_row - _first_pre) * _n_post + _column - _first_post;
+            const size_t _of_row = _row {{ '- _first_pre' if pathway.synapses.shared else '' }};
+            {% if _pattern == 'all' %}
+            const size_t _idx = _of_row * _n_post + _column - _first_post;
+            {% elif _pattern == 'one_to_one' %}
+            const size_t _idx = _of_row;
             {% else %}
-            const size_t _idx = (size_t)_row * _n_post + _column - _first_post;
+            if (_column == _row) continue;
+            const size_t _idx = _of_row * (_n_post - 1) + _column - _first_post - (_column > _row);
             {% endif %}
             const size_t _vectorisation_idx = _idx;
             {{vector_code|autoindent}}
