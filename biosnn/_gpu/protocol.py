@@ -19,7 +19,7 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import prefs
+from brian2 import Synapses, prefs
 from brian2.core.variables import ArrayVariable
 from brian2.devices.device import all_devices, get_device, set_device
 from brian2cuda.codeobject import CUDAStandaloneCodeObject
@@ -135,6 +135,12 @@ def _ours(built: Built, loops: Loops) -> list[ArrayVariable]:
     return list(flagged.values())
 
 
+def _ordered(built: Built) -> bool:
+    """Whether no two threads add to one number."""
+    made = [o for o in built.net.objects if isinstance(o, Synapses)]
+    return all(o.pattern and not o.summed_updaters for o in made)
+
+
 def _event_lists(built: Built) -> list[ArrayVariable]:
     return [
         group.variables[f"_{event}space"]
@@ -223,7 +229,9 @@ def generate(request: dict[str, Any], out: Path) -> None:
         folder = resources.files(package) / _FOLDERS[package]
         for name in names:
             (project / name).write_text((folder / name).read_text())
-    described = interface(network, record, built, single_precision=single)
+    described = attrs.evolve(
+        interface(network, record, built, single_precision=single), ordered=_ordered(built)
+    )
     border = code_names(built.border)
     generated = source(network, described, built, border, hooks.functions, tables)
     header, flags = tables.fired(flagged)

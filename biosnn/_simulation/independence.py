@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from biosnn._simulation.sinks import rows_of
 from biosnn.devices.contract import Interface
 from biosnn.errors import ParameterError
@@ -9,6 +11,9 @@ from biosnn.recording import Recording
 from biosnn.state import State
 
 _REMEDY = "Reset it at each onset (Presentation.reset), or show the samples one by one"
+
+#: Of the largest value of a variable.
+_ROUNDING = {"double": 1e-9, "single": 1e-4}
 
 #: What a run showed, and the state after it.
 Outcome = tuple[Recording, State]
@@ -29,15 +34,26 @@ def check_same(interface: Interface, one: Outcome, other: Outcome, option: str, 
     Raises
     ------
     ParameterError
-        Naming a variable or a recording that differs in any bit.
+        Naming a variable or a recording that differs in any bit; where a device adds up in varying
+        order, that differs by more than rounding.
     """
     for name, values in other[1].items():
-        if one[1][name].tobytes() != values.tobytes():
+        if not _equal(interface, one[1][name], values):
             raise _depends(option, n, name)
     found, wanted = (rows_of(interface, part[0], 0, 0) for part in (one, other))
     for name, rows in wanted.items():
-        if found[name].tobytes() != rows.tobytes():
+        if not _equal(interface, found[name], rows):
             raise _depends(option, n, name)
+
+
+def _equal(interface: Interface, one: np.ndarray, other: np.ndarray) -> bool:
+    if interface.ordered or one.dtype.kind != "f":
+        return one.tobytes() == other.tobytes()
+    if one.shape != other.shape:
+        return False
+    scale = np.max(np.abs(other[np.isfinite(other)]), initial=0.0)
+    near = _ROUNDING[interface.precision] * scale
+    return np.allclose(one, other, rtol=0, atol=near, equal_nan=True)
 
 
 def _depends(option: str, n: int, name: str) -> ParameterError:

@@ -30,6 +30,9 @@ from biosnn.devices.contract import (
 from biosnn.recording import Recording, Spikes
 from biosnn.state import State
 
+#: Samples per copy, in a chunk that is over before two samples would have been compared.
+_SHORT = 16
+
 
 class Replicated:
     """A network with copies that share its weights; each chunk is checked.
@@ -76,7 +79,7 @@ class _Checked:
         ParameterError
             If samples depend on those before them.
         """
-        if not self._begun and chunk.n > 1:
+        if not self._begun and chunk.n > _SHORT * self._n:
             self._check_two(chunk, settings, stop)  # most networks that depend are found at once
             self._begun = True
         done, part = self._session.run_chunk(chunk, settings, report, stop)

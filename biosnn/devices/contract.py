@@ -146,6 +146,9 @@ class Interface:
         Copies of the network in the program. All else here is of one of them.
     shared : bool
         Whether they share weights and the samples, or each is a network of its own.
+    ordered : bool
+        Whether sums are made in the same order in each run, so that the same input gives the same
+        bits. Not so where many threads add to one number.
     """
 
     name: str
@@ -166,6 +169,7 @@ class Interface:
     spikes: dict[str, int]
     replicas: int = 1
     shared: bool = True
+    ordered: bool = True
 
     def to_data(self) -> dict[str, Any]:
         """JSON types."""

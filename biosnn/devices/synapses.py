@@ -199,7 +199,7 @@ def note_layout(made: Synapses, replicas: int, shared: bool, pattern: str) -> No
 
 
 def n_values(made: Synapses) -> int:
-    """Number of synapses of a projection with a pattern, as far as they have values of their own."""
+    """Synapses of a projection with a pattern, as far as they have values of their own."""
     n_pre, n_post = (len(group) // made.replicas for group in (made.source, made.target))
     of_one = {"all": n_pre * n_post, "one_to_one": n_pre, "all_but_self": n_pre * (n_post - 1)}
     return of_one[made.pattern] * (1 if made.shared else made.replicas)

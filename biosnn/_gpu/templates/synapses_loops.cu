@@ -51,7 +51,7 @@ _run_kernel_{{codeobj_name}}(
     const int _mine = blockIdx.x * blockDim.x + threadIdx.x;
     _fired += (int64_t)_replica * {{_source}};
     {% if _pattern == 'one_to_one' %}
-    if (_mine < {{_source}} && _fired[_mine])
+    if (_mine < {{_n_pre}} && _fired[_mine])
     {{synapse('_mine', '_mine')}}
     {% elif changes == 'target' %}
     __shared__ unsigned int _bits[{{words}}];

@@ -25,7 +25,7 @@
         const int32_t _first_pre = 0, _first_post = 0;
         {% endif %}
         {% if _pattern == 'one_to_one' %}
-        const int32_t _column = _row;
+        const int32_t _column = _row - _first_pre + _first_post;
         {% else %}
         for (int32_t _column = _first_post; _column < _first_post + _n_post; _column++)
         {% endif %}
@@ -37,7 +37,8 @@
         const int32_t _first_pre = 0, _first_post = 0;
         {% endif %}
         {% if _pattern == 'one_to_one' %}
-        const int32_t _row = _column;
+        const int32_t _row = _column - _first_post + _first_pre;
+        if (_row - _first_pre >= _n_pre) continue;
         {% else %}
         for (int32_t _row = _first_pre; _row < _first_pre + _n_pre; _row++)
         {% endif %}
