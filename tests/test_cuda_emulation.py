@@ -272,7 +272,7 @@ def one_of_each() -> tuple[NetworkModel, dict]:
                 pre="source",
                 post="later",
                 weights=weights,
-                rule=plasticity.oja(),
+                rule=plasticity.voltage_stdp(),
                 delay=delays,
                 **strong,
             ),
