@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from brian2 import mV, ms
+from brian2 import ms, mV
 from cuda_emulation import EmulationError, compile_on_cpu, run_on_cpu
 
 from biosnn import datasets, gpu, models, networks, plasticity, simulation
@@ -272,7 +272,7 @@ def one_of_each() -> tuple[NetworkModel, dict]:
                 pre="source",
                 post="later",
                 weights=weights,
-                rule=plasticity.oja(),
+                rule=plasticity.voltage_stdp(),
                 delay=delays,
                 **strong,
             ),

@@ -32,7 +32,6 @@ def compile_on_cpu(
     sources: Iterable[str] = ("program.cu", "part_*.cu"),
     flags: Iterable[str] = ("-O1",),
     *,
-    races: bool = False,
     jobs: int = 2,
 ) -> Path:
     """Compile a CUDA program for this machine's CPU.
@@ -45,9 +44,6 @@ def compile_on_cpu(
         Patterns of the files to compile, relative to `project`.
     flags : iterable of str
         For g++.
-    races : bool
-        Watch every access to memory in kernels, and report what two threads do to the same place
-        without an order between them; some ten times slower.
     jobs : int
         Files that are compiled at once.
 
@@ -67,18 +63,14 @@ def compile_on_cpu(
         raise EmulationError(f"{project} holds none of {', '.join(sources)}")
     _rewrite_all(project, files, made)
     common = ["g++", "-std=c++17", "-w", "-ffp-contract=off", f"-I{HERE / 'include'}", *flags]
-    common += ["-DEMULATED_RACES"] if races else []
-    watched = ["-fsanitize=thread", "--param", "tsan-distinguish-volatile=1"] if races else []
     commands = {
         made / file.with_suffix(".o"): [
-            *("-x", "c++", *watched, f"-I{made}", "-include", "cuda_runtime.h"),
+            *("-x", "c++", f"-I{made}", "-include", "cuda_runtime.h"),
             *("-c", str(made / file)),
         ]
         for file in files
     }
     commands[made / "runtime.o"] = ["-c", str(HERE / "runtime.cpp")]
-    if races:
-        commands[made / "races.o"] = ["-c", str(HERE / "races.cpp")]
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(lambda one: _call([*common, *one[1], "-o", str(one[0])]), commands.items()))
     binary = made / BINARY
@@ -87,7 +79,11 @@ def compile_on_cpu(
 
 
 def run_on_cpu(
-    binary: Path, folder: Path, order: str = "forward", arguments: Iterable[str] = (), **settings: str
+    binary: Path,
+    folder: Path,
+    order: str = "forward",
+    arguments: Iterable[str] = (),
+    **settings: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run an emulated program.
 

@@ -24,8 +24,6 @@
 #define ASAN_UNPOISON_MEMORY_REGION(memory, bytes)
 #endif
 
-#include "runtime.h"
-
 namespace emulated {
 
 Position here;
@@ -517,8 +515,6 @@ const std::uint64_t* exchange(unsigned mask, std::uint64_t value) {
     return Block::block().exchange(mask, value);
 }
 
-unsigned thread_number() { return Block::block().linear; }
-
 void run(dim3 blocks, dim3 threads, std::size_t shared, const Work& work) {
     static Order order;
     static std::vector<unsigned> block_places, thread_places;
@@ -537,7 +533,6 @@ void run(dim3 blocks, dim3 threads, std::size_t shared, const Work& work) {
     if (traced)
         std::fprintf(stderr, "emulated CUDA: %s %zu x %zu\n", work.name, n_blocks, n_threads);
     Access access;
-    begin_kernel(work.name);
     here.in_kernel = true;
     here.blocks = blocks;
     here.threads = threads;
@@ -550,7 +545,6 @@ void run(dim3 blocks, dim3 threads, std::size_t shared, const Work& work) {
         here.block = {(unsigned)(number % blocks.x), (unsigned)(number / blocks.x % blocks.y),
                       (unsigned)(number / ((std::size_t)blocks.x * blocks.y))};
         here.block_number++;
-        begin_block((unsigned)number, scratch, shared);
         if (scratch) {
             poison(scratch, shared);
 #ifndef __SANITIZE_ADDRESS__
@@ -569,7 +563,6 @@ void run(dim3 blocks, dim3 threads, std::size_t shared, const Work& work) {
     if (scratch) ASAN_UNPOISON_MEMORY_REGION(scratch + shared, 256);
     std::free(scratch);
     here.in_kernel = false;
-    end_kernel();
 }
 
 cudaError_t describe(cudaFuncAttributes* found, const void* kernel) {

@@ -13,22 +13,15 @@
 #include "kernels.h"
 
 namespace emulated {
-#ifdef EMULATED_RACES
-void atomic(void* memory, std::size_t bytes, bool lock);
-#else
-inline void atomic(void*, std::size_t, bool) {}
-#endif
-
 template <class T, class F>
-EMULATED_UNCHECKED inline T change(T* memory, F changed, bool lock = false) {
-    atomic(memory, sizeof(T), lock);
+inline T change(T* memory, F changed) {
     T old = *memory;
     *memory = changed(old);
     return old;
 }
 
 template <class To, class From>
-EMULATED_UNCHECKED inline To bits(From value) {
+inline To bits(From value) {
     static_assert(sizeof(To) == sizeof(From));
     To result;
     std::memcpy(&result, &value, sizeof(To));
@@ -67,8 +60,7 @@ EMULATED_ATOMIC(atomicDec, unsigned int, old == 0 || old > value ? value : old -
 #define EMULATED_CAS(type)                                                             \
     inline type atomicCAS(type* memory, type compare, type value) {                    \
         return emulated::change(                                                       \
-            memory, [&](type old) -> type { return old == compare ? value : old; },    \
-            compare == 0 && value == 1);                                               \
+            memory, [&](type old) -> type { return old == compare ? value : old; });   \
     }
 EMULATED_CAS(int)
 EMULATED_CAS(unsigned int)
@@ -167,13 +159,13 @@ inline T __ldg(const T* memory) {
 // --- warps
 
 namespace emulated {
-EMULATED_UNCHECKED inline int lane() {
+inline int lane() {
     const Position& p = here;
     unsigned linear = p.thread.x + p.threads.x * (p.thread.y + p.threads.y * p.thread.z);
     return (int)(linear % 32);
 }
 template <class T>
-EMULATED_UNCHECKED inline T shuffled(unsigned mask, T value, int from) {
+inline T shuffled(unsigned mask, T value, int from) {
     static_assert(sizeof(T) <= 8);
     std::uint64_t raw = 0;
     std::memcpy(&raw, &value, sizeof(T));
@@ -182,7 +174,7 @@ EMULATED_UNCHECKED inline T shuffled(unsigned mask, T value, int from) {
     return value;
 }
 template <class F>
-EMULATED_UNCHECKED inline unsigned vote(unsigned mask, std::uint64_t value, F yes) {
+inline unsigned vote(unsigned mask, std::uint64_t value, F yes) {
     const std::uint64_t* values = exchange(mask, value);
     unsigned found = 0;
     for (int k = 0; k < 32; k++)

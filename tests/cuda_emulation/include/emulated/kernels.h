@@ -26,8 +26,6 @@
 #define __CUDACC_VER_MAJOR__ 13
 #define __CUDACC_VER_MINOR__ 0
 
-#define EMULATED_UNCHECKED __attribute__((no_sanitize_thread))
-
 struct uint3 {
     unsigned int x, y, z;
 };
@@ -73,7 +71,7 @@ void poison(void* memory, std::size_t bytes);
 
 // Static shared memory holds nothing when a block begins.
 template <class T>
-EMULATED_UNCHECKED inline void enter_shared(T& variable, unsigned long& seen) {
+inline void enter_shared(T& variable, unsigned long& seen) {
     if (seen != here.block_number) {
         seen = here.block_number;
         poison(&variable, sizeof(T));
