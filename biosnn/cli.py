@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from biosnn import __version__
+from biosnn._cli.scripts import run_script
 from biosnn.errors import BiosnnError, ParameterError
 
 _SILENT = "-1 (silent)"
@@ -84,14 +83,60 @@ def run(
         for known in experiments.experiment_names():
             typer.echo(known)
         return
-    script = experiments.find_experiment(name)
-    argv, path = sys.argv, list(sys.path)
-    sys.argv = [str(script), *(flags or ())]
-    sys.path.insert(0, str(script.parent))
-    try:
-        runpy.run_path(str(script), run_name="__main__")
-    finally:
-        sys.argv, sys.path[:] = argv, path
+    run_script(experiments.find_experiment(name), flags or ())
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def build(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The experiment.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The bundle; must not exist yet.")],
+    flags: Annotated[
+        list[str] | None, typer.Argument(metavar="FLAGS", help="The experiment's own.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="What the networks are compiled for.")] = "cpp",
+    arch: Annotated[
+        str | None,
+        typer.Option(help="Its architecture, e.g. native or x86-64-v3. Default: any CPU."),
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile here, and ship the binaries, too.")
+    ] = False,
+    longest_chunk: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Most samples that a job that ends early loses."),
+    ] = None,
+) -> None:
+    """Bundle the simulations of an experiment, to be run on another machine without Python."""
+    from biosnn._cli import bundles
+
+    bundles.build(
+        name,
+        flags or (),
+        device=device,
+        arch=arch,
+        out=out,
+        compiled=compiled,
+        longest_chunk=longest_chunk,
+    )
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def collect(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A bundle with its results.")],
+    flags: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FLAGS", help="More flags of the experiment, e.g. --restart."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of results and figures. Default: runs/NAME."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to run what the bundle lacks.")] = "cpp",
+) -> None:
+    """Finish a bundled experiment here, with what the other machine has computed."""
+    from biosnn._cli import bundles
+
+    bundles.collect(folder, flags or (), device=device, out=out)
 
 
 @app.command()

@@ -48,7 +48,7 @@ from biosnn._experiments.runs import (
 )
 from biosnn.errors import BiosnnError, Interrupted, ParameterError
 from biosnn.files import replace
-from biosnn.simulation import DEVICES
+from biosnn.simulation import DEVICES, active
 
 __all__ = [
     "add_run_flags",
@@ -190,6 +190,8 @@ def write_report(
             "environment": environment(),
         }
     )
+    if (bundle := active()) is not None:
+        report["bundle"] = plain_data(bundle.note())
     path = args.out / "results.json"
     text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     replace(path, text.encode())

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biosnn import gpu
+from biosnn._simulation.bundle_replay import BundleReplay
+from biosnn._simulation.bundle_writer import BundleWriter
+from biosnn._simulation.bundles import Bundle, active, open_bundle
 from biosnn._simulation.checks import whole
 from biosnn._simulation.ensemble import Ensemble
 from biosnn._simulation.runnable import Runnable
@@ -27,7 +30,20 @@ if TYPE_CHECKING:
     from biosnn.devices.replicas import Replicas
     from biosnn.networks import NetworkModel
 
-__all__ = ["DEVICES", "Ensemble", "Runnable", "TraceOf", "compile", "ensemble", "load"]
+__all__ = [
+    "DEVICES",
+    "Bundle",
+    "BundleReplay",
+    "BundleWriter",
+    "Ensemble",
+    "Runnable",
+    "TraceOf",
+    "active",
+    "compile",
+    "ensemble",
+    "load",
+    "open_bundle",
+]
 
 DEVICES = ("runtime", "cpp", "cuda")
 
@@ -123,15 +139,21 @@ def compile(
         if device == "runtime":
             wanted = '1 on the device "runtime"'
             raise ParameterError("compile", "n_parallel", n_parallel, wanted, 'Use device="cpp"')
-    made: Device
-    if device == "runtime":
-        from biosnn.devices.runtime import RuntimeNetwork
 
-        made = RuntimeNetwork(network, record, precision, target)
-    else:
+    def made(where: str) -> Device:
+        if where == "runtime":
+            from biosnn.devices.runtime import RuntimeNetwork
+
+            return RuntimeNetwork(network, record, precision, target)
         replicas = Replicas(n=int(n_parallel))
-        made = _compiled(device, network, record, precision, math, portable, architecture, replicas)
-    return Runnable(made, device, lambda: network)
+        return _compiled(where, network, record, precision, math, portable, architecture, replicas)
+
+    bundle = active()
+    if bundle is not None and device == bundle.device:
+        if n_parallel == 1:
+            return bundle.compile(network, record, precision, math, made)
+        device = bundle.beyond()
+    return Runnable(made(device), device, lambda: network)
 
 
 def ensemble(
@@ -193,6 +215,8 @@ def ensemble(
     if device not in DEVICES or device == "runtime":
         raise ParameterError("ensemble", "device", repr(device), '"cpp" or "cuda"')
     whole("ensemble", "n", n, least=1)
+    if (bundle := active()) is not None and device == bundle.device:
+        device = bundle.beyond()
     members, base, replicas = members_of(network, int(n), parameters)
     record = Record(per_sample=_observed(network, per_sample), spikes=spikes, snapshots=snapshots)
     made = _compiled(device, base, record, precision, math, portable, architecture, replicas)

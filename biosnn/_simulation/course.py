@@ -16,7 +16,7 @@ from biosnn._simulation.checks import LARGEST
 from biosnn._simulation.inputs import ArraySource, StreamSource, checksums, cut
 from biosnn._simulation.progress import ProgressBar
 from biosnn._simulation.safepoint import SafePoint
-from biosnn._simulation.sinks import FileSink, MemorySink, too_much
+from biosnn._simulation.sinks import MemorySink, NoSink, Sink, too_much
 from biosnn.devices.contract import (
     Chunk,
     Device,
@@ -117,6 +117,18 @@ class Course:
         finally:
             kept.close()
 
+    def hand_on(self) -> State:
+        """Give all chunks to a device that keeps them for later: nothing is observed now."""
+        if isinstance(self._source, ArraySource):
+            self._source.check()
+        with (
+            self._watched(0) as (bar, stop),
+            tempfile.TemporaryDirectory(prefix="biosnn-run-") as work,
+        ):
+            state = self._show(Place(), self._start, NoSink(), Path(work), None, stop, bar.update)
+        self._heeded(stop, None)
+        return state
+
     def _heeded(self, stop: SafePoint, kept: RunFolder | None) -> None:
         """A signal during the last samples came too late to stop the run, not the program."""
         if stop.signal:
@@ -165,7 +177,7 @@ class Course:
         self,
         place: Place,
         state: State,
-        sink: MemorySink | FileSink,
+        sink: Sink,
         work: Path,
         kept: RunFolder | None,
         stop: SafePoint,
@@ -182,7 +194,7 @@ class Course:
         self,
         place: Place,
         session: Session,
-        sink: MemorySink | FileSink,
+        sink: Sink,
         kept: RunFolder | None,
         stop: SafePoint,
         tally: _Tally,

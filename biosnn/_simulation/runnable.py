@@ -10,7 +10,7 @@ from typing import Any
 from biosnn._simulation import parallel
 from biosnn._simulation.checks import LARGEST, checked_state, learning_of, whole
 from biosnn._simulation.course import Course, Order, default_limit
-from biosnn._simulation.inputs import ArraySource, source_of
+from biosnn._simulation.inputs import ArraySource, StreamSource, source_of
 from biosnn._simulation.replicated import Replicated
 from biosnn.devices.artifact import export
 from biosnn.devices.binary import CompiledNetwork
@@ -320,8 +320,7 @@ class Runnable:
             remedy = "Give an object with __iter__, such as a data loader"
             raise ParameterError("fit", "samples", "an iterator", wanted, remedy)
         learning = learning_of(self.interface, learn)
-        start = self.initial_state(seed) if state is None else state
-        checked_state(self._made.defaults, start)
+        start = self._start(state, seed)
         if horizon is None and source.n is None and learning and self.interface.scheduled:
             remedy = "Say how many samples the schedules run over"
             raise ParameterError(
@@ -342,18 +341,40 @@ class Runnable:
             keep=keep,
             memory_limit=default_limit() if memory_limit is None else memory_limit,
         )
+        where = None if folder is None else Path(folder)
+        return self._perform(source, start, order, n_jobs, where, resume, progress)
+
+    def _start(self, state: State | None, seed: int) -> State:
+        """The state that a run starts from, checked."""
+        start = self.initial_state(seed) if state is None else state
+        checked_state(self._made.defaults, start)
+        return start
+
+    def _perform(
+        self,
+        source: ArraySource | StreamSource,
+        start: State,
+        order: Order,
+        n_jobs: int,
+        folder: Path | None,
+        resume: bool,
+        progress: bool | Callable[[int, int | None], None],
+    ) -> tuple[Recording, State]:
+        """Do what was asked for."""
         if self.n_parallel > 1:
             n = f"n_parallel={self.n_parallel}"
-            if learning:
+            if order.learning:
                 remedy = "To train several networks at once, use simulation.ensemble"
-                raise ParameterError("run", "learn", repr(learn), f"False with {n}", remedy)
+                raise ParameterError(
+                    "run", "learn", list(order.learning), f"False with {n}", remedy
+                )
             if n_jobs > 1:
                 raise ParameterError("run", "n_jobs", n_jobs, f"1 with {n}")
         if n_jobs > 1:
             if not isinstance(self._made, CompiledNetwork):
                 wanted = f'1 on the device "{self.device}"'
                 raise ParameterError("run", "n_jobs", n_jobs, wanted, 'Use device="cpp"')
-            for name, refused in (("learn", bool(learning)), ("folder", folder is not None)):
+            for name, refused in (("learn", bool(order.learning)), ("folder", folder is not None)):
                 if refused:
                     raise ParameterError("run", "n_jobs", n_jobs, f"1 together with {name}")
             if not isinstance(source, ArraySource):
@@ -361,4 +382,4 @@ class Runnable:
             return parallel.run(self._made, source, start, order, n_jobs, progress)
         made = self._made if self.n_parallel == 1 else Replicated(self._made)
         course = Course(made, source, start, order, progress)
-        return course.run(None if folder is None else Path(folder), resume)
+        return course.run(folder, resume)

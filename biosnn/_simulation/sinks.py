@@ -6,7 +6,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -81,6 +81,29 @@ def assembled(interface: Interface, found: dict[str, np.ndarray], seconds: float
         snapshots={name: found[f"snapshots.{name}"] for name in interface.snapshots},
         seconds=seconds,
     )
+
+
+class Sink(Protocol):
+    """Takes the recordings of chunks."""
+
+    @property
+    def room(self) -> int:
+        """Bytes of spikes and traces that the next chunk may record."""
+        ...
+
+    def append(self, part: Recording) -> None:
+        """Take the recording of the next chunk."""
+        ...
+
+
+class NoSink:
+    """For runs that are only handed on: the disk of whoever runs them is the limit."""
+
+    room = 2**62
+
+    def append(self, part: Recording) -> None:
+        """Nothing is observed here."""
+        raise AssertionError("a run that is handed on has no recording")
 
 
 class MemorySink:

@@ -103,12 +103,12 @@ def files_of(interface: Interface) -> dict[str, dict[str, Any]]:
 def seal(folder: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest of a complete folder, with the SHA-256 of every file and its own."""
     files = {
-        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
     manifest = json.loads(json.dumps({"format": FORMAT, **manifest, "files": files}))
-    manifest["sha256"] = _digest(manifest)
+    manifest["sha256"] = digest_of(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
 
 
@@ -131,8 +131,8 @@ def open_artifact(folder: Path) -> Artifact:
     DeviceError
         If it was built for another machine.
     """
-    folder = Path(folder)
-    manifest = _verified(folder)
+    artifact = open_sources(folder)
+    folder, manifest = artifact.folder, artifact.manifest
     needs, has = manifest["platform"], platform_of(portable=False)
     for name in ("system", "machine"):
         if needs[name] != has[name]:
@@ -146,6 +146,19 @@ def open_artifact(folder: Path) -> Artifact:
             f"{folder} was built for another CPU: this one lacks {', '.join(lacking)}. Build "
             "it with portable=True (--portable), or compile the network here"
         )
+    return artifact
+
+
+def open_sources(folder: Path) -> Artifact:
+    """Read and verify an artifact that shall not run here, whatever machine it is for.
+
+    Raises
+    ------
+    StorageError
+        If it is none, is damaged, or was made by another format version.
+    """
+    folder = Path(folder)
+    manifest = _verified(folder)
     return Artifact(
         folder=folder, manifest=manifest, interface=Interface.from_data(manifest["interface"])
     )
@@ -171,13 +184,13 @@ def _verified(folder: Path) -> dict[str, Any]:
             f"{folder} has format version {version}, this biosnn runs {FORMAT}: compile the "
             "network anew"
         )
-    if digest != _digest(manifest):
+    if digest != digest_of(manifest):
         raise StorageError(damaged % f"{MANIFEST} does not match its SHA-256")
     for name, entry in manifest["files"].items():
         path = folder / name
         if not path.is_file():
             raise StorageError(damaged % f"{name} is missing")
-        if path.stat().st_size != entry["bytes"] or _sha256(path) != entry["sha256"]:
+        if path.stat().st_size != entry["bytes"] or sha256_of(path) != entry["sha256"]:
             raise StorageError(damaged % f"{name} does not match its SHA-256")
     return manifest
 
@@ -210,10 +223,12 @@ def export(artifact: Artifact, target: Path) -> Path:
     return target
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _digest(manifest: dict[str, Any]) -> str:
+def digest_of(manifest: dict[str, Any]) -> str:
+    """SHA-256 of JSON data."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()

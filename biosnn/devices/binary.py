@@ -14,6 +14,7 @@ import attrs
 import numpy as np
 
 from biosnn.devices.artifact import BINARY, Artifact, read_states, write_states
+from biosnn.devices.chunks import Places, read_recordings, settings_lines
 from biosnn.devices.contract import (
     AddressEvents,
     Chunk,
@@ -24,7 +25,7 @@ from biosnn.devices.contract import (
     TooMuchRecordedError,
 )
 from biosnn.errors import DeviceError
-from biosnn.recording import Recording, Spikes, Trace
+from biosnn.recording import Recording
 from biosnn.state import State
 
 # Exit status, as in cpp/biosnn.cpp.
@@ -131,11 +132,9 @@ class BinarySession:
         if done == 0:
             return 0, []
         with _said_plainly(self._folder):
-            spikes = {key: self._spikes(key, done) for key in self._interface.spikes}
-            recordings = [
-                self._read(k, {key: found[k] for key, found in spikes.items()}, done, settings)
-                for k in range(self._networks)
-            ]
+            recordings = read_recordings(
+                self._folder / "out", self._interface, self._networks, done, settings.position
+            )
             (self._folder / "state_out").replace(self._state)
         return done, [attrs.evolve(recording, seconds=seconds) for recording in recordings]
 
@@ -158,38 +157,24 @@ class BinarySession:
     def _write(self, chunk: Chunk, settings: Settings) -> list[str]:
         """Write the inputs of a chunk; the lines of its settings."""
         folder = self._folder
-        lines = [
-            f"n_samples {chunk.n}",
-            f"state_in {self._state}",
-            f"state_out {folder / 'state_out'}",
-            f"out {folder / 'out'}",
-            f"learning {int(bool(settings.learning))}",
-            f"parent {os.getpid()}",
-            "check_every_sample 0",
-        ]
-        for name in ("seed", "epoch", "first_sample", "position", "horizon", "recorder_limit"):
-            value = getattr(settings, name)
-            lines.append(
-                " ".join([name, *map(str, value if isinstance(value, tuple) else [value])])
-            )
-        plastic = self._artifact.manifest["plastic"]
-        wanted = {name for key in settings.learning for name in plastic[key]}
-        for names in plastic.values():
-            lines += [f"inactive {name}" for name in names if name not in wanted]
-        for name, values in chunk.inputs.items():
-            if values is None:
-                continue
+
+        def put(name: str, data: np.ndarray) -> str:
             path = folder / f"input.{name}"
-            if isinstance(values, AddressEvents):
-                with path.open("wb") as file:
-                    for part in (values.sample, values.step, values.unit):
-                        file.write(np.ascontiguousarray(part, dtype=np.int32))
-                lines.append(f"events.{name} {len(values.sample)}")
-            else:
-                np.ascontiguousarray(values, dtype=np.float32).tofile(path)
-                lines.append(f"frames.{name} {1 if values.ndim == 2 else values.shape[1]}")
-            lines.append(f"input.{name} {path}")
-        return lines
+            data.tofile(path)
+            return str(path)
+
+        return settings_lines(
+            chunk,
+            settings,
+            self._artifact.manifest["plastic"],
+            Places(
+                state_in=str(self._state),
+                state_out=str(folder / "state_out"),
+                out=str(folder / "out"),
+                parent=os.getpid(),
+                put=put,
+            ),
+        )
 
     def _run(self, lines: list[str], n: int, report: Report, stop: Stop) -> tuple[int, float]:
         """Run the binary; how many samples it finished, and the seconds that it took."""
@@ -222,64 +207,6 @@ class BinarySession:
                 f"{max(end.finished, 0)} of {n} samples. It said: {said}"
             )
         return end.finished, end.seconds
-
-    def _read(
-        self, network: int, spikes: dict[str, Spikes], done: int, settings: Settings
-    ) -> Recording:
-        """Read what a chunk left of one network."""
-        out, interface = self._folder / "out", self._interface
-
-        def rows(name: str, dtype: str, size: int, count: int) -> np.ndarray:
-            skipped = network * count * size * np.dtype(dtype).itemsize
-            values = np.fromfile(out / name, dtype=dtype, count=count * size, offset=skipped)
-            return values.reshape(count, size)
-
-        return Recording(
-            per_sample={
-                name: rows(name, column.dtype, column.size, done)
-                for name, column in interface.per_sample.items()
-            },
-            shown=rows("shown", "<i4", 1, done)[:, 0],
-            spikes=spikes,
-            traces={
-                name: Trace(
-                    np.fromfile(out / f"trace.{name}.t", dtype=np.float64),
-                    np.fromfile(out / f"trace.{name}.values", dtype=column.dtype)
-                    .reshape(-1, column.size)
-                    .T,
-                    np.asarray(column.indices),
-                    column.unit,
-                )
-                for name, column in interface.traces.items()
-            },
-            snapshots={
-                name: rows(
-                    f"snapshots.{name}",
-                    column.dtype,
-                    column.size,
-                    column.rows(settings.position, done),
-                )
-                for name, column in interface.snapshots.items()
-            },
-        )
-
-    def _spikes(self, key: str, done: int) -> list[Spikes]:
-        """Spikes of a population of each network, in the order in which it has them alone."""
-        i, t, sample = (
-            np.fromfile(self._folder / "out" / f"spikes.{key}.{name}", dtype=dtype)
-            for name, dtype in (("i", np.int32), ("t_sample", np.float64), ("sample", np.int32))
-        )
-        if self._interface.replicas == 1:
-            return [Spikes(i, t, sample)]
-        copy, unit = np.divmod(i, np.int32(self._interface.spikes[key]))
-        network = 0 if self._interface.shared else copy
-        # Copies that have no sample left may go on firing.
-        order = np.lexsort((sample, np.broadcast_to(network, sample.shape)))
-        order = order[sample[order] < done]
-        place = np.broadcast_to(network, sample.shape)[order]
-        cuts = np.searchsorted(place, np.arange(1, self._networks))
-        parts = (np.split(values[order], cuts) for values in (unit, t, sample))
-        return [Spikes(*found) for found in zip(*parts, strict=True)]
 
 
 class EnsembleSession(BinarySession):

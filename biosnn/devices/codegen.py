@@ -36,6 +36,7 @@ from biosnn.networks import NetworkModel
 
 _ADD = re.compile(r"^network\.add\(&(\w+), (\w+)\);$")
 _INDEX = re.compile(r"= _ptr_array_\w+__synaptic_(pre|post)\[_idx\];")
+_INCLUDE = re.compile(r"^\s*#\s*include\s*[<\"]([^>\"]+)[>\"]")
 _OURS = ("network.h", "network.cpp", "memory.h", "memory.cpp", "biosnn.h", "biosnn.cpp")
 
 
@@ -197,6 +198,21 @@ def _one_unit(project: Path, generated: str) -> str:
     return "\n".join(parts)
 
 
+def _self_contained(project: Path, text: str, seen: set[Path]) -> str:
+    """The text with the project's own headers in the place of their first ``#include``."""
+    lines = []
+    for line in text.splitlines():
+        named = _INCLUDE.match(line)
+        places = (project / named[1], project / "brianlib" / named[1]) if named else ()
+        header = next((path for path in places if path.is_file()), None)
+        if header is None:
+            lines.append(line)
+        elif header not in seen:
+            seen.add(header)
+            lines.append(_self_contained(project, header.read_text(), seen))
+    return "\n".join(lines)
+
+
 def generate(request: dict[str, Any], out: Path) -> None:
     """Write the program of a request and what is known of it.
 
@@ -237,7 +253,8 @@ def generate(request: dict[str, Any], out: Path) -> None:
     described = interface(network, record, built, single_precision=single)
     border = code_names(built.border)
     generated = source(network, described, built, border, hooks.functions, tables)
-    (project / "program.cpp").write_text(_one_unit(project, generated))
+    unit = _self_contained(project, _one_unit(project, generated), set())
+    (project / "program.cpp").write_text(unit + "\n")
     shutil.copytree(project / "static_arrays", out / "static_arrays")
     with (out / "state").open("wb") as file:
         for array in default_state(network, described).values():

@@ -103,8 +103,7 @@ def compile_unit(source: Path, binary: Path, options: tuple[str, ...]) -> None:
     DeviceError
         With the first lines that the compiler said.
     """
-    includes = [f"-I{source.parent}", f"-I{source.parent / 'brianlib'}"]
-    command = [compiler(), *options, *includes, str(source), "-o", str(binary)]
+    command = [compiler(), *options, str(source), "-o", str(binary)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         head = "\n".join(done.stderr.strip().splitlines()[:12])

@@ -26,6 +26,16 @@ from biosnn.devices.replicas import Replicas
 from biosnn.errors import DeviceError, StorageError
 from biosnn.networks import NetworkModel
 
+PROGRAM = "program.cpp"  # stands alone: it needs no header but the compiler's
+_MAKEFILE = """\
+# Compiles the network: `make`, or `make CXX=clang++`. The program is one file without headers.
+FLAGS = {flags}
+
+main: program.cpp
+\t$(CXX) $(FLAGS) program.cpp -o main.part
+\tmv main.part main
+"""
+
 #: Files that decide what a build contains.
 SOURCES = (
     "artifact.py",
@@ -135,9 +145,54 @@ def _check(folder: Path) -> None:
         raise DeviceError(str(error)) from error
 
 
+def write_sources(
+    network: NetworkModel,
+    record: Record,
+    precision: str,
+    math: str,
+    arch: str | None,
+    folder: Path,
+) -> None:
+    """Write a network as an artifact without its binary, which ``make`` adds on any machine.
+
+    Parameters
+    ----------
+    network, record, precision, math
+        As for :func:`build`.
+    arch : str, optional
+        What the compiler is told with ``-march=``; default: nothing, for any CPU.
+    folder : Path
+        An empty one.
+    """
+    check_record(network, record)
+    options = compiler.flags(math, portable=True)
+    options += () if arch is None else (f"-march={arch}",)
+    request = {
+        "network": to_data(network),
+        "record": record.to_data(network.dt),
+        "precision": precision,
+        "replicas": Replicas().to_data(),
+    }
+    generated = _generate(request, folder)
+    (folder / "makefile").write_text(_MAKEFILE.format(flags=" ".join(options)))
+    _seal(folder, request, generated, {"flags": list(options), "platform": platform_of(True)})
+
+
 def _make(request: dict[str, Any], options: tuple[str, ...], portable: bool, folder: Path) -> None:
     """Generate and compile a network in a fresh folder."""
     compiler.describe(compiler.compiler())
+    generated = _generate(request, folder)
+    compiler.compile_unit(folder / PROGRAM, folder / BINARY, options)
+    built = {
+        "compiler": compiler.describe(compiler.compiler()),
+        "flags": list(options),
+        "platform": platform_of(portable),
+    }
+    _seal(folder, request, generated, built)
+
+
+def _generate(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Write the program, the static arrays and the state; what is known of them."""
     asked, found, project = folder / "request.json", folder / "generated.json", folder / "project"
     asked.write_text(json.dumps(request))
     # The child finds this biosnn, and nothing that happens to lie in the current folder.
@@ -154,12 +209,17 @@ def _make(request: dict[str, Any], options: tuple[str, ...], portable: bool, fol
             "Brian2 could not generate code for this network. It said:\n"
             + "\n".join(done.stderr.strip().splitlines()[-12:])
         )
-    compiler.compile_unit(project / "program.cpp", folder / BINARY, options)
     generated = json.loads(found.read_text())
-    (project / "program.cpp").rename(folder / "program.cpp")  # for the curious
+    (project / PROGRAM).rename(folder / PROGRAM)
     shutil.rmtree(project)
     found.unlink()
     asked.unlink()
+    return generated
+
+
+def _seal(
+    folder: Path, request: dict[str, Any], generated: dict[str, Any], built: dict[str, Any]
+) -> None:
     seal(
         folder,
         {
@@ -173,8 +233,6 @@ def _make(request: dict[str, Any], options: tuple[str, ...], portable: bool, fol
                 "brian2": brian2.__version__,
                 "python": platform.python_version(),
             },
-            "compiler": compiler.describe(compiler.compiler()),
-            "flags": list(options),
-            "platform": platform_of(portable),
+            **built,
         },
     )

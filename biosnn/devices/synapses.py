@@ -180,9 +180,12 @@ def pattern(network: NetworkModel, key: str) -> str:
     Returns
     -------
     str
-        ``"all"``, ``"one_to_one"`` or ``"all_but_self"``; empty where there are lists.
+        ``"all"``, or ``"one_to_one"`` or ``"all_but_self"`` between populations of one size; empty
+        where there are lists.
     """
-    return "" if counts(network, key) else network.pattern(key)
+    projection, found = network.projections[key], network.pattern(key)
+    sizes = {network.populations[side].n for side in (projection.pre, projection.post)}
+    return "" if counts(network, key) or (found != "all" and len(sizes) > 1) else found
 
 
 def note_layout(made: Synapses, replicas: int, shared: bool, pattern: str) -> None:

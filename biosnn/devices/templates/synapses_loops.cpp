@@ -38,7 +38,6 @@
         {% endif %}
         {% if _pattern == 'one_to_one' %}
         const int32_t _row = _column - _first_post + _first_pre;
-        if (_row - _first_pre >= _n_pre) continue;
         {% else %}
         for (int32_t _row = _first_pre; _row < _first_pre + _n_pre; _row++)
         {% endif %}

@@ -1,0 +1,516 @@
+"""Bundles: an experiment that is built here, run by a shell script, and finished here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from biosnn import experiments, networks, simulation
+from biosnn._cli import bundles
+from biosnn._simulation.bundle_writer import LookedError, PendingRecording, PendingState
+from biosnn.cli import app
+from biosnn.devices.artifact import digest_of
+from biosnn.errors import DeviceError
+
+ROOT = Path(__file__).resolve().parents[1]
+#: What the other machine has: a shell, its tools and a compiler.
+TOOLS = (
+    *("sh", "awk", "cat", "cp", "cut", "date", "df", "dirname", "env", "flock", "grep", "head"),
+    *("mkdir", "mv", "rm", "sed", "sha256sum", "tail", "tee", "tr", "uname", "wc"),
+)
+COMPILERS = ("g++", "make", "as", "ld")
+
+SCRIPT = '''
+"""Two runs that follow from each other, and one that depends on what came out."""
+import numpy as np
+from biosnn import experiments, networks, simulation
+
+def run():
+    parser = experiments.parser("tiny", __doc__)
+    parser.add_argument("--samples", type=int, default=24)
+    parser.add_argument("--neurons", type=int, default=6)
+    experiments.add_run_flags(parser)
+    args = parser.parse_args()
+    experiments.begin(args)
+    images = np.random.default_rng(args.seed).random((args.samples, 20)).astype(np.float32)
+    network = networks.winner_take_all(
+        20, args.neurons, encoding="direct", theta=60.0, weight_norm=4.0, homeostasis=0.5
+    )
+    runnable = simulation.compile(
+        network, args.device, math="strict", portable=True, spikes=("exc",),
+        traces={"exc.v": [1, 4]},
+    )
+    learned, state = runnable.fit(
+        images, epochs=2, seed=args.seed, chunk_size=10, **experiments.fit_settings(args)
+    )
+    quiet = {"seed": args.seed, "progress": False}
+    shown, after = runnable.run(images[:9], state, epoch=7, n_jobs=args.jobs, **quiet)
+    # From here on, results are needed.
+    louder = after.updated({"exc.theta": after["exc.theta"] * 0.5})
+    again, _ = runnable.run(images[:9], louder, epoch=8, n_jobs=args.jobs, **quiet)
+    arrays = {"w": state["inp_exc.w"], "w0": runnable.initial_state(args.seed)["inp_exc.w"]}
+    for name, part in (("learned", learned), ("shown", shown), ("again", again)):
+        spikes, trace = part.spikes["exc"], part.traces["exc.v"]
+        arrays |= {f"{name}_counts": part.counts("exc"), f"{name}_i": spikes.i,
+                   f"{name}_t": spikes.t, f"{name}_sample": spikes.sample,
+                   f"{name}_v": trace.values, f"{name}_trace_t": trace.t}
+    np.savez(args.out / "arrays.npz", **arrays)
+    experiments.write_report(args, metrics={"spikes": int(learned.counts("exc").sum())})
+
+if __name__ == "__main__":
+    experiments.main(run)
+'''
+NOTHING = """
+from biosnn import experiments, networks, simulation
+def run():
+    args = experiments.parser("nothing", "Compiles and shows nothing.").parse_args()
+    simulation.compile(networks.winner_take_all(20, 6, encoding="direct"), args.device)
+experiments.main(run)
+"""
+SLOW = """
+import numpy as np
+from biosnn import experiments, networks, simulation
+def run():
+    parser = experiments.parser("slow", "One long run.")
+    parser.add_argument("--samples", type=int)
+    args = parser.parse_args()
+    images = np.random.default_rng(0).random((args.samples, 20)).astype(np.float32)
+    network = networks.winner_take_all(20, 100, encoding="poisson", theta=60.0, weight_norm=4.0)
+    simulation.compile(network, args.device).run(images, progress=False)
+experiments.main(run)
+"""
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The current folder, with experiments of its own."""
+    folder = tmp_path_factory.mktemp("bundles")
+    (folder / "experiments").mkdir()
+    (folder / "experiments" / "tiny.py").write_text(SCRIPT)
+    (folder / "experiments" / "nothing.py").write_text(NOTHING)
+    (folder / "experiments" / "slow.py").write_text(SLOW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("COLUMNS", "400")
+        yield folder
+
+
+def call(*arguments: object):
+    return CliRunner().invoke(app, [str(part) for part in arguments])
+
+
+def done(*arguments: object) -> str:
+    """What a command printed that went well."""
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def failed(*arguments: object) -> str:
+    """The one sentence of a command that went wrong."""
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith("error: ")
+    assert "Traceback" not in result.output
+    return result.stderr
+
+
+def machine(folder: Path, *tools: str) -> dict[str, str]:
+    """Environment of a machine that has some tools, and no Python."""
+    folder.mkdir(exist_ok=True)
+    for name in tools:
+        found = shutil.which(name)
+        assert found, f"{name} is needed for this test"
+        (folder / name).symlink_to(found)
+    return {"PATH": str(folder)}
+
+
+@pytest.fixture(scope="module")
+def other(workplace: Path) -> dict[str, str]:
+    return machine(workplace / "bin", *TOOLS, *COMPILERS)
+
+
+def started(bundle: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(bundle / "run.sh")], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def built(workplace: Path) -> Path:
+    said = done("build", "tiny", "--jobs", 2, "--out", "built", "--device", "cpp")
+    assert "2 run(s)" in said
+    assert "57 samples in 7 chunk(s)" in said
+    return workplace / "built"
+
+
+@pytest.fixture(scope="module")
+def ran(workplace: Path, built: Path, other: dict[str, str]) -> Path:
+    """The bundle, elsewhere, after its script."""
+    folder = workplace / "else where"
+    shutil.copytree(built, folder)
+    assert not any("python" in path.name for path in Path(other["PATH"]).iterdir())
+    result = started(folder, other)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "chunk 7 of 7: done" in result.stdout
+    return folder
+
+
+@pytest.fixture
+def copied(ran: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "bundle"
+    shutil.copytree(ran, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(workplace: Path) -> Path:
+    """The same experiment without a bundle."""
+    done("run", "tiny", "--jobs", 2, "--out", "plain")
+    return workplace / "plain"
+
+
+def test_collect_gives_the_results_of_a_plain_run(ran, plain, workplace):
+    said = done("collect", ran, "--out", "collected")
+    assert "Results and figures are in" in said
+    with np.load(plain / "arrays.npz") as wanted, np.load("collected/arrays.npz") as found:
+        assert wanted["learned_counts"].sum() > 20
+        assert wanted["shown_counts"].sum() > 5
+        assert np.abs(wanted["w"] - wanted["w0"]).max() > 0.01, "it has learned"
+        assert (wanted["shown_counts"] != wanted["again_counts"]).any()
+        assert set(found) == set(wanted)
+        for name in wanted:
+            assert found[name].dtype == wanted[name].dtype, name
+            assert found[name].tobytes() == wanted[name].tobytes(), name
+    report = json.loads(Path("collected/results.json").read_text())
+    assert report["metrics"] == json.loads((plain / "results.json").read_text())["metrics"]
+    assert report["device"] == "cpp"
+    assert report["bundle"]["device"] == report["bundle"]["rest_on"] == "cpp"
+    assert report["bundle"]["n_runs"] == 2
+    assert "Linux" in report["bundle"]["machines"][0] or "Darwin" in report["bundle"]["machines"][0]
+    assert list(Path("collected/checkpoints/training").glob("checkpoint-*.biosnn"))
+
+
+def test_collected_again_it_begins_anew(ran, plain, workplace):
+    done("collect", ran, "--out", "twice")
+    first = Path("twice/arrays.npz").read_bytes()
+    done("collect", ran, "--out", "twice", "--restart", "--jobs", 1)
+    assert hashlib.sha256(Path("twice/arrays.npz").read_bytes()).digest() == (
+        hashlib.sha256(first).digest()
+    )
+
+
+def test_building_leaves_nothing_but_the_bundle(built, workplace):
+    assert not (workplace / "runs").exists(), "the experiment's own folder is untouched"
+    assert not list(workplace.glob(".built*"))
+    lines = (built / "runs" / "plan").read_text().splitlines()
+    assert [line.split()[:4] for line in lines[:3]] == [
+        ["000", "000", "0000", "10"],
+        ["000", "000", "0001", "10"],
+        ["000", "000", "0002", "4"],
+    ]
+    text = "".join(path.read_text() for path in built.glob("runs/*/*.settings"))
+    inputs = set(re.findall(r"^input\.\w+ .*/(\w+)$", text, flags=re.MULTILINE))
+    assert len(inputs) == 4, "three chunks that both epochs share, and one of the second run"
+    starts = set(re.findall(r"^state_in .*/inputs/(\w+)$", text, flags=re.MULTILINE))
+    assert {path.name for path in (built / "inputs").iterdir()} == inputs | starts
+    assert len(starts) == 1, "all later states come from the chunk before"
+    assert (
+        "state_in ../../results/000/chunk-0005/state"
+        in (built / "runs" / "001" / "chunk-0000.settings").read_text()
+    ), "the second run starts where the first one ends"
+
+
+def test_the_scripts_are_valid_and_the_texts_are_filled_in(built):
+    for name in ("run.sh", "job.slurm"):
+        subprocess.run(["bash", "-n", str(built / name)], check=True)
+        assert not re.findall(r"@[A-Z]+@", (built / name).read_text())
+    job = (built / "job.slurm").read_text()
+    assert "#SBATCH --job-name=biosnn-tiny" in job
+    assert "gres" not in job
+    text = (built / "README.md").read_text()
+    assert not re.findall(r"@[A-Z]+@", text)
+    assert "57 samples in 7 chunk(s)" in text
+
+
+def test_missing_chunks_are_named_and_made_up_for(copied, other):
+    before = {path: path.stat().st_mtime_ns for path in copied.rglob("chunk-*/state")}
+    shutil.rmtree(copied / "results" / "000" / "chunk-0004")
+    (copied / "results" / "work").mkdir()  # what a killed job leaves
+    (copied / "results" / "work" / "state").write_text("half")
+    message = failed("collect", copied)
+    assert "1 of 7 chunks (000/chunk-0004)" in message
+    assert "submit the job again" in message
+    result = started(copied, other)
+    assert result.returncode == 0, result.stderr
+    assert "chunk 5 of 7: done" in result.stdout
+    assert result.stdout.count(": done") == 1
+    after = {path: path.stat().st_mtime_ns for path in copied.rglob("chunk-*/state")}
+    changed = [path.parent.name for path in before if before[path] != after[path]]
+    assert changed == ["chunk-0004"]
+    simulation.open_bundle(copied).check_results()
+
+
+def test_without_results_it_says_how_to_run_it(built):
+    assert "sbatch job.slurm" in failed("collect", built)
+
+
+@pytest.fixture(scope="module")
+def compiled(workplace: Path) -> Path:
+    """A bundle with its binary, whose two chunks take a second or so each."""
+    done("build", "slow", "--samples", 30_000, "--longest-chunk", 18_000, "--compile",
+         "--out", "compiled")  # fmt: skip
+    return workplace / "compiled"
+
+
+@pytest.fixture(scope="module")
+def bare(workplace: Path) -> dict[str, str]:
+    """A machine without a compiler."""
+    return machine(workplace / "bare", *TOOLS)
+
+
+def begun(bundle: Path, environment: dict[str, str], what: str) -> subprocess.Popen[str]:
+    """The script, when it has said that it is at something."""
+    log = bundle / "results" / "log"
+    log.unlink(missing_ok=True)
+    child = subprocess.Popen(
+        [str(bundle / "run.sh")], env=environment, stdout=subprocess.DEVNULL, text=True,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    ends = time.monotonic() + 30
+    while not (log.exists() and what in log.read_text()):
+        assert child.poll() is None, log.read_text()
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+    return child
+
+
+def test_an_interrupted_job_goes_on(compiled, bare, tmp_path):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(compiled, bundle)
+    killed = begun(bundle, bare, "chunk 1 of 2: 18000 samples")
+    second = started(bundle, bare)
+    assert second.returncode == 1
+    assert "another run.sh is at work" in second.stderr
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    assert not (bundle / "results" / "000" / "chunk-0000").exists()
+    told = begun(bundle, bare, "chunk 1 of 2: done")
+    told.send_signal(signal.SIGTERM)
+    assert told.wait() == 143
+    assert "stopped in chunk 2 of 2" in (bundle / "results" / "log").read_text()
+    assert "1 of 2 chunks (000/chunk-0001)" in failed("collect", bundle)
+    last = started(bundle, bare)
+    assert last.returncode == 0, last.stderr
+    assert "chunk 1 of 2" not in last.stdout
+    assert "chunk 2 of 2: done" in last.stdout
+    bundle_of = simulation.open_bundle(bundle)
+    bundle_of.check_results()
+    counts = np.fromfile(bundle / "results" / "000" / "chunk-0001" / "exc.count", np.int32)
+    assert counts.size == 12_000 * 100
+    assert counts.sum() > 1000
+
+
+def test_a_binary_for_another_machine_is_explained(compiled, bare, tmp_path):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(compiled, bundle)
+    binary = bundle / "networks" / "000" / "main"
+    data = bytearray(binary.read_bytes())
+    data[18:20] = b"\xf7\x00"  # e_machine of an ELF file: BPF, which nobody executes
+    binary.write_bytes(data)
+    result = started(bundle, bare)
+    assert result.returncode == 1
+    assert "does not start on this machine" in result.stderr
+    assert "remove it and start again" in result.stderr
+    binary.unlink()
+    result = started(bundle, bare)
+    assert result.returncode == 1
+    assert "there is no make" in result.stderr
+
+
+def test_a_damaged_bundle_is_not_run(copied, other):
+    path = next((copied / "inputs").iterdir())
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    shutil.rmtree(copied / "results")
+    result = started(copied, other)
+    assert result.returncode == 1
+    assert f"the bundle is damaged (inputs/{path.name}: FAILED)" in result.stderr
+    assert not (copied / "results" / "000").exists()
+
+
+def test_a_failing_compiler_is_shown(built, other, tmp_path):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(built, bundle)
+    result = started(bundle, other | {"CXX": "/nowhere/g++"})
+    assert result.returncode == 1
+    assert "/nowhere/g++" in result.stderr
+    assert "networks/000 did not compile" in result.stderr
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def from_another_bundle(path: Path) -> None:
+    text = re.sub(r"^bundle \w+", f"bundle {'0' * 32}", path.read_text())
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "said"),
+    [
+        ("state", flip, "state does not match its SHA-256"),
+        ("exc.count", lambda path: os.truncate(path, 8), "exc.count does not match its SHA-256"),
+        ("spikes.exc.t_sample", Path.unlink, "spikes.exc.t_sample is missing"),
+        ("checksums", Path.unlink, "No such file"),
+        ("checksums", lambda path: path.write_text(""), "is missing"),
+        ("settings", flip, "belongs to another bundle"),
+        ("settings", from_another_bundle, "belongs to another bundle"),
+    ],
+)
+def test_damaged_results_are_found(copied, name, damage, said):
+    damage(copied / "results" / "000" / "chunk-0003" / name)
+    message = failed("collect", copied, "--out", copied / "out")
+    assert "chunk-0003" in message
+    assert said in message
+    assert not (copied / "out").exists()
+
+
+def edited(bundle: Path, **changes: object) -> None:
+    path = bundle / "manifest.json"
+    manifest = json.loads(path.read_text()) | changes
+    manifest.pop("sha256")
+    path.write_text(json.dumps(manifest | {"sha256": digest_of(manifest)}))
+
+
+def test_other_versions_and_damaged_manifests_are_refused(copied):
+    path = copied / "manifest.json"
+    whole = path.read_text()
+    versions = json.loads(whole)["versions"]
+    edited(copied, bundle_format=99)
+    assert "bundle format 99" in failed("collect", copied)
+    path.write_text(whole)
+    edited(copied, versions=versions | {"biosnn": "0.0.1"})
+    assert "was built by biosnn 0.0.1" in failed("collect", copied)
+    path.write_text(whole.replace('"longest_chunk": null', '"longest_chunk": 3'))
+    assert "does not match its SHA-256" in failed("collect", copied)
+    path.write_text("[1]")
+    assert "not a bundle" in failed("collect", copied)
+    path.unlink()
+    assert "not a bundle" in failed("collect", copied)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--seed", 5), "input.input|seed|image"),
+        (("--samples", 25), "horizon|n_samples|frames"),
+        (("--neurons", 5), "is not in the bundle"),
+    ],
+)
+def test_another_experiment_is_not_given_these_results(copied, flags, said):
+    result = call("collect", copied, "--out", copied / "out", *flags)
+    assert result.exit_code == 2
+    message = result.stderr
+    assert "is not the one that" in message
+    assert re.search(said, message)
+    assert not (copied / "out" / "results.json").exists()
+
+
+def test_what_cannot_be_bundled_is_said(workplace, built, tmp_path):
+    out = ("--out", tmp_path / "new")
+    assert "one of" in failed("build", "no_such_experiment", *out)
+    assert "must be a device that compiles networks (cpp" in failed(
+        "build", "tiny", "--device", "runtime", *out
+    )
+    assert "--arch must be" in failed("build", "tiny", "--arch", "two words", *out)
+    assert "exists" in failed("build", "tiny", "--out", built)
+    assert "nothing was run" in failed("build", "nothing", *out)
+    assert "did not compile here" in failed(
+        "build", "slow", "--samples", 4, "--arch", "commodore64", "--compile", *out
+    )
+    assert call("build", "tiny", "--no-such-flag", *out).exit_code == 2
+    assert "must be one of runtime, cpp" in failed("collect", built, "--device", "abacus")
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_a_look_at_a_result_ends_the_recording():
+    recording, state = PendingRecording(), PendingState(0, 12)
+    assert state.samples_seen == 12
+    looks = (
+        lambda: recording.seconds,
+        lambda: recording.counts("exc"),
+        lambda: recording["exc.count"],
+        lambda: state["exc.v"],
+        lambda: "exc.v" in state,
+        lambda: dict(state),
+        lambda: len(state),
+        lambda: state.updated({}),
+        lambda: state == state,
+    )
+    for look in looks:
+        with pytest.raises(LookedError):
+            look()
+
+
+@pytest.mark.parametrize(
+    "side_by_side",
+    [
+        lambda network: simulation.compile(network, n_parallel=4),
+        lambda network: simulation.ensemble(network, 2),
+    ],
+)
+def test_what_runs_side_by_side_ends_the_recording(side_by_side, tmp_path):
+    about = {"experiment": "none", "flags": []}
+    writer = simulation.BundleWriter(
+        tmp_path / "bundle", "cpp", None, compiled=False, longest_chunk=None, about=about
+    )
+    ended = True
+    with writer.recording():
+        side_by_side(networks.winner_take_all(20, 6, encoding="direct"))
+        ended = False
+    assert ended
+    assert simulation.active() is None
+    with pytest.raises(DeviceError, match="nothing was run"):
+        writer.finish()
+    writer.discard()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_commands_of_the_guide_exist(workplace, monkeypatch):
+    text = (ROOT / "docs" / "bundles.md").read_text()
+    commands = [
+        line.split()[1:]
+        for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+        for line in block.splitlines()
+        if line.startswith("biosnn ")
+    ]
+    asked = []
+    monkeypatch.setattr(bundles, "build", lambda *args, **named: asked.append((args, named)))
+    monkeypatch.setattr(bundles, "collect", lambda *args, **named: asked.append((args, named)))
+    for words in commands:
+        done(*words)
+    assert len(asked) == len(commands) >= 3
+    (name, flags), named = asked[0]
+    assert experiments.find_experiment(name) == ROOT / "experiments" / "mnist_stdp.py"
+    script = (ROOT / "experiments" / "mnist_stdp.py").read_text()
+    script += (ROOT / "experiments" / "_mnist.py").read_text()
+    for flag in flags:
+        assert not flag.startswith("--") or f'"{flag}"' in script, flag
+    assert named["device"] == "cpp"
+    for what in ("run.sh", "job.slurm", "results"):
+        assert what in text
