@@ -1,4 +1,4 @@
-"""GPUs: what there is to build and run CUDA code with, and CUDA code of declared networks.
+"""GPUs: what there is to build and run CUDA code with, and CUDA programs of declared networks.
 
 The functions that look return facts. :func:`tools`, :func:`require_brian2cuda` and
 :func:`architecture` insist, and say what is wrong and what to do. brian2cuda is never imported into
@@ -8,7 +8,7 @@ this process: its import changes Brian2's global state and may fail.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +41,12 @@ from biosnn._gpu.tools import (
     tools,
     try_tools,
 )
-from biosnn.errors import DeviceError
+from biosnn.errors import ParameterError
 
 if TYPE_CHECKING:
-    from biosnn._gpu.project import Project
+    from biosnn.devices.binary import CompiledNetwork
+    from biosnn.devices.record import Record
+    from biosnn.devices.replicas import Replicas
     from biosnn.networks import NetworkModel
 
 __all__ = [
@@ -58,8 +60,9 @@ __all__ = [
     "brian2_conflict",
     "brian2cuda_problem",
     "brian2cuda_version",
+    "build",
     "call",
-    "compile_project",
+    "compile",
     "compute_capability",
     "cuda_release",
     "curand",
@@ -69,140 +72,138 @@ __all__ = [
     "find_curand",
     "find_curand_library",
     "find_nvcc",
-    "generate",
     "list_gpus",
-    "project",
     "require_brian2cuda",
     "toolchain",
     "tools",
     "try_tools",
+    "write",
 ]
 
 
-# --- CUDA code of declared networks
+# --- CUDA programs of declared networks
 
 
-def project(
+def build(
+    network: NetworkModel,
+    record: Record,
+    precision: str,
+    math: str,
+    architecture: str = "native",
+    replicas: Replicas | None = None,
+) -> CompiledNetwork:
+    """Compile a network for a GPU, or take it from the build cache; takes minutes.
+
+    This is the device ``cuda`` of :func:`biosnn.simulation.compile`, which see.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    record : Record
+        What to observe.
+    precision, math
+        As in :func:`biosnn.simulation.compile`.
+    architecture : str
+        Of the GPU, see :func:`architecture`.
+    replicas : Replicas, optional
+        Copies of the network in the program; default: one.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is out of its range, or what shall be recorded is unknown.
+    DeviceError
+        If brian2cuda, a CUDA toolkit or cuRAND is missing or does not fit, or the build fails.
+    """
+    from biosnn._gpu import standalone
+
+    return standalone.build(network, record, precision, math, architecture, replicas)
+
+
+def write(
     network: NetworkModel,
     folder: str | os.PathLike[str],
-    samples: Mapping[str, Any],
     *,
-    learn: bool | Iterable[str] = False,
-    state: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    spikes: Iterable[str] | None = None,
+    per_sample: Sequence[str] | None = None,
+    spikes: Sequence[str] = (),
+    traces: Mapping[str, Any] | None = None,
+    snapshots: Mapping[str, int] | None = None,
     precision: str = "double",
     math: str = "fast",
-    compute_capability: str = "9.0",
-    cuda_version: str = "13.0",
-) -> Project:
-    """Prepare a CUDA program that shows samples to a declared network once.
+    architecture: str = "sm_90",
+    n_parallel: int = 1,
+) -> Path:
+    """Write a network's CUDA program, without compiling it: neither nvcc nor a GPU is needed.
 
-    The samples, the state and the seed are part of the program: there is no protocol for
-    chunks as on the device ``cpp``, and a sample is never shown again.
+    To compile and run it on this machine, :func:`biosnn.simulation.compile` is enough.
 
     Parameters
     ----------
     network : NetworkModel
         The declaration.
     folder : path-like
-        Where the project goes.
-    samples : dict
-        Input -> array (n, features) or (n, T, features), or arrays (sample, unit, time in s) of
-        address events; ``"n_samples"`` where nothing tells.
-    learn : bool or sequence of str
-        Projections that learn: all, none, or those.
-    state : State, optional
-        State to begin with, by default the network's with this seed.
-    seed : int
-        Key of the counter-based draws.
-    spikes : sequence of str, optional
-        Populations whose spikes are recorded, by default all that spike.
-    precision : {"double", "single"}
-        Of state variables.
-    math : {"fast", "strict"}
-        ``fast`` lets nvcc use approximate functions and fused operations; ``strict`` gives the
-        results of other devices on the same input, up to the last digits of ``exp`` and its like
-        and the order of sums.
-    compute_capability, cuda_version : str
-        What the code is for, e.g. ``"9.0"`` and ``"13.0"``; no GPU needs to be there.
-
-    Returns
-    -------
-    Project
-        Its ``network``, ``folder`` and number ``n`` of samples; ``run()`` and ``results()`` once
-        it is compiled.
-
-    Raises
-    ------
-    ParameterError, DataError
-        If a GPU cannot do what the network declares, or a setting or an input does not fit.
-    """
-    from biosnn._gpu.project import Project
-
-    return Project(
-        network,
-        folder,
-        samples,
-        learn=learn,
-        state=state,
-        seed=seed,
-        spikes=spikes,
-        precision=precision,
-        math=math,
-        compute_capability=compute_capability,
-        cuda_version=cuda_version,
-    )
-
-
-def generate(*projects: Project) -> None:
-    """Write the CUDA code of projects, in one child process.
-
-    Parameters
-    ----------
-    *projects : Project
-        What :func:`project` made.
-
-    Raises
-    ------
-    DeviceError
-        If brian2cuda is not installed, or refuses a network, with its words. The other
-        projects are written nevertheless; ``refused()`` of each one tells.
-    """
-    from biosnn._gpu.project import generate as generate_all
-
-    if brian2cuda_version() is None:
-        raise DeviceError("CUDA code needs brian2cuda: pip install 'biosnn[gpu]'")
-    generate_all(projects)
-    for made in projects:
-        if made.refused():
-            raise DeviceError(
-                f"brian2cuda cannot write {made.network.name}. It said: {made.refused()}"
-            )
-
-
-def compile_project(project: Project, jobs: int = 1) -> Path:
-    """Compile a generated project with CUDA's compiler; takes minutes.
-
-    Parameters
-    ----------
-    project : Project
-        What :func:`generate` wrote.
-    jobs : int
-        Files that are compiled at once.
+        A folder that does not exist yet. It gets ``source/`` with the program and a makefile,
+        ``static_arrays/`` and ``state``, which the program reads when it starts, and
+        ``manifest.json``.
+    per_sample, spikes, traces, snapshots, precision, math, n_parallel
+        As in :func:`biosnn.simulation.compile`.
+    architecture : str
+        Of the GPU, see :func:`architecture`.
 
     Returns
     -------
     pathlib.Path
-        The binary.
+        The folder. :func:`compile` makes a network of it that
+        :func:`biosnn.simulation.load` opens.
 
     Raises
     ------
+    ParameterError
+        If an argument is out of its range, or what shall be recorded is unknown.
     DeviceError
-        If there is no nvcc or no cuRAND, or nvcc fails, with its first lines.
+        If brian2cuda is missing or does not fit, or refuses the network.
+    StorageError
+        If the folder exists or cannot be written.
     """
-    nvcc, curand = find_nvcc(), find_curand()
-    if nvcc is None or curand is None:
-        missing = "nvcc (install the CUDA toolkit)" if nvcc is None else "cuRAND's header"
-        raise DeviceError(f"compiling CUDA code needs {missing}: run `biosnn doctor`")
-    return project.compile(nvcc, curand, jobs)
+    from biosnn._gpu import folders
+    from biosnn.devices.record import Record, check_parallel, observed
+    from biosnn.devices.replicas import Replicas
+
+    kept = observed(network, per_sample)
+    record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
+    check_parallel(n_parallel, record)
+    replicas = Replicas(n=int(n_parallel))
+    return folders.write(network, Path(folder), record, precision, math, architecture, replicas)
+
+
+def compile(folder: str | os.PathLike[str], jobs: int | None = None) -> Path:
+    """Compile what :func:`write` wrote, with the tools of this machine; takes minutes.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder.
+    jobs : int, optional
+        Files that are compiled at once, by default as many as there are CPUs.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder, which :func:`biosnn.simulation.load` opens now.
+
+    Raises
+    ------
+    ParameterError
+        If ``jobs`` is not > 0.
+    DeviceError
+        If it holds no CUDA program, the tools are missing or do not fit (see :func:`tools`), or
+        nvcc fails.
+    StorageError
+        If the folder is damaged.
+    """
+    from biosnn._gpu import folders
+
+    if jobs is not None and jobs < 1:
+        raise ParameterError("gpu.compile", "jobs", jobs, "> 0")
+    return folders.compile(Path(folder), jobs)

@@ -20,10 +20,10 @@ from biosnn._simulation.bundles import Bundle, active, open_bundle
 from biosnn._simulation.checks import whole
 from biosnn._simulation.ensemble import Ensemble
 from biosnn._simulation.runnable import Runnable
-from biosnn.devices.artifact import open_artifact
+from biosnn.devices.artifact import BINARY, open_artifact
 from biosnn.devices.binary import CompiledNetwork
 from biosnn.devices.contract import Device, TraceOf
-from biosnn.errors import ParameterError
+from biosnn.errors import DeviceError, ParameterError
 
 if TYPE_CHECKING:
     from biosnn.devices.record import Record
@@ -114,7 +114,7 @@ def compile(
         toolkit or cuRAND is missing or does not fit.
     """
     # Brian2 is needed to compile, not to run.
-    from biosnn.devices.record import Record
+    from biosnn.devices.record import Record, check_parallel, observed
     from biosnn.devices.replicas import Replicas
 
     _check_choices(
@@ -127,18 +127,12 @@ def compile(
         raise ParameterError(
             "compile", "device", repr(device), "one of " + ", ".join(map(repr, DEVICES))
         )
-    per_sample = _observed(network, per_sample)
-    record = Record(per_sample=per_sample, spikes=spikes, traces=traces, snapshots=snapshots)
-    whole("compile", "n_parallel", n_parallel, least=1)
-    if n_parallel > 1:
-        for name, refused in (("traces", traces), ("snapshots", snapshots)):
-            if refused:
-                wanted = f"left out with n_parallel={n_parallel}, where samples run side by side"
-                remedy = "Record them with a network of its own"
-                raise ParameterError("compile", name, sorted(refused), wanted, remedy)
-        if device == "runtime":
-            wanted = '1 on the device "runtime"'
-            raise ParameterError("compile", "n_parallel", n_parallel, wanted, 'Use device="cpp"')
+    kept = observed(network, per_sample)
+    record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
+    check_parallel(n_parallel, record)
+    if n_parallel > 1 and device == "runtime":
+        wanted = '1 on the device "runtime"'
+        raise ParameterError("compile", "n_parallel", n_parallel, wanted, 'Use device="cpp"')
 
     def made(where: str) -> Device:
         if where == "runtime":
@@ -209,7 +203,7 @@ def ensemble(
     """
     from biosnn._simulation.members import members_of
     from biosnn.devices.interface import default_state
-    from biosnn.devices.record import Record
+    from biosnn.devices.record import Record, observed
 
     _check_choices("ensemble", network, precision=(precision, ("double", "single")))
     if device not in DEVICES or device == "runtime":
@@ -218,7 +212,7 @@ def ensemble(
     if (bundle := active()) is not None and device == bundle.device:
         device = bundle.beyond()
     members, base, replicas = members_of(network, int(n), parameters)
-    record = Record(per_sample=_observed(network, per_sample), spikes=spikes, snapshots=snapshots)
+    record = Record(per_sample=observed(network, per_sample), spikes=spikes, snapshots=snapshots)
     made = _compiled(device, base, record, precision, math, portable, architecture, replicas)
     return Ensemble(made, members, lambda member: default_state(member, made.interface))
 
@@ -234,9 +228,7 @@ def _compiled(
     replicas: Replicas,
 ) -> CompiledNetwork:
     if device == "cuda":
-        from biosnn._gpu import standalone
-
-        return standalone.build(network, record, precision, math, architecture, replicas)
+        return gpu.build(network, record, precision, math, architecture, replicas)
     from biosnn.devices import cpp_standalone
 
     return cpp_standalone.build(network, record, precision, math, portable, replicas)
@@ -250,14 +242,6 @@ def _check_choices(obj: str, network: Any, **choices: tuple[str, tuple[str, ...]
     for name, (value, among) in choices.items():
         if value not in among:
             raise ParameterError(obj, name, repr(value), " or ".join(map(repr, among)))
-
-
-def _observed(network: NetworkModel, per_sample: Sequence[str] | None) -> Sequence[str]:
-    """What is kept of every sample: by default the output's spike counts."""
-    if per_sample is not None:
-        return per_sample
-    spiking = network.populations[network.output].model.threshold is not None
-    return (f"{network.output}.count",) if spiking else ()
 
 
 def load(folder: str | os.PathLike[str]) -> Runnable:
@@ -277,9 +261,13 @@ def load(folder: str | os.PathLike[str]) -> Runnable:
     StorageError
         If it is none, or is damaged.
     DeviceError
-        If it was built for another machine.
+        If it was built for another machine, or is not compiled.
     """
     artifact = open_artifact(Path(folder).absolute())
+    if BINARY not in artifact.manifest["files"]:
+        raise DeviceError(
+            f"{folder} holds a program that is not compiled: call gpu.compile({str(folder)!r})"
+        )
 
     def network() -> NetworkModel:
         from biosnn import networks as _networks  # registers what declarations are made of

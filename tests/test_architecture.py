@@ -166,13 +166,24 @@ def private_folders_have_one_owner(modules: list[Module]) -> Iterator[str]:
 
 
 def only_gpu_imports_brian2cuda(modules: list[Module]) -> Iterator[str]:
+    """At once only in a program that runs in a process of its own, which nobody imports."""
+    imported = {
+        name
+        for module in modules
+        for found in module.imports
+        for name in (found.target, f"{found.target}.{found.name}")
+    }
     for module in modules:
+        program = module.name not in imported and any(
+            isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+            for node in module.tree.body
+        )
         for found in module.imports:
             if found.target.split(".")[0] == "brian2cuda":
                 where = f"{module.path}:{found.line}"
                 if module.room != CUDA_ROOM:
                     yield f"{where}: only the room {CUDA_ROOM!r} imports brian2cuda"
-                elif not found.lazy:
+                elif not found.lazy and not program:
                     yield f"{where}: brian2cuda is optional; import it inside a function"
 
 
@@ -350,6 +361,11 @@ def test_brian2cuda_elsewhere_or_at_once_is_reported():
     assert not report(only_gpu_imports_brian2cuda, gpu=lazy)
     assert not report(only_gpu_imports_brian2cuda, _gpu__codegen=lazy)
     assert report(only_gpu_imports_brian2cuda, gpu="import brian2cuda")
+    program = "import brian2cuda\nif __name__ == '__main__':\n    print(brian2cuda)"
+    assert not report(only_gpu_imports_brian2cuda, _gpu__codegen=program)
+    assert report(only_gpu_imports_brian2cuda, surrogate=program)
+    for using in ("from biosnn._gpu import codegen", "import biosnn._gpu.codegen"):
+        assert report(only_gpu_imports_brian2cuda, _gpu__codegen=program, gpu=using)
     assert report(only_gpu_imports_brian2cuda, devices__cuda=lazy)
     assert report(only_gpu_imports_brian2cuda, cli="import brian2cuda.device")
     dynamic = "import importlib\ndef f():\n    importlib.import_module('brian2cuda')"

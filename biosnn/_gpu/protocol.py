@@ -26,7 +26,7 @@ from brian2cuda.codeobject import CUDAStandaloneCodeObject
 from brian2cuda.device import CUDAStandaloneDevice
 
 from biosnn._gpu.tables import CudaTables, recorder_bytes
-from biosnn._gpu.unit import OURS, write_units
+from biosnn._gpu.unit import write_units
 from biosnn.declaration import from_data
 from biosnn.devices.build import Built, build
 from biosnn.devices.codegen import Call, CallHooks, Loops, code_names
@@ -240,7 +240,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
         f'#include "biosnn.h"\n#include "gpu.h"\n#include "network.h"\n{generated}\n'
         f"namespace biosnn {{\n{flags}\n{tables.rotation(_event_lists(built))}\n}}\n"
     )
-    files = write_units(project, "step_clock", OURS)
+    files = write_units(project, "step_clock")
     shutil.move(project / "static_arrays", out / "static_arrays")
     with (out / "state").open("wb") as file:
         for array in default_state(network, described).values():

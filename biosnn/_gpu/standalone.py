@@ -216,7 +216,7 @@ def _make(
 def seal_program(
     request: dict[str, Any], math: str, architecture: str, release: str, folder: Path
 ) -> None:
-    """Write the manifest of a complete folder."""
+    """Write the manifest of a complete folder; ``release`` is "" if nothing was compiled."""
     found = folder / "generated.json"
     generated = json.loads(found.read_text())
     found.unlink()
@@ -238,7 +238,7 @@ def seal_program(
                 "cuda": release,
                 "python": platform.python_version(),
             },
-            "compiler": f"nvcc {release}",
+            "compiler": f"nvcc {release}" if release else "",
             "flags": list(flags(math)),
             "platform": platform_of(portable=True),
         },

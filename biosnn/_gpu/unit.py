@@ -19,15 +19,14 @@ _AROUND = re.compile(r"^(before|after)_run_")
 _OLD_QUEUES = re.compile(r"(bool initialize_semaphores = [^;]*;\n)(\s*if \(tid == 0\))")
 
 
-#: What is one program with Brian2CUDA's own loop, and with ours.
-BRIAN2CUDA = ("objects.cu", "network.cu", "rand.cu", "run.cu", "main.cu")
-OURS = (
+#: What is one program, besides the pieces of code.
+_PROGRAM = (
     "objects.cu", "network.cpp", "memory.cu", "recorders.cu", "biosnn.cpp", "generated.cu",
     "rand.cu", "run.cu", "main.cu",
 )  # fmt: skip
 
 
-def write_units(project: Path, clock: str, names: tuple[str, ...] = BRIAN2CUDA) -> list[str]:
+def write_units(project: Path, clock: str) -> list[str]:
     """Write ``program.cu`` and the files ``part_*.cu`` beside what brian2cuda has written.
 
     Parameters
@@ -45,7 +44,7 @@ def write_units(project: Path, clock: str, names: tuple[str, ...] = BRIAN2CUDA) 
     """
     queues = project / "brianlib" / "spikequeue.h"
     queues.write_text(_OLD_QUEUES.sub(r"\1        __syncthreads();\n\2", queues.read_text()))
-    (project / "program.cu").write_text("".join(f'#include "{name}"\n' for name in names))
+    (project / "program.cu").write_text("".join(f'#include "{name}"\n' for name in _PROGRAM))
     groups: dict[str, list[Path]] = {}
     for path in sorted((project / "code_objects").glob("*.cu")):
         groups.setdefault(_AROUND.sub("", path.name), []).append(path)

@@ -6,11 +6,12 @@ machine of the same architecture, and be run there any number of times at once.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -105,7 +106,7 @@ def seal(folder: Path, manifest: dict[str, Any]) -> None:
     files = {
         str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path != folder / MANIFEST
     }
     manifest = json.loads(json.dumps({"format": FORMAT, **manifest, "files": files}))
     manifest["sha256"] = digest_of(manifest)
@@ -203,14 +204,28 @@ def export(artifact: Artifact, target: Path) -> Path:
     StorageError
         If the folder exists or cannot be written.
     """
+    with new_folder(target) as part:
+        shutil.copytree(artifact.folder, part, dirs_exist_ok=True)
+    return Path(target)
+
+
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Give a folder to fill, which gets its name when that is done: wholly or not at all.
+
+    Raises
+    ------
+    StorageError
+        If the folder exists or cannot be written.
+    """
     target = Path(target)
     if target.exists():
         raise StorageError(f"{target} exists; choose another folder")
     part = target.with_name(f".{target.name}.{uuid4().hex}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            shutil.copytree(artifact.folder, part)
+            part.mkdir(parents=True)
+            yield part
             part.rename(target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -220,7 +235,6 @@ def export(artifact: Artifact, target: Path) -> Path:
             f"{target} cannot be written: {reason}; choose a folder that you may write to and "
             "that has space"
         ) from error
-    return target
 
 
 def sha256_of(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -104,6 +104,32 @@ def check_record(network: NetworkModel, record: Record) -> None:
     for key in record.spikes:
         if key not in network.populations or network.populations[key].model.threshold is None:
             raise ParameterError("compile", "spikes", repr(key), "a population that spikes")
+
+
+def observed(network: NetworkModel, per_sample: Sequence[str] | None) -> Sequence[str]:
+    """Say what is kept of every sample: by default the output's spike counts."""
+    if per_sample is not None:
+        return per_sample
+    spiking = network.populations[network.output].model.threshold is not None
+    return (f"{network.output}.count",) if spiking else ()
+
+
+def check_parallel(n_parallel: int, record: Record) -> None:
+    """Check how many samples a program shows at once.
+
+    Raises
+    ------
+    ParameterError
+        If that is no number, or excludes something that shall be recorded.
+    """
+    whole = isinstance(n_parallel, int | np.integer) and not isinstance(n_parallel, bool)
+    if not whole or n_parallel < 1:
+        raise ParameterError("compile", "n_parallel", repr(n_parallel), "a whole number >= 1")
+    for name, refused in (("traces", record.traces), ("snapshots", record.snapshots)):
+        if n_parallel > 1 and refused:
+            wanted = f"left out with n_parallel={n_parallel}, where samples run side by side"
+            remedy = "Record them with a network of its own"
+            raise ParameterError("compile", name, sorted(refused), wanted, remedy)
 
 
 def _check_variable(network: NetworkModel, what: str, name: str) -> None:

@@ -1,0 +1,59 @@
+"""CUDA programs in folders of their own: written on one machine, compiled there or on another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from biosnn._gpu.standalone import (
+    compile_program,
+    flags,
+    request_of,
+    seal_program,
+    write_program,
+)
+from biosnn._gpu.tools import architecture as checked_architecture
+from biosnn._gpu.tools import tools
+from biosnn.devices.artifact import new_folder, open_sources, platform_of, seal
+from biosnn.devices.record import Record, check_record
+from biosnn.devices.replicas import Replicas
+from biosnn.errors import DeviceError, ParameterError
+from biosnn.networks import NetworkModel
+
+
+def write(
+    network: NetworkModel,
+    folder: Path,
+    record: Record,
+    precision: str,
+    math: str,
+    architecture: str,
+    replicas: Replicas,
+) -> Path:
+    """Write a program; see :func:`biosnn.gpu.write`."""
+    if precision not in ("double", "single"):
+        raise ParameterError("gpu.write", "precision", repr(precision), "'double' or 'single'")
+    flags(math)
+    target = checked_architecture(architecture)
+    check_record(network, record)
+    request = request_of(network, record, precision, replicas)
+    with new_folder(folder) as part:
+        write_program(request, math, target, part)
+        seal_program(request, math, target, "", part)
+    return folder
+
+
+def compile(folder: Path, jobs: int | None) -> Path:
+    """Compile a written program; see :func:`biosnn.gpu.compile`."""
+    manifest = open_sources(folder).manifest
+    if manifest["device"] != "cuda":
+        raise DeviceError(f"{folder} holds a program for {manifest['device']}, not for CUDA")
+    found = tools()
+    checked_architecture(manifest["architecture"], found.nvcc)
+    compile_program(folder, found, jobs)
+    manifest |= {
+        "versions": {**manifest["versions"], "cuda": found.release},
+        "compiler": f"nvcc {found.release}",
+        "platform": platform_of(portable=True),
+    }
+    seal(folder, manifest)
+    return folder
