@@ -78,6 +78,7 @@ __all__ = [
     "tools",
     "try_tools",
     "write",
+    "write_sources",
 ]
 
 
@@ -175,6 +176,30 @@ def write(
     check_parallel(n_parallel, record)
     replicas = Replicas(n=int(n_parallel))
     return folders.write(network, Path(folder), record, precision, math, architecture, replicas)
+
+
+def write_sources(
+    network: NetworkModel,
+    record: Record,
+    precision: str,
+    math: str,
+    architecture: str | None,
+    folder: Path,
+) -> None:
+    """Write a network as an artifact without its binary into an empty folder, as for ``cpp``.
+
+    Parameters
+    ----------
+    network, record, precision, math
+        As for :func:`build`.
+    architecture : str
+        Of the GPU, see :func:`architecture`.
+    folder : Path
+        An empty one.
+    """
+    from biosnn._gpu import folders
+
+    folders.write_into(network, folder, record, precision, math, str(architecture))
 
 
 def compile(folder: str | os.PathLike[str], jobs: int | None = None) -> Path:

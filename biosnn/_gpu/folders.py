@@ -30,16 +30,29 @@ def write(
     replicas: Replicas,
 ) -> Path:
     """Write a program; see :func:`biosnn.gpu.write`."""
+    with new_folder(folder) as part:
+        write_into(network, part, record, precision, math, architecture, replicas)
+    return folder
+
+
+def write_into(
+    network: NetworkModel,
+    folder: Path,
+    record: Record,
+    precision: str,
+    math: str,
+    architecture: str,
+    replicas: Replicas | None = None,
+) -> None:
+    """Write a program into an empty folder."""
     if precision not in ("double", "single"):
         raise ParameterError("gpu.write", "precision", repr(precision), "'double' or 'single'")
     flags(math)
     target = checked_architecture(architecture)
     check_record(network, record)
     request = request_of(network, record, precision, replicas)
-    with new_folder(folder) as part:
-        write_program(request, math, target, part)
-        seal_program(request, math, target, "", part)
-    return folder
+    write_program(request, math, target, folder)
+    seal_program(request, math, target, "", folder)
 
 
 def compile(folder: Path, jobs: int | None) -> Path:

@@ -81,7 +81,7 @@ def _piece(paths: list[Path], clock: str) -> str:
 
 
 def write_makefile(project: Path, files: list[str], architecture: str, flags: list[str]) -> None:
-    """Write a makefile in place of brian2cuda's, which asks for C++11.
+    """Write a makefile in place of brian2cuda's, which asks for C++11, and one beside it.
 
     Its variables say where nvcc is and, if the toolkit has no cuRAND, where that is.
 
@@ -110,4 +110,9 @@ FLAGS = -std=c++17 {" ".join(flags)}
 %.o: %.cu
 \t$(NVCC) $(FLAGS) -arch=$(ARCH) -I. $(INCLUDES) -dc $< -o $@
 """
+    )
+    (project.parent / "makefile").write_text(
+        "# Compiles the network. Where nvcc or cuRAND is elsewhere:\n"
+        "#     make NVCC=/usr/local/cuda/bin/nvcc LIBRARIES=-lcurand ARCH=sm_90\n"
+        "main:\n\t$(MAKE) -j4 -C source\n"
     )

@@ -6,7 +6,6 @@ import contextlib
 import json
 import shlex
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -191,7 +190,7 @@ class BundleWriter:
                 )
             self._artifacts.append(open_sources(self._part / folder))
             if self._compiled:
-                _compile(self._part / folder)
+                self._target.compile(self._part / folder)
             self.networks.append({"folder": folder, "name": network.name, "key": key})
         return _Recorded(self, number, network)
 
@@ -326,8 +325,10 @@ class BundleWriter:
             "DEVICE": self.device,
             "ARCH": self._arch or "any",
             "NEEDS": self._target.needs,
+            "MODULE": self._target.module,
+            "COMPILING": self._target.compiling,
             "RESULTS": f"{max(results // 2**20, 1)} MiB",
-            "GIB": str(1 + (3 * most + 2**29) // 2**30),
+            "GIB": str(self._target.memory + (3 * most + 2**29) // 2**30),
             "SLURM": "".join(f"#SBATCH {line}\n" for line in self._target.slurm),
             "BIOSNN": __version__,
             "BRIAN2": self._artifacts[0].manifest["versions"]["brian2"],
@@ -341,23 +342,6 @@ class BundleWriter:
                 text = text.replace(f"@{word}@", value)
             (self._part / name).write_text(text)
         (self._part / "run.sh").chmod(0o755)
-
-
-def _compile(folder: Path) -> None:
-    """Make the binary of a network here."""
-    try:
-        done = subprocess.run(["make"], cwd=folder, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise DeviceError(
-            "--compile needs the program make: install it, or leave --compile out and let the "
-            "other machine compile"
-        ) from error
-    if done.returncode != 0:
-        head = "\n".join(done.stderr.strip().splitlines()[:12])
-        raise DeviceError(
-            f"the network in {folder.name} did not compile here: install its compiler, or leave "
-            f"--compile out and let the other machine compile. make said:\n{head}"
-        )
 
 
 class _Recorded(Runnable):
