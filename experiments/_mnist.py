@@ -85,6 +85,24 @@ def one_hot(labels: np.ndarray, n_classes: int = 10) -> np.ndarray:
     return np.eye(n_classes, dtype=np.float32)[labels]
 
 
+def reader(
+    args: argparse.Namespace, runnable: simulation.Runnable, timer: Timer
+) -> simulation.Runnable:
+    """The network as it is read with plasticity off; in copies, if ``--n-parallel`` says so."""
+    if args.n_parallel == 1:
+        return runnable
+    made = simulation.compile(
+        runnable.network,
+        args.device,
+        precision=args.precision,
+        per_sample=tuple(runnable.interface.per_sample),
+        portable=args.portable,
+        n_parallel=args.n_parallel,
+    )
+    timer.add("build_s", made.build_seconds)
+    return made
+
+
 def observe(
     runnable: simulation.Runnable,
     state: State,

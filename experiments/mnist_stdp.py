@@ -83,6 +83,13 @@ def parse() -> argparse.Namespace:
         metavar="X",
         help="factor on all thresholds while plasticity is off; default by encoding",
     )
+    model.add_argument(
+        "--n-parallel",
+        type=whole(1),
+        default=1,
+        metavar="N",
+        help="samples shown at once while plasticity is off: what a GPU is good at",
+    )
     model.add_argument("--no-controls", action="store_true", help="skip the controls")
     model.add_argument(
         "--loop-samples",
@@ -105,6 +112,9 @@ def parse() -> argparse.Namespace:
     if args.threshold_scale is None:
         args.threshold_scale = THRESHOLD_SCALE[args.encoding]
     check_value("mnist_stdp", "--threshold-scale", args.threshold_scale, 1.0, "> 0")
+    if args.n_parallel > 1 and args.network == "diehl_cook_2015":
+        wanted = "1 for diehl_cook_2015, where a sample depends on those before it"
+        raise ParameterError("mnist_stdp", "--n-parallel", args.n_parallel, wanted)
     if args.save:
         storage.check_target(args.save, overwrite=args.overwrite)
     if args.smoke:
@@ -249,6 +259,7 @@ def latency_readout(
         portable=args.portable,
     )
     timer.add("build_s", runnable.build_seconds)
+    runnable = _mnist.reader(args, runnable, timer)
     accuracies, kept = {}, {}
     for name, source in states.items():
         theta = np.asarray(source["exc.theta"], dtype=float)
@@ -310,7 +321,8 @@ def evaluate(
     trained = train(args, data, images[0], timer)
     console.print(f"learned {len(images[0])} images, {args.epochs} time(s)")
     read = with_low_thresholds(args, trained.state)
-    counts = responses(args, trained.runnable, read, images, timer)
+    reader = _mnist.reader(args, trained.runnable, timer)
+    counts = responses(args, reader, read, images, timer)
     metrics: dict[str, Any] = {}
     predictions, fitted = {}, {}
     for name, readout in _mnist.count_readouts(C_COUNTS, args.seed).items():
@@ -324,7 +336,7 @@ def evaluate(
     controls: dict[str, Any] = {}
     if not args.no_controls:
         untrained = with_low_thresholds(args, trained.untrained)
-        random = responses(args, trained.runnable, untrained, images, timer, key="control")
+        random = responses(args, reader, untrained, images, timer, key="control")
         for name, readout in _mnist.count_readouts(C_COUNTS, args.seed).items():
             controls[f"random_{name}"] = _mnist.score(readout, random[0], data, random[1])[0]
         controls["pixels_linear"] = _mnist.pixels_control(data, args.seed)
