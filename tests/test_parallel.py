@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import numpy as np
 import pytest
@@ -25,7 +27,10 @@ from biosnn.state import State
 N_SAMPLES, N_INPUTS = 11, 30
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((N_SAMPLES, N_INPUTS)) * RNG.random((N_SAMPLES, 1))
-KEPT = {"spikes": ["exc", "inp"], "per_sample": ["exc.count", "exc.t_first", "exc.v"]}
+KEPT: dict[str, Any] = {
+    "spikes": ["exc", "inp"],
+    "per_sample": ["exc.count", "exc.t_first", "exc.v"],
+}
 TAU_M, GAIN = [1000 * ms, 500 * ms, 1300 * ms], [0.15, 0.1, 0.3]
 
 
@@ -173,7 +178,7 @@ def without_snapshots(found: tuple[Recording, State]) -> tuple[Recording, State]
 def test_samples_at_once_are_those_one_by_one(one: Runnable, four: Runnable, n: int) -> None:
     """Whatever their number: a multiple of the copies, fewer, or neither."""
     trained = one.run(IMAGES, learn=True, seed=1)[1]
-    options = {"seed": 5, "epoch": 2, "first_sample": 7}
+    options: dict[str, Any] = {"seed": 5, "epoch": 2, "first_sample": 7}
     alone = one.run(IMAGES[:n], trained, **options)
     assert alone[0].per_sample["exc.count"].sum() > n
     assert n == 1 or len(set(alone[0].shown)) > 1  # some were shown again, not all
@@ -189,7 +194,10 @@ def test_chunks_and_streams_of_samples_at_once(one: Runnable, four: Runnable) ->
 
 def test_every_kind_of_projection_and_input() -> None:
     populations = ["cells", "followers", "source", "rates"]
-    kept = {"spikes": populations, "per_sample": ["cells.v", "followers.I", "cells.t_first"]}
+    kept: dict[str, Any] = {
+        "spikes": populations,
+        "per_sample": ["cells.v", "followers.I", "cells.t_first"],
+    }
     samples = medley_samples(N_SAMPLES)
     alone = simulation.compile(medley(), math="strict", **kept).run(samples, seed=3)
     for key in populations:
@@ -280,7 +288,7 @@ def test_what_copies_cannot_do_is_refused(four: Runnable, three_networks: Ensemb
     with pytest.raises(ParameterError, match="snapshots must be left out with n_parallel=2"):
         simulation.compile(network, n_parallel=2, snapshots={"exc.v": 2})
     with pytest.raises(DataError, match="a list of 3, one per member, got one state"):
-        three_networks.run(IMAGES, three_networks.initial_states()[0])
+        three_networks.run(IMAGES, three_networks.initial_states()[0])  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="seeds must be 3, or one, got 2 seeds"):
         three_networks.run(IMAGES, seeds=[1, 2])
 
