@@ -380,8 +380,7 @@ def test_members_of_an_ensemble_agree(ensembles, order) -> None:
 
 
 def test_what_is_not_finite_is_named(one) -> None:
-    cpp, cuda = one
-    start = cpp.initial_state(3)
+    start = one[0].initial_state(3)
     broken = start.updated({"inp_exc.w": np.full(start["inp_exc.w"].shape, 1e308)})
     said = []
     for device in one:

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 from cuda_emulation import EmulationError, compile_on_cpu, run_on_cpu
 
-from biosnn import gpu
-
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to emulate CUDA with")
 ORDERS = ("forward", "reversed", "shuffled:3")
 
