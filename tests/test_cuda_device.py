@@ -49,9 +49,7 @@ Found = tuple[Recording, State]
 
 def wta(n_inputs: int = N_INPUTS, n: int = 25) -> NetworkModel:
     """Winner-take-all units that see some samples again, more intensely."""
-    network = networks.winner_take_all(
-        n_inputs, n, theta=20.0, max_rate=200 * Hz, duration=40 * ms
-    )
+    network = networks.winner_take_all(n_inputs, n, theta=20.0, max_rate=200 * Hz, duration=40 * ms)
     again = {"watch": "exc", "min_spikes": 9, "max_retries": 3, "intensity_step": 1.5}
     return attrs.evolve(network, presentation=attrs.evolve(network.presentation, **again))
 
@@ -81,7 +79,9 @@ def medley() -> NetworkModel:
         },
         populations={
             "source": Population(
-                model=encoding.regular(max_rate=250 * Hz, phase=0.3), n=features, drives={"x": "image"}
+                model=encoding.regular(max_rate=250 * Hz, phase=0.3),
+                n=features,
+                drives={"x": "image"},
             ),
             "noise": Population(
                 model=encoding.poisson(max_rate=200 * Hz), n=features, drives={"x": "image"}
@@ -262,16 +262,22 @@ def test_spikes_are_sorted(one, monkeypatch) -> None:
         )
 
 
-def test_everything_together_agrees(order) -> None:
-    network, samples = medley(), medley_samples()
+@pytest.fixture(scope="module")
+def everything() -> tuple[Runnable, Runnable]:
+    network = medley()
     spiking = tuple(k for k, p in network.populations.items() if p.model.threshold is not None)
     kept = {"spikes": spiking, "traces": {"late.v": [1], "own.w": [0, 5]}, "per_sample": ()}
-    cpp, cuda = both(network, **kept)
+    return both(network, **kept)
+
+
+def test_everything_together_agrees(everything, order) -> None:
+    cpp, cuda = everything
+    samples = medley_samples()
     wanted = cpp.run(samples, learn=True, seed=3)
     start = cpp.initial_state(3)
-    for key in spiking:
+    for key in cpp.interface.spikes:
         assert len(wanted[0].spikes[key].i) > 3, key
-    for key in network.plastic_projections:
+    for key in cpp.interface.plastic:
         assert np.abs(wanted[1][f"{key}.w"] - start[f"{key}.w"]).max() > 1e-4, key
     assert_same(cuda.run(samples, learn=True, seed=3), wanted, state=1e-9)
 
@@ -285,7 +291,7 @@ def test_single_precision_agrees(one) -> None:
     # The input's spikes are drawn in double precision on both.
     assert_same(found, wanted, state=1e-5)
     double = one[1].run(IMAGES, **LEARN)[1]["inp_exc.w"]
-    assert 0 < np.abs(found[1]["inp_exc.w"] - double).max()
+    assert np.abs(found[1]["inp_exc.w"] - double).max() > 0
 
 
 # --- runs that move between devices
@@ -330,22 +336,25 @@ def test_a_signal_stops_the_program_after_a_sample(one, tmp_path) -> None:
     many = np.tile(IMAGES, (20, 1))
     with pytest.raises(Interrupted, match=r"stopped after sample \d+"):
         cuda.run(many, **{**options, "progress": stop_after(1)})
-    assert_same(
-        cuda.run(many, resume=True, **options), cpp.run(many, **LEARN)
-    )
+    assert_same(cuda.run(many, resume=True, **options), cpp.run(many, **LEARN))
 
 
 # --- copies
 
 
-def test_samples_at_once_agree_with_one_by_one(one, order) -> None:
+@pytest.fixture(scope="module")
+def three() -> Runnable:
+    return both(wta(), n_parallel=3, **SPIKES)[1]
+
+
+def test_samples_at_once_agree_with_one_by_one(one, three, order) -> None:
     """Seven samples, three at once."""
-    cpp, alone = one[0], both(wta(), n_parallel=3, **SPIKES)[1]
+    cpp = one[0]
     trained = cpp.run(IMAGES, **LEARN)[1]
     wanted = cpp.run(IMAGES, trained, seed=5)
     alive(wanted)
     plain = attrs.evolve(wanted[0], traces={}, snapshots={})
-    assert_same(alone.run(IMAGES, trained, seed=5), (plain, wanted[1]))
+    assert_same(three.run(IMAGES, trained, seed=5), (plain, wanted[1]))
 
 
 @pytest.fixture(scope="module")
@@ -370,23 +379,8 @@ def test_members_of_an_ensemble_agree(ensembles, order) -> None:
 # --- what goes wrong
 
 
-def test_threads_do_not_race(monkeypatch) -> None:
-    network = wta(5, 4)
-    images = IMAGES[:2, :5]
-    with emulated_nvcc(races=True):
-        cuda = simulation.compile(
-            network, "cuda", architecture="sm_90", math="strict", spikes=("exc",)
-        )
-    monkeypatch.setenv("EMULATED_GUARD", "1")
-    monkeypatch.setenv("EMULATED_ORDER", "forward")
-    wanted = simulation.compile(network, math="strict", spikes=("exc",)).run(images, **LEARN)
-    assert len(wanted[0].spikes["exc"].i) > 0
-    assert_same(cuda.run(images, **LEARN), wanted)  # what is reported would end the run
-
-
 def test_what_is_not_finite_is_named(one) -> None:
-    cpp, cuda = one
-    start = cpp.initial_state(3)
+    start = one[0].initial_state(3)
     broken = start.updated({"inp_exc.w": np.full(start["inp_exc.w"].shape, 1e308)})
     said = []
     for device in one:

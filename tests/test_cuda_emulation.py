@@ -1,24 +1,13 @@
-"""CUDA programs that run on the CPU: the emulation itself, and what Brian2CUDA writes for us."""
+"""CUDA programs that run on the CPU: the emulation itself (networks: ``test_cuda_device.py``)."""
 
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from brian2 import ms, mV
 from cuda_emulation import EmulationError, compile_on_cpu, run_on_cpu
 
-from biosnn import datasets, gpu, models, networks, plasticity, simulation
-from biosnn.encoding import scale_norm
-from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
-from validation import any_device
-
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to emulate CUDA with")
-BRIAN2CUDA = pytest.mark.skipif(
-    gpu.brian2cuda_version() is None, reason="brian2cuda is not installed: nothing writes CUDA code"
-)
 ORDERS = ("forward", "reversed", "shuffled:3")
-SEED = 3
 
 PROGRAM = r"""
 #include <cstdio>
@@ -220,104 +209,3 @@ def test_what_is_no_program_is_refused(tmp_path) -> None:
         compile_on_cpu(tmp_path, ["a.cu"])
     with pytest.raises(EmulationError, match=r"none of b\.cu"):
         compile_on_cpu(tmp_path, ["b.cu"])
-
-
-# --- networks
-
-
-def winner_take_all() -> tuple[NetworkModel, dict]:
-    """64 -> 25 neurons, and six digits in coarse pixels."""
-    n = 6
-    images = datasets.load_digits().train.flat()[:n].reshape(n, 28, 28)[:, 2:26, 2:26]
-    coarse = images.reshape(n, 8, 3, 8, 3).mean((2, 4)).reshape(n, 64)
-    network = networks.winner_take_all(64, 25, encoding="regular")
-    return network, {"image": scale_norm(coarse, 9.2)}
-
-
-def one_of_each() -> tuple[NetworkModel, dict]:
-    """No delay, one, one per synapse, a gap junction, and rules; in one small program."""
-    n, features = 4, 6
-    host = models.lif(t_ref=1 * ms)
-    coupled = host.with_synapses(s=models.gap_junction())
-    # Delays of more steps than a warp has threads.
-    delays = np.random.default_rng(5).uniform(0, 20, features * n) * ms
-    strong = {"transmit": "v_post += w*J", "parameters": {"J": 4 * mV}}
-    weights = 0.5 + 0.02 * np.arange(features * n)
-    network = NetworkModel(
-        name="one_of_each",
-        dt=0.5 * ms,
-        inputs={"current": Input(features=features), "weak": Input(features=n)},
-        populations={
-            "source": Population(model=models.lif(), n=features, drives={"I": "current"}),
-            "coupled": Population(model=coupled, n=n, drives={"I_ext": "weak"}),
-            "late": Population(model=host, n=n, drives={"I": "weak"}),
-            "later": Population(model=host, n=n, drives={"I": "weak"}),
-        },
-        projections={
-            "gaps": Projection(
-                pre="coupled", post="coupled", synapse="s", weights=2.0, pairs="all_but_self"
-            ),
-            "at_once": Projection(
-                pre="source", post="coupled", weights=weights, rule=plasticity.pair_stdp(), **strong
-            ),
-            "uniform": Projection(
-                pre="source",
-                post="late",
-                weights=weights,
-                rule=plasticity.triplet_stdp(),
-                delay=1.5 * ms,
-                **strong,
-            ),
-            "own": Projection(
-                pre="source",
-                post="later",
-                weights=weights,
-                rule=plasticity.voltage_stdp(),
-                delay=delays,
-                **strong,
-            ),
-        },
-        presentation=Presentation(duration=40 * ms, rest=5 * ms, reset="all"),
-        output="late",
-    )
-    current = np.linspace(25e-9, 45e-9, features)
-    samples = {"current": np.stack([current, current[::-1]]), "weak": np.full((2, n), 15e-9)}
-    return network, samples
-
-
-CASES = {"winner_take_all": winner_take_all, "one_of_each": one_of_each}
-
-
-@pytest.fixture(scope="module")
-def projects(tmp_path_factory) -> dict:
-    folder = tmp_path_factory.mktemp("projects")
-    made = {
-        name: gpu.project(network, folder / name, samples, learn=True, seed=SEED, math="strict")
-        for name, (network, samples) in ((name, case()) for name, case in CASES.items())
-    }
-    gpu.generate(*made.values())
-    return made
-
-
-@BRIAN2CUDA
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
-def test_generated_programs_agree_with_cpp(projects, name) -> None:
-    network, samples = CASES[name]()
-    spiking = [key for key, p in network.populations.items() if p.model.threshold is not None]
-    runnable = simulation.compile(network, "cpp", per_sample=(), spikes=spiking, math="strict")
-    recording, state = runnable.run(samples, learn=True, seed=SEED)
-    parts = any_device.Parts(projects[name].n, network.presentation.duration, firing=spiking)
-    folder = projects[name].folder / "project"
-    binary = compile_on_cpu(folder)
-    for order in ORDERS[:2]:
-        done = run_on_cpu(binary, folder, order)
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
-        found = projects[name].results()
-        figures = any_device.compared(network, parts, (recording.spikes, state), found, 1e-9)
-        for figure in (*figures["spikes"].items(), *figures["weights"].items()):
-            assert figure[1]["ok"], figure
-        assert figures["state"]["ok"], figures["state"]
-        shutil.rmtree(folder / "results")
-        (folder / "results").mkdir()

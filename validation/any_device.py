@@ -2,14 +2,14 @@
 
 Two networks hold all entries of the library (:mod:`validation._combined`): the neurons in small
 time steps, all else in larger ones. They run on ``runtime`` and, with strict arithmetic, on
-``cpp``. brian2cuda writes one network of everything as CUDA code, which is compiled where nvcc is
-and run where a GPU is.
+``cpp``. One network of everything is written as a CUDA program, compiled where nvcc is and run
+where a GPU is.
 """
 
 from __future__ import annotations
 
-import os
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,24 @@ NETWORKS = {
 Result = tuple[Mapping[str, Spikes], State]
 
 
-def on_device(network: NetworkModel, parts: Parts, device: str) -> Result:
+def spiking(network: NetworkModel) -> tuple[str, ...]:
+    """Populations that can spike."""
+    return tuple(key for key, p in network.populations.items() if p.model.threshold is not None)
+
+
+def results(runnable: simulation.Runnable, parts: Parts) -> Result:
     """Spikes of all populations and the last state."""
-    spiking = [key for key, p in network.populations.items() if p.model.threshold is not None]
-    options = {"math": "strict"} if device == "cpp" else {}
-    runnable = simulation.compile(network, device, per_sample=(), spikes=spiking, **options)
     recording, state = runnable.run(parts.samples, learn=True, seed=SEED)
     return recording.spikes, state
+
+
+def on_device(network: NetworkModel, parts: Parts, device: str) -> Result:
+    """Results of a network on ``runtime`` or ``cpp``."""
+    options = {"math": "strict"} if device == "cpp" else {}
+    runnable = simulation.compile(
+        network, device, per_sample=(), spikes=spiking(network), **options
+    )
+    return results(runnable, parts)
 
 
 def trains(spikes: Spikes, dt: float) -> np.ndarray:
@@ -112,24 +123,34 @@ def on_cuda() -> dict[str, Any]:
     if gpu.brian2cuda_version() is None:
         return {"left_out": "brian2cuda is not installed"}
     network, parts = combined(2, 30 * ms)
-    with tempfile.TemporaryDirectory() as folder:
-        project = gpu.project(network, folder, parts.samples, learn=True, seed=SEED, math="strict")
-        gpu.generate(project)
-        files = len(list((Path(folder) / "project" / "code_objects").glob("*.cu")))
+    observed = {"per_sample": (), "spikes": spiking(network)}
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "network"
+        try:
+            architecture = gpu.architecture("native")
+        except DeviceError:
+            architecture = "sm_90"
+        gpu.write(network, folder, math="strict", architecture=architecture, **observed)
+        files = len(list((folder / "source" / "code_objects").glob("*.cu")))
         figures: dict[str, Any] = {
             "generated": {"value": files, "bound": "> 400 files", "ok": files > 400}
         }
-        if gpu.find_nvcc() is None:
-            return {**figures, "not_compiled": "no nvcc"}
-        size = gpu.compile_project(project, jobs=os.cpu_count() or 1).stat().st_size
+        try:
+            gpu.tools()
+        except DeviceError as error:
+            return {**figures, "not_compiled": str(error)}
+        started = time.perf_counter()
+        gpu.compile(folder)
+        figures["compile_seconds"] = time.perf_counter() - started
+        size = (folder / "main").stat().st_size
         figures["compiled"] = {"value": size, "bound": "> 0 bytes", "ok": size > 0}
         try:
             gpu.list_gpus()
         except DeviceError as error:
             return {**figures, "not_run": str(error)}
-        figures["seconds"] = project.run()
+        found = results(simulation.load(folder), parts)
         expected = on_device(network, parts, "cpp")
-        return figures | compared(network, parts, expected, project.results(), CLOSE["cuda"])
+        return figures | compared(network, parts, expected, found, CLOSE["cuda"])
 
 
 def validate(*, short: bool) -> dict[str, Any]:

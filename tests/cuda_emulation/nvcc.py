@@ -8,25 +8,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cuda_emulation import compile_on_cpu
 
 from biosnn._gpu import standalone
 from biosnn._gpu.tools import CudaTools
 from biosnn.devices.artifact import BINARY
+from cuda_emulation import compile_on_cpu
 
 
 @contextmanager
-def emulated_nvcc(flags: Iterable[str] = ("-O1",), *, races: bool = False) -> Iterator[None]:
+def emulated_nvcc(flags: Iterable[str] = ("-O1",)) -> Iterator[None]:
     """Have what is compiled for the device ``cuda`` run on the CPU.
 
     Parameters
     ----------
-    flags, races
+    flags : iterable of str
         See :func:`cuda_emulation.compile_on_cpu`.
     """
     flags = tuple(flags)
     found = CudaTools(
-        nvcc=Path("/emulated", *flags, "races" if races else "", "nvcc"),
+        nvcc=Path("/emulated", *flags, "nvcc"),
         home=Path("/emulated"),
         release="13.0",
         curand_header=Path("curand.h"),
@@ -37,7 +37,7 @@ def emulated_nvcc(flags: Iterable[str] = ("-O1",), *, races: bool = False) -> It
     )
 
     def compile_program(folder: Path, found: CudaTools, jobs: int | None = None) -> Path:
-        binary = compile_on_cpu(folder / standalone.SOURCE, flags=flags, races=races)
+        binary = compile_on_cpu(folder / standalone.SOURCE, flags=flags)
         shutil.move(binary, folder / BINARY)
         shutil.rmtree(binary.parent)
         return folder / BINARY
