@@ -200,7 +200,7 @@ def steps(choice: Choice, precision: str) -> Iterator[Case]:
             model=networks.winner_take_all(N_INPUTS, n), samples={"image": images(choice, shown)},
         )  # fmt: skip
         shown = max(min(20, 40_000 // n), 1)
-        current = np.full((shown, n), float(0.4 * nA), dtype=np.float32)
+        current = np.full((shown, n), float(40 * nA), dtype=np.float32)
         yield Case(
             part="step", network=f"lif_{n}", model=population(n), samples={"current": current},
             n=shown, precision=precision, learn=False,
@@ -446,7 +446,9 @@ def run() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("words", nargs="+", metavar="NAME | prepare DIR | run DIR | compare DIR NAME")
+    parser.add_argument(
+        "words", nargs="+", metavar="NAME | prepare DIR | run DIR | compare DIR NAME"
+    )
     parser.add_argument("--only", nargs="+", choices=PARTS, help="parts")
     parser.add_argument("--device", nargs="+", choices=DEVICES, help="default: both")
     parser.add_argument("--precision", nargs="+", choices=PRECISIONS, help="default: both")
