@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from biosnn import __version__, plotting
+from biosnn import __version__, plotting, simulation
 from biosnn._experiments.flags import folder, whole
 from biosnn._experiments.runs import (
     add_run_flags,
@@ -48,7 +48,6 @@ from biosnn._experiments.runs import (
 )
 from biosnn.errors import BiosnnError, Interrupted, ParameterError
 from biosnn.files import replace
-from biosnn.simulation import DEVICES, active
 
 __all__ = [
     "add_run_flags",
@@ -107,7 +106,12 @@ def parser(name: str, description: str, *, device: str = "cpp") -> argparse.Argu
     )
     made.set_defaults(experiment=name)
     shared = made.add_argument_group("shared by all experiments")
-    shared.add_argument("--device", choices=DEVICES, default=device, help="where to simulate")
+    shared.add_argument(
+        "--device",
+        choices=(*simulation.DEVICES, simulation.AUTO),
+        default=device,
+        help="where to simulate; auto: on a GPU where it is faster",
+    )
     shared.add_argument(
         "--precision", choices=("double", "single"), default="double", help="of state variables"
     )
@@ -186,11 +190,11 @@ def write_report(
             "timing": timing or {},
             "parameters": {**flags, **(parameters or {})},
             "seed": args.seed,
-            "device": args.device,
+            "device": _device(args.device),
             "environment": environment(),
         }
     )
-    if (bundle := active()) is not None:
+    if (bundle := simulation.active()) is not None:
         report["bundle"] = plain_data(bundle.note())
     path = args.out / "results.json"
     text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
@@ -198,10 +202,21 @@ def write_report(
     finish(args)
     shown = console_for(args) if console is None else console
     shown.print(_table(report))
+    if args.device == simulation.AUTO:
+        for choice in simulation.choices():
+            words = f"{choice.network} ran on {choice.device}: {choice.reason}"
+            shown.print(words, markup=False, soft_wrap=True)
     shown.print(f"Results and figures are in {args.out}", markup=False, soft_wrap=True)
     if args.json:
         print(json.dumps(report, allow_nan=False), flush=True)
     return report
+
+
+def _device(asked: str) -> str:
+    """The device that was asked for; all that were chosen where it was ``auto``."""
+    if asked != simulation.AUTO:
+        return asked
+    return ", ".join(sorted({choice.device for choice in simulation.choices()})) or asked
 
 
 def plain_data(value: Any) -> Any:

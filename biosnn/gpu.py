@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from biosnn._gpu.crossover import Estimate, estimate
 from biosnn._gpu.explain import WHEELS, explain, explain_build
 from biosnn._gpu.facts import (
     Gpu,
@@ -54,6 +55,7 @@ __all__ = [
     "WHEELS",
     "CudaTools",
     "Curand",
+    "Estimate",
     "Gpu",
     "Toolchain",
     "architecture",
@@ -66,6 +68,7 @@ __all__ = [
     "compute_capability",
     "cuda_release",
     "curand",
+    "estimate",
     "every_nvcc",
     "explain",
     "explain_build",

@@ -18,6 +18,7 @@ from biosnn._simulation.bundle_replay import BundleReplay
 from biosnn._simulation.bundle_writer import BundleWriter
 from biosnn._simulation.bundles import Bundle, active, open_bundle
 from biosnn._simulation.checks import whole
+from biosnn._simulation.choice import Choice, choices, choose
 from biosnn._simulation.ensemble import Ensemble
 from biosnn._simulation.runnable import Runnable
 from biosnn.devices.artifact import BINARY, open_artifact
@@ -29,16 +30,20 @@ if TYPE_CHECKING:
     from biosnn.devices.record import Record
     from biosnn.devices.replicas import Replicas
     from biosnn.networks import NetworkModel
+    from biosnn.state import State
 
 __all__ = [
+    "AUTO",
     "DEVICES",
     "Bundle",
     "BundleReplay",
     "BundleWriter",
+    "Choice",
     "Ensemble",
     "Runnable",
     "TraceOf",
     "active",
+    "choices",
     "compile",
     "ensemble",
     "load",
@@ -46,6 +51,8 @@ __all__ = [
 ]
 
 DEVICES = ("runtime", "cpp", "cuda")
+#: Stands for "cuda" where that is estimated to be faster, else for "cpp".
+AUTO = "auto"
 
 
 def compile(
@@ -69,9 +76,10 @@ def compile(
     ----------
     network : NetworkModel
         The declaration.
-    device : {"cpp", "cuda", "runtime"}
+    device : {"cpp", "cuda", "runtime", "auto"}
         One compiled binary for the CPU or for a GPU (built once, kept in the cache), or a live
-        Brian2 network here.
+        Brian2 network here. ``"auto"`` is ``"cuda"`` where there is a GPU, CUDA code can be built
+        and the GPU is estimated to be faster, else ``"cpp"``; the runnable says which and why.
     precision : {"double", "single"}
         Of state variables. Times are always double.
     per_sample : sequence of str, optional
@@ -123,10 +131,9 @@ def compile(
         precision=(precision, ("double", "single")),
         target=(target, ("numpy", "cython")),
     )
-    if device not in DEVICES:
-        raise ParameterError(
-            "compile", "device", repr(device), "one of " + ", ".join(map(repr, DEVICES))
-        )
+    if device not in (*DEVICES, AUTO):
+        among = ", ".join(map(repr, (*DEVICES, AUTO)))
+        raise ParameterError("compile", "device", repr(device), f"one of {among}")
     kept = observed(network, per_sample)
     record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
     check_parallel(n_parallel, record)
@@ -142,12 +149,16 @@ def compile(
         replicas = Replicas(n=int(n_parallel))
         return _compiled(where, network, record, precision, math, portable, architecture, replicas)
 
+    reason = "it was asked for"
+    if device == AUTO:
+        choice = choose(network, int(n_parallel))
+        device, reason = choice.device, choice.reason
     bundle = active()
     if bundle is not None and device == bundle.device:
         if n_parallel == 1:
             return bundle.compile(network, record, precision, math, made)
         device = bundle.beyond()
-    return Runnable(made(device), device, lambda: network)
+    return Runnable(made(device), device, lambda: network, reason)
 
 
 def ensemble(
@@ -175,8 +186,8 @@ def ensemble(
         The declaration of all members.
     n : int
         How many there are.
-    device : {"cpp", "cuda"}
-        One compiled binary, for the CPU or for a GPU.
+    device : {"cpp", "cuda", "auto"}
+        One compiled binary, for the CPU or for a GPU; ``"auto"`` as in :func:`compile`.
     parameters : mapping, optional
         ``"population.parameter"``, or ``"projection.parameter"`` of its rule -> the values, one
         per member, with unit. What else a declaration says is the same for all.
@@ -206,15 +217,23 @@ def ensemble(
     from biosnn.devices.record import Record, observed
 
     _check_choices("ensemble", network, precision=(precision, ("double", "single")))
-    if device not in DEVICES or device == "runtime":
-        raise ParameterError("ensemble", "device", repr(device), '"cpp" or "cuda"')
+    if device not in ("cpp", "cuda", AUTO):
+        raise ParameterError("ensemble", "device", repr(device), '"cpp", "cuda" or "auto"')
     whole("ensemble", "n", n, least=1)
+    reason = "it was asked for"
+    if device == AUTO:
+        choice = choose(network, int(n))
+        device, reason = choice.device, choice.reason
     if (bundle := active()) is not None and device == bundle.device:
         device = bundle.beyond()
     members, base, replicas = members_of(network, int(n), parameters)
     record = Record(per_sample=observed(network, per_sample), spikes=spikes, snapshots=snapshots)
     made = _compiled(device, base, record, precision, math, portable, architecture, replicas)
-    return Ensemble(made, members, lambda member: default_state(member, made.interface))
+
+    def default(member: Any) -> State:
+        return default_state(member, made.interface)
+
+    return Ensemble(made, members, default, device, reason)
 
 
 def _compiled(

@@ -40,6 +40,8 @@ class Ensemble:
         Their declarations; a member's results are those of its declaration run alone.
     interface : Interface
         Inputs, variables and recorders of one of them.
+    device, device_reason : str
+        Where it runs, and why there.
     """
 
     def __init__(
@@ -47,8 +49,11 @@ class Ensemble:
         made: CompiledNetwork,
         members: Sequence[Any],
         default: Callable[[Any], State],
+        device: str,
+        device_reason: str,
     ):
         self._made = made
+        self.device, self.device_reason = device, device_reason
         self._default = default
         self.interface = made.interface
         self.members = tuple(members)

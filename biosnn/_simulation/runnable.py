@@ -31,15 +31,23 @@ class Runnable:
         Inputs, variables and recorders, as plain data.
     device, precision : str
         Where and how it runs.
+    device_reason : str
+        Why it runs there.
     build_seconds : float
         What building took (little when the build was in the cache).
     n_parallel : int
         Samples that are shown at once; with more than one, plasticity is off.
     """
 
-    def __init__(self, made: Device, device: str, network: Callable[[], Any]):
+    def __init__(
+        self,
+        made: Device,
+        device: str,
+        network: Callable[[], Any],
+        device_reason: str = "it was asked for",
+    ):
         self.interface = made.interface
-        self.device = device
+        self.device, self.device_reason = device, device_reason
         self.precision = made.interface.precision
         self.n_parallel = made.interface.replicas
         self._made = made
