@@ -94,6 +94,17 @@ class Runnable:
         spikes = steps * face.max_shown * SPIKE_BYTES
         return found | {f"spikes.{key}": n * spikes for key, n in face.spikes.items()}
 
+    @property
+    def gpu_memory(self) -> dict[str, int]:
+        """Bytes on the GPU, besides the network: recorders' buffers, and the heap of queues.
+
+        The buffers are emptied before they overflow. The heap is computed from the number of
+        synapses with delays of their own and the spikes that may be under way. Empty elsewhere.
+        """
+        if not isinstance(self._made, CompiledNetwork):
+            return {}
+        return dict(self._made.artifact.manifest.get("gpu_bytes", {}))
+
     def export(self, folder: str | os.PathLike[str]) -> Path:
         """Copy the compiled network to a folder of its own, to be moved and run elsewhere.
 

@@ -98,17 +98,30 @@ static void put_at(T *data, const int32_t *places, size_t count, double value) {
     put_value<T><<<blocks_for(count), 256>>>(data, places, (T)value, count);
 }
 
-template <typename Bits>
-static int64_t find(const Bits *data, size_t count, Bits exponent) {
-    static unsigned long long *first = nullptr;
-    if (!first) checked(cudaMalloc((void **)&first, sizeof(*first)));
-    unsigned long long found = ULLONG_MAX;
-    checked(cudaMemcpy(first, &found, sizeof(found), cudaMemcpyHostToDevice));
-    find_not_finite<Bits><<<blocks_for(count), 256>>>(data, count, exponent, first);
-    checked(cudaGetLastError());
-    checked(cudaMemcpy(&found, first, sizeof(found), cudaMemcpyDeviceToHost));
-    return found == ULLONG_MAX ? -1 : (int64_t)found;
-}
+// The least index that kernels have found since `begin`.
+struct Least {
+    unsigned long long *on_gpu = nullptr;
+    void begin() {
+        if (!on_gpu) checked(cudaMalloc((void **)&on_gpu, sizeof(*on_gpu)));
+        checked(cudaMemset(on_gpu, 0xff, sizeof(*on_gpu)));
+    }
+    void look(const Array &array, size_t first, size_t count) {
+        if (count == 0) return;
+        if (array.kind == "f8")
+            find_not_finite<uint64_t><<<blocks_for(count), 256>>>(
+                (const uint64_t *)array.data + first, count, 0x7ff0000000000000ull, on_gpu);
+        else
+            find_not_finite<uint32_t><<<blocks_for(count), 256>>>(
+                (const uint32_t *)array.data + first, count, 0x7f800000u, on_gpu);
+        checked(cudaGetLastError());
+    }
+    int64_t end() {
+        unsigned long long found;
+        checked(cudaMemcpy(&found, on_gpu, sizeof(found), cudaMemcpyDeviceToHost));
+        return found == ULLONG_MAX ? -1 : (int64_t)found;
+    }
+};
+static Least least;
 
 void fill(const Array &array, size_t first, size_t count, double value) {
     if (count == 0) return;
@@ -122,11 +135,16 @@ void put(const Array &array, size_t first, const std::vector<int32_t> &places, d
     with_type(array, [&](auto *data) { put_at(data + first, given, n, value); });
 }
 
+bool all_finite(const std::vector<Array> &arrays) {
+    least.begin();
+    for (const Array &array : arrays) least.look(array, 0, array.size);
+    return least.end() < 0;
+}
+
 int64_t first_not_finite(const Array &array, size_t first, size_t count) {
-    if (count == 0) return -1;
-    return array.kind == "f8"
-               ? find((const uint64_t *)array.data + first, count, (uint64_t)0x7ff0000000000000ull)
-               : find((const uint32_t *)array.data + first, count, (uint32_t)0x7f800000u);
+    least.begin();
+    least.look(array, first, count);
+    return least.end();
 }
 }  // namespace memory
 }  // namespace biosnn

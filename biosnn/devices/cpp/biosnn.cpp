@@ -321,10 +321,13 @@ void load_channel(const char *name) {
 // Looks at the variables of one kind, 's' or 'c' (see biosnn.h), of the replicas that have shown
 // one of the samples.
 static void check_finite(char kind, const std::vector<int32_t> &shown) {
+    std::vector<Array> arrays;
+    for (const Variable &variable : state)
+        if (variable.check == kind) arrays.push_back(variable.values);
+    if (memory::all_finite(arrays)) return;
     for (const Variable &variable : state) {
         if (variable.check != kind) continue;
         const Array &values = variable.values;
-        if (memory::first_not_finite(values, 0, values.size) < 0) continue;
         const size_t part = values.size / variable.copies;
         for (int64_t replica = 0; replica < replicas; replica++) {
             const size_t first = variable.copies == 1 ? 0 : replica * part;

@@ -57,5 +57,11 @@ int64_t first_not_finite(const Array &array, size_t first, size_t count) {
     return array.kind == "f8" ? find<uint64_t>(data, count, 0x7ff0000000000000ull)
                               : find<uint32_t>(data, count, 0x7f800000u);
 }
+
+bool all_finite(const std::vector<Array> &arrays) {
+    return std::all_of(arrays.begin(), arrays.end(), [](const Array &array) {
+        return first_not_finite(array, 0, array.size) < 0;
+    });
+}
 }  // namespace memory
 }  // namespace biosnn

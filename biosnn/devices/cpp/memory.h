@@ -25,6 +25,8 @@ void assign(const Array &array, size_t first, size_t count, const float *values)
 void fill(const Array &array, size_t first, size_t count, double value);
 // The same value at several places, counted from `first`.
 void put(const Array &array, size_t first, const std::vector<int32_t> &places, double value);
+// Whether none of the values of some arrays is NaN or infinite.
+bool all_finite(const std::vector<Array> &arrays);
 // Index of the first of some values that is NaN or infinite, counted from `first`, or -1.
 int64_t first_not_finite(const Array &array, size_t first, size_t count);
 }  // namespace memory
