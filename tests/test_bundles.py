@@ -340,6 +340,29 @@ def test_a_binary_for_another_machine_is_explained(compiled, bare, tmp_path):
     assert "there is no make" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        ("no kernel image is available for execution on the device", "not for this GPU"),
+        ("CUDA driver version is insufficient for CUDA runtime version", "no GPU here"),
+        ("out of memory", "too little free memory"),
+    ],
+)
+def test_errors_of_cuda_have_a_remedy(built, bare, tmp_path, error, remedy):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(built, bundle)
+    program = bundle / "networks" / "000" / "main"
+    program.write_text(
+        '#!/bin/sh\n[ $# = 1 ] || { echo "usage: main SETTINGS" >&2; exit 2; }\n'
+        f'echo "CUDA: {error}" >&2\nexit 2\n'
+    )
+    program.chmod(0o755)
+    ended = started(bundle, bare)
+    assert ended.returncode == 1
+    assert error in ended.stderr and remedy in ended.stderr, ended.stderr
+    assert not list((bundle / "results").glob("*/chunk-*"))
+
+
 def test_a_damaged_bundle_is_not_run(copied, other):
     path = next((copied / "inputs").iterdir())
     path.write_bytes(path.read_bytes()[:-1] + b"?")

@@ -25,6 +25,20 @@ if ! $sums -c checksums >results/check 2>&1; then
 fi
 rm -f results/check
 
+# What can be done about an error of CUDA.
+gpu_remedy() {
+    case $1 in
+        *"no kernel image"* | *"invalid device function"*)
+            echo "; it was built for @ARCH@, not for this GPU: remove networks/*/main and start again" \
+                "with ARCH=sm_NN of this one (nvidia-smi --query-gpu=compute_cap --format=csv)" ;;
+        *"driver version is insufficient"* | *"no CUDA-capable device"*)
+            echo "; there is no GPU here, or its driver is older than CUDA (see nvidia-smi): ask the" \
+                "cluster for a GPU, update the driver, or compile with an older CUDA" ;;
+        *"out of memory"*)
+            echo "; the GPU has too little free memory (see nvidia-smi): wait, or use a larger one" ;;
+    esac
+}
+
 for network in networks/*; do
     if [ ! -e "$network/main" ]; then
         command -v make >/dev/null 2>&1 || fail "there is no make: install it, or load its module"
@@ -104,6 +118,7 @@ while read -r network run chunk samples kib; do
             "lower the learning rate or the time step, or check the equations" ;;
         132) fail "$where uses instructions that this CPU does not have: remove networks/*/main and" \
             "start again, then it is compiled here" ;;
+        2) fail "$where stopped. It said: ${said:-nothing}$(gpu_remedy "$said")" ;;
         137) fail "$where was killed: give it more memory (--mem in job.slurm), then start again" ;;
         *) fail "$where stopped with status $status. It said: ${said:-nothing}" ;;
     esac
