@@ -41,12 +41,19 @@ def small(**changes) -> NetworkModel:
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory) -> Path:
+def everything() -> NetworkModel:
+    return combined(1, 5 * ms)[0]
+
+
+def spiking(network: NetworkModel) -> list[str]:
+    return [key for key, p in network.populations.items() if p.model.threshold is not None]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory, everything) -> Path:
     """Everything, in double precision."""
-    network, _ = combined(1, 5 * ms)
-    spiking = [key for key, p in network.populations.items() if p.model.threshold is not None]
     folder = tmp_path_factory.mktemp("library") / "network"
-    return gpu.write(network, folder, spikes=spiking, math="strict")
+    return gpu.write(everything, folder, spikes=spiking(everything), math="strict")
 
 
 @pytest.fixture(scope="module")
@@ -176,18 +183,16 @@ def test_single_precision_code_has_its_literals(digits) -> None:
 
 
 @NEEDED
-def test_manifests_are_complete(library, digits) -> None:
+def test_manifests_are_complete(library, digits, everything) -> None:
     manifest = open_sources(library).manifest
-    network, _ = combined(1, 5 * ms)
     assert manifest["device"] == "cuda"
     assert manifest["architecture"] == "sm_90"
     assert manifest["compiler"] == manifest["versions"]["cuda"] == ""
     assert manifest["versions"]["brian2cuda"] == gpu.brian2cuda_version()
-    assert set(manifest["plastic"]) == set(network.plastic_projections)
-    assert manifest["declaration"]["name"] == network.name
+    assert set(manifest["plastic"]) == set(everything.plastic_projections)
+    assert manifest["declaration"]["name"] == everything.name
     interface = open_sources(library).interface
-    spiking = [key for key, p in network.populations.items() if p.model.threshold is not None]
-    assert list(interface.spikes) == spiking
+    assert set(interface.spikes) == set(spiking(everything))
     files = {name for name in manifest["files"] if "/" not in name}
     assert files == {"state"}
     assert "source/makefile" in manifest["files"]
