@@ -180,6 +180,10 @@ def test_single_precision_code_has_its_literals(digits) -> None:
     assert len(statements) > 10
     assert any(re.search(r"\d\.\d*f\b", line) for line in statements)
     assert not [line for line in statements if _DOUBLE_LITERAL.search(line)]
+    # Times are double, and so is what they are computed with.
+    text = parts(digits)
+    assert "double active_for = 0.1;" in text
+    assert not re.search(r"^\s*(?:const )?double \w+ = .*\d\.?\d*f\b", text, flags=re.MULTILINE)
 
 
 @NEEDED
