@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from brian2 import ms
@@ -238,13 +239,14 @@ def test_what_brian2cuda_refuses_leaves_nothing(tmp_path) -> None:
 
 
 def test_settings_are_checked(tmp_path) -> None:
-    for name, value in (
-        ("precision", "half"),
-        ("math", "loose"),
-        ("spikes", ["inp"]),
-        ("n_parallel", 0),
-        ("traces", {"lif.u": [0]}),
-    ):
+    wrong: dict[str, Any] = {
+        "precision": "half",
+        "math": "loose",
+        "spikes": ["inp"],
+        "n_parallel": 0,
+        "traces": {"lif.u": [0]},
+    }
+    for name, value in wrong.items():
         with pytest.raises(ParameterError, match=name):
             gpu.write(small(), tmp_path / "folder", **{name: value})
     with pytest.raises(ParameterError, match="an architecture such as"):

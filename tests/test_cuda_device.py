@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import attrs
 import numpy as np
@@ -40,9 +41,12 @@ N_SAMPLES, N_INPUTS = 7, 64
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((N_SAMPLES, N_INPUTS)) * RNG.random((N_SAMPLES, 1))
 ORDERS = ("forward", "reversed", "shuffled:3")
-SPIKES = {"spikes": ("exc", "inp"), "per_sample": ("exc.count", "exc.t_first", "exc.v")}
-KEPT = {**SPIKES, "traces": {"exc.v": [0, 3]}, "snapshots": {"inp_exc.w": 3}}
-LEARN = {"learn": True, "seed": 3, "progress": False}
+SPIKES: dict[str, Any] = {
+    "spikes": ("exc", "inp"),
+    "per_sample": ("exc.count", "exc.t_first", "exc.v"),
+}
+KEPT: dict[str, Any] = {**SPIKES, "traces": {"exc.v": [0, 3]}, "snapshots": {"inp_exc.w": 3}}
+LEARN: dict[str, Any] = {"learn": True, "seed": 3, "progress": False}
 GAIN = [0.15, 0.1, 0.3]
 Found = tuple[Recording, State]
 
@@ -179,7 +183,7 @@ def order(request, monkeypatch) -> str:
     return request.param
 
 
-def both(network: NetworkModel, **options) -> tuple[Runnable, Runnable]:
+def both(network: NetworkModel, **options: Any) -> tuple[Runnable, Runnable]:
     """A network on the devices ``cpp`` and ``cuda``."""
     options = {"math": "strict", **options}
     with emulated_nvcc():
