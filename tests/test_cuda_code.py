@@ -1,55 +1,80 @@
-"""CUDA code of the whole library: every neuron, synapse, rule and encoder, in one program."""
+"""CUDA code as it is written: of the whole library in one program, and of a small network."""
+
+from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 from brian2 import ms
 
-from biosnn import encoding, gpu, models
-from biosnn.errors import DataError, DeviceError, ParameterError
+from biosnn import encoding, gpu, models, networks, simulation
+from biosnn.devices.artifact import open_sources
+from biosnn.errors import DeviceError, ParameterError, StorageError
 from biosnn.networks import Input, NetworkModel, Population, Presentation
 from validation._combined import combined, rules
 
 NEEDED = pytest.mark.skipif(
     gpu.brian2cuda_version() is None, reason="brian2cuda is not installed: nothing writes CUDA code"
 )
-N = 3
+pytestmark = pytest.mark.slow
+#: What Brian2CUDA writes into every piece, whatever its types: helpers, and talk of occupancy.
+_HELPERS = re.compile(
+    r"_higher_type|_brian_atomic|occupancy|max_threads_per_sm|float _brian_\w+\(float"
+)
+_FLOAT = re.compile(r"\bfloat\b|\b\d+\.?\d*(?:e[-+]?\d+)?f\b")
+_DOUBLE_LITERAL = re.compile(r"(?<![\w.])\d+\.\d*(?:e[-+]?\d+)?(?![\w.])")
 
 
 def small(**changes) -> NetworkModel:
     declared = {
         "name": "small",
         "dt": 1 * ms,
-        "inputs": {"current": Input(features=N)},
-        "populations": {"lif": Population(model=models.lif(), n=N, drives={"I": "current"})},
+        "inputs": {"current": Input(features=3)},
+        "populations": {"lif": Population(model=models.lif(), n=3, drives={"I": "current"})},
         "presentation": Presentation(duration=10 * ms),
         "output": "lif",
     }
     return NetworkModel(**{**declared, **changes})
 
 
-SAMPLES = {"current": np.full((2, N), 4e-8)}
+@pytest.fixture(scope="module")
+def everything() -> NetworkModel:
+    return combined(1, 5 * ms)[0]
+
+
+def spiking(network: NetworkModel) -> list[str]:
+    return [key for key, p in network.populations.items() if p.model.threshold is not None]
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory) -> dict[str, Path]:
-    """Projects, all from one child process: one of the library, one that is refused."""
-    folder = tmp_path_factory.mktemp("cuda")
-    network, parts = combined(1, 5 * ms)
-    library = gpu.project(network, folder / "library", parts.samples, learn=True, math="strict")
-    old = gpu.project(small(), folder / "old", SAMPLES, compute_capability="3.5")
-    with pytest.raises(DeviceError, match=r"cannot write small.*3\.5.*not supported"):
-        gpu.generate(library, old)
-    assert not library.refused()
-    return {"library": library.folder, "old": old.folder}
+def library(tmp_path_factory, everything) -> Path:
+    """Everything, in double precision."""
+    folder = tmp_path_factory.mktemp("library") / "network"
+    return gpu.write(everything, folder, spikes=spiking(everything), math="strict")
 
 
 @pytest.fixture(scope="module")
-def names(written) -> set[str]:
+def digits(tmp_path_factory) -> Path:
+    """The 400-neuron network for MNIST, in single precision."""
+    folder = tmp_path_factory.mktemp("digits") / "Digits400"
+    network = networks.winner_take_all(784, 400)
+    return gpu.write(
+        network, folder, spikes=["exc"], precision="single", architecture="8.6", n_parallel=2
+    )
+
+
+@pytest.fixture(scope="module")
+def names(library) -> set[str]:
     """Pieces of code of the library's program."""
-    return {path.stem for path in (written["library"] / "project/code_objects").glob("*.cu")}
+    return {path.stem for path in (library / "source" / "code_objects").glob("*.cu")}
+
+
+def parts(folder: Path) -> str:
+    return "\n".join(p.read_text() for p in sorted((folder / "source").glob("part_*.cu")))
 
 
 @NEEDED
@@ -80,61 +105,152 @@ def test_rules_are_written(names, name) -> None:
 def test_encoders_are_written(names, name) -> None:
     events = [piece for piece in names if piece.startswith(f"encoder_{name}_")]
     assert any(piece.endswith("_thresholder_codeobject") for piece in events)
-    assert f"encoder_{name}_load_x_codeobject" in names
 
 
 @NEEDED
-def test_the_program_is_whole(written) -> None:
-    project = written["library"] / "project"
-    parts = [path.read_text() for path in sorted(project.glob("part_*.cu"))]
-    pieces = json.loads((written["library"] / "manifest.json").read_text())["code_objects"]
-    assert pieces > 400
-    assert len(parts) > 5
-    text = "\n".join(parts)
+def test_the_program_is_whole(library, names) -> None:
+    source = library / "source"
+    text, makefile = parts(library), (source / "makefile").read_text()
+    assert len(names) > 400
+    assert text.count("namespace in_") > 400
     assert "__host__ __device__ static inline double counter_uniform" in text
-    # Whether a uniform delay has passed is asked of the network's own clock.
-    assert "if (step_clock.timestep[0] >= to_synapse_exponential_current_transmit_delay)" in text
-    assert "defaultclock." not in text
-    main = (project / "main.cu").read_text()
-    end = main[main.index("network.run(") :]
-    assert "_run_rule_synaptic_scaling_learn_0_codeobject();" in end
-    makefile = (project / "makefile").read_text()
-    assert "-std=c++17 -arch=sm_90" in makefile
-    assert all(path.stem in makefile for path in project.glob("part_*.cu"))
+    units = {path.stem for path in source.glob("part_*.cu")}
+    assert len(units) > 5
+    assert all(f"{unit}.o" in makefile for unit in units)
+    assert '#include "biosnn.cpp"' in (source / "program.cu").read_text()
 
 
 @NEEDED
-def test_results_need_a_run(written) -> None:
-    network, parts = combined(1, 5 * ms)
-    project = gpu.project(network, written["library"], parts.samples)
-    with pytest.raises(DeviceError, match="run the program first"):
-        project.results()
+def test_flags_are_those_of_cuda_13(library, digits) -> None:
+    for folder, architecture, own in (
+        (library, "sm_90", "-fmad=false"),
+        (digits, "sm_86", "-use_fast_math"),
+    ):
+        makefile = (folder / "source" / "makefile").read_text()
+        assert f"FLAGS = -std=c++17 -w -O3 {own}\n" in makefile
+        assert f"ARCH ?= {architecture}\n" in makefile
+        assert "-arch=$(ARCH)" in makefile
+        assert "c++11" not in makefile
 
 
-def test_what_a_gpu_cannot_do_is_refused(tmp_path) -> None:
-    watched = Presentation(duration=10 * ms, watch="lif", min_spikes=1)
-    with pytest.raises(ParameterError, match="None on a GPU, where every sample is shown once"):
-        gpu.project(small(presentation=watched), tmp_path, SAMPLES)
+@NEEDED
+def test_times_are_those_of_the_networks_clock(library) -> None:
+    """Brian2's default clock stands still here."""
+    text = parts(library)
+    assert "if (step_clock.timestep[0] >= to_synapse_exponential_current_transmit_delay)" in text
+    assert "defaultclock" not in text
+
+
+@NEEDED
+def test_run_arguments_are_ours(library, digits) -> None:
+    """Brian2CUDA's own looks for names in lower case, and finds none that has a capital."""
+    for folder in (library, digits):
+        main = (folder / "source" / "main.cu").read_text()
+        assert "biosnn::configure(argc, argv);" in main
+        calls = main.count("set_from_command_line(")
+        assert calls == main.count("void set_from_command_line(")
+    assert (digits / "source" / "main.cu").read_text().count("biosnn::finish()") == 1
+
+
+@NEEDED
+def test_full_projections_without_delay_have_no_queues(digits, names) -> None:
+    pieces = {path.stem for path in (digits / "source" / "code_objects").glob("*.cu")}
+    assert {"inp_exc_transmit_codeobject"} <= pieces
+    assert not [piece for piece in pieces if "push_spikes" in piece]
+    # Where delays have to pass, there are.
+    assert "to_synapse_exponential_current_transmit_push_spikes" in names
+    assert "spikequeue" not in parts(digits).lower()
+
+
+@NEEDED
+def test_no_single_precision_in_double_precision_code(library) -> None:
+    lines = [line for line in parts(library).splitlines() if not _HELPERS.search(line)]
+    assert sum("const double" in line for line in lines) > 1000
+    assert sum("1.0*" in line for line in lines) > 50  # divisions
+    found = [line for line in lines if _FLOAT.search(line) and "%.3f" not in line]
+    assert not found
+
+
+@NEEDED
+def test_single_precision_code_has_its_literals(digits) -> None:
+    statements = [
+        line
+        for line in parts(digits).splitlines()
+        if re.match(r"\s+(?:const )?float _?\w+ = ", line) and not _HELPERS.search(line)
+    ]
+    assert len(statements) > 10
+    assert any(re.search(r"\d\.\d*f\b", line) for line in statements)
+    assert not [line for line in statements if _DOUBLE_LITERAL.search(line)]
+    # Times are double, and so is what they are computed with.
+    text = parts(digits)
+    assert "double active_for = 0.1;" in text
+    assert not re.search(r"^\s*(?:const )?double \w+ = .*\d\.?\d*f\b", text, flags=re.MULTILINE)
+
+
+@NEEDED
+def test_manifests_are_complete(library, digits, everything) -> None:
+    manifest = open_sources(library).manifest
+    assert manifest["device"] == "cuda"
+    assert manifest["architecture"] == "sm_90"
+    assert manifest["compiler"] == manifest["versions"]["cuda"] == ""
+    assert manifest["versions"]["brian2cuda"] == gpu.brian2cuda_version()
+    assert set(manifest["plastic"]) == set(everything.plastic_projections)
+    assert manifest["declaration"]["name"] == everything.name
+    interface = open_sources(library).interface
+    assert set(interface.spikes) == set(spiking(everything))
+    files = {name for name in manifest["files"] if "/" not in name}
+    assert files == {"state"}
+    assert "source/makefile" in manifest["files"]
+    size = sum(variable.bytes for variable in interface.variables)
+    assert manifest["files"]["state"]["bytes"] == size
+    assert open_sources(digits).interface.replicas == 2
+    assert not [name for name in manifest["files"] if "request" in name or "generated.json" in name]
+    assert str(library.parent) not in json.dumps(manifest)
+
+
+@NEEDED
+def test_what_is_not_compiled_does_not_run(digits) -> None:
+    with pytest.raises(DeviceError, match=r"not compiled: call gpu\.compile"):
+        simulation.load(digits)
+
+
+@NEEDED
+def test_what_is_there_or_damaged_is_refused(digits, tmp_path) -> None:
+    with pytest.raises(StorageError, match="exists; choose another folder"):
+        gpu.write(small(), digits)
+    copy = tmp_path / "copy"
+    shutil.copytree(digits, copy)
+    (copy / "source" / "program.cu").write_text("int main() {}\n")
+    with pytest.raises(StorageError, match=r"source/program\.cu does not match"):
+        gpu.compile(copy)
+    with pytest.raises(StorageError, match="is not a compiled network"):
+        gpu.compile(tmp_path)
+
+
+@NEEDED
+def test_what_brian2cuda_refuses_leaves_nothing(tmp_path) -> None:
+    stiff = models.neuron(
+        name="Stiff", equations="dv/dt = -v**3/(1*ms) : 1\nx : 1", method="gsl_rkf45"
+    )
+    network = small(populations={"lif": Population(model=stiff, n=3, drives={"x": "current"})})
+    with pytest.raises(DeviceError, match=r"could not write code for 'small'\. It said:.*"):
+        gpu.write(network, tmp_path / "folder")
+    assert not list(tmp_path.iterdir())
 
 
 def test_settings_are_checked(tmp_path) -> None:
-    for name, value in (
-        ("precision", "half"),
-        ("math", "loose"),
-        ("compute_capability", "hopper"),
-        ("spikes", ["inp"]),
-        ("learn", ["inp_lif"]),
-    ):
+    wrong: dict[str, Any] = {
+        "precision": "half",
+        "math": "loose",
+        "spikes": ["inp"],
+        "n_parallel": 0,
+        "traces": {"lif.u": [0]},
+    }
+    for name, value in wrong.items():
         with pytest.raises(ParameterError, match=name):
-            gpu.project(small(), tmp_path, SAMPLES, **{name: value})
-
-
-def test_samples_are_checked(tmp_path) -> None:
-    for samples, said in (
-        ({}, "missing"),
-        ({"current": np.zeros((2, N + 1))}, "shape"),
-        ({"current": np.zeros((2, N)), "intensity": np.ones((3, 1))}, "samples"),
-        ({"voltage": np.zeros((2, N))}, "no input 'voltage'"),
-    ):
-        with pytest.raises(DataError, match=said):
-            gpu.project(small(), tmp_path, samples)
+            gpu.write(small(), tmp_path / "folder", **{name: value})
+    with pytest.raises(ParameterError, match="an architecture such as"):
+        gpu.write(small(), tmp_path / "folder", architecture="hopper")
+    with pytest.raises(ParameterError, match="jobs"):
+        gpu.compile(tmp_path, jobs=0)
+    assert not list(tmp_path.iterdir())

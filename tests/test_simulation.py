@@ -431,3 +431,21 @@ def test_bad_declarations_are_refused(name):
     make, message = BAD_NETWORKS[name]
     with pytest.raises(ParameterError, match=message):
         make()
+
+
+@pytest.mark.parametrize("device", ["runtime", "cpp"])
+def test_whole_numbers_are_divided_in_double_precision(device) -> None:
+    part = models.Operation(code="a = x*(i + 1)/(i + 2)\nb = (i + 1)/(i + 2)", on="step")
+    cell = models.neuron(name="Cell", equations="x : 1\na : 1\nb : 1", operations=(part,))
+    network = NetworkModel(
+        name="division",
+        dt=1 * ms,
+        inputs={"values": Input(features=3)},
+        populations={"cells": Population(model=cell, n=3, drives={"x": "values"})},
+        presentation=Presentation(duration=2 * ms),
+        output="cells",
+    )
+    made = simulation.compile(network, device, per_sample=("cells.a", "cells.b"))
+    found = made.run(np.full((1, 3), 2.0), progress=False)[0].per_sample
+    assert found["cells.b"][0].tolist() == [1 / 2, 2 / 3, 3 / 4]
+    assert found["cells.a"][0].tolist() == [2 / 2, 2 * 2 / 3, 2 * 3 / 4]

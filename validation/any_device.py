@@ -57,7 +57,7 @@ def results(runnable: simulation.Runnable, parts: Parts) -> Result:
 
 def on_device(network: NetworkModel, parts: Parts, device: str) -> Result:
     """Results of a network on ``runtime`` or ``cpp``."""
-    options = {"math": "strict"} if device == "cpp" else {}
+    options: dict[str, Any] = {"math": "strict"} if device == "cpp" else {}
     runnable = simulation.compile(
         network, device, per_sample=(), spikes=spiking(network), **options
     )

@@ -30,6 +30,7 @@ from biosnn._gpu.unit import write_units
 from biosnn.declaration import from_data
 from biosnn.devices.build import Built, build
 from biosnn.devices.codegen import Call, CallHooks, Loops, code_names
+from biosnn.devices.functions import divide_in_double
 from biosnn.devices.interface import default_state, interface
 from biosnn.devices.record import Record
 from biosnn.devices.replicas import Replicas
@@ -203,6 +204,8 @@ def generate(request: dict[str, Any], out: Path) -> None:
     device = get_device()
     heap = _heap(network, replicas)
     _preferences(single, heap)
+    if not single:
+        divide_in_double()
     templater = CUDAStandaloneCodeObject.templater.derive("biosnn._gpu")
     CUDAStandaloneCodeObject.templater = templater
     hooks = _CudaHooks()

@@ -15,6 +15,13 @@ _PER_EVENT = re.compile(r"(\n\s*_idx = neuron_id;\n)(.*?)(\n}\n)", flags=re.DOTA
 # Pathways without lists of synapses know which neurons they are at.
 _INDEX = re.compile(r"= _ptr_array_\w+__synaptic_(pre|post)\[_idx\];")
 _AROUND = re.compile(r"^(before|after)_run_")
+# In single precision Brian2CUDA shortens all literals, also where times, which are double, are
+# computed with them: 0.1f is not 0.1.
+_DOUBLE = re.compile(r"^[ \t]*(?:const )?double (\w+)\b", flags=re.MULTILINE)
+_ASSIGNMENT = re.compile(
+    r"^[ \t]*(?:const )?(?:double )?(\w+) [-+*/]?= [^\n]*;$", flags=re.MULTILINE
+)
+_SHORT = re.compile(r"(?<![\w.])(\d+\.?\d*(?:e[-+]?\d+)?)f\b")
 # All threads read what the first one then replaces, so they must have done so.
 _OLD_QUEUES = re.compile(r"(bool initialize_semaphores = [^;]*;\n)(\s*if \(tid == 0\))")
 
@@ -70,7 +77,8 @@ def _piece(paths: list[Path], clock: str) -> str:
         found = _LOCAL.sub("", path.read_text()).replace("defaultclock.", f"{clock}.")
         if "const unsigned char *_fired,\n    ///// KERNEL_PARAMETERS" in found:
             found = _INDEX.sub(lambda m: f"= {'_from' if m[1] == 'pre' else '_to'};", found)
-        lines = _PER_EVENT.sub(r"\1    {\2\n    }\3", found).splitlines()
+        found = _with_double_literals(_PER_EVENT.sub(r"\1    {\2\n    }\3", found))
+        lines = found.splitlines()
         text += [line for line in lines if line.startswith("#include")]
         body = "\n".join(line for line in lines if not line.startswith("#include"))
         space = f"in_{path.stem}"
@@ -78,6 +86,13 @@ def _piece(paths: list[Path], clock: str) -> str:
         text += [f"using {space}::{name};" for name in _KERNEL.findall(body)]
         text += [f"void {name}() {{ {space}::{name}(); }}" for name in _FUNCTION.findall(body)]
     return "\n".join(text)
+
+
+def _with_double_literals(text: str) -> str:
+    doubles = set(_DOUBLE.findall(text))
+    return _ASSIGNMENT.sub(
+        lambda found: _SHORT.sub(r"\1", found[0]) if found[1] in doubles else found[0], text
+    )
 
 
 def write_makefile(project: Path, files: list[str], architecture: str, flags: list[str]) -> None:

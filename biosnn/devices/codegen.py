@@ -27,6 +27,7 @@ from brian2.synapses.synapses import SynapticPathway
 
 from biosnn.declaration import from_data
 from biosnn.devices.build import Built, build
+from biosnn.devices.functions import divide_in_double
 from biosnn.devices.interface import default_state, interface
 from biosnn.devices.record import Record
 from biosnn.devices.replicas import Replicas
@@ -231,6 +232,8 @@ def generate(request: dict[str, Any], out: Path) -> None:
     device = get_device()
     prefs.core.default_float_dtype = np.float32 if single else np.float64
     prefs.codegen.cpp.extra_compile_args = []  # Brian2 tries its own out, and we do not use them
+    if not single:
+        divide_in_double()
     hooks = CallHooks()
     replicas = Replicas(**request["replicas"])
     built = build(network, record, hooks, single_precision=single, replicas=replicas)

@@ -1,8 +1,11 @@
-"""Functions that equations may call, with an implementation for each code generation target."""
+"""Functions and operations of equations, as the code generation targets need them."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from brian2 import Function
+from brian2.parsing.rendering import CPPNodeRenderer
 
 from biosnn.rng import C_SOURCE, counter_uniform
 
@@ -26,3 +29,19 @@ def uniform_function() -> Function:
         "    double counter_uniform(int, int, int, int, int, int)\n",
     )
     return function
+
+
+def divide_in_double() -> None:
+    """Have generated C++ divide whole numbers in double precision, as Python does.
+
+    Brian2 writes ``1.0f*a/b``, whose result has single precision where both are whole. This
+    changes Brian2 for the rest of the process, which should be one that writes one program.
+    """
+    render = CPPNodeRenderer.render_BinOp
+
+    def render_in_double(renderer: CPPNodeRenderer, node: Any) -> str:
+        text = render(renderer, node)
+        divides = type(node.op).__name__ == "Div"
+        return text.replace("1.0f*", "1.0*", 1) if divides else text
+
+    CPPNodeRenderer.render_BinOp = render_in_double
