@@ -375,6 +375,7 @@ def figures(run: dict[str, Any], rounds: list[dict[str, float]]) -> dict[str, fl
         "us_per_step": 1e6 * loop / (-(-shown // side_by_side) * run["steps"]),
         "us_per_image": 1e6 * loop / (shown * run["members"]),
         "run_s": loop,
+        "fastest_run_s": min(found["loop_s"] for found in rounds),
         "whole_s": statistics.median(found["whole_s"] for found in rounds),
     }
 

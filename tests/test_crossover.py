@@ -85,7 +85,9 @@ def test_estimates_are_near_what_was_measured() -> None:
             ),
             "cobahh": lambda n: networks.balanced_network("COBAHH", n),
         }[kind](int(n))
-        ratio = gpu.estimate(network).cpp_us / row["us_per_step"]
+        # The machine was busy, so the fastest round is nearest to what a step takes.
+        measured = row["us_per_step"] * row["fastest_run_s"] / row["run_s"]
+        ratio = gpu.estimate(network).cpp_us / measured
         assert 0.5 < ratio < 2, row["network"]
 
 

@@ -3,7 +3,8 @@
 Use: ``python -m validation [TOPIC ...] [--short] [--out FILE]``.
 
 Each module of this folder whose name has no underscore is a topic. Its ``validate(short=...)``
-returns figures in nested dicts; a dict with ``value``, ``bound`` and ``ok`` is a check.
+returns figures in nested dicts; a dict with ``value``, ``bound`` and ``ok`` is a check, one with
+``not_run`` a check that could not be made, and why.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def checks(figures: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Ma
     """All checks in a topic's figures, with where they stand."""
     for key, value in figures.items():
         if isinstance(value, Mapping):
-            if "ok" in value:
+            if "ok" in value or "not_run" in value:
                 yield f"{path}{key}", value
             yield from checks(value, f"{path}{key}.")
 
@@ -48,16 +49,22 @@ def show(console: Console, topic: str, figures: Mapping[str, Any], seconds: floa
     """Print a topic's checks and return how many failed."""
     table = Table(title=topic, title_justify="left", box=None, pad_edge=False)
     table.add_column("check", overflow="fold")
-    for heading in ("value", "bound", ""):
+    table.add_column("value", overflow="fold")
+    for heading in ("bound", ""):
         table.add_column(heading, no_wrap=True)
-    failed = 0
+    failed = left_out = 0
     for name, found in checks(figures):
+        if "ok" not in found:
+            left_out += 1
+            table.add_row(name, f"not run: {found['not_run']}", "", "[yellow]not run")
+            continue
         failed += not found["ok"]
         verdict = "[green]holds" if found["ok"] else "[red bold]fails"
         bound = _number(found.get("bound", ""))
         table.add_row(name, _number(found.get("value", "")), bound, verdict)
     console.print(table)
-    console.print(f"{topic}: {table.row_count} checks, {failed} failed, {seconds:.0f} s\n")
+    counts = f"{table.row_count} checks, {failed} failed, {left_out} not run"
+    console.print(f"{topic}: {counts}, {seconds:.0f} s\n")
     return failed
 
 
