@@ -1,20 +1,34 @@
 """The checks that need a GPU, made without one: on the CPU in its place, and with emulated CUDA."""
 
+import json
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from cuda_emulation import compile_on_cpu
+from cuda_emulation.nvcc import emulated_nvcc
 
+from benchmarks import gpu as benchmark
+from benchmarks import programs
 from biosnn import gpu, networks, simulation
-from biosnn._gpu import standalone
-from biosnn.devices.record import Record
+from biosnn.errors import StorageError
+from biosnn.experiments import plain_data
 from validation import __main__ as command
 from validation import gpu as validation
 
 NETWORK = networks.winner_take_all(16, 5)
 IMAGES = validation.images(9, 16)
+STEP = benchmark.Case(
+    part="step",
+    network="tiny",
+    model=NETWORK,
+    samples={"image": IMAGES},
+    n=len(IMAGES),
+    precision="double",
+    learn=True,
+)
 CLEAN = "========= ERROR SUMMARY: 0 errors\n"
 
 
@@ -91,23 +105,12 @@ def test_checks_hold_on_the_cpu() -> None:
 
 
 @pytest.fixture
-def emulated(tmp_path, monkeypatch):
+def emulated(monkeypatch):
     """Compile for the device ``cuda``, with programs that run on the CPU."""
     monkeypatch.setenv("EMULATED_GUARD", "0")
     monkeypatch.setenv("EMULATED_THREADS_PER_BLOCK", "64")
-
-    def compile(network, math="fast", precision="double", **recorders):
-        recorders.setdefault("per_sample", (f"{network.output}.count",))
-        folder = tmp_path / f"program_{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
-        request = standalone.request_of(network, Record(**recorders), precision)
-        standalone.write_program(request, math, "sm_90", folder)
-        shutil.move(compile_on_cpu(folder / "source", flags=("-O1",)), folder / "main")
-        shutil.rmtree(folder / "source" / "emulated")
-        standalone.seal_program(request, math, "sm_90", "13.0", folder)
-        return simulation.load(folder)
-
-    return compile
+    with emulated_nvcc():
+        yield lambda network, **o: simulation.compile(network, "cuda", architecture="sm_90", **o)
 
 
 @pytest.mark.slow
@@ -123,6 +126,42 @@ def test_checks_hold_with_emulated_programs(emulated) -> None:
     checks = dict(command.checks(figures))
     assert len(checks) > 3
     assert all(check["ok"] for check in checks.values()), checks
+
+
+@pytest.mark.slow
+def test_the_benchmark_prepares_runs_and_compares(tmp_path, monkeypatch, emulated) -> None:
+    del emulated  # both devices run on the CPU
+    monkeypatch.setattr(benchmark, "N_INPUTS", 16)
+    monkeypatch.setattr(benchmark, "images", lambda choice, n, train=False: IMAGES[:n])
+    monkeypatch.setattr(benchmark, "cases", lambda choice: iter([STEP]))
+    monkeypatch.setattr(benchmark, "RECORDS", tmp_path / "records")
+    benchmark.prepare(tmp_path / "made", benchmark.Choice(arch="sm_90"))
+    script = tmp_path / "made" / "programs.py"
+    subprocess.run([sys.executable, "-I", "-S", script, "--rounds", "2"], check=True)
+    record = benchmark.compare(tmp_path / "made", "one")
+    cpp, cuda = (record["runs"][f"step-tiny-double-{device}"] for device in ("cpp", "cuda"))
+    assert cpp["rounds"][0]["presentations"] >= len(IMAGES)
+    assert cuda["rounds"][0]["spikes"] == cpp["rounds"][0]["spikes"] > 0
+    assert cuda["equal_to_cpp"] is True
+    assert 0 < cpp["us_per_step"] < cpp["us_per_image"]
+    assert json.loads((tmp_path / "records" / "one.json").read_text()) == plain_data(record)
+    with pytest.raises(StorageError, match="records are only added"):
+        benchmark.compare(tmp_path / "made", "one")
+
+
+def test_a_program_that_fails_is_noted(tmp_path) -> None:
+    program = tmp_path / "programs" / "p"
+    program.mkdir(parents=True)
+    (program / "main").write_text("#!/bin/sh\necho 'no CUDA-capable device' >&2\nexit 1\n")
+    (program / "main").chmod(0o755)
+    run = {"name": "a", "program": "p", "samples": 1, "settings": [], "files": [], "keep": []}
+    (tmp_path / "plan.json").write_text(json.dumps({"runs": [run]}))
+    facts = programs.measure(tmp_path, rounds=3)
+    assert facts["runs"]["a"] == {
+        "rounds": [],
+        "failed": "a: status 1, it said: no CUDA-capable device",
+    }
+    assert json.loads((tmp_path / "facts.json").read_text()) == facts
 
 
 def test_the_sanitizer_is_found_beside_nvcc(tmp_path) -> None:

@@ -39,3 +39,14 @@ def test_the_guide_to_training_by_gradients_runs() -> None:
     assert names["out"]["1"][0].sum() > 10
     assert names["plif"].trained["V_th"].raw.grad.abs() > 0
     assert len(names["snn"]) >= 3
+
+
+def test_the_guide_to_gpus_runs(capsys) -> None:
+    guide = ROOT / "docs" / "gpu.md"
+    names: dict = {}
+    for code in blocks(guide):
+        exec(compile(code, str(guide), "exec"), names)
+    assert (names["one"].device, names["many"].device) == ("cpp", "cuda")
+    assert names["runnable"].device == "cpp"
+    assert "256" not in names["one"].reason
+    assert "pieces of code" in capsys.readouterr().out

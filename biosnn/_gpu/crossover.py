@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 #: 3418 us for 352 in strict double precision (record 2026-11-22-cuda, whose own counts of pieces
 #: include those that run once per sample or never).
 CUDA_PIECE = 10.0
-#: On one core (record 2026-11-22-gpu-cpp): us per piece of code and step; ns per neuron and step,
+#: On one core (record 2026-11-22-gpu-cpp, fastest rounds, as the machine was busy; within a factor
+#: of two of each of its 15 networks): us per piece of code and step; ns per neuron and step,
 #: and per call of a function such as exp in its equations; ns per synapse and step, of networks in
 #: which a hundredth of the inputs or fewer fire in a step.
-CPP_PIECE, CPP_NEURON, CPP_FUNCTION, CPP_SYNAPSE = 0.05, 5.0, 67.0, 0.017
+CPP_PIECE, CPP_NEURON, CPP_FUNCTION, CPP_SYNAPSE = 0.03, 3.5, 60.0, 0.01
 #: How many times slower than the GPU the CPU must be for the GPU to be chosen: the estimate leaves
 #: out what a GPU's step takes for its neurons, which has not been measured.
 MARGIN = 2.0
