@@ -41,10 +41,12 @@ import numpy as np
 from brian2 import ms, nA
 
 from benchmarks import programs
-from biosnn import datasets, models, networks, simulation
-from biosnn.devices.artifact import write_states
+from biosnn import datasets, gpu, models, networks, simulation
+from biosnn.devices.artifact import open_sources, write_states
 from biosnn.devices.chunks import Places, settings_lines
 from biosnn.devices.contract import Chunk, Settings
+from biosnn.devices.record import Record
+from biosnn.devices.replicas import Replicas
 from biosnn.encoding import scale_norm
 from biosnn.errors import ParameterError, StorageError
 from biosnn.experiments import environment, main, plain_data, whole
@@ -80,7 +82,7 @@ class Choice:
     arch : str
         Of the GPU.
     sources : bool
-        Leave compiling CUDA programs to the machine with the GPU.
+        Leave compiling CUDA programs to the machine with the GPU; ``arch`` has a name then.
     """
 
     parts: Sequence[str] = PARTS
@@ -230,21 +232,37 @@ class Folder:
         replicas = case.members if case.part == "ensemble" else case.copies
         kind = "ensemble" if case.part == "ensemble" and replicas > 1 else "copies"
         program = f"{device}-{case.network}-{kind}-{replicas}-{case.precision}"
-        options = {"precision": case.precision, "math": "strict"}
-        options |= {"portable": True} if device == "cpp" else {"architecture": self._choice.arch}
+        written = device == "cuda" and self._choice.sources
+        options: dict[str, Any] = {"precision": case.precision, "math": "strict"}
+        if device == "cpp" or written:  # sources alone do not tell what a network begins with
+            options |= {"device": "cpp", "portable": True}
+        else:
+            options |= {"device": "cuda", "architecture": self._choice.arch}
         if kind == "ensemble":
-            made: Any = simulation.ensemble(case.model, replicas, device, **options)
+            made: Any = simulation.ensemble(case.model, replicas, **options)
             states = made.initial_states(range(SEED, SEED + replicas))
             seed: Any = tuple(range(SEED, SEED + replicas))
         else:
-            made = simulation.compile(case.model, device, n_parallel=replicas, **options)
+            made = simulation.compile(case.model, n_parallel=replicas, **options)
             states, seed = [case.state or made.initial_state(SEED)], SEED
         if case.state is None:
             states = [repeated(state) for state in states]
         target = self.path / "programs" / program
-        if not target.exists():
-            self._plan["build_s"][program] = made.build_seconds
-            self._copy(made._made.artifact.folder, target)
+        with tempfile.TemporaryDirectory() as work:
+            artifact = made._made.artifact
+            if written:
+                copies = Replicas(n=replicas, shared=kind == "copies")
+                record = Record(per_sample=tuple(made.interface.per_sample))
+                gpu.write_sources(
+                    case.model, record, case.precision, "strict", self._choice.arch, Path(work),
+                    copies,
+                )  # fmt: skip
+                artifact = open_sources(Path(work))
+            if not target.exists():
+                if not written:
+                    self._plan["build_s"][program] = made.build_seconds
+                self._copy(artifact.folder, target)
+        plastic = artifact.manifest["plastic"]
         settings = Settings(
             seed=seed, epoch=0, first_sample=0, position=0, learning=(),
             horizon=(case.n,) * replicas if kind == "ensemble" else case.n,
@@ -266,7 +284,6 @@ class Folder:
         places = Places(
             state_in="@WORK@/state", state_out="@WORK@/after", out="@WORK@/out", parent=0, put=put
         )
-        plastic = made._made.artifact.manifest["plastic"]
         self._plan["runs"].append(
             {
                 "name": f"{case.name}-{device}",
@@ -290,10 +307,10 @@ class Folder:
     def _copy(self, artifact: Path, target: Path) -> None:
         target.mkdir()
         shutil.copytree(artifact / "static_arrays", target / "static_arrays")
-        if self._choice.sources and (artifact / "source").is_dir():
-            shutil.copytree(artifact / "source", target / "source")
-        else:
+        if (artifact / "main").exists():
             shutil.copy2(artifact / "main", target / "main")
+        else:
+            shutil.copytree(artifact / "source", target / "source")
 
     def _pack(self, data: bytes) -> str:
         name = hashlib.sha256(data).hexdigest()[:24]

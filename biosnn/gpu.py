@@ -188,6 +188,7 @@ def write_sources(
     math: str,
     architecture: str | None,
     folder: Path,
+    replicas: Replicas | None = None,
 ) -> None:
     """Write a network as an artifact without its binary into an empty folder, as for ``cpp``.
 
@@ -199,10 +200,12 @@ def write_sources(
         Of the GPU, see :func:`architecture`.
     folder : Path
         An empty one.
+    replicas : Replicas, optional
+        Copies of the network in the program; default: one.
     """
     from biosnn._gpu import folders
 
-    folders.write_into(network, folder, record, precision, math, str(architecture))
+    folders.write_into(network, folder, record, precision, math, str(architecture), replicas)
 
 
 def compile(folder: str | os.PathLike[str], jobs: int | None = None) -> Path:

@@ -61,7 +61,7 @@ def test_pieces_are_those_of_the_program(name, tmp_path) -> None:
 
 
 def test_small_networks_belong_on_the_cpu_and_large_ones_on_the_gpu() -> None:
-    small, large = (gpu.estimate(networks.balanced_network("COBAHH", n)) for n in (100, 6400))
+    small, large = (gpu.estimate(networks.balanced_network("COBAHH", n)) for n in (100, 1600))
     assert (small.device, large.device) == ("cpp", "cuda")
     assert small.cuda_us == large.cuda_us
     assert large.cpp_us > crossover.MARGIN * large.cuda_us
@@ -76,6 +76,8 @@ def test_estimates_are_near_what_was_measured() -> None:
     assert len(rows) >= 15
     for row in rows:
         kind, _, n = row["network"].rpartition("_")
+        if kind == "cobahh" and int(n) > 1600:
+            continue  # drawing their connections takes seconds
         network = {
             "winner_take_all": lambda n: networks.winner_take_all(784, n),
             "lif": lambda n: attrs.evolve(
@@ -107,13 +109,13 @@ def machine(tmp_path, monkeypatch):
 
 def test_without_a_gpu_auto_is_cpp(machine) -> None:
     machine.unlink()
-    made = choice.choose(networks.balanced_network("COBAHH", 6400), 1)
+    made = choice.choose(networks.balanced_network("COBAHH", 1600), 1)
     assert made.device == "cpp"
     assert "no GPU (no nvidia-smi" in made.reason
 
 
 def test_a_gpu_that_wins_is_chosen(machine) -> None:
-    made = choice.choose(networks.balanced_network("COBAHH", 6400), 1)
+    made = choice.choose(networks.balanced_network("COBAHH", 1600), 1)
     assert made.device == "cuda"
     assert "H100" in made.reason
     assert choice.choose(networks.winner_take_all(784, 100), 1).device == "cpp"
@@ -125,7 +127,7 @@ def test_a_gpu_without_tools_is_not_chosen(machine, monkeypatch) -> None:
         raise DeviceError("no nvcc, CUDA's compiler, was found")
 
     monkeypatch.setattr(gpu, "tools", missing)
-    made = choice.choose(networks.balanced_network("COBAHH", 6400), 1)
+    made = choice.choose(networks.balanced_network("COBAHH", 1600), 1)
     assert made.device == "cpp"
     assert "H100 80GB HBM3 would be faster, but nothing can be built for it: no nvcc" in made.reason
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 from cuda_emulation.nvcc import emulated_nvcc
 
@@ -29,6 +30,11 @@ STEP = benchmark.Case(
     precision="double",
     learn=True,
 )
+CASES = [
+    STEP,
+    *(attrs.evolve(STEP, part="parallel", learn=False, copies=copies) for copies in (1, 3)),
+    *(attrs.evolve(STEP, part="ensemble", members=members) for members in (1, 2)),
+]
 CLEAN = "========= ERROR SUMMARY: 0 errors\n"
 
 
@@ -133,7 +139,7 @@ def test_the_benchmark_prepares_runs_and_compares(tmp_path, monkeypatch, emulate
     del emulated  # both devices run on the CPU
     monkeypatch.setattr(benchmark, "N_INPUTS", 16)
     monkeypatch.setattr(benchmark, "images", lambda choice, n, train=False: IMAGES[:n])
-    monkeypatch.setattr(benchmark, "cases", lambda choice: iter([STEP]))
+    monkeypatch.setattr(benchmark, "cases", lambda choice: iter(CASES))
     monkeypatch.setattr(benchmark, "RECORDS", tmp_path / "records")
     benchmark.prepare(tmp_path / "made", benchmark.Choice(arch="sm_90"))
     script = tmp_path / "made" / "programs.py"
@@ -142,7 +148,12 @@ def test_the_benchmark_prepares_runs_and_compares(tmp_path, monkeypatch, emulate
     cpp, cuda = (record["runs"][f"step-tiny-double-{device}"] for device in ("cpp", "cuda"))
     assert cpp["rounds"][0]["presentations"] >= len(IMAGES)
     assert cuda["rounds"][0]["spikes"] == cpp["rounds"][0]["spikes"] > 0
-    assert cuda["equal_to_cpp"] is True
+    assert len(record["runs"]) == 8  # copies and members are not run on cpp
+    equal = {k: row["equal_to_cpp"] for k, row in record["runs"].items() if k.endswith("cuda")}
+    assert len(equal) == 5
+    assert all(found is True for found in equal.values()), equal
+    together = record["runs"]["ensemble-tiny-2-double-cuda"]
+    assert together["us_per_image"] * 2 * len(IMAGES) == pytest.approx(1e6 * together["run_s"], 0.5)
     assert 0 < cpp["us_per_step"] < cpp["us_per_image"]
     assert json.loads((tmp_path / "records" / "one.json").read_text()) == plain_data(record)
     with pytest.raises(StorageError, match="records are only added"):

@@ -20,6 +20,7 @@ from brian2 import ms
 
 from biosnn import gpu, models, networks, simulation
 from biosnn.devices.artifact import write_states
+from biosnn.devices.binary import CompiledNetwork
 from biosnn.devices.chunks import Places, settings_lines
 from biosnn.devices.contract import Chunk, Settings
 from biosnn.errors import BiosnnError, DeviceError
@@ -97,7 +98,7 @@ def same_spikes(
         recording, state = runnable.run(samples, learn=True, seed=SEED, progress=False)
         found.append((recording.spikes, state))
     firing = parts or Parts(0, network.presentation.duration, firing=[network.output])
-    return any_device.compared(network, firing, *found, CLOSE)
+    return any_device.compared(network, firing, found[0], found[1], CLOSE)
 
 
 def library(compile: Compile) -> dict[str, Any]:
@@ -228,7 +229,9 @@ def sanitized(
     runnable: simulation.Runnable, inputs: Mapping[str, np.ndarray], tool: str, program: str
 ) -> dict[str, Any]:
     """Run a compiled network under one of the sanitizer's tools, learning on."""
-    artifact = runnable._made.artifact  # type: ignore[attr-defined]
+    made = runnable._made
+    assert isinstance(made, CompiledNetwork)
+    artifact = made.artifact
     n = len(next(iter(inputs.values())))
     with tempfile.TemporaryDirectory(prefix="biosnn-sanitizer-") as name:
         folder = Path(name)
