@@ -17,6 +17,10 @@ _INDEX = re.compile(r"= _ptr_array_\w+__synaptic_(pre|post)\[_idx\];")
 _AROUND = re.compile(r"^(before|after)_run_")
 # All threads read what the first one then replaces, so they must have done so.
 _OLD_QUEUES = re.compile(r"(bool initialize_semaphores = [^;]*;\n)(\s*if \(tid == 0\))")
+# What a block has written into a queue must be seen by others before they see the lock open.
+_RELEASE = re.compile(r"( *)(\*lock = 0;)\n\s*(__threadfence\(\);)")
+# From 2048 MiB on, the product of three ints is none.
+_LIMIT = re.compile(r"(size_t limit = \d+)( \* 1024 \* 1024;)")
 
 
 #: What is one program, besides the pieces of code.
@@ -43,7 +47,10 @@ def write_units(project: Path, clock: str) -> list[str]:
         Names of all files to compile. They need the project's headers beside them.
     """
     queues = project / "brianlib" / "spikequeue.h"
-    queues.write_text(_OLD_QUEUES.sub(r"\1        __syncthreads();\n\2", queues.read_text()))
+    text = _OLD_QUEUES.sub(r"\1        __syncthreads();\n\2", queues.read_text())
+    queues.write_text(_RELEASE.sub(r"\1\3\n\1\2", text))
+    main = project / "main.cu"
+    main.write_text(_LIMIT.sub(r"\1ull\2", main.read_text()))
     (project / "program.cu").write_text("".join(f'#include "{name}"\n' for name in _PROGRAM))
     groups: dict[str, list[Path]] = {}
     for path in sorted((project / "code_objects").glob("*.cu")):
