@@ -62,3 +62,11 @@ def test_queues_are_written_before_their_lock_opens(written) -> None:
     text = (written / "brianlib" / "spikequeue.h").read_text()
     release = text.split("void release_semaphore(")[1].split("}")[0]
     assert release.index("__threadfence();") < release.index("*lock = 0;")
+
+
+def test_what_a_thread_reads_no_other_one_changes(written) -> None:
+    # One thread does it all where targets are sources whose values are read.
+    assert "if (_mine == 0)" in kernel(written, "again_transmit")
+    across = kernel(written, "across_transmit")
+    assert "if (_mine == 0)" not in across
+    assert "__shared__ unsigned int _bits" in across

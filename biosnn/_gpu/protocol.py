@@ -83,8 +83,10 @@ class _Device(CUDAStandaloneDevice):
         if template_name == "threshold_flags":
             more["extra_threshold_kernel"] = True
         if template_name == "synapses_loops":
-            _, written = self.get_array_read_write(abstract_code, variables)
+            read, written = self.get_array_read_write(abstract_code, variables)
             sides = {variable_indices[name] for name in written}
+            if _meet(read, written, variables, variable_indices):
+                sides.add("0")
             more |= {
                 "changes": _changes(more["pathway"].prepost, sides),
                 "words": _WORDS,
@@ -114,6 +116,22 @@ def _changes(prepost: str, written: set[str]) -> str:
     if len(sides) == 2 or "0" in written:
         return "both"
     return "source" if prepost in sides else "target"
+
+
+def _meet(
+    read: set[str], written: set[str], variables: dict[str, Any], indices: dict[str, str]
+) -> bool:
+    """Whether neurons that are both source and target change what others of them read.
+
+    Brian2 has one variable for both sides then, by two names.
+    """
+    return any(
+        variables[one].owner is variables[other].owner
+        and variables[one].name == variables[other].name
+        and indices[one] != indices[other]
+        for one in written
+        for other in read | written
+    )
 
 
 def _ours(built: Built, loops: Loops) -> list[ArrayVariable]:
