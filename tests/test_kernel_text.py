@@ -1,13 +1,14 @@
-"""What the text of CUDA programs must say, because an emulation does not show it."""
+"""CUDA programs: what an emulation does not show, and events that are read before their test."""
 
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from brian2 import ms, mV
+from brian2 import Hz, ms, mV
+from cuda_emulation.nvcc import emulated_nvcc
 
-from biosnn import gpu, models
+from biosnn import encoding, gpu, models, simulation
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 
 pytestmark = pytest.mark.skipif(
@@ -70,3 +71,44 @@ def test_what_a_thread_reads_no_other_one_changes(written) -> None:
     across = kernel(written, "across_transmit")
     assert "if (_mine == 0)" not in across
     assert "__shared__ unsigned int _bits" in across
+
+
+def test_what_reads_events_early_gets_those_of_the_step_before(tmp_path) -> None:
+    """Beside uniform delays, for which events are kept in several lists."""
+    pairs = np.arange(N), np.arange(N)
+    counter = Population(model=models.neuron(equations="x : 1", name="Counter"), n=N)
+    one = {"pre": "source", "transmit": "x_post += 1", "pairs": pairs}
+    early = {**one, "when": "before_thresholds"}
+    network = NetworkModel(
+        name="early",
+        dt=1 * ms,
+        inputs={"image": Input(features=N)},
+        populations={
+            "source": Population(
+                model=encoding.regular(max_rate=200 * Hz, phase=0.3), n=N, drives={"x": "image"}
+            ),
+            **{name: counter for name in ("late", "early", "both")},
+        },
+        projections={
+            "to_late": Projection(post="late", delay=3 * ms, **one),
+            "to_early": Projection(post="early", **early),
+            "to_both": Projection(post="both", delay=2 * ms, **early),
+        },
+        presentation=Presentation(duration=40 * ms),
+        output="source",
+    )
+    names = [f"{name}.x" for name in ("late", "early", "both")]
+    options = {"math": "strict", "traces": {name: range(N) for name in names}}
+    images = {"image": np.random.default_rng(3).uniform(0.5, 1, (3, N))}
+    wanted = simulation.compile(network, "cpp", **options).run(images, progress=False)[0]
+    with emulated_nvcc():
+        made = simulation.compile(network, "cuda", architecture="sm_90", **options)
+    found = made.run(images, progress=False)[0]
+    for name in names:
+        assert wanted.traces[name].values[:, -1].min() > 10
+        np.testing.assert_array_equal(found.traces[name].values, wanted.traces[name].values)
+    # All readers get what was sent, three or one or three steps after it.
+    late, early, both = (wanted.traces[name].values for name in names)
+    np.testing.assert_array_equal(late, both)
+    assert (early >= late).all()
+    assert (early > late).any()

@@ -159,12 +159,14 @@ def _ordered(built: Built) -> bool:
     return all(o.pattern and not o.summed_updaters for o in made)
 
 
-def _event_lists(built: Built) -> list[ArrayVariable]:
-    return [
-        group.variables[f"_{event}space"]
+def _before_tests(built: Built, tables: CudaTables) -> dict[str, str]:
+    """Code that tests for an event -> what comes before it."""
+    return {
+        name: tables.next_list(group.variables[f"_{event}space"])
         for group in built.groups.values()
-        for event in group.events
-    ]
+        for event, thresholder in group.thresholder.items()
+        for name in code_names([thresholder])
+    }
 
 
 def _heap(network: NetworkModel, replicas: Replicas) -> int:
@@ -256,9 +258,9 @@ def generate(request: dict[str, Any], out: Path) -> None:
     (project / "fired.h").write_text(header)
     (project / "generated.cu").write_text(
         f'#include "biosnn.h"\n#include "gpu.h"\n#include "network.h"\n{generated}\n'
-        f"namespace biosnn {{\n{flags}\n{tables.rotation(_event_lists(built))}\n}}\n"
+        f"namespace biosnn {{\n{flags}\n}}\n"
     )
-    files = write_units(project, "step_clock")
+    files = write_units(project, "step_clock", _before_tests(built, tables))
     shutil.move(project / "static_arrays", out / "static_arrays")
     with (out / "state").open("wb") as file:
         for array in default_state(network, described).values():

@@ -68,14 +68,15 @@ std::vector<TraceSource> trace_table() {{ return {{{", ".join(traces)}}}; }}"""
             f"{{ return {{{table}}}; }}"
         )
 
-    def rotation(self, sources: Iterable[Any]) -> str:
-        """Brian2CUDA's lists of spikes take turns where uniform delays have to pass."""
-        lines = []
-        for variable in sources:
-            name = self.name(variable).removeprefix("brian::")
-            index = f"brian::current_idx{name}"
-            lines.append(f"{index} = ({index} + 1) % brian::dev{name}.size();")
-        return f"void rotate_events() {{ {' '.join(lines)} }}"
+    def next_list(self, variable: Any) -> str:
+        """Statement that goes on to the next of Brian2CUDA's lists of an event.
+
+        They take turns where uniform delays have to pass. What reads events before they are
+        tested for gets those of the step before, so this is done just before the test.
+        """
+        name = self.name(variable).removeprefix("brian::")
+        index = f"brian::current_idx{name}"
+        return f"{index} = ({index} + 1) % brian::dev{name}.size();"
 
 
 def spike_capacities(built: Built) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 #: Pieces of code per file: parsing CUDA's headers takes as long as some ten of them.
@@ -30,7 +31,7 @@ _PROGRAM = (
 )  # fmt: skip
 
 
-def write_units(project: Path, clock: str) -> list[str]:
+def write_units(project: Path, clock: str, before: Mapping[str, str]) -> list[str]:
     """Write ``program.cu`` and the files ``part_*.cu`` beside what brian2cuda has written.
 
     Parameters
@@ -40,6 +41,8 @@ def write_units(project: Path, clock: str) -> list[str]:
     clock : str
         The clock of the network's time steps. brian2cuda looks at the time of Brian2's default
         clock to find out whether a uniform delay has passed; a declared network has its own.
+    before : mapping
+        Name of a piece of code -> a statement to execute just before it.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def write_units(project: Path, clock: str) -> list[str]:
     groups: dict[str, list[Path]] = {}
     for path in sorted((project / "code_objects").glob("*.cu")):
         groups.setdefault(_AROUND.sub("", path.name), []).append(path)
-    pieces = [_piece(paths, clock) for paths in groups.values()]
+    pieces = [_piece(paths, clock, before) for paths in groups.values()]
     files = -(-len(pieces) // PER_FILE)
     parts: list[list[str]] = [[] for _ in range(files)]
     for piece in sorted(pieces, key=len, reverse=True):  # parts of about one size
@@ -67,7 +70,7 @@ def write_units(project: Path, clock: str) -> list[str]:
     return written
 
 
-def _piece(paths: list[Path], clock: str) -> str:
+def _piece(paths: list[Path], clock: str, before: Mapping[str, str]) -> str:
     """What runs for one Brian2 object, and before and after the network for it.
 
     brian2cuda repeats helper functions in every file, so each gets a namespace of its own.
@@ -83,7 +86,11 @@ def _piece(paths: list[Path], clock: str) -> str:
         space = f"in_{path.stem}"
         text.append(f"namespace {space} {{\n{body}\n}}")
         text += [f"using {space}::{name};" for name in _KERNEL.findall(body)]
-        text += [f"void {name}() {{ {space}::{name}(); }}" for name in _FUNCTION.findall(body)]
+        first = {f"_run_{path.stem}": before.get(path.stem, "")}
+        text += [
+            f"void {name}() {{ {first.get(name, '')} {space}::{name}(); }}"
+            for name in _FUNCTION.findall(body)
+        ]
     return "\n".join(text)
 
 

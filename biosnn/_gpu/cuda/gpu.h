@@ -37,7 +37,6 @@ struct TraceSource {
 std::vector<SpikeSource> spike_table();
 std::vector<TraceSource> trace_table();
 std::vector<std::pair<unsigned char **, size_t>> fired_table();
-void rotate_events();  // between Brian2CUDA's lists of spikes, which wait for uniform delays
 
 void prepare_recorders();
 // Notes the spikes in a list of Brian2CUDA's, whose last item is their number.
