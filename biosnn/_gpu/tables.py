@@ -31,6 +31,13 @@ class CudaTables(Tables):
             return f'{{{pointer}, "{kind}", {array}.size()}}'
         return f'{{{array}, "{kind}", {int(np.prod(variable.size))}}}'
 
+    def number(self, variable: Any, n: int) -> list[str]:
+        """See :class:`Tables`; here and on the GPU."""
+        name = self.name(variable)
+        on_gpu = name.replace("brian::", "brian::dev")
+        copied = f"cudaMemcpy({on_gpu}, {name}, sizeof(*{name}), cudaMemcpyHostToDevice)"
+        return [*super().number(variable, n), f"CUDA_SAFE_CALL({copied});"]
+
     def resize(self, variable: Any, n: int) -> list[str]:
         """See :class:`Tables`; here and on the GPU."""
         name = self.name(variable)
