@@ -9,6 +9,8 @@ from brian2 import Hz, ms, mV
 from cuda_emulation.nvcc import emulated_nvcc
 
 from biosnn import encoding, gpu, models, simulation
+from biosnn.errors import DeviceError
+from biosnn.models import Operation
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 
 pytestmark = pytest.mark.skipif(
@@ -113,3 +115,26 @@ def test_what_reads_events_early_gets_those_of_the_step_before(tmp_path) -> None
     np.testing.assert_array_equal(late, both)
     assert (early >= late).all()
     assert (early > late).any()
+
+
+def test_neurons_that_all_change_one_number_are_refused(tmp_path) -> None:
+    counted = models.neuron(
+        equations="total : 1 (linked)",
+        links={"total": "sum.total"},
+        operations=(Operation(code="total += 1", on="step"),),
+        name="Counted",
+    )
+    network = NetworkModel(
+        name="linked",
+        dt=1 * ms,
+        inputs={},
+        populations={
+            "sum": Population(model=models.neuron(equations="total : 1", name="Sum"), n=1),
+            "counted": Population(model=counted, n=N),
+        },
+        projections={},
+        presentation=Presentation(duration=10 * ms),
+        output="sum",
+    )
+    with pytest.raises(DeviceError, match=r"'counted' change total.*at the same time"):
+        gpu.write(network, tmp_path / "program")

@@ -19,7 +19,7 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Synapses, prefs
+from brian2 import NeuronGroup, Synapses, prefs
 from brian2.core.variables import ArrayVariable
 from brian2.devices.device import all_devices, get_device, set_device
 from brian2cuda.codeobject import CUDAStandaloneCodeObject
@@ -34,6 +34,7 @@ from biosnn.devices.interface import default_state, interface
 from biosnn.devices.record import Record
 from biosnn.devices.replicas import Replicas
 from biosnn.devices.tables import source
+from biosnn.errors import DeviceError
 from biosnn.networks import NetworkModel
 
 #: What a block of threads shares: so many words of flags, and so many threads work on them.
@@ -80,6 +81,9 @@ class _Device(CUDAStandaloneDevice):
         compiler_kwds: Any = None,
     ) -> Any:
         more = dict(template_kwds or {})
+        if isinstance(owner, NeuronGroup) and len(owner) > 1:
+            _, written = self.get_array_read_write(abstract_code, variables)
+            _check_own(owner.name, {key for key in written if variable_indices[key] != "_idx"})
         if template_name == "threshold_flags":
             more["extra_threshold_kernel"] = True
         if template_name == "synapses_loops":
@@ -103,6 +107,15 @@ class _Device(CUDAStandaloneDevice):
             template_kwds=more,
             override_conditional_write=override_conditional_write,
             compiler_kwds=compiler_kwds,
+        )
+
+
+def _check_own(population: str, foreign: set[str]) -> None:
+    """Refuse that many threads change one number, each as if it were alone."""
+    if foreign:
+        raise DeviceError(
+            f"neurons of {population!r} change {sorted(foreign)[0]}, which is linked to another "
+            "population: on a GPU they would do so at the same time. Send it there by a projection"
         )
 
 
