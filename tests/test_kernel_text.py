@@ -67,6 +67,15 @@ def test_queues_are_written_before_their_lock_opens(written) -> None:
     assert release.index("__threadfence();") < release.index("*lock = 0;")
 
 
+def test_lists_of_synapses_are_copied_at_once(written) -> None:
+    text = "\n".join(path.read_text() for path in sorted(written.glob("part_*.cu")))
+    made = text.split("namespace in_before_run_late_transmit_push_spikes {")[1]
+    made = made.split("\nnamespace in_")[0]
+    assert made.count("biosnn::put_behind(") == 3
+    assert made.count("CUDA_SAFE_CALL(biosnn::put_rest());") == 2
+    assert "assert(std::floor(mean_bundle_sizes)" not in made
+
+
 def test_what_a_thread_reads_no_other_one_changes(written) -> None:
     # One thread does it all where targets are sources whose values are read.
     assert "if (_mine == 0)" in kernel(written, "again_transmit")

@@ -20,6 +20,15 @@ _AROUND = re.compile(r"^(before|after)_run_")
 _OLD_QUEUES = re.compile(r"(bool initialize_semaphores = [^;]*;\n)(\s*if \(tid == 0\))")
 # What a block has written into a queue must be seen by others before they see the lock open.
 _RELEASE = re.compile(r"( *)(\*lock = 0;)\n\s*(__threadfence\(\);)")
+# Lists of synapses are copied bit by bit, often one synapse at a time, from one end to the other.
+_COPY = re.compile(
+    r"cudaMemcpy\(\s*(d_this_bundle|h_ptr_d_ptr_synapse_ids_by_pre\[i\]"
+    r"|d_ptr_unique_delays\s*\+ sum_num_unique_elements),(.*?),\s*cudaMemcpyHostToDevice\)",
+    flags=re.DOTALL,
+)
+_COPIED = re.compile(r"(\}  // end (?:for loop through|second loop) connectivity matrix\n)")
+# A sum of rounded numbers need not be the whole number that the mean is.
+_ROUNDED = re.compile(r"^\s*assert\(std::floor\(mean_bundle_sizes\).*\n", flags=re.MULTILINE)
 # From 2048 MiB on, the product of three ints is none.
 _LIMIT = re.compile(r"(size_t limit = \d+)( \* 1024 \* 1024;)")
 
@@ -80,6 +89,9 @@ def _piece(paths: list[Path], clock: str, before: Mapping[str, str]) -> str:
         found = _LOCAL.sub("", path.read_text()).replace("defaultclock.", f"{clock}.")
         if "const unsigned char *_fired,\n    ///// KERNEL_PARAMETERS" in found:
             found = _INDEX.sub(lambda m: f"= {'_from' if m[1] == 'pre' else '_to'};", found)
+        if path.stem.endswith("_push_spikes"):
+            found = _COPY.sub(r"biosnn::put_behind(\1,\2)", _ROUNDED.sub("", found))
+            found = _COPIED.sub(r"\1CUDA_SAFE_CALL(biosnn::put_rest());\n", found)
         lines = _PER_EVENT.sub(r"\1    {\2\n    }\3", found).splitlines()
         text += [line for line in lines if line.startswith("#include")]
         body = "\n".join(line for line in lines if not line.startswith("#include"))

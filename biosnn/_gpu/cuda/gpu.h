@@ -20,6 +20,11 @@ inline void checked(cudaError_t error) {
     std::_Exit(2);
 }
 
+// Copies to the GPU, of which those that follow each other without a gap become one: there may be
+// one for every synapse. `put_rest` does what waits.
+cudaError_t put_behind(void *to, const void *from, size_t bytes);
+cudaError_t put_rest();
+
 const int64_t SPIKE_BYTES = 4 + 8 + 8;  // of a recorded spike: index, time, sample
 
 // A population whose spikes are recorded. The buffer on the GPU has room for `capacity` spikes and
