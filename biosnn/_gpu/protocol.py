@@ -19,7 +19,7 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Synapses, prefs
+from brian2 import NeuronGroup, Synapses, prefs
 from brian2.core.variables import ArrayVariable
 from brian2.devices.device import all_devices, get_device, set_device
 from brian2cuda.codeobject import CUDAStandaloneCodeObject
@@ -35,6 +35,7 @@ from biosnn.devices.interface import default_state, interface
 from biosnn.devices.record import Record
 from biosnn.devices.replicas import Replicas
 from biosnn.devices.tables import source
+from biosnn.errors import DeviceError
 from biosnn.networks import NetworkModel
 
 #: What a block of threads shares: so many words of flags, and so many threads work on them.
@@ -81,11 +82,16 @@ class _Device(CUDAStandaloneDevice):
         compiler_kwds: Any = None,
     ) -> Any:
         more = dict(template_kwds or {})
+        if isinstance(owner, NeuronGroup) and len(owner) > 1:
+            _, written = self.get_array_read_write(abstract_code, variables)
+            _check_own(owner.name, {key for key in written if variable_indices[key] != "_idx"})
         if template_name == "threshold_flags":
             more["extra_threshold_kernel"] = True
         if template_name == "synapses_loops":
-            _, written = self.get_array_read_write(abstract_code, variables)
+            read, written = self.get_array_read_write(abstract_code, variables)
             sides = {variable_indices[name] for name in written}
+            if _meet(read, written, variables, variable_indices):
+                sides.add("0")
             more |= {
                 "changes": _changes(more["pathway"].prepost, sides),
                 "words": _WORDS,
@@ -105,6 +111,15 @@ class _Device(CUDAStandaloneDevice):
         )
 
 
+def _check_own(population: str, foreign: set[str]) -> None:
+    """Refuse that many threads change one number, each as if it were alone."""
+    if foreign:
+        raise DeviceError(
+            f"neurons of {population!r} change {sorted(foreign)[0]}, which is linked to another "
+            "population: on a GPU they would do so at the same time. Send it there by a projection"
+        )
+
+
 def _changes(prepost: str, written: set[str]) -> str:
     """On which side of a synapse a pathway changes neurons: that of its events, or the other."""
     sides = {
@@ -115,6 +130,22 @@ def _changes(prepost: str, written: set[str]) -> str:
     if len(sides) == 2 or "0" in written:
         return "both"
     return "source" if prepost in sides else "target"
+
+
+def _meet(
+    read: set[str], written: set[str], variables: dict[str, Any], indices: dict[str, str]
+) -> bool:
+    """Whether neurons that are both source and target change what others of them read.
+
+    Brian2 has one variable for both sides then, by two names.
+    """
+    return any(
+        variables[one].owner is variables[other].owner
+        and variables[one].name == variables[other].name
+        and indices[one] != indices[other]
+        for one in written
+        for other in read | written
+    )
 
 
 def _ours(built: Built, loops: Loops) -> list[ArrayVariable]:
@@ -142,12 +173,14 @@ def _ordered(built: Built) -> bool:
     return all(o.pattern and not o.summed_updaters for o in made)
 
 
-def _event_lists(built: Built) -> list[ArrayVariable]:
-    return [
-        group.variables[f"_{event}space"]
+def _before_tests(built: Built, tables: CudaTables) -> dict[str, str]:
+    """Code that tests for an event -> what comes before it."""
+    return {
+        name: tables.next_list(group.variables[f"_{event}space"])
         for group in built.groups.values()
-        for event in group.events
-    ]
+        for event, thresholder in group.thresholder.items()
+        for name in code_names([thresholder])
+    }
 
 
 def _heap(network: NetworkModel, replicas: Replicas) -> int:
@@ -241,9 +274,9 @@ def generate(request: dict[str, Any], out: Path) -> None:
     (project / "fired.h").write_text(header)
     (project / "generated.cu").write_text(
         f'#include "biosnn.h"\n#include "gpu.h"\n#include "network.h"\n{generated}\n'
-        f"namespace biosnn {{\n{flags}\n{tables.rotation(_event_lists(built))}\n}}\n"
+        f"namespace biosnn {{\n{flags}\n}}\n"
     )
-    files = write_units(project, "step_clock")
+    files = write_units(project, "step_clock", _before_tests(built, tables))
     shutil.move(project / "static_arrays", out / "static_arrays")
     with (out / "state").open("wb") as file:
         for array in default_state(network, described).values():

@@ -31,6 +31,13 @@ class CudaTables(Tables):
             return f'{{{pointer}, "{kind}", {array}.size()}}'
         return f'{{{array}, "{kind}", {int(np.prod(variable.size))}}}'
 
+    def number(self, variable: Any, n: int) -> list[str]:
+        """See :class:`Tables`; here and on the GPU."""
+        name = self.name(variable)
+        on_gpu = name.replace("brian::", "brian::dev")
+        copied = f"cudaMemcpy({on_gpu}, {name}, sizeof(*{name}), cudaMemcpyHostToDevice)"
+        return [*super().number(variable, n), f"CUDA_SAFE_CALL({copied});"]
+
     def resize(self, variable: Any, n: int) -> list[str]:
         """See :class:`Tables`; here and on the GPU."""
         name = self.name(variable)
@@ -68,14 +75,15 @@ std::vector<TraceSource> trace_table() {{ return {{{", ".join(traces)}}}; }}"""
             f"{{ return {{{table}}}; }}"
         )
 
-    def rotation(self, sources: Iterable[Any]) -> str:
-        """Brian2CUDA's lists of spikes take turns where uniform delays have to pass."""
-        lines = []
-        for variable in sources:
-            name = self.name(variable).removeprefix("brian::")
-            index = f"brian::current_idx{name}"
-            lines.append(f"{index} = ({index} + 1) % brian::dev{name}.size();")
-        return f"void rotate_events() {{ {' '.join(lines)} }}"
+    def next_list(self, variable: Any) -> str:
+        """Statement that goes on to the next of Brian2CUDA's lists of an event.
+
+        They take turns where uniform delays have to pass. What reads events before they are
+        tested for gets those of the step before, so this is done just before the test.
+        """
+        name = self.name(variable).removeprefix("brian::")
+        index = f"brian::current_idx{name}"
+        return f"{index} = ({index} + 1) % brian::dev{name}.size();"
 
 
 def spike_capacities(built: Built) -> list[int]:

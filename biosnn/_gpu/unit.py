@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 #: Pieces of code per file: parsing CUDA's headers takes as long as some ten of them.
@@ -24,6 +25,19 @@ _ASSIGNMENT = re.compile(
 _SHORT = re.compile(r"(?<![\w.])(\d+\.?\d*(?:e[-+]?\d+)?)f\b")
 # All threads read what the first one then replaces, so they must have done so.
 _OLD_QUEUES = re.compile(r"(bool initialize_semaphores = [^;]*;\n)(\s*if \(tid == 0\))")
+# What a block has written into a queue must be seen by others before they see the lock open.
+_RELEASE = re.compile(r"( *)(\*lock = 0;)\n\s*(__threadfence\(\);)")
+# Lists of synapses are copied bit by bit, often one synapse at a time, from one end to the other.
+_COPY = re.compile(
+    r"cudaMemcpy\(\s*(d_this_bundle|h_ptr_d_ptr_synapse_ids_by_pre\[i\]"
+    r"|d_ptr_unique_delays\s*\+ sum_num_unique_elements),(.*?),\s*cudaMemcpyHostToDevice\)",
+    flags=re.DOTALL,
+)
+_COPIED = re.compile(r"(\}  // end (?:for loop through|second loop) connectivity matrix\n)")
+# A sum of rounded numbers need not be the whole number that the mean is.
+_ROUNDED = re.compile(r"^\s*assert\(std::floor\(mean_bundle_sizes\).*\n", flags=re.MULTILINE)
+# From 2048 MiB on, the product of three ints is none.
+_LIMIT = re.compile(r"(size_t limit = \d+)( \* 1024 \* 1024;)")
 
 
 #: What is one program, besides the pieces of code.
@@ -33,7 +47,7 @@ _PROGRAM = (
 )  # fmt: skip
 
 
-def write_units(project: Path, clock: str) -> list[str]:
+def write_units(project: Path, clock: str, before: Mapping[str, str]) -> list[str]:
     """Write ``program.cu`` and the files ``part_*.cu`` beside what brian2cuda has written.
 
     Parameters
@@ -43,6 +57,8 @@ def write_units(project: Path, clock: str) -> list[str]:
     clock : str
         The clock of the network's time steps. brian2cuda looks at the time of Brian2's default
         clock to find out whether a uniform delay has passed; a declared network has its own.
+    before : mapping
+        Name of a piece of code -> a statement to execute just before it.
 
     Returns
     -------
@@ -50,12 +66,15 @@ def write_units(project: Path, clock: str) -> list[str]:
         Names of all files to compile. They need the project's headers beside them.
     """
     queues = project / "brianlib" / "spikequeue.h"
-    queues.write_text(_OLD_QUEUES.sub(r"\1        __syncthreads();\n\2", queues.read_text()))
+    text = _OLD_QUEUES.sub(r"\1        __syncthreads();\n\2", queues.read_text())
+    queues.write_text(_RELEASE.sub(r"\1\3\n\1\2", text))
+    main = project / "main.cu"
+    main.write_text(_LIMIT.sub(r"\1ull\2", main.read_text()))
     (project / "program.cu").write_text("".join(f'#include "{name}"\n' for name in _PROGRAM))
     groups: dict[str, list[Path]] = {}
     for path in sorted((project / "code_objects").glob("*.cu")):
         groups.setdefault(_AROUND.sub("", path.name), []).append(path)
-    pieces = [_piece(paths, clock) for paths in groups.values()]
+    pieces = [_piece(paths, clock, before) for paths in groups.values()]
     files = -(-len(pieces) // PER_FILE)
     parts: list[list[str]] = [[] for _ in range(files)]
     for piece in sorted(pieces, key=len, reverse=True):  # parts of about one size
@@ -67,7 +86,7 @@ def write_units(project: Path, clock: str) -> list[str]:
     return written
 
 
-def _piece(paths: list[Path], clock: str) -> str:
+def _piece(paths: list[Path], clock: str, before: Mapping[str, str]) -> str:
     """What runs for one Brian2 object, and before and after the network for it.
 
     brian2cuda repeats helper functions in every file, so each gets a namespace of its own.
@@ -77,6 +96,9 @@ def _piece(paths: list[Path], clock: str) -> str:
         found = _LOCAL.sub("", path.read_text()).replace("defaultclock.", f"{clock}.")
         if "const unsigned char *_fired,\n    ///// KERNEL_PARAMETERS" in found:
             found = _INDEX.sub(lambda m: f"= {'_from' if m[1] == 'pre' else '_to'};", found)
+        if path.stem.endswith("_push_spikes"):
+            found = _COPY.sub(r"biosnn::put_behind(\1,\2)", _ROUNDED.sub("", found))
+            found = _COPIED.sub(r"\1CUDA_SAFE_CALL(biosnn::put_rest());\n", found)
         found = _with_double_literals(_PER_EVENT.sub(r"\1    {\2\n    }\3", found))
         lines = found.splitlines()
         text += [line for line in lines if line.startswith("#include")]
@@ -84,7 +106,11 @@ def _piece(paths: list[Path], clock: str) -> str:
         space = f"in_{path.stem}"
         text.append(f"namespace {space} {{\n{body}\n}}")
         text += [f"using {space}::{name};" for name in _KERNEL.findall(body)]
-        text += [f"void {name}() {{ {space}::{name}(); }}" for name in _FUNCTION.findall(body)]
+        first = {f"_run_{path.stem}": before.get(path.stem, "")}
+        text += [
+            f"void {name}() {{ {first.get(name, '')} {space}::{name}(); }}"
+            for name in _FUNCTION.findall(body)
+        ]
     return "\n".join(text)
 
 

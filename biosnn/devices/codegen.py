@@ -155,7 +155,7 @@ class Loops:
         """Statements that make room for the synapses' own variables."""
         synapses = self.synapses[key]
         n = n_values(synapses)
-        lines = [f"{tables.name(synapses.variables['N'])}[0] = {n};"]
+        lines = tables.number(synapses.variables["N"], n)
         for variable in synapses.variables.values():
             own = isinstance(variable, DynamicArrayVariable) and variable.owner is not None
             if (

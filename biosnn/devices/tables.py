@@ -45,6 +45,10 @@ class Tables:
             return f'{{{array}.data(), "{kind}", {array}.size()}}'
         return f'{{{array}, "{kind}", {int(np.prod(variable.size))}}}'
 
+    def number(self, variable: Any, n: int) -> list[str]:
+        """Statements that set an array of one number."""
+        return [f"{self.name(variable)}[0] = {n};"]
+
     def resize(self, variable: Any, n: int) -> list[str]:
         """Statements that make room in a dynamic array."""
         return [f"{self.name(variable)}.resize({n});"]

@@ -20,6 +20,11 @@ inline void checked(cudaError_t error) {
     std::_Exit(2);
 }
 
+// Copies to the GPU, of which those that follow each other without a gap become one: there may be
+// one for every synapse. `put_rest` does what waits.
+cudaError_t put_behind(void *to, const void *from, size_t bytes);
+cudaError_t put_rest();
+
 const int64_t SPIKE_BYTES = 4 + 8 + 8;  // of a recorded spike: index, time, sample
 
 // A population whose spikes are recorded. The buffer on the GPU has room for `capacity` spikes and
@@ -37,7 +42,6 @@ struct TraceSource {
 std::vector<SpikeSource> spike_table();
 std::vector<TraceSource> trace_table();
 std::vector<std::pair<unsigned char **, size_t>> fired_table();
-void rotate_events();  // between Brian2CUDA's lists of spikes, which wait for uniform delays
 
 void prepare_recorders();
 // Notes the spikes in a list of Brian2CUDA's, whose last item is their number.

@@ -25,6 +25,27 @@ struct Staged {
 };
 static Staged staged;
 
+static std::vector<char> waiting;
+static char *waiting_for = nullptr;
+
+cudaError_t put_rest() {
+    if (waiting.empty()) return cudaSuccess;
+    const cudaError_t error =
+        cudaMemcpy(waiting_for, waiting.data(), waiting.size(), cudaMemcpyHostToDevice);
+    waiting.clear();
+    return error;
+}
+
+cudaError_t put_behind(void *to, const void *from, size_t bytes) {
+    cudaError_t error = cudaSuccess;
+    if (waiting.empty() || waiting_for + waiting.size() != to) {
+        error = put_rest();
+        waiting_for = (char *)to;
+    }
+    waiting.insert(waiting.end(), (const char *)from, (const char *)from + bytes);
+    return error;
+}
+
 template <typename T>
 __global__ void assign_values(T *data, const float *values, size_t n) {
     const size_t k = (size_t)blockIdx.x * blockDim.x + threadIdx.x;

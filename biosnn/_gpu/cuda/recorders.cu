@@ -138,10 +138,7 @@ void step_begins() {
     if (ticks % steps_per_presentation == 0) begin_presentation();
 }
 
-void step_ends() {
-    ticks++;
-    rotate_events();
-}
+void step_ends() { ticks++; }
 
 size_t monitored_bytes() {
     size_t bytes = 0;
