@@ -126,6 +126,25 @@ def test_what_reads_events_early_gets_those_of_the_step_before(tmp_path) -> None
     assert (early > late).any()
 
 
+def test_times_are_double_in_single_precision(tmp_path) -> None:
+    noise = encoding.poisson(max_rate=100 * Hz)
+    network = NetworkModel(
+        name="single",
+        dt=0.1 * ms,
+        inputs={"image": Input(features=N)},
+        populations={"noise": Population(model=noise, n=N, drives={"x": "image"})},
+        projections={},
+        presentation=Presentation(duration=10 * ms),
+        output="noise",
+    )
+    project = gpu.write(network, tmp_path / "program", precision="single") / "source"
+    text = "\n".join(path.read_text() for path in sorted(project.glob("part_*.cu")))
+    assert "float rate = _ptr_array_noise_rate[_idx];" in text
+    assert "t_sample = dt * step;" in text
+    assert "const double dt = _ptr_array_step_clock_dt[0];" in text
+    assert "float dt =" not in text
+
+
 def test_neurons_that_all_change_one_number_are_refused(tmp_path) -> None:
     counted = models.neuron(
         equations="total : 1 (linked)",

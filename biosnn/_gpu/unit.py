@@ -36,6 +36,8 @@ _COPY = re.compile(
 _COPIED = re.compile(r"(\}  // end (?:for loop through|second loop) connectivity matrix\n)")
 # A sum of rounded numbers need not be the whole number that the mean is.
 _ROUNDED = re.compile(r"^\s*assert\(std::floor\(mean_bundle_sizes\).*\n", flags=re.MULTILINE)
+# brian2cuda rounds the time step where variables are stored in single precision, and with it times.
+_STEP = re.compile(r"const float dt = (_ptr_array_\w+_dt\[0\];)")
 # From 2048 MiB on, the product of three ints is none.
 _LIMIT = re.compile(r"(size_t limit = \d+)( \* 1024 \* 1024;)")
 
@@ -99,6 +101,7 @@ def _piece(paths: list[Path], clock: str, before: Mapping[str, str]) -> str:
         if path.stem.endswith("_push_spikes"):
             found = _COPY.sub(r"biosnn::put_behind(\1,\2)", _ROUNDED.sub("", found))
             found = _COPIED.sub(r"\1CUDA_SAFE_CALL(biosnn::put_rest());\n", found)
+        found = _STEP.sub(r"const double dt = \1", found)
         found = _with_double_literals(_PER_EVENT.sub(r"\1    {\2\n    }\3", found))
         lines = found.splitlines()
         text += [line for line in lines if line.startswith("#include")]
