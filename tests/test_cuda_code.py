@@ -199,7 +199,7 @@ def test_manifests_are_complete(library, digits, everything) -> None:
     interface = open_sources(library).interface
     assert set(interface.spikes) == set(spiking(everything))
     files = {name for name in manifest["files"] if "/" not in name}
-    assert files == {"state"}
+    assert files == {"makefile", "state"}
     assert "source/makefile" in manifest["files"]
     size = sum(variable.bytes for variable in interface.variables)
     assert manifest["files"]["state"]["bytes"] == size
