@@ -34,8 +34,9 @@ from biosnn.devices.functions import divide_in_double
 from biosnn.devices.interface import default_state, interface
 from biosnn.devices.record import Record
 from biosnn.devices.replicas import Replicas
+from biosnn.devices.synapses import n_values
 from biosnn.devices.tables import source
-from biosnn.errors import DeviceError
+from biosnn.errors import DeviceError, ParameterError
 from biosnn.networks import NetworkModel
 
 #: What a block of threads shares: so many words of flags, and so many threads work on them.
@@ -211,6 +212,22 @@ def _preferences(single: bool, heap: int) -> None:
     prefs.core.default_float_dtype = np.float32 if single else np.float64
 
 
+def _check_size(network: NetworkModel, built: Built, replicas: Replicas) -> None:
+    """Refuse what does not fit into the numbers that kernels count with."""
+    for name, number, most in (
+        ("copies of a network in one program", replicas.n, 65535),
+        *(
+            (f"synapses of {key!r} in all copies", n_values(made), 2**31 - 1)
+            for key, made in built.synapses.items()
+            if made.pattern
+        ),
+    ):
+        if number > most:
+            raise ParameterError(
+                network.name, name, number, f"at most {most} on a GPU", "Use fewer copies at once"
+            )
+
+
 def _draws(device: CUDAStandaloneDevice) -> bool:
     """Whether a piece of code that runs in time steps draws from generators with a state."""
     found = device.codeobjects_with_rng
@@ -245,12 +262,18 @@ def generate(request: dict[str, Any], out: Path) -> None:
     built = build(network, record, hooks, single_precision=single, replicas=replicas)
     device.run_args_applied = True  # ours are read by biosnn.cpp
     device.insert_code("before_start", "biosnn::configure(argc, argv);")
-    device.insert_code("before_network_run", "biosnn::prepare_recorders(); biosnn::load_state();")
+    for call in (
+        "biosnn::prepare_recorders();",
+        "biosnn::load_state();",
+        "random_number_buffer.set_seed(biosnn::chunk_seed());",
+    ):
+        device.insert_code("before_network_run", call)
     # Thrust's global vectors must not outlive CUDA: nothing is taken down one by one.
     device.insert_code("before_end", "std::_Exit(biosnn::finish());")
     device.headers.append('"biosnn.h"')
     device.headers.append('"gpu.h"')
     loops = Loops(built)
+    _check_size(network, built, replicas)
     flagged = _ours(built, loops)
     built.net.run(network.dt * network.steps_per_presentation, namespace={})
     tables = CudaTables(device)

@@ -88,7 +88,7 @@ std::vector<TraceSource> trace_table() {{ return {{{", ".join(traces)}}}; }}"""
 
 def spike_capacities(built: Built) -> list[int]:
     """How many spikes of each recorded population the GPU holds."""
-    return [max(_FEWEST_SPIKES, 2 * len(m.source)) for m in built.spike_monitors.values()]
+    return [max(_FEWEST_SPIKES, 16 * len(m.source)) for m in built.spike_monitors.values()]
 
 
 def recorder_bytes(built: Built) -> dict[str, int]:

@@ -245,6 +245,7 @@ class _End:
     said: str = ""
     finished: int = -1
     seconds: float = 0.0
+    complaints: list[str] = attrs.field(factory=list)
 
 
 def _run(artifact: Path, settings: Path, report: Report, stop: Stop) -> _End:
@@ -285,6 +286,8 @@ def _run(artifact: Path, settings: Path, report: Report, stop: Stop) -> _End:
             stop.remove(end_soon)
         errors.seek(0)
         end.status, end.said = child.returncode, errors.read().strip()
+        if end.status != 0:  # brian2cuda complains on stdout here and there
+            end.said = end.said or "\n".join(end.complaints)
     return end
 
 
@@ -301,4 +304,6 @@ def _listen(child: subprocess.Popen[str], end: _End, report: Report) -> None:
                 end.finished = int(numbers[0])
                 report(*map(int, numbers[:3]))
                 end.seconds = float(numbers[3])
+            elif "ERROR" in line:
+                end.complaints.append(line.strip())
     child.wait()

@@ -106,13 +106,16 @@ def make_synapses(
 
 
 def _check_shared(network: NetworkModel, key: str, projection: Projection) -> None:
-    """Refuse transmission that changes weights which replicas share."""
+    """Refuse what changes weights which replicas share, while plasticity is off."""
     changed = assigned(projection.transmit) & {"w", *network.synaptic(key)}
-    if changed:
+    reason = f"changes its {sorted(changed)[0]} when it transmits" if changed else ""
+    if projection.normalise and projection.normalise.online and projection.rule is None:
+        reason = "normalises its weights although it does not learn"
+    if reason:
         raise ParameterError(
             "compile",
             "n_parallel",
-            f"a projection {key!r} that changes its {sorted(changed)[0]} when it transmits",
+            f"a projection {key!r} that {reason}",
             "1 for this network",
             "Samples that are shown at once share the weights",
         )
