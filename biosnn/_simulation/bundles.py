@@ -19,7 +19,6 @@ import attrs
 
 from biosnn import __version__
 from biosnn._simulation.sinks import layout
-from biosnn.declaration import fingerprint, to_data
 from biosnn.devices.artifact import Artifact, digest_of, open_sources, sha256_of
 from biosnn.devices.chunks import Places, settings_lines
 from biosnn.devices.contract import Chunk, Device, Settings
@@ -80,6 +79,8 @@ def activated(bundle: Active) -> Iterator[None]:
 
 def network_key(network: NetworkModel, record: Record, precision: str, math: str) -> str:
     """What tells networks of a bundle apart."""
+    from biosnn.declaration import fingerprint, to_data  # imports Brian2
+
     return fingerprint(to_data(network), record.to_data(network.dt), precision, math)[:32]
 
 
