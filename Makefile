@@ -16,7 +16,7 @@ demo: setup-core ## train on small digits and write the result to runs/demo
 	$(BIN)/python experiments/mnist_stdp.py --dataset digits --epochs 3 --out runs/demo
 
 test: setup ## run the tests (more options: make test ARGS="-k doctor")
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 test-cuda: setup ## have nvcc compile large networks; needs no GPU, takes many minutes
 	BIOSNN_TEST_CUDA=all $(BIN)/python -m pytest -q tests/test_cuda_code.py tests/test_cuda_compile.py $(ARGS)

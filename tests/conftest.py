@@ -9,15 +9,6 @@ from pathlib import Path
 import pytest
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a file share a worker and its fixtures; those of an experiment go by its name."""
-    for item in items:
-        name = getattr(item, "callspec", None) and item.callspec.params.get("name")
-        scripts = item.path.stem == "test_experiments" and isinstance(name, str)
-        item.add_marker(pytest.mark.xdist_group(name if scripts else str(item.path)))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def build_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A build cache for this test run, shared by its xdist workers."""
