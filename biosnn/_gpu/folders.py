@@ -7,13 +7,13 @@ from pathlib import Path
 from biosnn._gpu.standalone import (
     compile_program,
     flags,
-    request_of,
     seal_program,
     write_program,
 )
 from biosnn._gpu.tools import architecture as checked_architecture
 from biosnn._gpu.tools import tools
 from biosnn.devices.artifact import new_folder, open_sources, platform_of, seal
+from biosnn.devices.generation import request_of
 from biosnn.devices.record import Record, check_record
 from biosnn.devices.replicas import Replicas
 from biosnn.errors import DeviceError, ParameterError

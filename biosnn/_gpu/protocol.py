@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import traceback
 from collections import defaultdict
 from importlib import resources
 from pathlib import Path
@@ -29,7 +28,7 @@ from biosnn._gpu.tables import CudaTables, recorder_bytes
 from biosnn._gpu.unit import write_units
 from biosnn.declaration import from_data
 from biosnn.devices.build import Built, build
-from biosnn.devices.codegen import Call, CallHooks, Loops, code_names
+from biosnn.devices.codegen import Call, CallHooks, Loops, code_names, main
 from biosnn.devices.functions import divide_in_double
 from biosnn.devices.interface import default_state, interface
 from biosnn.devices.record import Record
@@ -313,18 +312,5 @@ def generate(request: dict[str, Any], out: Path) -> None:
     (out / "generated.json").write_text(json.dumps(found))
 
 
-def _main(request: str, out: str) -> int:
-    try:
-        generate(json.loads(Path(request).read_text()), Path(out))
-    except Exception as error:  # whatever it is, its cause comes last
-        traceback.print_exc()
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        print(f"{type(cause).__name__}: {cause}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:]))
+    sys.exit(main(generate, *sys.argv[1:]))

@@ -21,15 +21,16 @@ from biosnn._gpu.facts import brian2cuda_version, require_brian2cuda
 from biosnn._gpu.tools import CudaTools, tools
 from biosnn._gpu.tools import architecture as checked_architecture
 from biosnn._gpu.unit import write_makefile
-from biosnn.declaration import fingerprint, to_data
+from biosnn.declaration import fingerprint
 from biosnn.devices.artifact import BINARY, files_of, open_artifact, platform_of, seal
 from biosnn.devices.binary import CompiledNetwork
 from biosnn.devices.cache import cached
 from biosnn.devices.contract import Interface
 from biosnn.devices.cpp_standalone import SOURCES as COMMON_SOURCES
+from biosnn.devices.generation import check_build, request_of, write_code
 from biosnn.devices.record import Record, check_record
 from biosnn.devices.replicas import Replicas
-from biosnn.errors import DeviceError, ParameterError, StorageError
+from biosnn.errors import DeviceError, ParameterError
 from biosnn.networks import NetworkModel
 
 #: Files of this room that decide what a build contains.
@@ -96,7 +97,7 @@ def build(
         sources_of_builds(),
     )[:32]
     folder, built_now = cached(
-        key, lambda folder: _make(request, math, target, found, folder), _check
+        key, lambda folder: _make(request, math, target, found, folder), check_build
     )
     taken = time.perf_counter() - started
     return CompiledNetwork(open_artifact(folder), taken, built_now, explain)
@@ -117,18 +118,6 @@ def flags(math: str) -> tuple[str, ...]:
     return NVCC_FLAGS[math]
 
 
-def request_of(
-    network: NetworkModel, record: Record, precision: str, replicas: Replicas | None = None
-) -> dict[str, Any]:
-    """What is asked of the child process that writes the code."""
-    return {
-        "network": to_data(network),
-        "record": record.to_data(network.dt),
-        "precision": precision,
-        "replicas": (replicas or Replicas()).to_data(),
-    }
-
-
 def sources_of_builds() -> list[str]:
     """Versions and texts that decide what a build contains."""
     here, devices = Path(__file__).parent, Path(__file__).parents[1] / "devices"
@@ -136,13 +125,6 @@ def sources_of_builds() -> list[str]:
     texts += [(devices / name).read_text() for name in COMMON_SOURCES]
     versions = [__version__, brian2.__version__, str(brian2cuda_version()), sys.version]
     return versions + texts
-
-
-def _check(folder: Path) -> None:
-    try:
-        open_artifact(folder)
-    except StorageError as error:
-        raise DeviceError(str(error)) from error
 
 
 def write_program(request: dict[str, Any], math: str, architecture: str, folder: Path) -> None:
@@ -154,23 +136,8 @@ def write_program(request: dict[str, Any], math: str, architecture: str, folder:
         If Brian2CUDA is missing or does not fit, or refuses the network, with its words.
     """
     require_brian2cuda()
-    asked = folder / "request.json"
-    asked.write_text(json.dumps(request))
-    # The child finds this biosnn, and nothing that happens to lie in the current folder.
-    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "biosnn._gpu.protocol", str(asked), str(folder)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise DeviceError(
-            f"Brian2CUDA could not write code for {request['network']['name']!r}. It said:\n"
-            + "\n".join(done.stderr.strip().splitlines()[-12:])
-        )
-    asked.unlink()
+    refusal = f"Brian2CUDA could not write code for {request['network']['name']!r}"
+    write_code("biosnn._gpu.protocol", request, folder, refusal)
     written = json.loads((folder / "generated.json").read_text())
     write_makefile(folder / SOURCE, written["sources"], architecture, list(flags(math)))
     shutil.rmtree(folder / SOURCE / "results", ignore_errors=True)

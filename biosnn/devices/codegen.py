@@ -13,6 +13,7 @@ import re
 import shutil
 import sys
 import traceback
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -269,7 +270,8 @@ def generate(request: dict[str, Any], out: Path) -> None:
     (out / "generated.json").write_text(json.dumps(found))
 
 
-def _main(request: str, out: str) -> int:
+def main(generate: Callable[[dict[str, Any], Path], None], request: str, out: str) -> int:
+    """Serve a request as a program: what goes wrong has its cause in the last line."""
     try:
         generate(json.loads(Path(request).read_text()), Path(out))
     except Exception as error:  # whatever it is, its cause comes last
@@ -283,4 +285,4 @@ def _main(request: str, out: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:]))
+    sys.exit(main(generate, *sys.argv[1:]))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,15 +13,15 @@ from typing import Any
 import brian2
 
 from biosnn import __version__
-from biosnn.declaration import fingerprint, to_data
+from biosnn.declaration import fingerprint
 from biosnn.devices import compiler
 from biosnn.devices.artifact import BINARY, files_of, open_artifact, platform_of, seal
 from biosnn.devices.binary import CompiledNetwork
 from biosnn.devices.cache import cached
 from biosnn.devices.contract import Interface
+from biosnn.devices.generation import check_build, request_of, write_code
 from biosnn.devices.record import Record, check_record
 from biosnn.devices.replicas import Replicas
-from biosnn.errors import DeviceError, StorageError
 from biosnn.networks import NetworkModel
 
 PROGRAM = "program.cpp"  # stands alone: it needs no header but the compiler's
@@ -47,6 +45,7 @@ SOURCES = (
     "extend.py",
     "cpp_standalone.py",
     "functions.py",
+    "generation.py",
     "interface.py",
     "ports.py",
     "protocol.py",
@@ -114,12 +113,7 @@ def build(
     check_record(network, record)
     started = time.perf_counter()
     options = compiler.flags(math, portable)
-    request = {
-        "network": to_data(network),
-        "record": record.to_data(network.dt),
-        "precision": precision,
-        "replicas": (replicas or Replicas()).to_data(),
-    }
+    request = request_of(network, record, precision, replicas)
     here = Path(__file__).parent
     key = fingerprint(
         request,
@@ -132,17 +126,10 @@ def build(
     folder, built_now = cached(
         key,
         lambda folder: _make(request, options, portable, folder),
-        _check,
+        check_build,
     )
     artifact = open_artifact(folder)
     return CompiledNetwork(artifact, time.perf_counter() - started, built_now)
-
-
-def _check(folder: Path) -> None:
-    try:
-        open_artifact(folder)
-    except StorageError as error:
-        raise DeviceError(str(error)) from error
 
 
 def write_sources(
@@ -167,12 +154,7 @@ def write_sources(
     check_record(network, record)
     options = compiler.flags(math, portable=True)
     options += () if arch is None else (f"-march={arch}",)
-    request = {
-        "network": to_data(network),
-        "record": record.to_data(network.dt),
-        "precision": precision,
-        "replicas": Replicas().to_data(),
-    }
+    request = request_of(network, record, precision)
     generated = _generate(request, folder)
     (folder / "makefile").write_text(_MAKEFILE.format(flags=" ".join(options)))
     _seal(folder, request, generated, {"flags": list(options), "platform": platform_of(True)})
@@ -193,27 +175,13 @@ def _make(request: dict[str, Any], options: tuple[str, ...], portable: bool, fol
 
 def _generate(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the program, the static arrays and the state; what is known of them."""
-    asked, found, project = folder / "request.json", folder / "generated.json", folder / "project"
-    asked.write_text(json.dumps(request))
-    # The child finds this biosnn, and nothing that happens to lie in the current folder.
-    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "biosnn.devices.codegen", str(asked), str(folder)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise DeviceError(
-            "Brian2 could not generate code for this network. It said:\n"
-            + "\n".join(done.stderr.strip().splitlines()[-12:])
-        )
+    refusal = "Brian2 could not generate code for this network"
+    write_code("biosnn.devices.codegen", request, folder, refusal)
+    found, project = folder / "generated.json", folder / "project"
     generated = json.loads(found.read_text())
     (project / PROGRAM).rename(folder / PROGRAM)
     shutil.rmtree(project)
     found.unlink()
-    asked.unlink()
     return generated
 
 

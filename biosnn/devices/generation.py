@@ -1,0 +1,79 @@
+"""Code of a network, written by a child process: what is asked of it, and what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from biosnn.declaration import to_data
+from biosnn.devices.artifact import open_artifact
+from biosnn.devices.record import Record
+from biosnn.devices.replicas import Replicas
+from biosnn.errors import DeviceError, StorageError
+from biosnn.networks import NetworkModel
+
+
+def request_of(
+    network: NetworkModel, record: Record, precision: str, replicas: Replicas | None = None
+) -> dict[str, Any]:
+    """What is asked of the child process that writes the code."""
+    return {
+        "network": to_data(network),
+        "record": record.to_data(network.dt),
+        "precision": precision,
+        "replicas": (replicas or Replicas()).to_data(),
+    }
+
+
+def write_code(module: str, request: dict[str, Any], folder: Path, refusal: str) -> None:
+    """Have a module write what a request asks for into a folder that exists.
+
+    Parameters
+    ----------
+    module : str
+        It is run with the request's file and the folder as arguments.
+    request : dict
+        See :func:`request_of`.
+    folder : Path
+        Where everything goes.
+    refusal : str
+        What is wrong if the module fails.
+
+    Raises
+    ------
+    DeviceError
+        If it fails, with its last lines.
+    """
+    asked = folder / "request.json"
+    asked.write_text(json.dumps(request))
+    # The child finds this biosnn, and nothing that happens to lie in the current folder.
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", module, str(asked), str(folder)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        last = "\n".join(done.stderr.strip().splitlines()[-12:])
+        raise DeviceError(f"{refusal}. It said:\n{last}")
+    asked.unlink()
+
+
+def check_build(folder: Path) -> None:
+    """Check a build in the cache.
+
+    Raises
+    ------
+    DeviceError
+        If it is damaged, or for another machine.
+    """
+    try:
+        open_artifact(folder)
+    except StorageError as error:
+        raise DeviceError(str(error)) from error
