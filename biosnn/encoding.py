@@ -7,6 +7,9 @@ Most encoders exist twice, with the same meaning and the same spikes:
 - as an *array function* (:func:`poisson_spikes`, :func:`latency_spikes`, ...) from samples to
   spike trains of shape (n, T, units), or to currents.
 
+Array functions take intensities: floating-point numbers from 0 to 1, or bytes, of which 255
+means 1 (:func:`intensities`). Input populations play floating-point numbers as they are.
+
 Receptive fields (:func:`gaussian_fields`, :func:`on_off_contrast`) turn values into other values,
 which any encoder may take. ``decode_*`` are the inverse where there is one. :data:`ENCODERS` lists
 the library by name.
@@ -20,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from biosnn._encoding.checks import check_samples, scale_norm
+from biosnn._encoding.checks import check_samples, intensities, scale_norm
 from biosnn._encoding.decoding import (
     decode_burst,
     decode_delta,
@@ -81,6 +84,7 @@ __all__ = [
     "direct",
     "direct_current",
     "gaussian_fields",
+    "intensities",
     "latency",
     "latency_spikes",
     "on_off",

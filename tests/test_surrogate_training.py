@@ -137,6 +137,19 @@ def test_an_epoch_is_the_same_whoever_encodes_it():
     assert not torch.equal(next(iter(alone))[1], first[0][1]), "another epoch, another order"
 
 
+def test_direct_encoding_takes_bytes_and_floats():
+    """W8: floats from 0 to 1 were divided by 255 once more."""
+    images = np.random.default_rng(0).integers(0, 256, (5, 9, 9), dtype=np.uint8)
+    rng = np.random.default_rng(1)
+    shown = DirectEncoder()(images, rng)
+    assert shown.max() > 0.9
+    assert shown.dtype == torch.float32
+    assert torch.equal(shown, DirectEncoder()(images / 255, rng))
+    for wrong in (images.astype(np.float32), images.astype(int), images / 255 - 0.1):
+        with pytest.raises(DataError, match="DirectEncoder: images must be bytes"):
+            DirectEncoder()(wrong, rng)
+
+
 def test_shifted_images_keep_what_stays_inside():
     images = np.zeros((200, 9, 9), dtype=np.uint8)
     images[:, 4, 4] = 255

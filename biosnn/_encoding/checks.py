@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from brian2 import ms
+from brian2 import Hz, Quantity, ms
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn.errors import DataError, ParameterError
@@ -57,6 +57,83 @@ def check_samples(obj: str, samples: ArrayLike, name: str = "samples") -> NDArra
             f"{values[where]} at {where}"
         )
     return values
+
+
+def intensities(
+    values: ArrayLike, where: str, axes: tuple[str, ...] | None = None, name: str = "samples"
+) -> NDArray[np.floating[Any]]:
+    """Intensities between 0 and 1: the one rule for all that takes pixels or values of a code.
+
+    Parameters
+    ----------
+    values : array_like
+        Bytes (uint8), of which 255 means 1, or floating-point numbers from 0 to 1.
+    where : str
+        The function or object that takes them, for the errors.
+    axes : tuple of str, optional
+        Names of the axes that they must have, none of them empty; default: any.
+    name : str
+        What they are called there.
+
+    Returns
+    -------
+    numpy.ndarray, of the shape of the values
+        From 0 to 1; float32 for bytes, floating-point numbers as they are.
+
+    Raises
+    ------
+    DataError
+        If they are of another type (other whole numbers, quantities with a unit), are not
+        finite, lie outside their range, or have other axes.
+    """
+    rule = "bytes (uint8, 0 to 255) or floating-point numbers from 0 to 1"
+    if axes is not None:
+        check_numbers(where, values, axes, name)
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{where}: {name} must be {rule}: {error}") from error
+    if array.dtype == np.uint8:
+        return np.divide(array, 255, dtype=np.float32)
+    if isinstance(values, Quantity) and not values.is_dimensionless:
+        raise DataError(f"{where}: {name} must be {rule}, got {values.get_best_unit()}")
+    if array.dtype.kind != "f":
+        raise DataError(
+            f"{where}: {name} must be {rule}, got {array.dtype}; divide them by the value that "
+            "means full intensity"
+        )
+    bad = ~((array >= 0) & (array <= 1))
+    if bad.any():
+        at = tuple(int(k) for k in np.argwhere(bad)[0])
+        wanted = rule if np.isfinite(array[at]) else "finite"
+        raise DataError(
+            f"{where}: {name} must be {wanted}, got {array[at]:g} at {at}; divide them by the "
+            "value that means full intensity"
+        )
+    return array
+
+
+def check_rate(
+    obj: str, max_rate: Any, values: NDArray[np.floating[Any]], step: float
+) -> NDArray[np.float64]:
+    """Spikes per time step of intensities at a rate: at most one.
+
+    Raises
+    ------
+    ParameterError
+        If the rate has no unit of frequency, is not > 0, or gives more than one spike per step.
+    """
+    check_value(obj, "max_rate", max_rate, Hz, "> 0")
+    per_step = float(max_rate) * step * values.astype(np.float64)
+    if per_step.max() > 1 + 1e-9:
+        raise ParameterError(
+            obj,
+            "max_rate",
+            max_rate,
+            f"at most 1/(dt*max(samples)) = {1 / (step * values.max()):g} Hz",
+            "A unit fires once per time step at most; lower the rate or the time step",
+        )
+    return np.minimum(per_step, 1.0)
 
 
 def check_spikes(obj: str, spikes: ArrayLike) -> NDArray[np.bool_]:

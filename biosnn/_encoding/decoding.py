@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from biosnn._encoding.checks import (
     check_numbers,
-    check_samples,
     check_spikes,
     check_whole,
+    intensities,
     steps_of,
     whole_steps,
 )
@@ -136,7 +136,8 @@ def rank_table(samples: ArrayLike) -> NDArray[np.float64]:
     Parameters
     ----------
     samples : array_like, shape (n, features)
-        Values >= 0, training samples for example.
+        Intensities: floats from 0 to 1, or bytes (uint8, 0 to 255);
+        training samples for example.
 
     Returns
     -------
@@ -146,13 +147,15 @@ def rank_table(samples: ArrayLike) -> NDArray[np.float64]:
     Raises
     ------
     DataError
-        If samples are negative or not finite.
+        If samples are no intensities.
 
     Notes
     -----
     VanRullen & Thorpe (2001), doi:10.1162/08997660152002852, look-up table of contrasts.
     """
-    return -np.sort(-check_samples("rank_table", samples), axis=1).mean(axis=0)
+    return -np.sort(
+        -intensities(samples, "rank_table", ("n", "features")).astype(np.float64), axis=1
+    ).mean(axis=0)
 
 
 def decode_rank_order(spikes: ArrayLike, table: ArrayLike) -> NDArray[np.float64]:

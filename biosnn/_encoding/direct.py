@@ -8,7 +8,7 @@ import numpy as np
 from brian2 import Quantity, ms
 from numpy.typing import ArrayLike, NDArray
 
-from biosnn._encoding.checks import check_samples, steps_of
+from biosnn._encoding.checks import intensities, steps_of
 from biosnn.models import Event, NeuronModel, Operation, check_value
 
 _SOURCE = (
@@ -89,7 +89,7 @@ def direct_current(
     Parameters
     ----------
     samples : array_like, shape (n, features)
-        Values >= 0.
+        Intensities: floats from 0 to 1, or bytes (uint8, 0 to 255).
     amplitude : Quantity or float
         Current, or any other quantity, at ``x = 1``.
     duration, dt : Quantity
@@ -103,8 +103,8 @@ def direct_current(
     Raises
     ------
     DataError, ParameterError
-        If samples are negative or not finite, the amplitude is not a finite number, or a
-        duration is not > 0 s.
+        If samples are no intensities, the amplitude is not a finite number, or a duration is
+        not > 0 s.
 
     Notes
     -----
@@ -112,7 +112,7 @@ def direct_current(
     """
     like = amplitude if isinstance(amplitude, Quantity) else 1.0
     check_value("direct_current", "amplitude", amplitude, like)
-    values = check_samples("direct_current", samples)
+    values = intensities(samples, "direct_current", ("n", "features"))
     n_steps, _ = steps_of("direct_current", duration, dt)
-    currents = float(np.asarray(amplitude)) * values
+    currents = float(np.asarray(amplitude)) * values.astype(np.float64)
     return np.repeat(currents[:, None, :], n_steps, axis=1)

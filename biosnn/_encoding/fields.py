@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
-from biosnn._encoding.checks import check_numbers, check_whole
+from biosnn._encoding.checks import check_numbers, check_whole, intensities
 from biosnn.errors import DataError, ParameterError
 from biosnn.models import check_value
 
@@ -86,7 +86,7 @@ def on_off_contrast(
     Parameters
     ----------
     images : array_like, shape (n, height, width)
-        Finite values; for values in [0, 1] the contrast is below 1.
+        Intensities: floats from 0 to 1, or bytes (uint8, 0 to 255).
     sigma : float
         Standard deviation of the centre in pixels, > 0.
     ratio : float
@@ -95,12 +95,12 @@ def on_off_contrast(
     Returns
     -------
     numpy.ndarray of float32, shape (n, 2*height*width)
-        Values >= 0: the ON cells row by row, then the OFF cells.
+        Values in [0, 1): the ON cells row by row, then the OFF cells.
 
     Raises
     ------
     ParameterError, DataError
-        If a number is outside its bounds, or a value is not finite.
+        If a number is outside its bounds, or values are no intensities.
 
     Notes
     -----
@@ -112,7 +112,8 @@ def on_off_contrast(
     check_value("on_off_contrast", "ratio", ratio, 1.0, "> 0")
     if ratio <= 1:
         raise ParameterError("on_off_contrast", "ratio", ratio, "> 1")
-    given = check_numbers("on_off_contrast", images, ("n", "height", "width"), "images")
+    axes = ("n", "height", "width")
+    given = intensities(images, "on_off_contrast", axes, "images").astype(np.float64)
     centre, surround = (
         gaussian_filter(given, (0, size, size), mode="nearest") for size in (sigma, ratio * sigma)
     )

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from biosnn._encoding.checks import (
     NEVER,
     as_shown,
-    check_samples,
     check_whole,
+    intensities,
     steps_of,
     whole_steps,
 )
@@ -109,7 +109,7 @@ def phase_spikes(
     Parameters
     ----------
     samples : array_like, shape (n, features)
-        Values >= 0; those above 1 count as 1.
+        Intensities: floats from 0 to 1, or bytes (uint8, 0 to 255).
     duration, dt : Quantity
         Length of the trains and of a time step.
     n_bits : int
@@ -125,17 +125,17 @@ def phase_spikes(
     Raises
     ------
     ParameterError, DataError
-        On a wrong unit, a number outside its bounds, or samples that are negative or not finite.
+        On a wrong unit, a number outside its bounds, or samples that are no intensities.
 
     Notes
     -----
     Kim et al. (2018), doi:10.1016/j.neucom.2018.05.087. :func:`decode_phase` is the inverse.
     """
     check_whole("phase_spikes", "n_bits", n_bits, 1, 24)
-    values = as_shown(check_samples("phase_spikes", samples))
+    values = as_shown(intensities(samples, "phase_spikes", ("n", "features")))
     n_steps, _ = steps_of("phase_spikes", duration, dt)
     apart = 1 if width is None else whole_steps("phase_spikes", "width", width, dt)
-    number = np.floor((2**n_bits - 1) * np.clip(values, 0, 1) + 0.5).astype(np.int64)
+    number = np.floor((2**n_bits - 1) * values + 0.5).astype(np.int64)
     spikes = np.zeros((len(values), n_steps, values.shape[1]), dtype=bool)
     digit = np.arange(-(-n_steps // apart)) % n_bits
     spikes[:, ::apart] = (number[:, None] >> (n_bits - 1 - digit)[None, :, None]) & 1
@@ -221,7 +221,7 @@ def burst_spikes(
     Parameters
     ----------
     samples : array_like, shape (n, features)
-        Values >= 0; those above 1 count as 1.
+        Intensities: floats from 0 to 1, or bytes (uint8, 0 to 255).
     duration, dt : Quantity
         Length of the trains and of a time step. Spikes that would come later are left out.
     n_max : int
@@ -237,14 +237,14 @@ def burst_spikes(
     Raises
     ------
     ParameterError, DataError
-        On a wrong unit, a number outside its bounds, or samples that are negative or not finite.
+        On a wrong unit, a number outside its bounds, or samples that are no intensities.
 
     Notes
     -----
     Guo et al. (2021), doi:10.3389/fnins.2021.638474. :func:`decode_burst` is the inverse.
     """
     check_burst("burst_spikes", n_max, t_min, t_max)
-    values = np.clip(as_shown(check_samples("burst_spikes", samples)), 0, 1)
+    values = as_shown(intensities(samples, "burst_spikes", ("n", "features")))
     n_steps, step = steps_of("burst_spikes", duration, dt)
     if float(t_min) < step * (1 - 1e-9):
         raise ParameterError("burst_spikes", "t_min", t_min, f"at least the time step ({dt})")

@@ -8,8 +8,7 @@ import numpy as np
 from brian2 import Hz, ms
 from numpy.typing import ArrayLike, NDArray
 
-from biosnn._encoding.checks import check_samples, steps_of
-from biosnn.errors import ParameterError
+from biosnn._encoding.checks import check_rate, intensities, steps_of
 from biosnn.models import NeuronModel, Operation, check_value
 from biosnn.rng import counter_uniform
 
@@ -188,9 +187,10 @@ def poisson_spikes(
     Parameters
     ----------
     samples : array_like, shape (n, features)
-        Values >= 0; the rate of a unit is ``max_rate*x``.
+        Intensities: floats from 0 to 1, or bytes (uint8, 0 to 255); the rate of a
+        unit is ``max_rate*x``.
     max_rate : Quantity
-        Rate at ``x = 1``.
+        Rate at ``x = 1``, > 0 Hz; at most one spike per time step.
     duration, dt : Quantity
         Length of the trains and of a time step.
     seed, stream, first_sample : int
@@ -206,29 +206,30 @@ def poisson_spikes(
     Raises
     ------
     ParameterError, DataError
-        On a wrong unit, a rate <= 0, or samples that are negative or not finite.
+        On a wrong unit, a rate that is not > 0 or above one spike per step, or samples that are
+        no intensities.
 
     Notes
     -----
     Perkel, Gerstein & Moore (1967), doi:10.1016/S0006-3495(67)86596-2. :func:`decode_rate` is
     the inverse.
     """
-    check_value("poisson_spikes", "max_rate", max_rate, Hz, "> 0")
-    values = check_samples("poisson_spikes", samples)
+    values = intensities(samples, "poisson_spikes", ("n", "features"))
     n_steps, step = steps_of("poisson_spikes", duration, dt)
-    rates = float(max_rate) * values + 1e-12
+    per_step = check_rate("poisson_spikes", max_rate, values, step)
     sample = np.arange(first_sample, first_sample + len(values))[:, None]
     unit = np.arange(values.shape[1])[None, :]
     spikes = np.zeros((len(values), n_steps, values.shape[1]), dtype=bool)
     last = np.full(values.shape, -1)
-    time = np.zeros(values.shape)
+    time = np.zeros(values.shape)  # in steps
+    per_step = per_step + 1e-12 * step
     draw = 0
     active = np.ones(values.shape, dtype=bool)
     while active.any():
         draw += 1
-        time += -np.log(counter_uniform(seed, stream, 0, sample, unit, draw)) / rates
-        index = np.maximum(np.ceil(np.minimum(time / step, n_steps + 1)).astype(int) - 1, last + 1)
-        active &= (time < n_steps * step) & (index < n_steps)
+        time += -np.log(counter_uniform(seed, stream, 0, sample, unit, draw)) / per_step
+        index = np.maximum(np.ceil(np.minimum(time, n_steps + 1)).astype(int) - 1, last + 1)
+        active &= (time < n_steps) & (index < n_steps)
         k, u = np.nonzero(active)
         spikes[k, index[k, u], u] = True
         last = np.where(active, index, last)
@@ -248,9 +249,10 @@ def regular_spikes(
     Parameters
     ----------
     samples : array_like, shape (n, features)
-        Values >= 0; the rate of a unit is ``max_rate*x``, and one spike per step at most.
+        Intensities: floats from 0 to 1, or bytes (uint8, 0 to 255); the rate of a
+        unit is ``max_rate*x``.
     max_rate : Quantity
-        Rate at ``x = 1``, > 0 Hz.
+        Rate at ``x = 1``, > 0 Hz; at most one spike per time step.
     duration, dt : Quantity
         Length of the trains and of a time step.
     phase : float
@@ -264,20 +266,19 @@ def regular_spikes(
     Raises
     ------
     ParameterError, DataError
-        On a wrong unit, a number outside its bounds, or samples that are negative or not finite.
+        On a wrong unit, a number outside its bounds, or samples that are no intensities.
 
     Notes
     -----
     Adrian & Zotterman (1926), doi:10.1113/jphysiol.1926.sp002281, for the code by rate.
     :func:`decode_rate` is the inverse.
     """
-    check_value("regular_spikes", "max_rate", max_rate, Hz, "> 0")
     check_value("regular_spikes", "phase", phase, 1.0, "in (0, 1]")
-    values = check_samples("regular_spikes", samples)
+    values = intensities(samples, "regular_spikes", ("n", "features"))
     n_steps, step = steps_of("regular_spikes", duration, dt)
-    rates = np.minimum(float(max_rate) * values, 1 / step)
-    ends = np.arange(1, n_steps + 1)[None, :, None] * step
-    fired = np.floor(rates[:, None, :] * ends - phase + 1e-9) + 1
+    per_step = check_rate("regular_spikes", max_rate, values, step)
+    ends = np.arange(1, n_steps + 1)[None, :, None]
+    fired = np.floor(per_step[:, None, :] * ends - phase + 1e-9) + 1
     before = np.concatenate([np.zeros_like(fired[:, :1]), fired[:, :-1]], axis=1)
     return np.maximum(fired, 0) > np.maximum(before, 0)
 
@@ -297,9 +298,10 @@ def bernoulli_spikes(
     Parameters
     ----------
     samples : array_like, shape (n, features)
-        Values >= 0; in each step a unit fires with probability ``max_rate*x*dt``.
+        Intensities: floats from 0 to 1, or bytes (uint8, 0 to 255); in each step a
+        unit fires with probability ``max_rate*x*dt``.
     max_rate : Quantity
-        Rate at ``x = 1``, > 0 Hz.
+        Rate at ``x = 1``, > 0 Hz; at most one spike per time step.
     duration, dt : Quantity
         Length of the trains and of a time step.
     seed, stream, first_sample : int
@@ -313,27 +315,18 @@ def bernoulli_spikes(
     Raises
     ------
     ParameterError, DataError
-        On a wrong unit, a probability above 1, or samples that are negative or not finite.
+        On a wrong unit, a probability above 1, or samples that are no intensities.
 
     Notes
     -----
     Dayan & Abbott (2001), Theoretical Neuroscience, section 1.4, ISBN 978-0-262-04199-7.
     :func:`decode_rate` is the inverse.
     """
-    check_value("bernoulli_spikes", "max_rate", max_rate, Hz, "> 0")
-    values = check_samples("bernoulli_spikes", samples)
+    values = intensities(samples, "bernoulli_spikes", ("n", "features"))
     n_steps, step = steps_of("bernoulli_spikes", duration, dt)
-    probability = float(max_rate) * values * step
-    if probability.max() > 1:
-        raise ParameterError(
-            "bernoulli_spikes",
-            "max_rate",
-            max_rate,
-            f"at most 1/(dt*max(samples)) = {1 / (step * values.max()):g} Hz",
-            "Lower the rate or the time step",
-        )
+    per_step = check_rate("bernoulli_spikes", max_rate, values, step)
     sample = np.arange(first_sample, first_sample + len(values))[:, None, None]
     unit = np.arange(values.shape[1])[None, None, :]
     steps = np.arange(1, n_steps + 1)[None, :, None]
     uniform = counter_uniform(seed, stream, 0, sample, unit, steps)
-    return uniform < probability[:, None, :]
+    return uniform < per_step[:, None, :]

@@ -8,7 +8,7 @@ import numpy as np
 from brian2 import ms
 from numpy.typing import ArrayLike, NDArray
 
-from biosnn._encoding.checks import NEVER, as_shown, check_samples, steps_of, trains
+from biosnn._encoding.checks import NEVER, as_shown, intensities, steps_of, trains
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Operation, check_choice, check_value
 
@@ -117,7 +117,7 @@ def latency_spikes(
     Parameters
     ----------
     samples : array_like, shape (n, features)
-        Values >= 0; those above 1 count as 1.
+        Intensities: floats from 0 to 1, or bytes (uint8, 0 to 255).
     duration, dt : Quantity
         Length of the trains and of a time step.
     t_max, cutoff, kind
@@ -131,7 +131,7 @@ def latency_spikes(
     Raises
     ------
     ParameterError, DataError
-        On a wrong unit, a number outside its bounds, or samples that are negative or not finite.
+        On a wrong unit, a number outside its bounds, or samples that are no intensities.
 
     Notes
     -----
@@ -139,7 +139,7 @@ def latency_spikes(
     doi:10.1038/376033a0. :func:`decode_latency` is the inverse.
     """
     check_latency("latency_spikes", t_max, cutoff, kind)
-    values = as_shown(check_samples("latency_spikes", samples))
+    values = as_shown(intensities(samples, "latency_spikes", ("n", "features")))
     n_steps, step = steps_of("latency_spikes", duration, dt)
     longest = float(duration if t_max is None else t_max)
     clipped = np.clip(values, cutoff, 1)
@@ -155,7 +155,8 @@ def ranks(samples: ArrayLike, *, cutoff: float = 0.0) -> NDArray[np.float32]:
     Parameters
     ----------
     samples : array_like, shape (n, features)
-        Values >= 0. Of equal values, the one with the lower index comes first.
+        Intensities: floats from 0 to 1, or bytes (uint8, 0 to 255). Of equal
+        values, the one with the lower index comes first.
     cutoff : float
         Values up to it have no rank, >= 0.
 
@@ -167,14 +168,14 @@ def ranks(samples: ArrayLike, *, cutoff: float = 0.0) -> NDArray[np.float32]:
     Raises
     ------
     ParameterError, DataError
-        If ``cutoff`` is negative, or samples are negative or not finite.
+        If ``cutoff`` is negative, or samples are no intensities.
 
     Notes
     -----
     Thorpe & Gautrais (1998), doi:10.1007/978-1-4615-4831-7_19.
     """
     check_value("ranks", "cutoff", cutoff, 1.0, ">= 0")
-    values = check_samples("ranks", samples)
+    values = intensities(samples, "ranks", ("n", "features"))
     order = np.argsort(-values, axis=1, kind="stable")
     found = np.empty(values.shape, dtype=np.float32)
     np.put_along_axis(found, order, np.arange(1, values.shape[1] + 1, dtype=np.float32), axis=1)
@@ -241,7 +242,8 @@ def rank_order_spikes(
     Parameters
     ----------
     samples : array_like, shape (n, features)
-        Values >= 0 (not their ranks).
+        Intensities: floats from 0 to 1, or bytes (uint8, 0 to 255);
+        not their ranks.
     duration, dt : Quantity
         Length of the trains and of a time step. Ranks whose time comes later are left out.
     interval : Quantity
@@ -257,8 +259,7 @@ def rank_order_spikes(
     Raises
     ------
     ParameterError, DataError
-        On a wrong unit, an interval below the time step, or samples that are negative or
-        not finite.
+        On a wrong unit, an interval below the time step, or samples that are no intensities.
 
     Notes
     -----
@@ -272,6 +273,7 @@ def rank_order_spikes(
             "rank_order_spikes", "interval", interval, f"at least the time step ({dt})"
         )
     check_value("rank_order_spikes", "cutoff", cutoff, 1.0, ">= 0")
-    rank = ranks(check_samples("rank_order_spikes", samples), cutoff=cutoff).astype(np.float64)
+    values = intensities(samples, "rank_order_spikes", ("n", "features"))
+    rank = ranks(values, cutoff=cutoff).astype(np.float64)
     steps = np.ceil((rank - _EARLY) * (float(interval) / step)).astype(np.int64) - 1
     return trains(np.where(rank > 0, steps, n_steps), n_steps)

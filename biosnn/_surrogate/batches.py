@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from biosnn.encoding import intensities
 from biosnn.errors import DataError, ParameterError
 
 Encoder = Callable[[NDArray, np.random.Generator], Tensor]
@@ -54,7 +55,7 @@ def poisson_batch(images: NDArray[np.uint8], steps: int, rng: np.random.Generato
     return torch.from_numpy(drawn < images)
 
 
-def _shifted(images: NDArray[np.uint8], most: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _shifted(images: NDArray, most: int, rng: np.random.Generator) -> NDArray:
     """Images moved at random by up to so many pixels; what leaves is lost, the border is 0."""
     if not most:
         return images
@@ -88,7 +89,7 @@ class PoissonEncoder:
 
 @attrs.frozen
 class DirectEncoder:
-    """Pixels as values between 0 and 1, shown unchanged in every step.
+    """Intensities between 0 and 1, shown unchanged in every step.
 
     Parameters
     ----------
@@ -104,9 +105,9 @@ class DirectEncoder:
     shift: int = 0
 
     def __call__(self, images: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
-        """Values of the images, in the same shape."""
-        images = _shifted(images, self.shift, rng)
-        return torch.from_numpy(images.astype(np.float32) / 255)
+        """Intensities of the images (bytes, or floats from 0 to 1), in the same shape."""
+        values = intensities(images, "DirectEncoder", name="images")
+        return torch.from_numpy(_shifted(values, self.shift, rng).astype(np.float32))
 
 
 class Batches(Dataset):
