@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import sys
 import sysconfig
@@ -27,7 +28,7 @@ from packaging.specifiers import SpecifierSet
 from biosnn import gpu
 from biosnn._doctor import facts
 from biosnn._doctor.sources import HELLO, HELLO_OPENMP, HELLO_VECTOR
-from biosnn.devices.cache import cache_folder, entries
+from biosnn.devices.cache import cache_folder, check_owners, entries
 from biosnn.devices.compiler import compiler, describe, flags
 from biosnn.errors import DeviceError
 from biosnn.gpu import call
@@ -96,7 +97,7 @@ def run_checks() -> list[Check]:
         partial(check_disk, "temporary folder, space", temp),
         partial(check_writable, "temporary folder, writing", temp, "TMPDIR"),
         partial(check_disk, "cache folder, space", cache),
-        partial(check_writable, "cache folder, writing", cache, "BIOSNN_CACHE_DIR"),
+        partial(check_writable, "cache folder, writing", cache, "BIOSNN_CACHE_DIR", "warn"),
         check_cache,
         check_torch,
         check_brian2cuda,
@@ -204,15 +205,15 @@ def check_compiler() -> Check:
     )
     try:
         command = compiler()
-        problem = _try_build([command, *flags("strict", portable=True)], HELLO)
+        problem = _try_build([*command, *flags("strict", portable=True)], HELLO)
         version = "" if problem else describe(command)
     except DeviceError as error:
         remedy = "Install one, e.g. 'sudo apt install g++', or on macOS 'xcode-select --install'."
         return check(status="fail", found=str(error).partition(": ")[0], remedy=remedy)
     if problem:
         remedy = "Reinstall it with its standard library, or set CXX to a compiler that works."
-        return check(status="fail", found=f"{command} {problem}", remedy=remedy)
-    return check(status="ok", found=f"{version} ({command})")
+        return check(status="fail", found=f"{shlex.join(command)} {problem}", remedy=remedy)
+    return check(status="ok", found=f"{version} ({shlex.join(command)})")
 
 
 def check_native_flags() -> Check:
@@ -220,7 +221,7 @@ def check_native_flags() -> Check:
     options = flags("fast", portable=False)
     check = partial(Check, name="CPU flags", wanted=f"{options[-1]} gives code that runs here")
     try:
-        problem = _try_build([compiler(), *options], HELLO_VECTOR)
+        problem = _try_build([*compiler(), *options], HELLO_VECTOR)
     except DeviceError:
         return check(status="warn", found="not tried", remedy="Install a C++ compiler first.")
     if problem:
@@ -247,12 +248,14 @@ def check_openmp() -> Check:
     instead = "biosnn does not need it: to use several cores, runs are processes"
     try:
         command = compiler()
-        problem = _try_build([command, *flags("strict", portable=True), "-fopenmp"], HELLO_OPENMP)
+        problem = _try_build([*command, *flags("strict", portable=True), "-fopenmp"], HELLO_OPENMP)
     except DeviceError:
         return check(status="warn", found="not tried", remedy="Install a C++ compiler first.")
     if problem:
         remedy = f"Nothing needs to be done, {instead}."
-        return check(status="warn", found=f"-fopenmp: {command} {problem}", remedy=remedy)
+        return check(
+            status="warn", found=f"-fopenmp: {shlex.join(command)} {problem}", remedy=remedy
+        )
     return check(status="ok", found=f"-fopenmp works; {instead}")
 
 
@@ -302,7 +305,7 @@ def check_disk(
     )
 
 
-def check_writable(name: str, folder: Path, variable: str) -> Check:
+def check_writable(name: str, folder: Path, variable: str, otherwise: str = "fail") -> Check:
     """Write a file where a folder is, or would be; `variable` can point to another folder."""
     check = partial(Check, name=name, wanted="files can be written")
     try:
@@ -310,18 +313,20 @@ def check_writable(name: str, folder: Path, variable: str) -> Check:
             file.write(b"biosnn")
     except OSError as error:
         remedy = f"Set {variable} to a folder that you may write to."
-        return check(status="fail", found=f"{folder}: {error.strerror}", remedy=remedy)
+        return check(status=otherwise, found=f"{folder}: {error.strerror}", remedy=remedy)
     return check(status="ok", found=str(folder))
 
 
 def check_cache() -> Check:
     """Count the builds in the cache and measure them."""
-    check = partial(Check, name="build cache", wanted="builds with a manifest that can be read")
+    wanted = "builds with a manifest that can be read, which nobody else may write"
+    check = partial(Check, name="build cache", wanted=wanted)
     try:
         builds = entries()
+        check_owners()
     except DeviceError as error:
-        remedy = "Set BIOSNN_CACHE_DIR to a folder that you may read and write."
-        return check(status="fail", found=str(error).partition(": set ")[0], remedy=remedy)
+        problem, _, remedy = str(error).rpartition(": ")
+        return check(status="fail", found=problem, remedy=f"{remedy[:1].upper()}{remedy[1:]}.")
     damaged = sum(not build.complete for build in builds)
     size = sum(build.bytes for build in builds) / 2**20
     found = f"{len(builds)} build{'s' * (len(builds) != 1)}, {size:.1f} MiB in {cache_folder()}"

@@ -8,8 +8,10 @@ import logging
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import namedtuple
@@ -22,8 +24,11 @@ import attrs
 import pytest
 from filelock import FileLock
 
-from biosnn.devices import cache
+from biosnn.devices import cache, compiler
+from biosnn.devices.artifact import open_artifact, platform_of, seal
 from biosnn.devices.cache import cached, clear, entries
+from biosnn.devices.contract import Interface
+from biosnn.devices.generation import check_build
 from biosnn.errors import DataError, DeviceError, ParameterError
 
 KEY, OTHER, THIRD = "a" * 32, "b" * 32, "0123456789abcdef" * 2
@@ -367,6 +372,183 @@ def test_a_disk_that_is_nearly_full(builds: Path, monkeypatch: pytest.MonkeyPatc
     assert cached(KEY, make, check)[1]
     free = 0
     assert not cached(KEY, never, check)[1], "what is there needs no space"
+
+
+# --- a cache that others share (S9)
+
+
+@pytest.fixture
+def shared(builds: Path) -> Iterator[Path]:
+    """Folder of builds with one build, which this user may read and not write."""
+    folder = build(KEY)
+    for path in (builds.parent, builds, folder):
+        path.chmod(0o755)
+    if os.geteuid() == 0:  # root may write everywhere: be somebody else
+        base = Path(tempfile.mkdtemp(prefix="biosnn-shared-"))
+        base.chmod(0o755)
+        shutil.copytree(builds.parent, base / "cache")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("BIOSNN_CACHE_DIR", str(base / "cache"))
+            os.seteuid(65534)
+            try:
+                yield base / "cache" / "builds"
+            finally:
+                os.seteuid(0)
+                shutil.rmtree(base)
+    else:
+        builds.chmod(0o555)
+        yield builds
+        builds.chmod(0o755)
+
+
+def test_a_read_only_cache_gives_what_it_has(shared: Path) -> None:
+    before = names(shared)
+    assert cached(KEY, never, check) == (shared / KEY, False)
+    with pytest.raises(DeviceError) as caught:
+        cached(OTHER, never, check)
+    is_sentence(caught.value, str(shared), "Permission denied, and this network is not in it yet")
+    with pytest.raises(DeviceError) as caught:
+        cached(KEY, never, lambda folder: check(folder / "not there"))
+    is_sentence(caught.value, str(shared), "a build in it is damaged", "tell its owner")
+    assert [entry.key for entry in entries()] == [KEY]
+    assert names(shared) == before
+
+
+def test_new_folders_are_this_users_alone(builds: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        folder, _ = cached(KEY, make, check)
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(p.stat().st_mode) for p in (builds.parent, builds, folder)]
+    assert modes == [0o700] * 3
+    assert stat.S_IMODE((folder / "main").stat().st_mode) == 0o644
+    assert cached(KEY, never, check) == (folder, False)
+
+
+@pytest.mark.parametrize("place", ["cache", "builds", "entry", "file"])
+@pytest.mark.parametrize("mode", [0o020, 0o002])
+def test_what_others_can_write_is_not_run(place: str, mode: int, builds: Path) -> None:
+    folder = build(KEY)
+    path = {"cache": builds.parent, "builds": builds, "entry": folder, "file": folder / "main"}
+    kept = stat.S_IMODE(path[place].stat().st_mode)
+    path[place].chmod(kept | mode)
+    with pytest.raises(DeviceError) as caught:
+        cached(KEY, never, never)
+    is_sentence(caught.value, f"{path[place]} may be written to by others", "chmod -R go-w")
+    path[place].chmod(kept)
+    assert cached(KEY, never, check) == (folder, False)
+
+
+def test_a_cache_in_a_folder_like_tmp(builds: Path) -> None:
+    """Everybody may make files there, but nobody replaces another one's."""
+    builds.parent.mkdir()
+    builds.parent.chmod(0o1777)
+    folder = build(KEY)
+    assert cached(KEY, never, check) == (folder, False)
+
+
+@pytest.mark.parametrize("place", ["cache", "builds", "entry", "file"])
+def test_what_another_user_made_is_not_run(
+    place: str, builds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build(KEY)
+    path = {"cache": builds.parent, "builds": builds, "entry": folder, "file": folder / "main"}
+    real = os.stat_result
+
+    def foreign(status: os.stat_result, is_it: bool) -> os.stat_result:
+        return real((*status[:4], 4711, *status[5:10])) if is_it else status
+
+    for name in ("stat", "lstat"):
+        of = getattr(Path, name)
+        monkeypatch.setattr(
+            Path, name, lambda p, of=of, **kw: foreign(of(p, **kw), p == path[place])
+        )
+    with pytest.raises(DeviceError) as caught:
+        cached(KEY, never, never)
+    is_sentence(caught.value, f"{path[place]} belongs to another user (number 4711)", "chown")
+
+
+@pytest.mark.parametrize("name", ["entry", "file"])
+def test_links_are_not_followed(name: str, builds: Path, tmp_path: Path) -> None:
+    folder, elsewhere = build(KEY), tmp_path / "elsewhere"
+    path = folder if name == "entry" else folder / "main"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    with pytest.raises(DeviceError) as caught:
+        cached(KEY, never, never)
+    is_sentence(caught.value, f"{path} is a link or a special file")
+
+
+# --- compilers (S9)
+
+
+def command(path: Path, *lines: str) -> Path:
+    """A program of so many lines."""
+    path.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    "lines", [[], ["> program"], ["echo text > program"]], ids=["nothing", "empty", "no program"]
+)
+def test_a_compiler_that_makes_no_program_is_not_believed(
+    lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fake = command(tmp_path / "c++", "echo half a warning >&2", *lines)
+    monkeypatch.setenv("CXX", str(fake))
+    with pytest.raises(DeviceError, match=r"reported success, but made no(.|\n)*half a warning"):
+        compiler.compile_unit(tmp_path / "source.cpp", tmp_path / "program", ("-O3",))
+
+
+def test_a_build_without_its_program_is_made_anew(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a one was kept for ever by earlier versions."""
+    monkeypatch.setattr(Interface, "from_data", lambda data: data)
+
+    def sealed(folder: Path, *files: str) -> None:
+        for name in files:
+            (folder / name).write_text(name)
+        seal(folder, {**MANIFEST, "platform": platform_of(True)})
+
+    folder, _ = cached(KEY, lambda folder: sealed(folder, "program.cpp"), open_artifact)
+    with caplog.at_level(logging.WARNING, logger="biosnn"):
+        again = cached(KEY, lambda folder: sealed(folder, "program.cpp", "main"), check_build)
+    assert again == (folder, True)
+    assert "has no program: its compiler made none" in caplog.text
+    assert cached(KEY, never, check_build) == (folder, False)
+
+
+def test_cxx_may_have_several_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrapper = command(tmp_path / "ccache", 'echo "$@" >> "$0.log"', 'exec "$@"')
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CXX", "ccache g++ -DTEN=10")
+    assert compiler.compiler() == (str(wrapper), "g++", "-DTEN=10")
+    version = compiler.describe(compiler.compiler())
+    monkeypatch.setenv("CXX", "g++")
+    assert version == f"{compiler.describe(compiler.compiler())} g++ -DTEN=10"
+    monkeypatch.setenv("CXX", "ccache g++ -DTEN=10")
+    (tmp_path / "ten.cpp").write_text("int main() { return TEN; }")
+    compiler.compile_unit(tmp_path / "ten.cpp", tmp_path / "ten", ("-O0",))
+    assert subprocess.run([tmp_path / "ten"], check=False).returncode == 10
+    assert (tmp_path / "ccache.log").read_text().count("g++ -DTEN=10") == 2
+
+
+def test_cxx_may_be_a_path_with_blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my tools").mkdir()
+    mine = command(tmp_path / "my tools" / "c++")
+    monkeypatch.setenv("CXX", str(mine))
+    assert compiler.compiler() == (str(mine),)
+
+
+@pytest.mark.parametrize("text", ["no-such-compiler", "no-such-cache g++", " ", "g++ 'open"])
+def test_a_cxx_that_is_none_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", text)
+    with pytest.raises(DeviceError, match=r"no C\+\+ compiler found"):
+        compiler.compiler()
 
 
 # --- looking and clearing

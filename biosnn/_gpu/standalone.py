@@ -25,6 +25,7 @@ from biosnn.declaration import fingerprint
 from biosnn.devices.artifact import BINARY, files_of, open_artifact, platform_of, seal
 from biosnn.devices.binary import CompiledNetwork
 from biosnn.devices.cache import cached
+from biosnn.devices.compiler import check_program
 from biosnn.devices.contract import Interface
 from biosnn.devices.cpp_standalone import SOURCES as COMMON_SOURCES
 from biosnn.devices.generation import check_build, request_of, write_code
@@ -160,12 +161,13 @@ def compile_program(folder: Path, found: CudaTools, jobs: int | None = None) -> 
         f"LIBRARIES={shlex.join(found.library_flags)}",
     ]
     done = subprocess.run(command, cwd=folder / SOURCE, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    head = "\n".join(said.strip().splitlines()[:12])
     if done.returncode != 0:
-        said = done.stdout + done.stderr
-        head = "\n".join(said.strip().splitlines()[:12])
         raise DeviceError(
             explain_build(said) or f"nvcc failed; run `biosnn doctor`. It said:\n{head}"
         )
+    check_program(folder / BINARY, shlex.join(command), head)
     for made in (folder / SOURCE).glob("*.o"):
         made.unlink()
     return folder / BINARY

@@ -3,6 +3,10 @@
 A build is made in ``builds/<key>.partial-*`` and gets its name when it is complete, under the lock
 ``builds/<key>.lock``. Whoever opens or removes a lock file holds ``builds/door.lock`` meanwhile, so
 nobody can hold a lock file that is no longer there.
+
+Builds are programs. Nothing is run that another user than this one or root could have written
+(:mod:`biosnn.devices.ownership`), and new folders are this user's alone. A cache that cannot be
+written to, such as one that root shares, gives the builds that it has.
 """
 
 from __future__ import annotations
@@ -26,9 +30,10 @@ import attrs
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from biosnn.devices.ownership import check_folder, check_tree, protect_tree
 from biosnn.errors import DeviceError, ParameterError
 
-__all__ = ["Entry", "cache_folder", "cached", "clear", "entries"]
+__all__ = ["Entry", "cache_folder", "cached", "check_owners", "clear", "entries"]
 
 #: Free space below which no build is started (MiB).
 SPACE_NEEDED = 64
@@ -97,19 +102,22 @@ def cached(
     Raises
     ------
     DeviceError
-        If the cache folder cannot be used, its disk is full, or the fresh build is damaged.
+        If the cache folder cannot be used, its disk is full, others than this user and root may
+        write to it, or the fresh build is damaged.
     """
     builds = _builds()
     folder = builds / key
     with _explained(builds):
-        builds.mkdir(parents=True, exist_ok=True)
+        _make_folder(builds)
+        check_owners()
+        if not os.access(builds, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            return _ready(folder, check), False
         with _locked(builds, key):
             for path in builds.iterdir():
                 if path.name.startswith(f"{key}.partial-"):  # its builder is no more
                     shutil.rmtree(path, ignore_errors=True)
-            if folder.exists():
-                if not folder.is_dir():
-                    raise NotADirectoryError(errno.ENOTDIR, "Not a directory", str(folder))
+            if _is_there(folder):
+                check_tree(folder)
                 try:
                     check(folder)
                     return folder, False
@@ -123,12 +131,27 @@ def cached(
             partial = Path(tempfile.mkdtemp(prefix=f"{key}.partial-", dir=builds))
             try:
                 make(partial)
+                protect_tree(partial)
                 check(partial)
                 partial.rename(folder)
             except BaseException:
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
     return folder, True
+
+
+def check_owners() -> None:
+    """Check that only this user and root may put builds into the cache, if it is there.
+
+    Raises
+    ------
+    DeviceError
+        If its folder belongs to another user, or others may write to it.
+    """
+    builds = _builds()
+    for folder in (builds.parent, builds):
+        if folder.exists():
+            check_folder(folder)
 
 
 def entries() -> list[Entry]:
@@ -209,6 +232,51 @@ def clear(older_than_days: float | None = None) -> tuple[int, int]:
 
 def _builds() -> Path:
     return cache_folder() / "builds"
+
+
+def _make_folder(builds: Path) -> None:
+    """Make the folders of the cache, which nobody else can enter; those that are there stay."""
+    builds.parent.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (builds.parent, builds):
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether there is a build.
+
+    Raises
+    ------
+    NotADirectoryError
+        If something else has its name.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "Not a directory", str(folder))
+    return folder.exists()
+
+
+def _ready(folder: Path, check: Callable[[Path], None]) -> Path:
+    """A build of a cache that cannot be written to.
+
+    Raises
+    ------
+    OSError
+        If it is not there.
+    DeviceError
+        If it is damaged, or others may write to it.
+    """
+    if not _is_there(folder):
+        why = "Permission denied, and this network is not in it yet"
+        raise PermissionError(errno.EACCES, why, str(folder))
+    check_tree(folder)
+    try:
+        check(folder)
+    except DeviceError as error:
+        why = " ".join(str(error).split())
+        raise DeviceError(
+            f"the build cache {folder.parent} cannot be written to, and a build in it is damaged "
+            f"({why}): tell its owner, or {_remedy(errno.EACCES)}"
+        ) from error
+    return folder
 
 
 def _ours(builds: Path) -> dict[str, list[Path]]:

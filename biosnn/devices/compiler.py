@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 from functools import lru_cache
@@ -26,8 +27,15 @@ _MATH = {
 }
 
 
-def compiler() -> str:
-    """Path of the C++ compiler: ``$CXX``, else ``g++``, else ``clang++``.
+def compiler() -> tuple[str, ...]:
+    """Command of the C++ compiler: ``$CXX``, else ``g++``, else ``clang++``.
+
+    As make reads it, ``CXX`` may hold several words: ``ccache g++``, ``g++ -m64``.
+
+    Returns
+    -------
+    tuple of str
+        The path of a program, and its first arguments.
 
     Raises
     ------
@@ -37,8 +45,15 @@ def compiler() -> str:
     candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
     for name in candidates:
         path = shutil.which(name)
+        if path:  # its folder may have blanks in its name
+            return (path,)
+        try:
+            first, *rest = shlex.split(name)
+        except ValueError:  # nothing but blanks, or a quotation mark without its partner
+            continue
+        path = shutil.which(first)
         if path:
-            return path
+            return path, *rest
     raise DeviceError(
         f"no C++ compiler found (looked for {', '.join(candidates)}): install one "
         "(Debian/Ubuntu: apt install g++; macOS: xcode-select --install), or set CXX, "
@@ -47,16 +62,18 @@ def compiler() -> str:
 
 
 @lru_cache
-def describe(path: str) -> str:
-    """First line of the compiler's version."""
+def describe(command: tuple[str, ...]) -> str:
+    """First line of the compiler's version, and the arguments that it is always given."""
+    name = shlex.join(command)
     try:
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "strerror", None) or f"{path} --version failed"
+        reason = getattr(error, "strerror", None) or f"{name} --version failed"
         raise DeviceError(
-            f"the C++ compiler {path} does not run ({reason}): mend it, or set CXX to another one"
+            f"the C++ compiler {name} does not run ({reason}): mend it, or set CXX to another one"
         ) from error
-    return done.stdout.splitlines()[0] if done.stdout else path
+    version = done.stdout.splitlines()[0] if done.stdout else command[0]
+    return " ".join([version, *command[1:]])
 
 
 @lru_cache
@@ -101,13 +118,31 @@ def compile_unit(source: Path, binary: Path, options: tuple[str, ...]) -> None:
     Raises
     ------
     DeviceError
-        With the first lines that the compiler said.
+        With the first lines that the compiler said; if it made no program, too.
     """
-    command = [compiler(), *options, str(source), "-o", str(binary)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [*compiler(), *options]
+    done = subprocess.run(
+        [*command, str(source), "-o", str(binary)], capture_output=True, text=True, check=False
+    )
+    head = "\n".join(done.stderr.strip().splitlines()[:12])
     if done.returncode != 0:
-        head = "\n".join(done.stderr.strip().splitlines()[:12])
         raise DeviceError(
             f"the C++ compiler failed with status {done.returncode} "
-            f"({' '.join(command[:1] + list(options))}); run `biosnn doctor`. It said:\n{head}"
+            f"({shlex.join(command)}); run `biosnn doctor`. It said:\n{head}"
+        )
+    check_program(binary, shlex.join(command), head)
+
+
+def check_program(binary: Path, command: str, said: str) -> None:
+    """Check that a compiler that reported success has made a program.
+
+    Raises
+    ------
+    DeviceError
+        If there is none.
+    """
+    if not (binary.is_file() and binary.stat().st_size and os.access(binary, os.X_OK)):
+        raise DeviceError(
+            f"the compiler reported success, but made no program ({command}); run `biosnn "
+            f"doctor`. It said:\n{said or 'nothing'}"
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from biosnn.declaration import to_data
-from biosnn.devices.artifact import open_artifact
+from biosnn.devices.artifact import BINARY, open_artifact
 from biosnn.devices.record import Record
 from biosnn.devices.replicas import Replicas
 from biosnn.errors import DeviceError, StorageError
@@ -71,9 +71,11 @@ def check_build(folder: Path) -> None:
     Raises
     ------
     DeviceError
-        If it is damaged, or for another machine.
+        If it is damaged, has no program, or is for another machine.
     """
     try:
-        open_artifact(folder)
+        artifact = open_artifact(folder)
     except StorageError as error:
         raise DeviceError(str(error)) from error
+    if BINARY not in artifact.manifest["files"]:
+        raise DeviceError(f"{folder} has no program: its compiler made none")
