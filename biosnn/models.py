@@ -59,7 +59,8 @@ from biosnn._models.synapses import (
     nmda,
     tsodyks_markram,
 )
-from biosnn._models.values import Normal, Schedule, Uniform, check_choice, check_value
+from biosnn._models.values import Normal, Schedule, Uniform
+from biosnn.validation import check_choice, check_value
 
 __all__ = [
     "LIBRARY",

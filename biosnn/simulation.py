@@ -17,7 +17,6 @@ from biosnn import gpu
 from biosnn._simulation.bundle_replay import BundleReplay
 from biosnn._simulation.bundle_writer import BundleWriter
 from biosnn._simulation.bundles import Bundle, active, open_bundle
-from biosnn._simulation.checks import whole
 from biosnn._simulation.choice import Choice, choices, choose
 from biosnn._simulation.ensemble import Ensemble
 from biosnn._simulation.runnable import Runnable
@@ -25,6 +24,7 @@ from biosnn.devices.artifact import BINARY, open_artifact
 from biosnn.devices.binary import CompiledNetwork
 from biosnn.devices.contract import Device, TraceOf
 from biosnn.errors import DeviceError, ParameterError
+from biosnn.validation import LARGEST, check_whole
 
 if TYPE_CHECKING:
     from biosnn.devices.record import Record
@@ -219,7 +219,7 @@ def ensemble(
     _check_choices("ensemble", network, precision=(precision, ("double", "single")))
     if device not in ("cpp", "cuda", AUTO):
         raise ParameterError("ensemble", "device", repr(device), '"cpp", "cuda" or "auto"')
-    whole("ensemble", "n", n, least=1)
+    check_whole("ensemble", "n", n, 1, LARGEST)
     reason = "it was asked for"
     if device == AUTO:
         choice = choose(network, int(n))

@@ -23,10 +23,11 @@ from _mnist import Data, Timer
 
 from biosnn import experiments, networks, simulation, storage
 from biosnn.errors import ParameterError
-from biosnn.models import Schedule, check_value
+from biosnn.models import Schedule
 from biosnn.networks import NetworkModel
 from biosnn.readout import LinearReadout, PopulationReadout, score_report
 from biosnn.state import State
+from biosnn.validation import check_value
 
 # All constants were chosen on validation images split off the training set (docs/decisions).
 NORM = 9.2  # Euclidean norm of an image, close to the mean over MNIST with pixels in [0, 1]

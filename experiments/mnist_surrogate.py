@@ -27,7 +27,6 @@ from brian2 import ms
 from torch import Tensor, nn
 
 from biosnn import datasets, experiments, networks, plotting, simulation
-from biosnn.models import check_value
 from biosnn.surrogate import (
     LOSSES,
     Batches,
@@ -42,6 +41,7 @@ from biosnn.surrogate import (
     load_module,
     train,
 )
+from biosnn.validation import check_value
 
 DT = 1 * ms
 SIDE, N_CLASSES = 28, 10

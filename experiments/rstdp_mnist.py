@@ -30,10 +30,11 @@ from brian2 import ms
 
 from biosnn import experiments, networks, plotting, simulation
 from biosnn.errors import ParameterError
-from biosnn.models import Schedule, check_value
+from biosnn.models import Schedule
 from biosnn.networks import NetworkModel
 from biosnn.readout import score_report
 from biosnn.state import State
+from biosnn.validation import check_value
 
 # All constants were chosen on validation images split off the training set.
 SIDE, KERNEL, N_CLASSES = 28, 5, 10

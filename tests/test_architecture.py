@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Who may know whom: a room knows the rows above its own and, if no circle closes, its own row.
 ROWS = (
-    ("errors", "rng", "equations", "declaration", "state", "recording", "files"),
+    ("errors", "validation", "rng", "equations", "declaration", "state", "recording", "files"),
     ("models", "plasticity", "encoding"),
     ("networks",),
     ("devices", "gpu", "surrogate", "nir"),
@@ -25,7 +25,8 @@ ROWS = (
     ("doctor", "experiments", "cli", "__main__"),
 )
 RANK = {room: rank for rank, row in enumerate(ROWS) for room in row}
-LONERS = ("errors", "equations")  # know nobody
+# Rooms known to everybody that know nobody, or these only.
+LONERS = {"errors": (), "equations": (), "validation": ("errors",)}
 DEVICE_ROOMS = ("devices", "gpu")
 CUDA_ROOM = "gpu"  # its face and the private folder behind it
 MAX_LINES = 450
@@ -135,8 +136,9 @@ def rooms_know_only_those_above(modules: list[Module]) -> Iterator[str]:
                     yield f"{where}: imports the face of the package; import from the room itself"
             elif RANK.get(room, len(ROWS)) > RANK[module.room]:
                 yield f"{where}: {module.room} must not know {room}"
-            elif module.room in LONERS and room != module.room:
-                yield f"{where}: {module.room} must know nothing of biosnn, but imports {room}"
+            elif room not in (module.room, *LONERS.get(module.room, (room,))):
+                allowed = " and ".join(LONERS[module.room]) or "nothing of biosnn"
+                yield f"{where}: {module.room} must know {allowed}, but imports {room}"
 
 
 def rooms_do_not_go_in_circles(modules: list[Module]) -> Iterator[str]:
@@ -338,6 +340,8 @@ def test_the_face_is_not_imported_from_inside():
 
 
 def test_loners_know_nobody():
+    assert report(rooms_know_only_those_above, validation="from biosnn.rng import philox4x32")
+    assert not report(rooms_know_only_those_above, validation="from biosnn.errors import E")
     assert report(rooms_know_only_those_above, equations__lif="from biosnn.errors import E")
     assert not report(rooms_know_only_those_above, equations__lif="from .common import unit")
 

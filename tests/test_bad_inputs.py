@@ -683,7 +683,7 @@ COMPILES = {
     "snapshots every 0": (
         lambda c: c.compile(snapshots={"exc.theta": 0}),
         ParameterError,
-        "compile.snapshots['exc.theta'] > 0 0",
+        "compile.snapshots['exc.theta'] >= 1 0",
     ),
     "snapshots every 2.0": (
         lambda c: c.compile(snapshots={"exc.theta": 2.0}),
@@ -793,12 +793,12 @@ DECLARATIONS = {
         ParameterError,
         "populations['inp'].n features 'image' (19) 20",
     ),
-    "no features": (lambda c: Input(features=0), ParameterError, "Input.features > 0 0"),
-    "features True": (lambda c: Input(features=True), ParameterError, "Input.features > 0 True"),
+    "no features": (lambda c: Input(features=0), ParameterError, "Input.features from 1 0"),
+    "features True": (lambda c: Input(features=True), ParameterError, "Input.features from 1 True"),
     "nobody in it": (
         lambda c: Population(model=models.lif(), n=0),
         ParameterError,
-        "Population.n > 0 0",
+        "Population.n from 1 0",
     ),
     "retries": (
         lambda c: Presentation(duration=1 * ms, max_retries=256),

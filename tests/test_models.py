@@ -497,7 +497,7 @@ NUMBERS: dict[str, tuple[Callable[[], Any], str, str, str]] = {
     "schedule_stop": (lambda: Schedule(start=1, stop=-1), "Schedule", "stop", "> 0"),
     "schedule_unit": (lambda: Schedule(start=1 * mV, stop=1), "Schedule", "start", "without"),
     "schedule_kind": (
-        lambda: Schedule(start=1, stop=1, kind="cubic"), "Schedule", "kind", '"linear"',
+        lambda: Schedule(start=1, stop=1, kind="cubic"), "Schedule", "kind", "'linear'",
     ),
     "trace_tau": (lambda: Trace(name="x", tau=0 * ms), "Trace", "tau", "> 0 s"),
     "trace_tau_unit": (lambda: Trace(name="x", tau=20), "Trace", "tau", "a quantity in s"),
@@ -582,7 +582,7 @@ def test_equations_and_names_are_checked(case: str) -> None:
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, 2.0, True, "3", None, [3], np.nan], ids=repr)
 def test_the_number_of_neurons_is_checked(n: Any) -> None:
-    with pytest.raises(ParameterError, match=r"^LIF\.n must be a whole number > 0, got") as caught:
+    with pytest.raises(ParameterError, match=r"^LIF\.n must be a whole number >= 1, got") as caught:
         models.lif().group(n)
     assert (caught.value.obj, caught.value.name) == ("LIF", "n")
 

@@ -581,7 +581,7 @@ BAD: dict[str, tuple[Callable[[], Any], str, str, str]] = {
     "bounds": (lambda: plasticity.pair_stdp(w_min=1.0), "PairSTDP", "w_max", "above w_min (1.0)"),
     "bound": (lambda: plasticity.pair_stdp(w_max=np.inf), "PairSTDP", "w_max", "finite"),
     "bound_text": (lambda: plasticity.pair_stdp(w_min="0"), "PairSTDP", "w_min", "a number"),
-    "pairing": (lambda: plasticity.pair_stdp(pairing="some"), "PairSTDP", "pairing", '"nearest"'),
+    "pairing": (lambda: plasticity.pair_stdp(pairing="some"), "PairSTDP", "pairing", "'nearest'"),
     "power_eta": (
         lambda: plasticity.diehl_cook_power_law(eta=-1), "DiehlCookPowerLaw", "eta", ">= 0",
     ),

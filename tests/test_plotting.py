@@ -476,7 +476,7 @@ ERRORS = {
     ),
     "no neurons": (
         lambda: plotting.population_rate([], n_neurons=0, duration=1 * ms),
-        r"population_rate\.n_neurons must be an integer >= 1, got 0",
+        r"population_rate\.n_neurons must be a whole number >= 1, got 0",
     ),
     "no width": (
         lambda: plotting.population_rate([], n_neurons=1, duration=1 * ms, bin_width=0 * ms),

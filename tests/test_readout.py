@@ -566,8 +566,8 @@ def test_a_linear_readout_needs_two_classes() -> None:
 @pytest.mark.parametrize(
     ("readout", "message"),
     [
-        (VoteReadout(0), r"VoteReadout\.n_classes must be an integer >= 1, got 0\. Give"),
-        (ProportionReadout(2.0), r"ProportionReadout\.n_classes must be an .*, got 2\.0"),
+        (VoteReadout(0), r"VoteReadout\.n_classes must be a whole number >= 1, got 0"),
+        (ProportionReadout(2.0), r"ProportionReadout\.n_classes must be a whole .*, got 2\.0"),
         (PopulationReadout("4"), r"PopulationReadout\.n_classes must be .*, got '4'"),
         (PopulationReadout(4, 0), r"PopulationReadout\.neurons_per_class must be .*, got 0"),
         (
@@ -578,7 +578,7 @@ def test_a_linear_readout_needs_two_classes() -> None:
         (LinearReadout(C=0), r"linear_readout\.C must be finite and > 0, got 0\. Give"),
         (LinearReadout(C=np.inf), r"linear_readout\.C must be finite and > 0, got inf"),
         (LinearReadout(alpha=None), r"linear_readout\.alpha must be finite and > 0, got None"),
-        (LinearReadout(max_iter=0), r"linear_readout\.max_iter must be an integer >= 1, got 0"),
+        (LinearReadout(max_iter=0), r"linear_readout\.max_iter must be a whole number >= 1, got 0"),
         (
             LinearReadout(features="rates"),
             r"LinearReadout\.features must be 'counts' or 'latency', got 'rates'",
@@ -612,7 +612,7 @@ def test_malformed_times(times: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("true", "pred", "n_classes", "message"),
     [
-        ([0], [0], 0, r"score_report\.n_classes must be an integer >= 1, got 0"),
+        ([0], [0], 0, r"score_report\.n_classes must be a whole number >= 1, got 0"),
         ([], [], 2, r"score_report\.y_true must be .* integers, got float64 of shape \(0,\)"),
         ([0.0], [0], 2, r"score_report\.y_true must be .* integers, got float64 of shape \(1,\)"),
         ([0], [[0]], 2, r"score_report\.y_pred must be .* integers, got int64 of shape \(1, 1\)"),

@@ -9,7 +9,7 @@ from brian2 import Hz, Quantity, ms
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn.errors import DataError, ParameterError
-from biosnn.models import check_value
+from biosnn.validation import check_value
 
 #: Added to the time of a spike that shall never come, in s.
 NEVER = 1e9
@@ -151,20 +151,6 @@ def check_spikes(obj: str, spikes: ArrayLike) -> NDArray[np.bool_]:
     return values.astype(bool)
 
 
-def check_whole(obj: str, name: str, value: Any, least: int, most: int = 2**31 - 1) -> int:
-    """Check a whole number.
-
-    Raises
-    ------
-    ParameterError
-        If it is none, or outside its bounds.
-    """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not least <= value <= most:
-        raise ParameterError(obj, name, repr(value), f"a whole number from {least} to {most}")
-    return int(value)
-
-
 def as_shown(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Round to single precision, in which samples enter a network."""
     return values.astype(np.float32).astype(np.float64)
@@ -175,22 +161,6 @@ def steps_of(obj: str, duration: Any, dt: Any) -> tuple[int, float]:
     check_value(obj, "dt", dt, ms, "> 0")
     check_value(obj, "duration", duration, ms, "> 0")
     return max(round(float(duration / dt)), 1), float(dt)
-
-
-def whole_steps(obj: str, name: str, value: Any, dt: Any) -> int:
-    """Number of time steps of a duration that must be a multiple of the time step, > 0.
-
-    Raises
-    ------
-    ParameterError
-        If it is none.
-    """
-    check_value(obj, name, value, ms, "> 0")
-    check_value(obj, "dt", dt, ms, "> 0")
-    steps = float(value / dt)
-    if round(steps) < 1 or abs(steps - round(steps)) > 1e-6:
-        raise ParameterError(obj, name, value, f"a multiple of the time step ({dt})")
-    return round(steps)
 
 
 def trains(steps: NDArray[np.int64], n_steps: int) -> NDArray[np.bool_]:

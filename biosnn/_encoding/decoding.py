@@ -8,18 +8,11 @@ import numpy as np
 from brian2 import Hz, ms
 from numpy.typing import ArrayLike, NDArray
 
-from biosnn._encoding.checks import (
-    check_numbers,
-    check_spikes,
-    check_whole,
-    intensities,
-    steps_of,
-    whole_steps,
-)
+from biosnn._encoding.checks import check_numbers, check_spikes, intensities, steps_of
 from biosnn._encoding.patterns import check_burst
 from biosnn._encoding.timing import check_latency
 from biosnn.errors import DataError
-from biosnn.models import check_value
+from biosnn.validation import check_steps, check_value, check_whole
 
 
 def _first_steps(spikes: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -224,7 +217,7 @@ def decode_phase(
     """
     check_whole("decode_phase", "n_bits", n_bits, 1, 24)
     fired = check_spikes("decode_phase", spikes)
-    apart = 1 if width is None else whole_steps("decode_phase", "width", width, dt)
+    apart = 1 if width is None else check_steps("decode_phase", "width", width, dt, 1)
     if fired.shape[1] <= (n_bits - 1) * apart:
         raise DataError(
             f"decode_phase: spikes must be longer than {(n_bits - 1) * apart} steps, got "

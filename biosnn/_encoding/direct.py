@@ -9,7 +9,8 @@ from brian2 import Quantity, ms
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn._encoding.checks import intensities, steps_of
-from biosnn.models import Event, NeuronModel, Operation, check_value
+from biosnn.models import Event, NeuronModel, Operation
+from biosnn.validation import check_value
 
 _SOURCE = (
     "Rueckauer, Lungu, Hu, Pfeiffer & Liu (2017), Conversion of continuous-valued deep networks to "

@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
-from biosnn._encoding.checks import check_numbers, check_whole, intensities
+from biosnn._encoding.checks import check_numbers, intensities
 from biosnn.errors import DataError, ParameterError
-from biosnn.models import check_value
+from biosnn.validation import LARGEST, check_value, check_whole
 
 
 def field_layout(
     obj: str, n_fields: int, low: float, high: float, beta: float
 ) -> tuple[NDArray[np.float64], float]:
     """Centres and width of Gaussian receptive fields over a range of values."""
-    check_whole(obj, "n_fields", n_fields, 3)
+    check_whole(obj, "n_fields", n_fields, 3, LARGEST)
     check_value(obj, "low", low, 1.0)
     check_value(obj, "high", high, 1.0)
     check_value(obj, "beta", beta, 1.0, "> 0")

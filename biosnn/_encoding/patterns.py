@@ -8,16 +8,10 @@ import numpy as np
 from brian2 import ms
 from numpy.typing import ArrayLike, NDArray
 
-from biosnn._encoding.checks import (
-    NEVER,
-    as_shown,
-    check_whole,
-    intensities,
-    steps_of,
-    whole_steps,
-)
+from biosnn._encoding.checks import NEVER, as_shown, intensities, steps_of
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Operation, check_value
+from biosnn.models import NeuronModel, Operation
+from biosnn.validation import LARGEST, check_steps, check_value, check_whole
 
 _PHASE_SOURCE = (
     "Kim, Kim, Huh, Lee & Choi (2018), Deep neural networks with weighted spikes, "
@@ -134,7 +128,7 @@ def phase_spikes(
     check_whole("phase_spikes", "n_bits", n_bits, 1, 24)
     values = as_shown(intensities(samples, "phase_spikes", ("n", "features")))
     n_steps, _ = steps_of("phase_spikes", duration, dt)
-    apart = 1 if width is None else whole_steps("phase_spikes", "width", width, dt)
+    apart = 1 if width is None else check_steps("phase_spikes", "width", width, dt, 1)
     number = np.floor((2**n_bits - 1) * values + 0.5).astype(np.int64)
     spikes = np.zeros((len(values), n_steps, values.shape[1]), dtype=bool)
     digit = np.arange(-(-n_steps // apart)) % n_bits
@@ -144,7 +138,7 @@ def phase_spikes(
 
 def check_burst(obj: str, n_max: int, t_min: Any, t_max: Any) -> None:
     """Check the parameters of the burst code."""
-    check_whole(obj, "n_max", n_max, 1)
+    check_whole(obj, "n_max", n_max, 1, LARGEST)
     check_value(obj, "t_min", t_min, ms, "> 0")
     check_value(obj, "t_max", t_max, ms, "> 0")
     if t_max < t_min:

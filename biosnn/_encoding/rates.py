@@ -9,8 +9,9 @@ from brian2 import Hz, ms
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn._encoding.checks import check_rate, intensities, steps_of
-from biosnn.models import NeuronModel, Operation, check_value
+from biosnn.models import NeuronModel, Operation
 from biosnn.rng import counter_uniform
+from biosnn.validation import check_value
 
 _POISSON_SOURCE = (
     "Perkel, Gerstein & Moore (1967), Neuronal spike trains and stochastic point processes I, "

@@ -8,8 +8,9 @@ import numpy as np
 from brian2 import ms
 from numpy.typing import ArrayLike, NDArray
 
-from biosnn._encoding.checks import as_shown, check_numbers, whole_steps
-from biosnn.models import NeuronModel, Operation, check_value
+from biosnn._encoding.checks import as_shown, check_numbers
+from biosnn.models import NeuronModel, Operation
+from biosnn.validation import check_steps, check_value
 
 _SOURCE = (
     "Petro, Kasabov & Kiss (2020), Selection and optimization of temporal spike encoding methods "
@@ -142,7 +143,7 @@ def delta_spikes(
     check_value("delta_spikes", "threshold", threshold, 1.0, "> 0")
     if start is not None:
         check_value("delta_spikes", "start", start, 1.0)
-    held = whole_steps("delta_spikes", "frame", frame, dt)
+    held = check_steps("delta_spikes", "frame", frame, dt, 1)
     values = as_shown(check_numbers("delta_spikes", sequences, ("n", "frames", "features")))
     n, frames, features = values.shape
     spikes = np.zeros((n, frames * held, 2 * features), dtype=bool)

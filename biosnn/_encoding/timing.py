@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from biosnn._encoding.checks import NEVER, as_shown, intensities, steps_of, trains
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Operation, check_choice, check_value
+from biosnn.models import NeuronModel, Operation
+from biosnn.validation import check_choice, check_value
 
 KINDS = ("linear", "log")
 _LATENCY_SOURCE = (

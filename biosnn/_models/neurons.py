@@ -13,7 +13,7 @@ from biosnn._models import integrators as integrators  # Brian2 gets to know the
 from biosnn._models.parts import Event, Operation
 from biosnn._models.published import published, with_reset
 from biosnn._models.spec import NeuronModel
-from biosnn._models.values import Schedule, check_choice, check_value
+from biosnn._models.values import Schedule
 from biosnn.equations import adaptive_lif as alif_source
 from biosnn.equations import adex as adex_source
 from biosnn.equations import (
@@ -33,6 +33,7 @@ from biosnn.equations import pinsky_rinzel as pr_source
 from biosnn.equations import poisson_unit as poisson_source
 from biosnn.equations import qif as qif_source
 from biosnn.equations import traub_miles as tm_source
+from biosnn.validation import check_choice, check_value
 
 
 def neuron(

@@ -10,9 +10,9 @@ import attrs
 from brian2 import Equations, second
 
 from biosnn._models.names import rename
-from biosnn._models.values import check_choice, check_value
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
+from biosnn.validation import check_choice, check_value
 
 #: Slots of Brian2's schedule in their order.
 SLOTS = tuple(

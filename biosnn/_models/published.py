@@ -8,8 +8,8 @@ from typing import Any
 
 from biosnn._models.parts import Operation
 from biosnn._models.spec import NeuronModel
-from biosnn._models.values import check_value
 from biosnn.errors import ParameterError
+from biosnn.validation import check_value
 
 #: A reset potential is below the first of these that a model has.
 _SPIKE_POTENTIALS = ("V_th", "V_peak")

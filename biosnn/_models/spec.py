@@ -21,9 +21,10 @@ from biosnn._models.names import names_in, without_value
 from biosnn._models.parts import Companion, Event, Operation, Trace
 from biosnn._models.poles import has_pole
 from biosnn._models.synapse import SynapseModel, check_receptor, received
-from biosnn._models.values import Schedule, check_choice, check_value, number_like
+from biosnn._models.values import Schedule
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
+from biosnn.validation import check_choice, check_value, check_whole, number_like
 
 #: Slots of Brian2's schedule in which a neuron may be tested for a spike.
 SPIKE_SLOTS = ("thresholds", "after_thresholds", "synapses", "after_synapses")
@@ -363,11 +364,9 @@ class NeuronModel:
         ParameterError
             If ``n`` is not a positive integer.
         """
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise ParameterError(self.name, "n", repr(n), "a whole number > 0")
         return make_group(
             self.with_traces(traces),
-            int(n),
+            check_whole(self.name, "n", n, 1),
             single_precision=single_precision,
             **({"name": name} if name else {}),
             **kwargs,

@@ -13,9 +13,9 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity, get_dimension
 from biosnn._models.names import names_in
 from biosnn._models.parts import Companion, Operation
 from biosnn._models.synapse import SynapseModel
-from biosnn._models.values import check_value
 from biosnn.equations import synapses as texts
 from biosnn.errors import ParameterError
+from biosnn.validation import check_value
 
 
 def _unit(dimensions: Any) -> str:

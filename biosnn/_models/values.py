@@ -1,4 +1,4 @@
-"""Checked numbers with units, random initial values, and schedules."""
+"""Random initial values, and schedules of parameters."""
 
 from __future__ import annotations
 
@@ -7,88 +7,10 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2.units.fundamentalunits import (
-    DIMENSIONLESS,
-    get_dimensions,
-    get_unit,
-    have_same_dimensions,
-)
 
 from biosnn.declaration import declared
-from biosnn.errors import ParameterError
 from biosnn.state import Draw
-
-_BOUNDS = {
-    "> 0": lambda x: x > 0,
-    ">= 0": lambda x: x >= 0,
-    "< 0": lambda x: x < 0,
-    "in [0, 1]": lambda x: 0 <= x <= 1,
-    "in (0, 1]": lambda x: 0 < x <= 1,
-    "in (0, 1)": lambda x: 0 < x < 1,
-    "finite": math.isfinite,
-}
-
-
-def _unit(like: Any) -> str:
-    dimensions = get_dimensions(like)
-    return "" if dimensions is DIMENSIONLESS else str(get_unit(dimensions))
-
-
-def number_like(like: Any) -> str:
-    """What a number with this unit is called in messages."""
-    unit = _unit(like)
-    return f"a number in units of {unit}" if unit else "a number"
-
-
-def check_value(obj: str, name: str, value: Any, like: Any, bound: str = "finite") -> Any:
-    """Check unit, finiteness and bound of one scalar parameter.
-
-    Parameters
-    ----------
-    obj, name : str
-        Where the parameter belongs, for the message.
-    value : Quantity or float
-        The value received.
-    like : Quantity or float
-        A value with the right unit, such as the default.
-    bound : {"> 0", ">= 0", "< 0", "in [0, 1]", "in (0, 1]", "in (0, 1)", "finite"}
-        The bound that the SI value must respect.
-
-    Returns
-    -------
-    Quantity or float
-        The value itself.
-
-    Raises
-    ------
-    ParameterError
-        If the unit differs, or the value is not a finite scalar within its bound.
-    """
-    unit = _unit(like)
-    numeric = isinstance(value, int | float | np.number | np.ndarray)  # a Quantity is an array
-    if not numeric or isinstance(value, bool) or np.size(value) != 1:
-        raise ParameterError(obj, name, repr(value), number_like(like))
-    if not have_same_dimensions(value, like):
-        wanted = f"a quantity in {unit}" if unit else "a number without unit"
-        remedy = "Multiply the number by the right unit" if unit else "Divide it by its unit"
-        raise ParameterError(obj, name, value, wanted, remedy)
-    number = np.asarray(value).item()
-    if not (math.isfinite(number) and _BOUNDS[bound](number)):
-        wanted = f"{bound} {unit}" if unit and bound != "finite" else bound
-        raise ParameterError(obj, name, value, wanted)
-    return value
-
-
-def check_choice(obj: str, name: str, value: Any, among: tuple[str, ...]) -> None:
-    """Check that a parameter is one of a few words.
-
-    Raises
-    ------
-    ParameterError
-        If it is not.
-    """
-    if value not in among:
-        raise ParameterError(obj, name, repr(value), "one of " + ", ".join(map(repr, among)))
+from biosnn.validation import check_choice, check_value
 
 
 @declared
@@ -148,8 +70,7 @@ class Schedule:
     kind: str = "exponential"
 
     def __attrs_post_init__(self) -> None:
-        if self.kind not in ("exponential", "linear"):
-            raise ParameterError("Schedule", "kind", repr(self.kind), '"exponential" or "linear"')
+        check_choice("Schedule", "kind", self.kind, ("exponential", "linear"))
         for name in ("start", "stop"):
             bound = "> 0" if self.kind == "exponential" else "finite"
             check_value("Schedule", name, getattr(self, name), 1.0, bound)

@@ -12,7 +12,8 @@ from biosnn._networks.connectivity import FixedProbability
 from biosnn._networks.projection import Projection
 from biosnn._networks.spec import NetworkModel, Population, Presentation
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Normal, Uniform, check_choice
+from biosnn.models import NeuronModel, Normal, Uniform
+from biosnn.validation import check_choice, check_whole
 
 KINDS = ("COBA", "CUBA", "COBAHH")
 #: 1/g_L of the benchmarks' cells: 20,000 um**2 with 0.05 mS/cm**2.
@@ -98,12 +99,7 @@ def balanced_network(
     after Vogels & Abbott 2005, J. Neurosci. 25:10786, doi:10.1523/JNEUROSCI.3508-05.2005.
     """
     check_choice("balanced_network", "kind", kind, KINDS)
-    if (
-        isinstance(n_neurons, bool)
-        or not isinstance(n_neurons, int)
-        or n_neurons < 5
-        or n_neurons % 5
-    ):
+    if check_whole("balanced_network", "n_neurons", n_neurons, 5) % 5:
         raise ParameterError("balanced_network", "n_neurons", n_neurons, "a multiple of 5, > 0")
     cell, w_exc, w_inh = {"COBA": _coba, "CUBA": _cuba, "COBAHH": _cobahh}[kind]()
     share = min(80 / n_neurons, 1.0) if p is None else p

@@ -19,26 +19,6 @@ from biosnn.models import Normal, Uniform, names_in, without_value
 _SYNAPTIC = frozenset({"j", "N_pre", "N_post", "N_incoming", "N_outgoing", "i_pre", "i_post"})
 
 
-def check_instance(where: str, name: str, value: Any, kind: type) -> None:
-    """Check that a part of a projection is what it should be, and no function that makes it.
-
-    Raises
-    ------
-    ParameterError
-        If it is not.
-    """
-    if value is None or isinstance(value, kind):
-        return
-    called = getattr(value, "__name__", "")
-    remedy = f"Call the function: {called}(...)" if callable(value) and called else ""
-    raise ParameterError(where, name, called or repr(value), f"a {kind.__name__}", remedy)
-
-
-def plain_integer(value: Any) -> Any:
-    """An integer of NumPy as Python's; other values as they are."""
-    return int(value) if isinstance(value, np.integer) else value
-
-
 def check_weights(where: str, weights: Any) -> None:
     """Check that initial weights are plain numbers.
 

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
-from biosnn.models import check_choice, check_value
+from biosnn.validation import check_choice, check_value, check_whole
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -56,18 +56,13 @@ def _indices(pattern: Pattern, n_pre: int, n_post: int) -> Pairs:
     return found
 
 
-def _whole(obj: str, name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ParameterError(obj, name, repr(value), f"a whole number >= {least}")
-
-
 def _pair_of(obj: str, name: str, value: Any, least: int) -> tuple[int, int]:
     """A whole number for both directions, or one for each."""
     both = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(both) != 2:
         raise ParameterError(obj, name, repr(value), "one whole number or two")
     for part in both:
-        _whole(obj, name, part, least)
+        check_whole(obj, name, part, least)
     return both
 
 
@@ -92,7 +87,7 @@ class FixedProbability(Pattern):
 
     def __attrs_post_init__(self) -> None:
         check_value("FixedProbability", "p", self.p, 1.0, "in [0, 1]")
-        _whole("FixedProbability", "seed", self.seed, 0)
+        check_whole("FixedProbability", "seed", self.seed, 0)
 
     def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`Pattern`."""
@@ -127,8 +122,8 @@ class FixedInDegree(Pattern):
     to_self: bool = True
 
     def __attrs_post_init__(self) -> None:
-        _whole("FixedInDegree", "k", self.k, 1)
-        _whole("FixedInDegree", "seed", self.seed, 0)
+        check_whole("FixedInDegree", "k", self.k, 1)
+        check_whole("FixedInDegree", "seed", self.seed, 0)
 
     def check(self, where: str, n_pre: int, n_post: int) -> None:
         """See :class:`Pattern`."""
@@ -204,7 +199,7 @@ class DistanceDependent(Pattern):
         check_choice(name, "profile", self.profile, tuple(_PROFILES))
         if self.cutoff is not None:
             check_value(name, "cutoff", self.cutoff, 1.0, "> 0")
-        _whole(name, "seed", self.seed, 0)
+        check_whole(name, "seed", self.seed, 0)
         dimensions = {side: self.positions(side).shape[1] for side in ("pre", "post")}
         if dimensions["pre"] != dimensions["post"]:
             wanted = f"in {dimensions['pre']} dimensions, as those of pre"
@@ -292,8 +287,8 @@ class Convolution(Pattern):
             wanted = "(channels, height, width)"
             raise ParameterError("Convolution", "in_shape", tuple(self.in_shape), wanted)
         for size in self.in_shape:
-            _whole("Convolution", "in_shape", size, 1)
-        _whole("Convolution", "out_channels", self.out_channels, 1)
+            check_whole("Convolution", "in_shape", size, 1)
+        check_whole("Convolution", "out_channels", self.out_channels, 1)
         for name, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
             _pair_of("Convolution", name, getattr(self, name), least)
         if min(self.out_shape) < 1:

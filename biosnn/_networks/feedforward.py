@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from brian2 import ms
 
-from biosnn._networks.checks import plain_integer
 from biosnn._networks.projection import Projection
 from biosnn._networks.spec import Input, NetworkModel, Population, Presentation
 from biosnn.encoding import address_events
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Uniform, check_choice, check_value
+from biosnn.models import NeuronModel, Uniform
 from biosnn.models import neuron as declare_neuron
+from biosnn.validation import check_choice, check_instance, check_value, check_whole
 
 
 def _integrators(dt: Any) -> NeuronModel:
@@ -134,15 +134,16 @@ def feedforward(
     4.6, with a third of the variance, as PyTorch has them.
     """
     where = "feedforward"
-    widths = tuple(plain_integer(size) for size in sizes)
-    if len(widths) < 2 or any(not isinstance(n, int) or n < 1 for n in widths):
-        raise ParameterError(where, "sizes", sizes, "two or more whole numbers > 0")
+    check_instance(where, "sizes", sizes, Sequence)
+    widths = tuple(check_whole(where, f"sizes[{k}]", size, 1) for k, size in enumerate(sizes))
+    if len(widths) < 2:
+        raise ParameterError(where, "sizes", sizes, "two or more whole numbers")
     check_choice(where, "encoding", encoding, ("events", "direct"))
     check_value(where, "weight_scale", weight_scale, 1.0, "> 0")
     check_value(where, "delay", delay, ms, ">= 0")
     for name, value, least in (("steps", steps, 1), ("rest_steps", rest_steps, 0)):
-        if value is not None and (not isinstance(value, int) or value < least):
-            raise ParameterError(where, name, value, f"a whole number >= {least}")
+        if value is not None:
+            check_whole(where, name, value, least)
     direct = encoding == "direct"
     names = ["input", *(f"hidden{k}" for k in range(1, len(widths) - 1)), "output"]
     cell = threshold_neuron() if neuron is None else neuron

@@ -10,7 +10,8 @@ from biosnn import encoding as encoders
 from biosnn import plasticity
 from biosnn._networks.projection import Projection
 from biosnn._networks.spec import Input, NetworkModel, Population, Presentation
-from biosnn.models import Event, NeuronModel, Normal, Operation, Schedule, check_choice, check_value
+from biosnn.models import Event, NeuronModel, Normal, Operation, Schedule
+from biosnn.validation import check_choice, check_value
 
 _NAME = "online_readout"
 _ENCODINGS = ("poisson", "bernoulli", "regular", "address_events")

@@ -11,7 +11,6 @@ from brian2 import Equations, ms
 from biosnn._networks.checks import (
     check_bounds,
     check_code,
-    check_instance,
     check_same_parameters,
     check_weights,
     check_weights_fit,
@@ -21,17 +20,28 @@ from biosnn._networks.delays import arrived, check_delay, delay_steps
 from biosnn.declaration import declared, is_declared
 from biosnn.errors import ParameterError
 from biosnn.models import (
+    SLOTS,
     Companion,
     NeuronModel,
     Normal,
     Uniform,
     check_not_random,
-    check_value,
     rename,
     synaptic_equations,
 )
 from biosnn.plasticity import PlasticityRule
 from biosnn.state import Draw, normalised
+from biosnn.validation import (
+    check_choice,
+    check_flag,
+    check_instance,
+    check_mapping,
+    choice,
+    describe,
+    flag,
+    integer,
+    number,
+)
 
 
 @declared
@@ -50,14 +60,9 @@ class Normalisation:
         only for the initial weights.
     """
 
-    total: float
-    p: int = 1
-    online: bool = True
-
-    def __attrs_post_init__(self) -> None:
-        check_value("Normalisation", "total", self.total, 1.0, "> 0")
-        if self.p not in (1, 2):
-            raise ParameterError("Normalisation", "p", self.p, "1 or 2")
+    total: float = attrs.field(validator=number(1.0, "> 0"))
+    p: int = attrs.field(default=1, converter=integer, validator=choice(1, 2))
+    online: bool = attrs.field(default=True, validator=flag())
 
     def apply(self, weights: np.ndarray) -> np.ndarray:
         """Normalise the columns of a matrix [pre, post]; zero columns stay."""
@@ -128,16 +133,7 @@ class Projection:
 
     def __attrs_post_init__(self) -> None:
         where = f"Projection({self.pre}->{self.post})"
-        known = ("all", "one_to_one", "all_but_self")
-        if isinstance(self.pairs, str) and self.pairs not in known:
-            raise ParameterError(
-                where,
-                "pairs",
-                repr(self.pairs),
-                '"all", "one_to_one", "all_but_self", a pattern or index arrays (i, j)',
-            )
-        check_instance(where, "rule", self.rule, PlasticityRule)
-        check_instance(where, "short_term", self.short_term, Companion)
+        self._check_parts(where)
         check_weights(where, self.weights)
         synaptic_equations(where, self.equations)
         check_not_random(where, "transmit", self.transmit)
@@ -151,6 +147,24 @@ class Projection:
             raise ParameterError(where, "weights", None, "given where there is a rule")
         if self.normalise is not None and not self.full:
             raise ParameterError(where, "normalise", "a Normalisation", 'used with pairs="all"')
+
+    def _check_parts(self, where: str) -> None:
+        """Check that every part is of its kind."""
+        for name in ("pre", "post", "transmit", "equations", "on_event"):
+            check_instance(where, name, getattr(self, name), str)
+        check_instance(where, "synapse", self.synapse, str, optional=True)
+        check_instance(where, "rule", self.rule, PlasticityRule, optional=True)
+        check_instance(where, "short_term", self.short_term, Companion, optional=True)
+        check_instance(where, "normalise", self.normalise, Normalisation, optional=True)
+        check_choice(where, "when", self.when, SLOTS)
+        check_flag(where, "order_free", self.order_free)
+        check_instance(where, "order", self.order, int)
+        check_mapping(where, "parameters", self.parameters)
+        known = ("all", "one_to_one", "all_but_self")
+        pattern = isinstance(self.pairs, Pattern | tuple | list)
+        if not pattern and not (isinstance(self.pairs, str) and self.pairs in known):
+            wanted = f"{', '.join(map(repr, known))}, a pattern or index arrays (i, j)"
+            raise ParameterError(where, "pairs", describe(self.pairs), wanted)
 
     @property
     def full(self) -> bool:

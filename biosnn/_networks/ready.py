@@ -12,7 +12,8 @@ from biosnn import models, plasticity
 from biosnn._networks.projection import Normalisation, Projection
 from biosnn._networks.spec import Input, NetworkModel, Population, Presentation
 from biosnn.errors import ParameterError
-from biosnn.models import Event, NeuronModel, Operation, Schedule, Uniform, check_value
+from biosnn.models import Event, NeuronModel, Operation, Schedule, Uniform
+from biosnn.validation import check_value
 
 _COMPETITIONS = ("argmax", "pool", "none")
 

@@ -11,7 +11,8 @@ from biosnn._networks.connectivity import Convolution
 from biosnn._networks.projection import Projection
 from biosnn._networks.spec import Input, NetworkModel, Population, Presentation
 from biosnn.errors import ParameterError
-from biosnn.models import Event, NeuronModel, Operation, Schedule, Uniform, check_value
+from biosnn.models import Event, NeuronModel, Operation, Schedule, Uniform
+from biosnn.validation import check_value, check_whole
 
 _NAME = "convolutional_reward_network"
 #: Time step of a presentation in which the decision cells compete, and how many steps there are.
@@ -22,9 +23,7 @@ def _checked_sizes(**sizes: int) -> None:
     """Whole numbers that fit together; the rest is checked by the convolution."""
     least = {"n_features": 2, "n_classes": 2}
     for name, value in sizes.items():
-        low = least.get(name, 1)
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise ParameterError(_NAME, name, repr(value), f"a whole number >= {low}")
+        check_whole(_NAME, name, value, least.get(name, 1))
 
 
 def _pools(n_features: int, places: int, grid: int) -> NDArray[np.int64]:

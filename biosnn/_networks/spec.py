@@ -10,13 +10,26 @@ import attrs
 import numpy as np
 from brian2 import Equations, Hz, ms
 
-from biosnn._networks.checks import plain_integer
 from biosnn._networks.names import check_companions, check_own_names, check_statements
 from biosnn._networks.projection import Projection
 from biosnn.declaration import declared, fingerprint
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, NeuronModel, Normal, Trace, Uniform, check_value
+from biosnn.models import Companion, NeuronModel, Normal, Trace, Uniform
 from biosnn.state import Draw, State
+from biosnn.validation import (
+    LARGEST,
+    check_choice,
+    check_instance,
+    check_steps,
+    check_value,
+    choice,
+    flag,
+    instance,
+    integer,
+    members,
+    number,
+    whole,
+)
 
 #: Variables of the protocol, which populations may link to as ``protocol.name``.
 PROTOCOL_VARIABLES = (
@@ -35,12 +48,9 @@ PROTOCOL_VARIABLES = (
 _RESERVED = ("protocol", "intensity", "n_samples")
 
 
-def _whole_steps(obj: str, name: str, value: Any, dt: Any, least: int) -> int:
-    check_value(obj, name, value, ms, "> 0" if least else ">= 0")
-    steps = float(value / dt)
-    if abs(steps - round(steps)) > 1e-6:
-        raise ParameterError(obj, name, value, f"a multiple of the time step ({dt})")
-    return round(steps)
+def _copied(given: Any) -> Any:
+    """A dict of one's own; what is no mapping is left to the validator."""
+    return dict(given) if isinstance(given, Mapping) else given
 
 
 @declared
@@ -61,26 +71,16 @@ class Input:
         Whether a run may leave it out; it is zero then.
     """
 
-    features: int = attrs.field(converter=plain_integer)
-    kind: str = "static"
+    features: int = attrs.field(converter=integer, validator=whole(1, LARGEST))
+    kind: str = attrs.field(default="static", validator=choice("static", "sequence", "events"))
     frame: Any = None
-    optional: bool = False
+    optional: bool = attrs.field(default=False, validator=flag())
 
     def __attrs_post_init__(self) -> None:
-        if self.kind not in ("static", "sequence", "events"):
-            raise ParameterError(
-                "Input", "kind", repr(self.kind), '"static", "sequence" or "events"'
-            )
         if (self.kind == "sequence") != (self.frame is not None):
             raise ParameterError(
                 "Input", "frame", self.frame, 'given with kind="sequence" and only then'
             )
-        if (
-            isinstance(self.features, bool)
-            or not isinstance(self.features, int)
-            or self.features < 1
-        ):
-            raise ParameterError("Input", "features", self.features, "a whole number > 0")
 
 
 @declared
@@ -98,13 +98,9 @@ class Population:
         Variable of the model -> name of the input that sets it.
     """
 
-    model: NeuronModel
-    n: int = attrs.field(converter=plain_integer)
-    drives: dict[str, str] = attrs.Factory(dict)
-
-    def __attrs_post_init__(self) -> None:
-        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
-            raise ParameterError("Population", "n", repr(self.n), "a whole number > 0")
+    model: NeuronModel = attrs.field(validator=instance(NeuronModel))
+    n: int = attrs.field(converter=integer, validator=whole(1, LARGEST))
+    drives: dict[str, str] = attrs.field(factory=dict, validator=members(str))
 
 
 @declared
@@ -134,31 +130,20 @@ class Presentation:
         a factor of their own as well: the key ``"intensity"`` of what is given to a run.
     """
 
-    duration: Any
-    rest: Any = 0 * ms
+    duration: Any = attrs.field(validator=number(ms, "> 0"))
+    rest: Any = attrs.field(default=0 * ms, validator=number(ms, ">= 0"))
     reset: Any = "all"
-    watch: str | None = None
-    min_spikes: int = 0
-    max_retries: int = 0
-    intensity: float = 1.0
-    intensity_step: float = 0.0
+    watch: str | None = attrs.field(default=None, validator=instance(str, optional=True))
+    min_spikes: int = attrs.field(default=0, converter=integer, validator=whole(0, LARGEST))
+    max_retries: int = attrs.field(default=0, converter=integer, validator=whole(0, 255))
+    intensity: float = attrs.field(default=1.0, validator=number(1.0, "> 0"))
+    intensity_step: float = attrs.field(default=0.0, validator=number(1.0, ">= 0"))
 
     def __attrs_post_init__(self) -> None:
-        check_value("Presentation", "duration", self.duration, ms, "> 0")
-        check_value("Presentation", "rest", self.rest, ms, ">= 0")
-        check_value("Presentation", "intensity", self.intensity, 1.0, "> 0")
-        check_value("Presentation", "intensity_step", self.intensity_step, 1.0, ">= 0")
-        if isinstance(self.reset, str) and self.reset not in ("none", "all"):
-            raise ParameterError(
-                "Presentation", "reset", repr(self.reset), '"none", "all" or a dict'
-            )
-        for name in ("min_spikes", "max_retries"):
-            value = getattr(self, name)
-            most = 255 if name == "max_retries" else 2**31 - 1
-            valid = isinstance(value, int) and not isinstance(value, bool)
-            if not valid or not 0 <= value <= most:
-                wanted = f"a whole number from 0 to {most}"
-                raise ParameterError("Presentation", name, value, wanted)
+        if isinstance(self.reset, str):
+            check_choice("Presentation", "reset", self.reset, ("none", "all"))
+        else:
+            check_instance("Presentation", "reset", self.reset, Mapping)
         if (self.min_spikes > 0) != (self.watch is not None):
             raise ParameterError(
                 "Presentation", "watch", self.watch, "given together with min_spikes"
@@ -193,13 +178,17 @@ class NetworkModel:
         If names are not identifiers, refer to nothing, or numbers do not fit together.
     """
 
-    name: str
+    name: str = attrs.field(validator=instance(str))
     dt: Any
-    inputs: dict[str, Input] = attrs.field(converter=dict)
-    populations: dict[str, Population] = attrs.field(converter=dict)
-    projections: dict[str, Projection] = attrs.field(converter=dict, factory=dict)
-    presentation: Presentation
-    output: str
+    inputs: dict[str, Input] = attrs.field(converter=_copied, validator=members(Input))
+    populations: dict[str, Population] = attrs.field(
+        converter=_copied, validator=members(Population)
+    )
+    projections: dict[str, Projection] = attrs.field(
+        converter=_copied, factory=dict, validator=members(Projection)
+    )
+    presentation: Presentation = attrs.field(validator=instance(Presentation))
+    output: str = attrs.field(validator=instance(str))
 
     def __attrs_post_init__(self) -> None:
         check_value(self.name, "dt", self.dt, ms, "> 0")
@@ -228,12 +217,12 @@ class NetworkModel:
         if self.presentation.watch is not None:
             self._known("presentation.watch", self.presentation.watch, self.populations)
         self._check_reset()
-        _whole_steps("Presentation", "duration", self.presentation.duration, self.dt, 1)
-        _whole_steps("Presentation", "rest", self.presentation.rest, self.dt, 0)
+        check_steps("Presentation", "duration", self.presentation.duration, self.dt, 1)
+        check_steps("Presentation", "rest", self.presentation.rest, self.dt, 0)
         for key, channel in self.inputs.items():
             if channel.frame is None:
                 continue
-            steps = _whole_steps(f"Input({key})", "frame", channel.frame, self.dt, 1)
+            steps = check_steps(f"Input({key})", "frame", channel.frame, self.dt, 1)
             if self.steps_per_presentation % steps:
                 raise ParameterError(
                     f"Input({key})", "frame", channel.frame, "a divisor of duration + rest"
@@ -254,7 +243,7 @@ class NetworkModel:
         for part in rule.statements if rule else ():
             if part.every is None:
                 continue
-            steps = _whole_steps(where, "rule.statements.every", part.every, self.dt, 1)
+            steps = check_steps(where, "rule.statements.every", part.every, self.dt, 1)
             if self.steps_per_presentation % steps:
                 wanted = "a divisor of duration + rest"
                 raise ParameterError(where, "rule.statements.every", part.every, wanted)
@@ -333,12 +322,12 @@ class NetworkModel:
     @property
     def duration_steps(self) -> int:
         """Time steps in which a sample is shown."""
-        return _whole_steps("Presentation", "duration", self.presentation.duration, self.dt, 1)
+        return check_steps("Presentation", "duration", self.presentation.duration, self.dt, 1)
 
     @property
     def steps_per_presentation(self) -> int:
         """Time steps of a presentation with its rest."""
-        rest = _whole_steps("Presentation", "rest", self.presentation.rest, self.dt, 0)
+        rest = check_steps("Presentation", "rest", self.presentation.rest, self.dt, 0)
         return self.duration_steps + rest
 
     @property

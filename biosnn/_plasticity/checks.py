@@ -7,7 +7,8 @@ from typing import Any
 from brian2 import ms
 
 from biosnn.errors import ParameterError
-from biosnn.models import Schedule, check_value
+from biosnn.models import Schedule
+from biosnn.validation import check_choice, check_value
 
 
 def number(rule: str, name: str, value: Any, bound: str = ">= 0") -> Any:
@@ -34,6 +35,5 @@ def tau(rule: str, name: str, value: Any) -> Any:
 def bump_of(rule: str, pairing: str) -> str:
     """What a spike does to a trace under a pairing, ``"all"`` or ``"nearest"``."""
     bumps = {"all": "+= 1", "nearest": "= 1"}
-    if pairing not in bumps:
-        raise ParameterError(rule, "pairing", repr(pairing), '"all" or "nearest"')
+    check_choice(rule, "pairing", pairing, bumps)
     return bumps[pairing]

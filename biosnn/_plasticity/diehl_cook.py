@@ -8,7 +8,8 @@ from brian2 import ms
 
 from biosnn._plasticity.checks import number, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
-from biosnn.models import Trace, check_value
+from biosnn.models import Trace
+from biosnn.validation import check_value
 
 
 def diehl_cook_power_law(

@@ -10,7 +10,8 @@ from brian2.core.functions import DEFAULT_FUNCTIONS
 from biosnn._plasticity.checks import bounds, number
 from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, Operation, check_value
+from biosnn.models import Companion, Operation
+from biosnn.validation import check_value
 
 
 def discrete_stdp(

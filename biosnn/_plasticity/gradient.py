@@ -27,7 +27,8 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
 from biosnn._plasticity.checks import bounds, number, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, NeuronModel, Operation, Trace, check_choice, check_value
+from biosnn.models import Companion, NeuronModel, Operation, Trace
+from biosnn.validation import check_choice, check_value
 
 UPDATES = ("step", "presentation")
 

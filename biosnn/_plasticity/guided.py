@@ -8,7 +8,8 @@ from brian2 import ms
 
 from biosnn._plasticity.checks import bounds, number, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
-from biosnn.models import Schedule, Trace, check_value
+from biosnn.models import Schedule, Trace
+from biosnn.validation import check_value
 
 
 def instar(*, eta: Any = 0.1, gain: float = 1.0, tau_pre: Any | None = None) -> PlasticityRule:

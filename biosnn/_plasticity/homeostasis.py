@@ -11,7 +11,8 @@ from brian2 import Equations, Hz, get_unit, ms, second
 from biosnn._plasticity.checks import bounds, number, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, NeuronModel, Operation, Trace, check_value
+from biosnn.models import Companion, NeuronModel, Operation, Trace
+from biosnn.validation import check_value, check_whole
 
 _THRESHOLD = re.compile(r"\s*(\w+)\s*>=?\s*(.+?)\s*")
 
@@ -201,8 +202,7 @@ def heterosynaptic_decay(
     3; evidence: Chistiakova et al. 2015, doi:10.3389/fncom.2015.00089.
     """
     rule = "HeterosynapticDecay"
-    if isinstance(power, bool) or not isinstance(power, int) or power < 0:
-        raise ParameterError(rule, "power", repr(power), "a whole number >= 0")
+    check_whole(rule, "power", power)
     # A spike that follows a long pause must not overshoot, whatever the trace.
     factor = f"clip(beta*z_post**{power}, 0, 1)" if power else "clip(beta, 0, 1)"
     trace = Trace(name="z", tau=tau(rule, "tau_post", tau_post), when="after_synapses")

@@ -9,7 +9,8 @@ from brian2 import Hz, ms
 from biosnn._plasticity.checks import bounds, bump_of, number, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
-from biosnn.models import Trace, check_choice, check_value
+from biosnn.models import Trace
+from biosnn.validation import check_choice, check_value
 
 _ROOM_UP = "(clip(w_max - w, 0, w_max - w_min)/(w_max - w_min))"
 _ROOM_DOWN = "(clip(w - w_min, 0, w_max - w_min)/(w_max - w_min))"

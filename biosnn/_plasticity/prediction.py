@@ -13,7 +13,8 @@ from typing import Any
 
 from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, Operation, Schedule, check_value
+from biosnn.models import Companion, Operation, Schedule
+from biosnn.validation import check_value
 
 
 def reward_prediction(

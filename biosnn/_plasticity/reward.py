@@ -19,7 +19,8 @@ from brian2 import Hz, ms
 from biosnn._plasticity.checks import bounds, bump_of, number, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Operation, Trace, check_value, neuron
+from biosnn.models import NeuronModel, Operation, Trace, neuron
+from biosnn.validation import check_value
 
 FLORIAN = "Florian 2007, eqs. 3.6 to 3.12, doi:10.1162/neco.2007.19.6.1468"
 IZHIKEVICH = "Izhikevich 2007, eqs. 1 to 3, doi:10.1093/cercor/bhl152"

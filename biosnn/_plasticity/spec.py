@@ -17,12 +17,11 @@ from biosnn.models import (
     Operation,
     Schedule,
     Trace,
-    check_choice,
     check_not_random,
-    check_value,
     rename,
     synaptic_equations,
 )
+from biosnn.validation import check_choice, check_value
 
 
 @declared

@@ -8,7 +8,8 @@ from brian2 import ms
 
 from biosnn._plasticity.checks import bounds, bump_of, number, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
-from biosnn.models import Trace, check_choice
+from biosnn.models import Trace
+from biosnn.validation import check_choice
 
 _NAMES = ("A2_plus", "A3_plus", "A2_minus", "A3_minus", "tau_x", "tau_y")
 #: (data, form, pairing) -> fitted values of the two tables, times in ms. A fit without ``A3_minus``

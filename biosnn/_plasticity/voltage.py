@@ -8,8 +8,8 @@ from brian2 import ms, mV, second, volt
 
 from biosnn._plasticity.checks import bounds, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
-from biosnn.errors import ParameterError
-from biosnn.models import Companion, Event, Operation, Trace, check_value
+from biosnn.models import Companion, Event, Operation, Trace
+from biosnn.validation import check_value, check_whole
 
 
 def voltage_stdp(
@@ -72,8 +72,7 @@ def voltage_stdp(
     for name, value in (("theta_minus", theta_minus), ("theta_plus", theta_plus)):
         check_value(rule, name, value, volt)
     check_value(rule, "u_rest", u_rest, volt)
-    if isinstance(lag, bool) or not isinstance(lag, int) or lag < 0:
-        raise ParameterError(rule, "lag", repr(lag), "a whole number >= 0")
+    check_whole(rule, "lag", lag)
     lines = [
         "du_minus/dt = (v - u_minus)/tau_u_minus : volt",
         "du_plus/dt = (v - u_plus)/tau_u_plus : volt",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,12 +23,6 @@ def check_labels(obj: str, name: str, labels: NDArray, lowest: int, n_classes: i
         wanted = f">= {lowest}" if n_classes is None else f"in {lowest}..{highest}"
         remedy = "Number the classes from 0, or raise n_classes."
         raise ParameterError(obj, name, bad[0], wanted, remedy)
-
-
-def check_count(obj: str, name: str, value: object) -> None:
-    """Refuse what is not an integer above zero."""
-    if not isinstance(value, Integral) or value < 1:
-        raise ParameterError(obj, name, repr(value), "an integer >= 1", "Give a whole number.")
 
 
 def check_positive(obj: str, name: str, value: object, unit: str = "") -> None:

@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import ClassifierTags, Tags
 
 from biosnn._readout.base import SILENT, Readout
-from biosnn._readout.checks import check_count, describe
+from biosnn._readout.checks import describe
 from biosnn.errors import ParameterError
+from biosnn.validation import check_whole
 
 
 class _ResponseReadout(Readout):
@@ -22,7 +23,7 @@ class _ResponseReadout(Readout):
     def _mean_responses(self, X: ArrayLike, y: ArrayLike) -> NDArray[np.floating]:
         """Mean counts [n_neurons, n_classes], 0 for a class without samples; sets `classes_`."""
         if self.n_classes is not None:
-            check_count(type(self).__name__, "n_classes", self.n_classes)
+            check_whole(type(self).__name__, "n_classes", self.n_classes, 1)
         counts = self._counts(X, reset=True)
         labels = self._labels(y, len(counts), self.n_classes)
         self.classes_ = np.unique(labels) if self.n_classes is None else np.arange(self.n_classes)
@@ -198,8 +199,8 @@ class PopulationReadout(Readout):
         ParameterError
             If a parameter, the counts or the labels are malformed.
         """
-        check_count("PopulationReadout", "n_classes", self.n_classes)
-        check_count("PopulationReadout", "neurons_per_class", self.neurons_per_class)
+        check_whole("PopulationReadout", "n_classes", self.n_classes, 1)
+        check_whole("PopulationReadout", "neurons_per_class", self.neurons_per_class, 1)
         counts = self._counts(X, reset=True)
         n_neurons = self.n_classes * self.neurons_per_class
         if self.n_features_in_ != n_neurons:

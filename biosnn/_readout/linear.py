@@ -13,8 +13,9 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_array
 
 from biosnn._readout.base import Readout
-from biosnn._readout.checks import check_count, check_positive, describe
+from biosnn._readout.checks import check_positive, describe
 from biosnn.errors import ParameterError
+from biosnn.validation import check_whole
 
 Kind = Literal["logistic", "svc", "ridge"]
 Features = Literal["counts", "latency"]
@@ -103,7 +104,7 @@ def linear_readout(
     """
     check_positive("linear_readout", "C", C)
     check_positive("linear_readout", "alpha", alpha)
-    check_count("linear_readout", "max_iter", max_iter)
+    check_whole("linear_readout", "max_iter", max_iter, 1)
     match kind:
         case "logistic":
             model = LogisticRegression(C=C, max_iter=max_iter, random_state=seed)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from biosnn._readout.base import SILENT
-from biosnn._readout.checks import check_count, check_labels, describe
+from biosnn._readout.checks import check_labels, describe
 from biosnn.errors import ParameterError
+from biosnn.validation import check_whole
 
 
 def score_report(y_true: ArrayLike, y_pred: ArrayLike, n_classes: int) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def score_report(y_true: ArrayLike, y_pred: ArrayLike, n_classes: int) -> dict[s
     ParameterError
         If the labels are not integers in range, differ in number or are none at all.
     """
-    check_count("score_report", "n_classes", n_classes)
+    check_whole("score_report", "n_classes", n_classes, 1)
     true, pred = np.asarray(y_true), np.asarray(y_pred)
     for name, labels, lowest in (("y_true", true, 0), ("y_pred", pred, SILENT)):
         if labels.ndim != 1 or not labels.size or labels.dtype.kind not in "iu":

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 from biosnn.devices.contract import Interface
 from biosnn.errors import DataError, ParameterError
 from biosnn.state import State
-
-LARGEST = 2**31 - 1
-
-
-def whole(obj: str, name: str, value: Any, most: int = LARGEST, least: int = 0) -> None:
-    """Check that a parameter is a whole number.
-
-    Raises
-    ------
-    ParameterError
-        If it is not, or out of its range.
-    """
-    valid = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not valid or not least <= value <= most:
-        raise ParameterError(obj, name, repr(value), f"a whole number from {least} to {most}")
 
 
 def learning_of(interface: Interface, learn: bool | Iterable[str]) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from typing import Any
 import attrs
 
 from biosnn._simulation.checkpoints import Place, RunFolder
-from biosnn._simulation.checks import LARGEST
 from biosnn._simulation.inputs import ArraySource, StreamSource, checksums, cut
 from biosnn._simulation.progress import ProgressBar
 from biosnn._simulation.safepoint import SafePoint
@@ -28,6 +27,7 @@ from biosnn.devices.contract import (
 from biosnn.errors import DataError, DeviceError, Interrupted
 from biosnn.recording import Recording
 from biosnn.state import State
+from biosnn.validation import LARGEST
 
 _CHUNK_BYTES = 32 * 2**20
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from biosnn._simulation.checks import LARGEST, checked_state, learning_of, whole
+from biosnn._simulation.checks import checked_state, learning_of
 from biosnn._simulation.course import default_limit
 from biosnn._simulation.inputs import ArraySource, source_of
 from biosnn._simulation.progress import ProgressBar
@@ -25,6 +25,7 @@ from biosnn.devices.contract import (
 from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
 from biosnn.recording import Recording
 from biosnn.state import State
+from biosnn.validation import LARGEST, check_whole
 
 _CHUNK_BYTES = 32 * 2**20
 
@@ -127,7 +128,7 @@ class Ensemble:
         Interrupted
             If Ctrl-C or SIGTERM stopped it. Nothing is kept.
         """
-        whole("run", "epoch", epoch)
+        check_whole("run", "epoch", epoch, 0, LARGEST)
         return self._execute(
             samples,
             states,
@@ -177,8 +178,8 @@ class Ensemble:
         DataError, ParameterError, DeviceError, Interrupted
             As :meth:`run`.
         """
-        whole("fit", "epochs", epochs, least=1)
-        whole("fit", "first_epoch", first_epoch)
+        check_whole("fit", "epochs", epochs, 1, LARGEST)
+        check_whole("fit", "first_epoch", first_epoch, 0, LARGEST)
         if epochs > 1 and isinstance(samples, Iterator):
             wanted = "an array or an iterable that begins anew each time, for more than one epoch"
             raise ParameterError("fit", "samples", "an iterator", wanted)
@@ -200,13 +201,13 @@ class Ensemble:
         if seeds is None:
             return tuple(range(self.n))
         if not isinstance(seeds, Iterable):
-            whole("ensemble", "seeds", seeds)
+            check_whole("ensemble", "seeds", seeds, 0, LARGEST)
             return (int(seeds),) * self.n
         found = tuple(seeds)
         if len(found) != self.n:
             raise ParameterError("ensemble", "seeds", f"{len(found)} seeds", f"{self.n}, or one")
         for k, seed in enumerate(found):
-            whole("ensemble", f"seeds[{k}]", seed)
+            check_whole("ensemble", f"seeds[{k}]", seed, 0, LARGEST)
         return tuple(int(seed) for seed in found)
 
     def _starts(self, states: Sequence[State] | None, seeds: tuple[int, ...]) -> list[State]:
@@ -234,17 +235,17 @@ class Ensemble:
         memory_limit: int | None,
         progress: bool | Callable[[int, int | None], None],
     ) -> list[tuple[Recording, State]]:
-        whole("run", "first_sample", first_sample)
+        check_whole("run", "first_sample", first_sample, 0, LARGEST)
         for name, value in (("horizon", horizon), ("chunk_size", chunk_size)):
             if value is not None:
-                whole("run", name, value, least=1)
+                check_whole("run", name, value, 1, LARGEST)
         if memory_limit is not None:
-            whole("run", "memory_limit", memory_limit, 2**62, least=1)
+            check_whole("run", "memory_limit", memory_limit, 1, 2**62)
         limit = memory_limit or default_limit()
         source = source_of(self.interface, samples)
         if isinstance(source, ArraySource):
             source.check()
-            whole("run", "first_sample", first_sample, LARGEST - source.n + 1)
+            check_whole("run", "first_sample", first_sample, 0, LARGEST - source.n + 1)
         learning = learning_of(self.interface, learn)
         keys = self._seeds(seeds)
         starts = self._starts(states, keys)

@@ -10,8 +10,9 @@ import numpy as np
 
 from biosnn.devices.replicas import Replicas
 from biosnn.errors import ParameterError
-from biosnn.models import check_value, has_pole
+from biosnn.models import has_pole
 from biosnn.networks import NetworkModel
+from biosnn.validation import check_value
 
 
 def members_of(

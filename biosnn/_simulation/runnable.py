@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from biosnn._simulation import parallel
-from biosnn._simulation.checks import LARGEST, checked_state, learning_of, whole
+from biosnn._simulation.checks import checked_state, learning_of
 from biosnn._simulation.course import Course, Order, default_limit
 from biosnn._simulation.inputs import ArraySource, StreamSource, source_of
 from biosnn._simulation.replicated import Replicated
@@ -18,6 +18,7 @@ from biosnn.devices.contract import SPIKE_BYTES, Device
 from biosnn.errors import DeviceError, ParameterError
 from biosnn.recording import Recording
 from biosnn.state import State
+from biosnn.validation import LARGEST, check_whole
 
 _EPOCHS = 2**22  # of the key of the counter-based draws
 
@@ -65,7 +66,7 @@ class Runnable:
 
     def initial_state(self, seed: int = 0) -> State:
         """Complete state before the first sample, random parts drawn with ``seed``."""
-        whole("initial_state", "seed", seed)
+        check_whole("initial_state", "seed", seed, 0, LARGEST)
         drawn = {
             variable.name: variable.draw.sample(seed, variable.name)
             for variable in self.interface.variables
@@ -79,7 +80,7 @@ class Runnable:
         Spikes are given as the most that there can be: every neuron in every time step of every
         attempt. Everything else is exact if no sample is shown twice.
         """
-        whole("memory", "n_samples", n_samples, least=1)
+        check_whole("memory", "n_samples", n_samples, 1, LARGEST)
         face = self.interface
         found = {name: n_samples * column.bytes for name, column in face.per_sample.items()}
         found |= {
@@ -212,7 +213,7 @@ class Runnable:
         Interrupted
             If Ctrl-C or SIGTERM stopped it; the message says how to go on.
         """
-        whole("run", "epoch", epoch, _EPOCHS)
+        check_whole("run", "epoch", epoch, 0, _EPOCHS)
         return self._execute(
             samples,
             state,
@@ -275,8 +276,8 @@ class Runnable:
         DataError, ParameterError, DeviceError, StorageError, Interrupted
             As :meth:`run`.
         """
-        whole("fit", "epochs", epochs, _EPOCHS, least=1)
-        whole("fit", "first_epoch", first_epoch, _EPOCHS - epochs)
+        check_whole("fit", "epochs", epochs, 1, _EPOCHS)
+        check_whole("fit", "first_epoch", first_epoch, 0, _EPOCHS - epochs)
         return self._execute(
             samples,
             state,
@@ -317,7 +318,7 @@ class Runnable:
         progress: bool | Callable[[int, int | None], None],
     ) -> tuple[Recording, State]:
         for name, value in (("seed", seed), ("first_sample", first_sample)):
-            whole("run", name, value)
+            check_whole("run", name, value, 0, LARGEST)
         for name, value in (
             ("horizon", horizon),
             ("chunk_size", chunk_size),
@@ -326,9 +327,9 @@ class Runnable:
             ("n_jobs", n_jobs),
         ):
             if value is not None:
-                whole("run", name, value, least=1)
+                check_whole("run", name, value, 1, LARGEST)
         if memory_limit is not None:
-            whole("run", "memory_limit", memory_limit, 2**62, least=1)
+            check_whole("run", "memory_limit", memory_limit, 1, 2**62)
         for name, given in (("checkpoint_every", checkpoint_every), ("resume", resume)):
             if given and folder is None:
                 remedy = "Say with folder=... where"
@@ -346,7 +347,7 @@ class Runnable:
                 "run", "horizon", None, "given where a stream of samples is learned", remedy
             )
         if source.n is not None:
-            whole("run", "first_sample", first_sample, LARGEST - source.n + 1)
+            check_whole("run", "first_sample", first_sample, 0, LARGEST - source.n + 1)
         total = None if source.n is None else source.n * epochs
         order = Order(
             seed=seed,

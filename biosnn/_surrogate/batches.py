@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from biosnn.encoding import intensities
-from biosnn.errors import DataError, ParameterError
+from biosnn.errors import DataError
+from biosnn.validation import check_whole
 
 Encoder = Callable[[NDArray, np.random.Generator], Tensor]
 
@@ -162,8 +163,7 @@ class Batches(Dataset):
                 f"there must be one label per sample, got {len(labels)} for {len(samples)}"
             )
         for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
-            if not isinstance(value, int) or value < least:
-                raise ParameterError("Batches", name, value, f"a whole number >= {least}")
+            check_whole("Batches", name, value, least)
         self.samples, self.labels, self.encode = samples, labels, encode
         self.batch_size, self.seed, self.shuffle = batch_size, int(seed), shuffle
         self.workers, self.epoch = workers, 0

@@ -11,8 +11,9 @@ from torch import Tensor
 from biosnn._surrogate.layer import SpikingLayer
 from biosnn._surrogate.network import SurrogateNetwork
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, check_value
+from biosnn.models import NeuronModel
 from biosnn.networks import NetworkModel
+from biosnn.validation import check_value
 
 
 def compile(model: Any, **options: Any) -> SurrogateNetwork | SpikingLayer:

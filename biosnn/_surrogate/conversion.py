@@ -15,7 +15,8 @@ from biosnn._surrogate.containers import Sequential
 from biosnn._surrogate.helpers import in_step_mode, reset, stateful_layers
 from biosnn._surrogate.layer import SpikingLayer
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Operation, check_choice, check_value, neuron
+from biosnn.models import NeuronModel, Operation, neuron
+from biosnn.validation import check_choice, check_value, check_whole
 
 ENCODINGS = ("direct", "poisson")
 _SOFT_RESET = "Rueckauer et al. 2017, doi:10.3389/fnins.2017.00682, eq. 4"
@@ -180,7 +181,7 @@ def outputs_over_time(
     ParameterError
         If an argument is out of its bound.
     """
-    _check_steps("outputs_over_time", steps)
+    check_whole("outputs_over_time", "steps", steps, 1)
     check_choice("outputs_over_time", "encoding", encoding, ENCODINGS)
     if encoding == "poisson" and not bool(((x >= 0) & (x <= 1)).all()):
         got = f"values from {float(x.min()):g} to {float(x.max()):g}"
@@ -192,11 +193,6 @@ def outputs_over_time(
     reset(snn)
     counts = torch.arange(1, steps + 1, dtype=sums.dtype, device=sums.device)
     return sums / counts.view(-1, *[1] * (sums.dim() - 1))
-
-
-def _check_steps(obj: str, steps: Any) -> None:
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ParameterError(obj, "steps", repr(steps), "a whole number >= 1")
 
 
 def _run(
@@ -252,7 +248,7 @@ def accuracy_over_time(
         If there are no data, inputs and classes differ in number, or an argument is out of its
         bound.
     """
-    _check_steps("accuracy_over_time", steps)
+    check_whole("accuracy_over_time", "steps", steps, 1)
     hits, n = torch.zeros(steps, dtype=torch.int64), 0
     generator: torch.Generator | None = None
     weights = next(snn.parameters())

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from biosnn._surrogate.spike import SurrogateFunction
 from biosnn.errors import ParameterError
-from biosnn.models import check_value
+from biosnn.validation import check_value, whole
 
 
 def _number(default: float, bound: str = "> 0") -> Any:
@@ -266,11 +266,6 @@ class LogTailedReLU(SurrogateFunction):
         return below + torch.log(x.clamp_min(1.0))
 
 
-def _check_terms(instance: Any, field: Any, value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ParameterError(type(instance).__name__, field.name, value, "a whole number >= 1")
-
-
 @attrs.frozen
 class SquarewaveFourier(SurrogateFunction):
     """The first `terms` of the Fourier series of a square wave of that `period`.
@@ -285,7 +280,7 @@ class SquarewaveFourier(SurrogateFunction):
     ``terms + 1``.
     """
 
-    terms: int = attrs.field(default=1, validator=_check_terms)
+    terms: int = attrs.field(default=1, validator=whole(1))
     period: float = _number(8.0)
     reference: ClassVar[str] = "Fang et al. 2023, doi:10.1126/sciadv.adi1480"
 

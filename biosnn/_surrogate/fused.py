@@ -10,6 +10,7 @@ from torch import Tensor
 
 from biosnn._surrogate.lines import Compiled
 from biosnn.errors import ParameterError
+from biosnn.validation import check_whole
 
 #: What the source of a layer must not use: it would be compiled anew for every step or call.
 _VARYING = ("step_ ", "step_\n", "rand_(", "randn_(", "_on_tensors(")
@@ -25,8 +26,7 @@ def check_fused(where: str, n_steps: Any, compiled: Compiled) -> int:
     ParameterError
         If the number is none, or equations use the time or random numbers.
     """
-    if isinstance(n_steps, bool) or not isinstance(n_steps, int) or n_steps < 0:
-        raise ParameterError(where, "fuse", repr(n_steps), "a number of steps, or 0")
+    check_whole(where, "fuse", n_steps)
     body = compiled.source[compiled.source.index("def step(") :].split("\n", 1)[1]
     used = [name.strip("( \n") for name in _VARYING if name in body]
     if n_steps and used:

@@ -19,7 +19,8 @@ from biosnn._surrogate.fused import Steps, check_fused, fused_steps
 from biosnn._surrogate.stateful import Stateful, copied
 from biosnn._surrogate.trained import trained_constants
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Normal, Uniform, check_value
+from biosnn.models import NeuronModel, Normal, Uniform
+from biosnn.validation import check_value
 
 _ADDED = re.compile(r"^\s*(?P<name>\w+)\s*\+=\s*x\s*$")
 #: Time steps below this one are fine: resets are detached by default.

@@ -16,8 +16,8 @@ from biosnn._surrogate.places import Places, Weighted
 from biosnn._surrogate.rules import POST, PRE, SYNAPSES, Change, torch_rule
 from biosnn._surrogate.stateful import Stateful
 from biosnn.errors import ParameterError
-from biosnn.models import check_choice, check_value
 from biosnn.plasticity import PlasticityRule
+from biosnn.validation import check_choice, check_value
 
 _WEIGHT = f"{SYNAPSES}_w"
 

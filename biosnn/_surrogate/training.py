@@ -24,6 +24,7 @@ from biosnn._surrogate.losses import Loss, RateCrossEntropy
 from biosnn._surrogate.network import SurrogateNetwork
 from biosnn.errors import Interrupted, ParameterError, StorageError
 from biosnn.files import replace
+from biosnn.validation import check_whole
 
 OPTIMISERS = ("adam", "sgd")
 LAST, BEST = "checkpoint-last.biosnn", "checkpoint-best.biosnn"
@@ -203,8 +204,7 @@ def train(
     Interrupted
         On Ctrl-C; the epochs before are in the folder.
     """
-    if not isinstance(epochs, int) or epochs < 1:
-        raise ParameterError("train", "epochs", epochs, "a whole number > 0")
+    check_whole("train", "epochs", epochs, 1)
     if (resume or tensorboard) and folder is None:
         raise ParameterError("train", "folder", None, "given, to resume from or to log into")
     loss = RateCrossEntropy() if loss is None else loss

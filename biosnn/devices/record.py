@@ -12,8 +12,8 @@ from brian2.units.fundamentalunits import Dimension
 
 from biosnn.devices.contract import TraceOf
 from biosnn.errors import ParameterError
-from biosnn.models import check_value
 from biosnn.networks import NetworkModel
+from biosnn.validation import check_value, check_whole
 
 
 def _names(what: str) -> Callable[[Any], tuple[str, ...]]:
@@ -98,9 +98,7 @@ def check_record(network: NetworkModel, record: Record) -> None:
     for name, trace in record.traces.items():
         _check_trace(network, name, trace)
     for name, every in record.snapshots.items():
-        if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
-            wanted = "a whole number of samples > 0"
-            raise ParameterError("compile", f"snapshots[{name!r}]", repr(every), wanted)
+        check_whole("compile", f"snapshots[{name!r}]", every, 1)
     for key in record.spikes:
         if key not in network.populations or network.populations[key].model.threshold is None:
             raise ParameterError("compile", "spikes", repr(key), "a population that spikes")
@@ -122,9 +120,7 @@ def check_parallel(n_parallel: int, record: Record) -> None:
     ParameterError
         If that is no number, or excludes something that shall be recorded.
     """
-    whole = isinstance(n_parallel, int | np.integer) and not isinstance(n_parallel, bool)
-    if not whole or n_parallel < 1:
-        raise ParameterError("compile", "n_parallel", repr(n_parallel), "a whole number >= 1")
+    check_whole("compile", "n_parallel", n_parallel, 1)
     for name, refused in (("traces", record.traces), ("snapshots", record.snapshots)):
         if n_parallel > 1 and refused:
             wanted = f"left out with n_parallel={n_parallel}, where samples run side by side"

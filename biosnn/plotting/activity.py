@@ -17,13 +17,13 @@ from biosnn.plotting.checks import (
     Floats,
     best_unit,
     clock,
-    count,
     indices,
     numbers,
     positive,
     same_shape,
     with_unit,
 )
+from biosnn.validation import check_whole
 
 TIME = "time (ms)"
 MAX_LEGEND = 10
@@ -136,7 +136,7 @@ def raster(
         large the silence is.
     """
     where = "raster"
-    rows = None if n_neurons is None else count(where, "n_neurons", n_neurons)
+    rows = None if n_neurons is None else check_whole(where, "n_neurons", n_neurons, 1)
     end = None if duration is None else positive(where, "duration", duration, ms)
     neurons = indices(where, "i", i, stop=rows)
     times = _spike_times(where, "t", t, end)
@@ -185,7 +185,7 @@ def population_rate(
     Axes
     """
     where = "population_rate"
-    n_neurons = count(where, "n_neurons", n_neurons)
+    n_neurons = check_whole(where, "n_neurons", n_neurons, 1)
     end = positive(where, "duration", duration, ms)
     width = positive(where, "bin_width", bin_width, ms)
     sigma = None if smooth is None else positive(where, "smooth", smooth, ms)

@@ -62,13 +62,6 @@ def positive(where: str, name: str, value: ArrayLike, unit: BrianUnit = ONE) -> 
     return number
 
 
-def count(where: str, name: str, value: object) -> int:
-    """Return the integer `value` >= 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ParameterError(where, name, repr(value), "an integer >= 1")
-    return int(value)
-
-
 def indices(
     where: str, name: str, value: ArrayLike, *, lowest: int = 0, stop: int | None = None
 ) -> Integers:

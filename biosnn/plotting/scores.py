@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from biosnn.errors import ParameterError
 from biosnn.plotting.canvas import axes_or_new, axes_row, colorbar, legend_beside
-from biosnn.plotting.checks import Floats, best_unit, count, indices, numbers, same_shape
+from biosnn.plotting.checks import Floats, best_unit, indices, numbers, same_shape
+from biosnn.validation import check_whole
 
 SILENT = -1
 
@@ -93,7 +94,7 @@ def confusion_matrix(
     where = "confusion_matrix"
     if n_classes is None and class_names is not None:
         n_classes = len(class_names)
-    n = None if n_classes is None else count(where, "n_classes", n_classes)
+    n = None if n_classes is None else check_whole(where, "n_classes", n_classes, 1)
     true = indices(where, "labels", labels, stop=n)
     predicted = indices(where, "predictions", predictions, lowest=SILENT, stop=n)
     if not true.size:

@@ -15,13 +15,13 @@ from biosnn.plotting.checks import (
     BrianUnit,
     Floats,
     best_unit,
-    count,
     image_shape,
     indices,
     numbers,
     positive,
     with_unit,
 )
+from biosnn.validation import check_whole
 
 
 def receptive_fields(
@@ -66,7 +66,7 @@ def receptive_fields(
     if n_columns is None:
         columns = int(np.ceil(np.sqrt(n_tiles)))
     else:
-        columns = min(count(where, "n_columns", n_columns), n_tiles)
+        columns = min(check_whole(where, "n_columns", n_columns, 1), n_tiles)
 
     rows = -(-n_tiles // columns)
     tiles = np.full((rows * columns, height + 1, width + 1), np.nan)  # a gap below and beside
@@ -136,7 +136,7 @@ def weight_histogram(
     where = "weight_histogram"
     unit = best_unit(where, "weights", weights)
     w = numbers(where, "weights", weights, unit)
-    bins = count(where, "bins", bins)
+    bins = check_whole(where, "bins", bins, 1)
     bound = None if w_max is None else positive(where, "w_max", w_max, unit)
 
     lowest, highest = min(w.min(), 0.0), max(w.max(), bound or 0.0)

@@ -1,0 +1,284 @@
+"""Checks of parameters: one function per kind of value, and the same as validators of attrs.
+
+Every check takes the object's and the parameter's name for the message, and gives the value back
+or raises a `ParameterError` that says what would be accepted. As a validator of a field
+(``attrs.field(validator=validation.whole(1))``) the object is the class of the instance.
+
+Brian2 is imported by checks of units only: compiled networks run without it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from biosnn.errors import ParameterError
+
+#: Largest number that a signed integer of 32 bits holds.
+LARGEST = 2**31 - 1
+
+_BOUNDS = {
+    "> 0": lambda x: x > 0,
+    ">= 0": lambda x: x >= 0,
+    "< 0": lambda x: x < 0,
+    "in [0, 1]": lambda x: 0 <= x <= 1,
+    "in (0, 1]": lambda x: 0 < x <= 1,
+    "in (0, 1)": lambda x: 0 < x < 1,
+    "finite": math.isfinite,
+}
+
+Validator = Callable[[Any, Any, Any], None]
+
+
+def describe(value: Any) -> str:
+    """A value as messages show it: in one line and no longer than that."""
+    if isinstance(value, np.ndarray) and value.ndim and not hasattr(value, "dim"):
+        return f"{value.dtype} of shape {value.shape}"
+    name = getattr(value, "__name__", "")
+    text = name if callable(value) and name else repr(value)
+    short = len(text) <= 80 and "\n" not in text
+    return text if short else f"a {type(value).__name__}"
+
+
+def check_whole(obj: str, name: str, value: Any, least: int = 0, most: int | None = None) -> int:
+    """Check a whole number within bounds; one of NumPy is returned as Python's.
+
+    Raises
+    ------
+    ParameterError
+        If it is none (``True`` and 2.0 are none), or out of its bounds.
+    """
+    whole_number = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole_number or value < least or (most is not None and value > most):
+        bounds = f">= {least}" if most is None else f"from {least} to {most}"
+        raise ParameterError(obj, name, describe(value), f"a whole number {bounds}")
+    return int(value)
+
+
+def check_choice(obj: str, name: str, value: Any, among: Iterable[Any]) -> None:
+    """Check that a parameter is one of a few words or numbers.
+
+    Raises
+    ------
+    ParameterError
+        If it is not.
+    """
+    known = tuple(among)
+    if isinstance(value, bool) or not any(isinstance(value, type(k)) and value == k for k in known):
+        wanted = "one of " + ", ".join(map(repr, known))
+        raise ParameterError(obj, name, describe(value), wanted)
+
+
+def check_flag(obj: str, name: str, value: Any) -> None:
+    """Check that a parameter is True or False.
+
+    Raises
+    ------
+    ParameterError
+        If it is not.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ParameterError(obj, name, describe(value), "True or False")
+
+
+def check_instance(
+    obj: str, name: str, value: Any, kind: type | tuple[type, ...], optional: bool = False
+) -> None:
+    """Check that a part is what it should be, and no function that makes it.
+
+    Parameters
+    ----------
+    obj, name : str
+        Where it belongs, for the message.
+    value : object
+        What was given.
+    kind : type or tuple of type
+        What it must be.
+    optional : bool
+        Whether it may be ``None``.
+
+    Raises
+    ------
+    ParameterError
+        If it is not.
+    """
+    if isinstance(value, kind) or (optional and value is None):
+        return
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    called = getattr(value, "__name__", "")
+    remedy = f"Call the function: {called}(...)" if callable(value) and called else ""
+    names = {str: "text", int: "a whole number", Mapping: "a dict"}
+    wanted = " or ".join(names.get(one, f"a {one.__name__}") for one in kinds)
+    if optional:
+        wanted += " or None"
+    raise ParameterError(obj, name, describe(value), wanted, remedy)
+
+
+def check_mapping(obj: str, name: str, value: Any) -> None:
+    """Check that a parameter is a dict with names as keys.
+
+    Raises
+    ------
+    ParameterError
+        If it is not.
+    """
+    check_instance(obj, name, value, Mapping)
+    for key in value:
+        if not isinstance(key, str):
+            raise ParameterError(obj, name, f"the key {describe(key)}", "a dict with names as keys")
+
+
+def _dimensions(value: Any) -> Any:
+    """Dimensions of a quantity; None for a plain number."""
+    dimensions = getattr(value, "dim", None)
+    return None if dimensions is None or dimensions.is_dimensionless else dimensions
+
+
+def _unit(like: Any) -> str:
+    dimensions = _dimensions(like)
+    if dimensions is None:
+        return ""
+    from brian2.units.fundamentalunits import get_unit
+
+    return str(get_unit(dimensions))
+
+
+def number_like(like: Any) -> str:
+    """What a number with this unit is called in messages."""
+    unit = _unit(like)
+    return f"a number in units of {unit}" if unit else "a number"
+
+
+def check_value(obj: str, name: str, value: Any, like: Any, bound: str = "finite") -> Any:
+    """Check unit, finiteness and bound of one scalar parameter.
+
+    Parameters
+    ----------
+    obj, name : str
+        Where the parameter belongs, for the message.
+    value : Quantity or float
+        The value received.
+    like : Quantity or float
+        A value with the right unit, such as the default.
+    bound : {"> 0", ">= 0", "< 0", "in [0, 1]", "in (0, 1]", "in (0, 1)", "finite"}
+        The bound that the SI value must respect.
+
+    Returns
+    -------
+    Quantity or float
+        The value itself.
+
+    Raises
+    ------
+    ParameterError
+        If the unit differs, or the value is not a finite scalar within its bound.
+    """
+    numeric = isinstance(value, int | float | np.number | np.ndarray)  # a Quantity is an array
+    if not numeric or isinstance(value, bool) or np.size(value) != 1:
+        raise ParameterError(obj, name, describe(value), number_like(like))
+    unit = _unit(like)
+    if _dimensions(value) is not _dimensions(like):
+        wanted = f"a quantity in {unit}" if unit else "a number without unit"
+        remedy = "Multiply the number by the right unit" if unit else "Divide it by its unit"
+        raise ParameterError(obj, name, value, wanted, remedy)
+    number = np.asarray(value).item()
+    if not (math.isfinite(number) and _BOUNDS[bound](number)):
+        wanted = f"{bound} {unit}" if unit and bound != "finite" else bound
+        raise ParameterError(obj, name, value, wanted)
+    return value
+
+
+def check_steps(obj: str, name: str, value: Any, dt: Any, least: int = 0) -> int:
+    """Number of time steps of a duration that must be a multiple of the time step.
+
+    Parameters
+    ----------
+    obj, name : str
+        Where the duration belongs, for the message.
+    value, dt : Quantity
+        The duration and the time step.
+    least : int
+        The least number of steps.
+
+    Raises
+    ------
+    ParameterError
+        If it is no such time; the message names the nearest multiples.
+    """
+    from brian2 import second
+
+    check_value(obj, "dt", dt, second, "> 0")
+    check_value(obj, name, value, second, "> 0" if least else ">= 0")
+    steps = float(value / dt)
+    nearest = round(steps)
+    if abs(steps - nearest) > 1e-6 * max(1, nearest) or nearest < least:
+        below = max(math.floor(steps), least)
+        remedy = f"The nearest are {below * dt} and {(below + 1) * dt}"
+        raise ParameterError(obj, name, value, f"a multiple of the time step ({dt})", remedy)
+    return nearest
+
+
+# --- the same as validators of attrs
+
+
+def _validator(check: Callable[..., Any], *given: Any) -> Validator:
+    def validate(instance: Any, attribute: attrs.Attribute, value: Any) -> None:
+        check(type(instance).__name__, attribute.name, value, *given)
+
+    return validate
+
+
+def whole(least: int = 0, most: int | None = None) -> Validator:
+    """A whole number within bounds."""
+    return _validator(check_whole, least, most)
+
+
+def number(like: Any = 1.0, bound: str = "finite") -> Validator:
+    """A scalar with the unit of `like` and within a bound of :func:`check_value`."""
+    return _validator(check_value, like, bound)
+
+
+def choice(*among: Any) -> Validator:
+    """One of a few words or numbers."""
+    return _validator(check_choice, among)
+
+
+def instance(kind: type | tuple[type, ...], optional: bool = False) -> Validator:
+    """An instance of a class."""
+    return _validator(check_instance, kind, optional)
+
+
+def flag() -> Validator:
+    """True or False."""
+    return _validator(check_flag)
+
+
+def mapping() -> Validator:
+    """A dict with names as keys."""
+    return _validator(check_mapping)
+
+
+def members(kind: type | tuple[type, ...]) -> Validator:
+    """A dict with names as keys, or a sequence, of instances of a class."""
+
+    def validate(owner: Any, attribute: attrs.Attribute, value: Any) -> None:
+        obj, name = type(owner).__name__, attribute.name
+        if isinstance(value, Mapping):
+            check_mapping(obj, name, value)
+            parts: Iterable[tuple[Any, Any]] = value.items()
+        else:
+            check_instance(obj, name, value, (tuple, list))
+            parts = enumerate(value)
+        for key, part in parts:
+            check_instance(obj, f"{name}[{key!r}]", part, kind)
+
+    return validate
+
+
+def integer(value: Any) -> Any:
+    """A converter: an integer of NumPy as Python's; other values as they are."""
+    return int(value) if isinstance(value, np.integer) else value
