@@ -44,6 +44,12 @@ class DataError(BiosnnError, ValueError):
     """A dataset or an input array is missing, malformed or out of its range."""
 
 
+class NotRecordedError(DataError, KeyError):
+    """A recording was asked for something that the network was not compiled to record."""
+
+    __str__ = Exception.__str__  # a KeyError would show the sentence in quotes
+
+
 class DeviceError(BiosnnError, RuntimeError):
     """A device cannot build or run a network (no compiler, failed build, failed run)."""
 

@@ -2,10 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 import attrs
 import numpy as np
 
-from biosnn.errors import DataError
+from biosnn.errors import DataError, NotRecordedError
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class RunClock:
+    """When the presentations of a run began: the clock that spikes and traces share.
+
+    Parameters
+    ----------
+    dt : float
+        Time step in seconds.
+    steps : int
+        Time steps of a presentation, its rest included.
+    shown : numpy.ndarray of int, shape (n_samples,)
+        How often each sample was presented.
+
+    Attributes
+    ----------
+    first : numpy.ndarray of int, shape (n_samples,)
+        Number of presentations before the first one of each sample.
+    """
+
+    dt: float
+    steps: int
+    shown: np.ndarray
+    first: np.ndarray = attrs.field(init=False)
+
+    @first.default
+    def _count(self) -> np.ndarray:
+        shown = np.asarray(self.shown, dtype=np.int64)
+        return np.cumsum(shown) - shown
+
+    @property
+    def slot(self) -> float:
+        """Seconds from one onset to the next."""
+        return self.steps * self.dt
+
+    def onset(self, sample: Any, attempt: Any = 0) -> np.ndarray:
+        """Seconds from the beginning of the run to the onset of presentations."""
+        return self.time(0.0, sample, attempt)
+
+    def time(self, t: Any, sample: Any, attempt: Any) -> np.ndarray:
+        """Seconds since the beginning of the run, of times since an onset."""
+        before = (self.first[sample] + attempt) * self.steps
+        return (before + np.rint(np.asarray(t) / self.dt)) * self.dt
+
+    def place(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Times since the onset, samples and attempts of times since the beginning of the run."""
+        number, step = np.divmod(np.rint(time / self.dt).astype(np.int64), self.steps)
+        sample = np.searchsorted(self.first, number, side="right") - 1
+        return step * self.dt, sample, number - self.first[sample]
+
+
+def _no_clock(what: str) -> DataError:
+    return DataError(f"{what} that belong to no run have no place in time; take them from a run")
 
 
 @attrs.frozen(eq=False)
@@ -20,16 +78,32 @@ class Spikes:
         Times in seconds since the onset of their presentation.
     sample : numpy.ndarray of int, shape (n_spikes,)
         Row of the sample that was shown, in the order of the call.
+    attempt : numpy.ndarray of int, shape (n_spikes,), optional
+        At which attempt it was shown: 0 unless a presentation repeats samples.
+    clock : RunClock, optional
+        When the presentations began.
     """
 
     i: np.ndarray
     t: np.ndarray
     sample: np.ndarray
+    attempt: np.ndarray = attrs.Factory(
+        lambda self: np.zeros(np.shape(self.sample), np.int32), takes_self=True
+    )
+    clock: RunClock | None = None
 
-    def of_sample(self, sample: int) -> Spikes:
-        """The spikes during one sample."""
-        mask = self.sample == sample
-        return Spikes(self.i[mask], self.t[mask], self.sample[mask])
+    @property
+    def time(self) -> np.ndarray:
+        """Times in seconds since the beginning of the run, presentations one after the other."""
+        if self.clock is None:
+            raise _no_clock("spikes")
+        return self.clock.time(self.t, self.sample, self.attempt)
+
+    def of_sample(self, sample: int, attempt: int | None = None) -> Spikes:
+        """The spikes during one sample; in all attempts at it, or in one (-1: the last)."""
+        mask = _chosen(self.sample, self.attempt, self.clock, sample, attempt)
+        parts = (self.i[mask], self.t[mask], self.sample[mask], self.attempt[mask])
+        return Spikes(*parts, self.clock)
 
 
 @attrs.frozen(eq=False)
@@ -38,20 +112,82 @@ class Trace:
 
     Parameters
     ----------
-    t : numpy.ndarray, shape (n_times,)
-        Beginnings of the time steps, in seconds since the beginning of the run.
+    time : numpy.ndarray, shape (n_times,)
+        Beginnings of time steps, in seconds since the beginning of the run.
     values : numpy.ndarray, shape (n_indices, n_times)
-        SI values at the end of each step.
+        SI values at these times: at an onset those that the step starts from, after resets and
+        new inputs, as Brian2's ``StateMonitor`` records them.
     indices : numpy.ndarray of int, shape (n_indices,)
         The neurons.
     unit : str
         SI unit, e.g. ``"V"``; empty for numbers.
+    clock : RunClock, optional
+        When the presentations began.
     """
 
-    t: np.ndarray
+    time: np.ndarray
     values: np.ndarray
     indices: np.ndarray
     unit: str
+    clock: RunClock | None = None
+
+    def _place(self, part: int) -> np.ndarray:
+        if self.clock is None:
+            raise _no_clock("values")
+        return self.clock.place(self.time)[part]
+
+    @property
+    def t(self) -> np.ndarray:
+        """Times in seconds since the onset of their presentation, shape (n_times,)."""
+        return self._place(0)
+
+    @property
+    def sample(self) -> np.ndarray:
+        """Row of the sample that was shown, shape (n_times,)."""
+        return self._place(1)
+
+    @property
+    def attempt(self) -> np.ndarray:
+        """At which attempt it was shown, shape (n_times,)."""
+        return self._place(2)
+
+    def of_sample(self, sample: int, attempt: int | None = None) -> Trace:
+        """The values during one sample; in all attempts at it, or in one (-1: the last)."""
+        mask = _chosen(self.sample, self.attempt, self.clock, sample, attempt)
+        return Trace(self.time[mask], self.values[:, mask], self.indices, self.unit, self.clock)
+
+
+def _chosen(
+    samples: np.ndarray,
+    attempts: np.ndarray,
+    clock: RunClock | None,
+    sample: int,
+    attempt: int | None,
+) -> np.ndarray:
+    """Which entries belong to a sample, and to an attempt at it."""
+    mask = samples == sample
+    if attempt is None:
+        return mask
+    if attempt < 0:
+        if clock is None:
+            raise _no_clock("spikes")
+        attempt += int(clock.shown[sample])
+    return mask & (attempts == attempt)
+
+
+class Recorded(dict[str, Any]):
+    """What was recorded, by name; a missing name says what is there and how to record it."""
+
+    def __init__(self, kind: str, found: Mapping[str, Any] | None = None):
+        super().__init__(found or {})
+        self._kind = kind
+
+    def __missing__(self, name: str) -> Any:
+        raise NotRecordedError(
+            f"{name!r} is not among the recorded {self._kind}: "
+            f"{', '.join(map(repr, sorted(self))) or 'there are none'}; record it with "
+            f"simulation.compile(..., {self._kind}=...)"
+        )
 
 
 @attrs.frozen(eq=False)
@@ -77,21 +213,21 @@ class Recording:
         values after every so many samples.
     seconds : float
         Wall-clock time of the simulation, without compilation.
+    clock : RunClock, optional
+        When the presentations began; spikes and traces have the same one.
     """
 
-    per_sample: dict[str, np.ndarray]
+    per_sample: dict[str, np.ndarray] = attrs.field(converter=partial(Recorded, "per_sample"))
     shown: np.ndarray
-    spikes: dict[str, Spikes] = attrs.Factory(dict)
-    traces: dict[str, Trace] = attrs.Factory(dict)
-    snapshots: dict[str, np.ndarray] = attrs.Factory(dict)
+    spikes: dict[str, Spikes] = attrs.field(factory=dict, converter=partial(Recorded, "spikes"))
+    traces: dict[str, Trace] = attrs.field(factory=dict, converter=partial(Recorded, "traces"))
+    snapshots: dict[str, np.ndarray] = attrs.field(
+        factory=dict, converter=partial(Recorded, "snapshots")
+    )
     seconds: float = 0.0
+    clock: RunClock | None = None
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self.per_sample:
-            raise DataError(
-                f"{name!r} was not recorded per sample; recorded are "
-                f"{', '.join(sorted(self.per_sample)) or 'none'} (compile(..., per_sample=...))"
-            )
         return self.per_sample[name]
 
     def counts(self, population: str) -> np.ndarray:

@@ -250,7 +250,8 @@ def deploy(
         here = np.zeros_like(theirs)
         here[np.rint(spikes.t / float(DT)).astype(int), spikes.sample, spikes.i] = True
         v = shown.recorded[f"{key}.v"].numpy().transpose(2, 1, 0)
-        difference = np.abs(recording.traces[f"{key}.v"].values - v.reshape(len(v), -1))
+        other = recording.traces[f"{key}.v"].values.reshape(v.shape)
+        difference = np.abs(other[..., 1:] - v[..., :-1])  # the end of a step begins the next one
         found[key] = {
             "spikes": int(here.sum()),
             "equal_counts": float(np.mean(recording.counts(key) == theirs.sum(0))),
@@ -319,7 +320,7 @@ def draw_trials(shown: Shown, recording: Recording) -> Figure:
         )
         for ax, (key, index, label) in zip(column[1:], shown_traces, strict=True):
             theirs = 1e3 * shown.recorded[key][:, trial, index]
-            ax.plot(t, theirs, color="C0", linewidth=2.5, alpha=0.5, label="torch")
+            ax.plot(t + float(DT / ms), theirs, color="C0", linewidth=2.5, alpha=0.5, label="torch")
             here = 1e3 * recording.traces[key].values[index, steps]
             ax.plot(t, here, "k--", linewidth=0.8, label="Brian2")
             fired = recording.spikes[key.partition(".")[0]].of_sample(trial)

@@ -149,7 +149,7 @@ def assert_same(recording, other):
     np.testing.assert_array_equal(recording.shown, other.shown)
     assert sorted(recording.spikes) == sorted(other.spikes)
     for name, spikes in other.spikes.items():
-        for part in ("i", "t", "sample"):
+        for part in ("i", "t", "sample", "attempt", "time"):
             np.testing.assert_array_equal(
                 getattr(recording.spikes[name], part), getattr(spikes, part), err_msg=name
             )
@@ -157,7 +157,7 @@ def assert_same(recording, other):
     for name, trace in other.traces.items():
         np.testing.assert_array_equal(recording.traces[name].values, trace.values, err_msg=name)
         np.testing.assert_array_equal(recording.traces[name].indices, trace.indices)
-        np.testing.assert_allclose(recording.traces[name].t, trace.t, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(recording.traces[name].time, trace.time, rtol=0, atol=1e-9)
     assert sorted(recording.snapshots) == sorted(other.snapshots)
     for name, rows in other.snapshots.items():
         np.testing.assert_array_equal(recording.snapshots[name], rows, err_msg=name)
@@ -168,9 +168,12 @@ def arrays_of(recording):
     found = dict(recording.per_sample) | {"shown": recording.shown}
     found |= {f"snapshots.{name}": rows for name, rows in recording.snapshots.items()}
     for name, spikes in recording.spikes.items():
-        found |= {f"spikes.{name}.{part}": getattr(spikes, part) for part in ("i", "t", "sample")}
+        found |= {
+            f"spikes.{name}.{part}": getattr(spikes, part)
+            for part in ("i", "t", "sample", "attempt")
+        }
     for name, trace in recording.traces.items():
-        found |= {f"traces.{name}.t": trace.t, f"traces.{name}.values": trace.values}
+        found |= {f"traces.{name}.time": trace.time, f"traces.{name}.values": trace.values}
     return found
 
 
@@ -382,7 +385,7 @@ def test_memory_is_what_a_run_records(rich, expected, device):
     told = rich[device].memory(AMOUNT[device])
     found: dict[str, int] = {}
     for name, array in arrays_of(recording).items():
-        key = re.sub(r"^((traces|spikes)\..*)\.(t|values|i|sample)$", r"\1", name)
+        key = re.sub(r"^((traces|spikes)\..*)\.(t|time|values|i|sample|attempt)$", r"\1", name)
         found[key] = found.get(key, 0) + array.nbytes
     del found["shown"]
     assert sorted(told) == sorted(found)

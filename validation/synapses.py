@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from brian2 import Hz, Mohm, ms, mV, nS, pA
+from brian2 import Hz, Mohm, ms, mV, nS, pA, second
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
@@ -219,7 +219,7 @@ def _course(
     measured: Floats, expected: Floats, t: Floats, first: float, peak_at: float | None = None
 ) -> dict[str, Any]:
     """Largest error relative to the peak, and height and time of the first peak."""
-    window = (t >= first - 1e-9) & (t < SPIKES_MS[1] * 1e-3)
+    window = (t >= first - 1e-9) & (t < SPIKES_MS[1] * 1e-3 + 1e-9)
     highest = np.abs(expected[window]).max()
     m = np.abs(measured[window])
     assert m.max() > 0.5 * highest, "nothing arrived"
@@ -268,7 +268,9 @@ def currents_and_potentials(
 ) -> dict[str, Any]:
     """All time courses against closed forms (parameters: :func:`clamped_and_free`)."""
     recording = show(device, free, method)
-    spikes = np.sort(recording.spikes["inp"].t)
+    # A spike acts on what the next time step starts from.
+    step = float(DT / second)
+    spikes = (np.rint(np.sort(recording.spikes["inp"].t) / step) + 1) * step
     assert len(spikes) == len(SPIKES_MS), "the input neuron did not fire as it was told"
     found: dict[str, Any] = {name: _clamped(name, recording, spikes) for name in CONDUCTANCES}
     for name in free:
@@ -388,7 +390,8 @@ def plasticity_and_gap_junction(device: str) -> dict[str, Any]:
         for k, rate in enumerate(RATES_HZ):
             at = np.round(np.sort(spikes.t[spikes.i == k]) / float(STEP)).astype(int)
             assert len(at) >= 30, "the inputs did not fire"
-            shares = np.diff(trace.values[k][at], prepend=0.0)
+            courses = np.append(trace.values[k], state[f"{name}_sum.v"][k])
+            shares = np.diff(courses[at + 1], prepend=0.0)
             expected = tsodyks_markram_map(len(at), 1 / rate, **p)
             u, x = steady_state(1 / rate, **p)
             since = float(np.asarray(LENGTH)) - at[-1] * float(np.asarray(STEP)) - float(STEP)

@@ -130,7 +130,9 @@ def _from(part: Recording, first: int) -> Recording:
 
     def late(spikes: Spikes) -> Spikes:
         kept = spikes.sample >= first
-        return Spikes(spikes.i[kept], spikes.t[kept], spikes.sample[kept] - first)
+        return Spikes(
+            spikes.i[kept], spikes.t[kept], spikes.sample[kept] - first, spikes.attempt[kept]
+        )
 
     return Recording(
         per_sample={name: rows[first:] for name, rows in part.per_sample.items()},

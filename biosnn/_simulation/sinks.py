@@ -13,9 +13,9 @@ import numpy as np
 from biosnn.devices.contract import Column, Interface
 from biosnn.errors import ParameterError, StorageError
 from biosnn.files import sync_folder
-from biosnn.recording import Recording, Spikes, Trace
+from biosnn.recording import Recording, RunClock, Spikes, Trace
 
-_SPIKES = (("i", np.int32), ("t", np.float64), ("sample", np.int64))
+_SPIKES = (("i", np.int32), ("t", np.float64), ("sample", np.int64), ("attempt", np.int32))
 _READ_BYTES = 8 * 2**20
 
 
@@ -55,31 +55,34 @@ def rows_of(
         found[f"spikes.{key}.i"] = spikes.i.astype(np.int32)
         found[f"spikes.{key}.t"] = spikes.t
         found[f"spikes.{key}.sample"] = spikes.sample.astype(np.int64) + n
+        found[f"spikes.{key}.attempt"] = spikes.attempt.astype(np.int32)
     before = presentations * interface.steps_per_presentation
     for name, trace in part.traces.items():
         # Counted in whole steps: the last digits do not tell where runs were cut.
-        found[f"trace.{name}.t"] = (np.rint(trace.t / interface.dt) + before) * interface.dt
+        found[f"trace.{name}.t"] = (np.rint(trace.time / interface.dt) + before) * interface.dt
         found[f"trace.{name}.values"] = trace.values.T
     return found
 
 
 def assembled(interface: Interface, found: dict[str, np.ndarray], seconds: float) -> Recording:
     """A recording from the rows of all its files."""
+    clock = RunClock(dt=interface.dt, steps=interface.steps_per_presentation, shown=found["shown"])
 
     def traced(name: str, column: Column) -> Trace:
-        values = found[f"trace.{name}.values"].T
-        return Trace(found[f"trace.{name}.t"], values, np.asarray(column.indices), column.unit)
+        time, values = found[f"trace.{name}.t"], found[f"trace.{name}.values"].T
+        return Trace(time, values, np.asarray(column.indices), column.unit, clock)
 
     return Recording(
         per_sample={name: found[name] for name in interface.per_sample},
         shown=found["shown"],
         spikes={
-            key: Spikes(*(found[f"spikes.{key}.{name}"] for name, _ in _SPIKES))
+            key: Spikes(*(found[f"spikes.{key}.{name}"] for name, _ in _SPIKES), clock)
             for key in interface.spikes
         },
         traces={name: traced(name, column) for name, column in interface.traces.items()},
         snapshots={name: found[f"snapshots.{name}"] for name in interface.snapshots},
         seconds=seconds,
+        clock=clock,
     )
 
 

@@ -20,11 +20,11 @@ import attrs
 import numpy as np
 
 from biosnn.devices.compiler import instruction_sets
-from biosnn.devices.contract import Interface
+from biosnn.devices.contract import SPIKE_FILES, Interface
 from biosnn.errors import DeviceError, StorageError
 from biosnn.state import State
 
-FORMAT = 2
+FORMAT = 3
 BINARY, STATE, MANIFEST = "main", "state", "manifest.json"
 
 
@@ -91,7 +91,7 @@ def files_of(interface: Interface) -> dict[str, dict[str, Any]]:
     recorders = {"shown": "shown", **{name: name for name in interface.per_sample}}
     recorders |= {f"snapshots.{name}": f"snapshots.{name}" for name in interface.snapshots}
     for key in interface.spikes:
-        recorders |= {f"spikes.{key}.{p}": f"spikes.{key}.{p}" for p in ("i", "t_sample", "sample")}
+        recorders |= {f"spikes.{key}.{p}": f"spikes.{key}.{p}" for p in SPIKE_FILES}
     for name in interface.traces:
         recorders |= {f"trace.{name}.{p}": f"trace.{name}.{p}" for p in ("t", "values")}
     return {

@@ -36,6 +36,7 @@ from biosnn.devices.protocol import (
     RESET,
     SNAPSHOT,
     STORE,
+    TRACE,
     protocol_group,
 )
 from biosnn.devices.record import Record, check_record
@@ -49,6 +50,9 @@ from biosnn.devices.synapses import (
 )
 from biosnn.models import Event, NeuronModel
 from biosnn.networks import NetworkModel
+
+#: What is recorded of every spike, besides the neuron.
+_OF_SPIKES = ("t_sample", "sample", "attempt")
 
 
 class Hooks(Protocol):
@@ -261,14 +265,12 @@ def build(
     ends = [store] if snapshot is None else [store, snapshot]
     border += ends
     spike_monitors = {
-        key: SpikeMonitor(
-            groups[key], variables=["t_sample", "sample"], name=f"{key}_spike_monitor"
-        )
+        key: SpikeMonitor(groups[key], variables=list(_OF_SPIKES), name=f"{key}_spike_monitor")
         for key in record.spikes
     }
     for key, monitor in spike_monitors.items():
         # Brian2's spike monitors would index the protocol's one value by the neuron.
-        for name in ("t_sample", "sample"):
+        for name in _OF_SPIKES:
             index = groups[key].variables.indices[name]
             if index not in ("_idx", "0"):
                 monitor.variables.add_reference(index, groups[key])
@@ -279,7 +281,8 @@ def build(
             name.partition(".")[2],
             record=np.asarray(trace.indices),
             clock=_slower(clock, trace.steps(network.dt), f"trace_clock_{number}"),
-            when="end",
+            when="start",
+            order=TRACE,
             name=f"{name.replace('.', '_')}_state_monitor",
         )
         for number, (name, trace) in enumerate(record.traces.items())

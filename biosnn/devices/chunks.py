@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from biosnn.devices.contract import AddressEvents, Chunk, Interface, Settings
+from biosnn.devices.contract import SPIKE_FILES, AddressEvents, Chunk, Interface, Settings
 from biosnn.recording import Recording, Spikes, Trace
 
 
@@ -144,12 +144,12 @@ def _read(
 
 def _spikes(out: Path, interface: Interface, networks: int, key: str, done: int) -> list[Spikes]:
     """Spikes of a population of each network, in the order in which it has them alone."""
-    i, t, sample = (
+    i, t, sample, attempt = (
         np.fromfile(out / f"spikes.{key}.{name}", dtype=dtype)
-        for name, dtype in (("i", np.int32), ("t_sample", np.float64), ("sample", np.int32))
+        for name, dtype in SPIKE_FILES.items()
     )
     if interface.replicas == 1:
-        return [Spikes(i, t, sample)]
+        return [Spikes(i, t, sample, attempt)]
     copy, unit = np.divmod(i, np.int32(interface.spikes[key]))
     network = 0 if interface.shared else copy
     # Copies that have no sample left may go on firing.
@@ -157,5 +157,5 @@ def _spikes(out: Path, interface: Interface, networks: int, key: str, done: int)
     order = order[sample[order] < done]
     place = np.broadcast_to(network, sample.shape)[order]
     cuts = np.searchsorted(place, np.arange(1, networks))
-    parts = (np.split(values[order], cuts) for values in (unit, t, sample))
+    parts = (np.split(values[order], cuts) for values in (unit, t, sample, attempt))
     return [Spikes(*found) for found in zip(*parts, strict=True)]

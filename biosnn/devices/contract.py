@@ -16,8 +16,10 @@ import numpy as np
 from biosnn.recording import Recording
 from biosnn.state import Draw, State
 
-#: bytes of a recorded spike: index, time, sample
-SPIKE_BYTES = 4 + 8 + 8
+#: bytes of a recorded spike: index, time, sample, attempt
+SPIKE_BYTES = 4 + 8 + 8 + 4
+#: what a binary writes of each, as types of NumPy
+SPIKE_FILES = {"i": "<i4", "t_sample": "<f8", "sample": "<i4", "attempt": "<i4"}
 
 
 @attrs.frozen(eq=False)

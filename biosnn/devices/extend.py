@@ -55,8 +55,8 @@ def extended_model(
             )
     if key in record.spikes:
         model = model.extended(
-            "t_sample : second (linked)\nsample : integer (linked)",
-            links={"t_sample": "protocol.t_sample", "sample": "protocol.sample"},
+            "t_sample : second (linked)\nsample : integer (linked)\nattempt : integer (linked)",
+            links={name: f"protocol.{name}" for name in ("t_sample", "sample", "attempt")},
         )
     model = model.with_counters(dict.fromkeys(counters))
     model, carried = _counter_based(model, network.carried(key))

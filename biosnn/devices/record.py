@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -18,9 +18,16 @@ from biosnn.validation import check_value, check_whole
 
 def _names(what: str) -> Callable[[Any], tuple[str, ...]]:
     def convert(given: Any) -> tuple[str, ...]:
-        if isinstance(given, str):
-            raise ParameterError("compile", what, repr(given), f"a list, such as [{given!r}]")
-        return tuple(given or ())
+        listed = isinstance(given, Iterable) and not isinstance(given, str)
+        names = tuple(given) if listed else ()
+        if not (listed or given is None) or not all(isinstance(name, str) for name in names):
+            example = given if isinstance(given, str) else "exc"
+            wanted = f"a list of populations' names, such as [{example!r}]"
+            if what == "per_sample":
+                example = given if isinstance(given, str) else "exc.count"
+                wanted = f"a list of variables' names, such as [{example!r}]"
+            raise ParameterError("compile", what, repr(given), wanted)
+        return names
 
     return convert
 

@@ -211,7 +211,10 @@ class RuntimeSession:
         found = {}
         for key, monitor in self._built.spike_monitors.items():
             found[key] = Spikes(
-                np.array(monitor.i), np.asarray(monitor.t_sample), np.array(monitor.sample)
+                np.array(monitor.i),
+                np.asarray(monitor.t_sample),
+                np.array(monitor.sample),
+                np.array(monitor.attempt),
             )
             _clear(monitor)
         return found

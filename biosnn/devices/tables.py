@@ -10,7 +10,7 @@ from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.variables import DynamicArrayVariable
 
 from biosnn.devices.build import Built
-from biosnn.devices.contract import SPIKE_BYTES, Interface
+from biosnn.devices.contract import SPIKE_BYTES, SPIKE_FILES, Interface
 from biosnn.devices.interface import observed
 from biosnn.networks import NetworkModel
 
@@ -69,7 +69,7 @@ class Tables:
         visits, sizes, clears = [], ["0"], []
         for key, monitor in built.spike_monitors.items():
             rows = f"{self.name(monitor.variables['i'])}.size()"
-            for name in ("i", "t_sample", "sample"):
+            for name in SPIKE_FILES:
                 visits.append(self.visit(f"spikes.{key}.{name}", monitor, name, rows))
             recorded = sorted(monitor.record_variables)
             sizes.append(f"{rows} * {SPIKE_BYTES}")

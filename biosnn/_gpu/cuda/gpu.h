@@ -25,7 +25,7 @@ inline void checked(cudaError_t error) {
 cudaError_t put_behind(void *to, const void *from, size_t bytes);
 cudaError_t put_rest();
 
-const int64_t SPIKE_BYTES = 4 + 8 + 8;  // of a recorded spike: index, time, sample
+const int64_t SPIKE_BYTES = 4 + 8 + 8 + 4;  // of a recorded spike: index, time, sample, attempt
 
 // A population whose spikes are recorded. The buffer on the GPU has room for `capacity` spikes and
 // is emptied before it can overflow.

@@ -20,7 +20,7 @@ struct SpikeBuffer {
     unsigned int *count = nullptr;
     int64_t checked_steps = 0;  // so many more steps fit, however many neurons spike
     int64_t base = 0;           // time step at which ticks begin
-    std::vector<int32_t> i, sample;
+    std::vector<int32_t> i, sample, attempt;
     std::vector<double> t_sample;
 };
 
@@ -35,10 +35,11 @@ struct TraceBuffer {
 static std::map<std::string, SpikeBuffer> spike_buffers;
 static std::map<std::string, TraceBuffer> trace_buffers;
 static int64_t ticks = 0;  // time steps since the program began
-// Which sample each replica shows, presentation after presentation since `first_presentation`.
-static std::vector<int32_t> shown_samples;
+// Which sample each replica shows, presentation after presentation since `first_presentation`, and
+// at which attempt.
+static std::vector<int32_t> shown_samples, attempts;
 static int64_t first_presentation = 0;
-static Array sample_of_replica;
+static Array sample_of_replica, attempt_of_replica;
 
 void prepare_recorders() {
     for (const auto &entry : fired_table()) {
@@ -58,6 +59,7 @@ void prepare_recorders() {
         checked(cudaMalloc((void **)&buffer.rows, source.capacity * source.width * source.item));
     }
     sample_of_replica = protocol_arrays().sample;
+    attempt_of_replica = protocol_arrays().attempt;
 }
 
 __global__ void append_spikes(const int32_t *list, int n, int32_t tick, Spike *spikes,
@@ -89,7 +91,9 @@ static void drain(SpikeBuffer &buffer) {
         const int64_t presentation = tick / steps_per_presentation - first_presentation;
         buffer.i.push_back(spike.neuron);
         buffer.t_sample.push_back((tick % steps_per_presentation) * time_step);
-        buffer.sample.push_back(shown_samples[presentation * replicas + spike.neuron / size]);
+        const int64_t place = presentation * replicas + spike.neuron / size;
+        buffer.sample.push_back(shown_samples[place]);
+        buffer.attempt.push_back(attempts[place]);
     }
     buffer.base = ticks;
     buffer.checked_steps = 0;
@@ -131,7 +135,9 @@ void *next_row(const char *monitor, double t) {
 static void begin_presentation() {
     const size_t known = shown_samples.size(), replicas = sample_of_replica.size;
     shown_samples.resize(known + replicas);
+    attempts.resize(known + replicas);
     memory::read(sample_of_replica, 0, replicas, shown_samples.data() + known);
+    memory::read(attempt_of_replica, 0, replicas, attempts.data() + known);
 }
 
 void step_begins() {
@@ -162,6 +168,7 @@ void monitored_visit(const Write &write) {
         hand_over(write, "spikes." + buffer.source.key + ".i", buffer.i);
         hand_over(write, "spikes." + buffer.source.key + ".t_sample", buffer.t_sample);
         hand_over(write, "spikes." + buffer.source.key + ".sample", buffer.sample);
+        hand_over(write, "spikes." + buffer.source.key + ".attempt", buffer.attempt);
     }
     for (auto &entry : trace_buffers) {
         TraceBuffer &buffer = entry.second;
@@ -176,6 +183,7 @@ void monitored_clear() {
         entry.second.i.clear();
         entry.second.t_sample.clear();
         entry.second.sample.clear();
+        entry.second.attempt.clear();
     }
     for (auto &entry : trace_buffers) {
         entry.second.t.clear();
@@ -183,6 +191,7 @@ void monitored_clear() {
     }
     // Every spike has been given its sample.
     shown_samples.clear();
+    attempts.clear();
     first_presentation = ticks / steps_per_presentation;
 }
 }  // namespace biosnn
