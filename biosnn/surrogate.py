@@ -3,11 +3,11 @@
 The equations, the integration method, the threshold, the reset and the refractoriness are those
 that Brian2 runs; what gradient training has changed goes back into Brian2.
 
->>> from brian2 import ms
+>>> from brian2 import ms, nA
 >>> from biosnn import models, surrogate
 >>> lif = models.lif(tau_m=2 * ms, reset="soft")
 >>> net = torch.nn.Sequential(  # doctest: +SKIP
-...     torch.nn.Linear(784, 10), surrogate.SpikingLayer(lif, dt=1 * ms)
+...     torch.nn.Linear(784, 10), surrogate.SpikingLayer(lif, dt=1 * ms, gain=20 * nA)
 ... )
 
 PyTorch is an extra (``pip install biosnn[torch]``); it is imported when a name is first used.

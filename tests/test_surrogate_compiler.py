@@ -71,7 +71,7 @@ def test_the_source_can_be_read() -> None:
 
 
 def test_constants_stand_at_the_head_and_trained_ones_do_not() -> None:
-    source = SpikingLayer(models.lif(), dt=0.1 * ms, train=["tau_m"]).source
+    source = SpikingLayer(models.lif(), dt=0.1 * ms, gain=2 * nA, train=["tau_m"]).source
     head, _, prepared = source.partition("def prepare(")
     assert "tau_m =" not in head
     assert "tau_m" in prepared[: prepared.index("def step(")]
@@ -205,9 +205,9 @@ def test_default_widths_are_the_distance_of_the_threshold() -> None:
     lif = models.lif()
     distance = float(lif.parameters["V_th"] - lif.parameters["E_L"])
     assert distance == pytest.approx(0.01, rel=1)
-    assert f"d/{distance:g}" in SpikingLayer(lif, dt=0.1 * ms).source
+    assert f"d/{distance:g}" in SpikingLayer(lif, dt=0.1 * ms, gain=2 * nA).source
     assert "of d/" not in SpikingLayer(discrete(), dt=1 * ms).source, "distance 1"
-    assert "d/0.003" in SpikingLayer(lif, dt=0.1 * ms, width=3 * mV).source
+    assert "d/0.003" in SpikingLayer(lif, dt=0.1 * ms, gain=2 * nA, width=3 * mV).source
     soft = discrete("v >= V_th and I < 5")
     source = SpikingLayer(soft, dt=1 * ms, width={"I < 5": 0.25}).source
     assert source.count("d/0.25") == 1
@@ -447,4 +447,4 @@ def test_fused_steps_are_the_same_steps() -> None:
 
 def test_steps_that_use_the_time_are_not_fused() -> None:
     with pytest.raises(ParameterError, match="fuse must be 0 where equations use the time"):
-        SpikingLayer(models.lif(t_ref=2 * ms), dt=1 * ms, fuse=4)
+        SpikingLayer(models.lif(t_ref=2 * ms), dt=1 * ms, gain=2 * nA, fuse=4)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brian2 import ms, mV
+from brian2 import cm, ms, mV, nA, uA
 
 import biosnn
 from biosnn import encoding, models, networks, simulation
@@ -89,7 +89,7 @@ def test_variables_may_have_names_like_those_of_generated_code(current: str, tau
 
 
 def test_gates_are_read_by_their_names() -> None:
-    layer = surrogate.SpikingLayer(models.hodgkin_huxley(), dt=0.01 * ms)
+    layer = surrogate.SpikingLayer(models.hodgkin_huxley(), dt=0.01 * ms, gain=10 * uA / cm**2)
     layer(torch.zeros(2, 3))
     assert layer.n.shape == (2, 3)
 
@@ -100,7 +100,7 @@ def test_one_name_is_as_good_as_a_list() -> None:
     assert not module.weights["a"].requires_grad
     module(spikes(), record="output.g")
     assert module.recorded["output.g"].abs().max() > 0
-    layer = surrogate.SpikingLayer(models.lif(), dt=1 * ms, train="tau_m")
+    layer = surrogate.SpikingLayer(models.lif(), dt=1 * ms, gain=20 * nA, train="tau_m")
     assert list(layer.trained) == ["tau_m"]
 
 
@@ -126,7 +126,9 @@ def test_state_dicts_hold_all_that_was_trained() -> None:
 
 def test_a_trained_constant_does_not_depend_on_where_its_module_began() -> None:
     one, other = (
-        surrogate.SpikingLayer(models.lif(tau_m=tau), dt=1 * ms, train=["tau_m", "E_L"])
+        surrogate.SpikingLayer(
+            models.lif(tau_m=tau), dt=1 * ms, gain=20 * nA, train=["tau_m", "E_L"]
+        )
         for tau in (10 * ms, 20 * ms)
     )
     other.load_state_dict(one.state_dict())

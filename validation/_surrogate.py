@@ -123,7 +123,8 @@ def compare(
         Of the layer.
     """
     n = len(group)
-    layer = SpikingLayer(group, drive=drive, step_mode="multi", **settings)
+    one = Quantity(1.0, dim=group.variables[drive].dim)
+    layer = SpikingLayer(group, drive=drive, gain=one, step_mode="multi", **settings)
     if values is None:
         values = np.array(group.variables[drive].get_value())
     given = np.broadcast_to(values, (n_steps, n))

@@ -167,13 +167,19 @@ def integrated(updater: Any, equations: Equations, namespace: Mapping[str, Any])
     key = (str(equations), repr(updater.method_choice), repr(updater.method_options), constant)
     _check_poles(updater, equations, variables)
     if key not in _SOLVED:
-        code = StateUpdateMethod.apply_stateupdater(
-            equations,
-            variables,
-            updater.method_choice,
-            method_options=updater.method_options,
-            group_name=group.name,
-        )
+        try:
+            code = StateUpdateMethod.apply_stateupdater(
+                equations,
+                variables,
+                updater.method_choice,
+                method_options=updater.method_options,
+                group_name=group.name,
+            )
+        except UnsupportedEquationsException as error:
+            wanted = f"one that can integrate these equations ({error})"
+            remedy = 'Use method="exponential_euler" or "euler"'
+            got = repr(updater.method_choice)
+            raise ParameterError(group.name, "method", got, wanted, remedy) from error
         if not isinstance(code, str):
             wanted = "a method that Brian2 writes as code (GSL integrates outside of it)"
             raise ParameterError(group.name, "method", updater.method_choice, wanted)

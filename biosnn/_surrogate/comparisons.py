@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
+import attrs
 import numpy as np
 from brian2.core.functions import Function
 from brian2.core.variables import Subexpression
@@ -15,11 +15,29 @@ from brian2.utils.stringtools import get_identifiers
 from biosnn._surrogate.operations import numpy_code
 
 
-def above(surrogate: Any, width: float, strict: bool, smooth: bool) -> Callable[..., Any]:
-    """Heaviside of a difference with the gradient of a surrogate of some width."""
-    if width == 1.0:
-        return lambda difference: surrogate(difference, strict=strict, smooth=smooth)
-    return lambda difference: surrogate(difference / width, strict=strict, smooth=smooth)
+@attrs.frozen
+class Above:
+    """Heaviside of a difference with the gradient of a surrogate of some width.
+
+    Parameters
+    ----------
+    surrogate : SurrogateFunction
+        The gradient.
+    width : float
+        What the difference is divided by.
+    strict, smooth : bool
+        As of a call of the surrogate.
+    """
+
+    surrogate: Any
+    width: float
+    strict: bool
+    smooth: bool
+
+    def __call__(self, difference: Any) -> Any:
+        """1 where the difference is positive, else 0."""
+        scaled = difference if self.width == 1.0 else difference / self.width
+        return self.surrogate(scaled, strict=self.strict, smooth=self.smooth)
 
 
 def _initial(owner: Any, expression: str) -> np.ndarray | None:

@@ -20,10 +20,13 @@ from biosnn._surrogate.blocks import event_names, on_event, regularly, state_upd
 from biosnn._surrogate.lines import Compiled, Phase
 from biosnn._surrogate.program import Program
 from biosnn._surrogate.render import TENSOR, Value
-from biosnn._surrogate.synaptic import Among, Arrival, SynapticBlock, Wiring
+from biosnn._surrogate.synaptic import Among, Arrival, SynapticBlock
+from biosnn._surrogate.wiring import Wiring
 from biosnn.errors import ParameterError
 
 _WRITTEN = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?:[-+*/%]|\*\*|//)?=[^=]")
+#: Slots of Brian2's default schedule.
+_SLOTS = ("start", "groups", "thresholds", "synapses", "resets", "end")
 #: Functions of neurons' variables that can give infinity.
 _STEEP = re.compile(r"torch\.(exp|expm1|sinh|cosh)\b|exprel_|\*\*")
 
@@ -80,7 +83,8 @@ class Drive:
     diff : bool
         Whether gradients go through it.
     adds : bool
-        Whether it is added instead.
+        Whether it is added instead: after the equations' time step and before the threshold, as
+        in ``v <- leak(v) + x``. Otherwise the variable is set before all else.
     """
 
     owner: str
@@ -234,9 +238,14 @@ def _translated(
     written = {name: Phase(name) for name in phases}
     arrivals: dict[str, list[Arrival]] = {name: [] for name in phases}
     for drive in drives:
-        _driven(program, written[drive.phase], groups[drive.owner], drive)
+        if not drive.adds:
+            _driven(program, written[drive.phase], groups[drive.owner], drive)
     for name, objects in phases.items():
+        waiting = [drive for drive in drives if drive.adds and drive.phase == name]
         for place, target in enumerate(objects):
+            while waiting and slot_of(target) > slot("groups"):
+                drive = waiting.pop(0)
+                _driven(program, written[name], groups[drive.owner], drive)
             owner: Any = getattr(target, "synapses", getattr(target, "group", None))
             namespace = settings.namespace
             if isinstance(owner, Synapses):
@@ -263,6 +272,8 @@ def _translated(
                 regularly(program, written[name], target, namespace)
             else:
                 raise _unknown(target)
+        for drive in waiting:
+            _driven(program, written[name], groups[drive.owner], drive)
     return program, written, arrivals
 
 
@@ -340,12 +351,22 @@ def _later(pathway: SynapticPathway) -> bool:
     return order_of(test) < order_of(pathway)
 
 
-def order_of(target: BrianObject) -> tuple[int, int, str]:
-    """Place of an object in Brian2's default schedule."""
-    slots = ("start", "groups", "thresholds", "synapses", "resets", "end")
+def slot(name: str) -> int:
+    """Place of a slot of Brian2's default schedule; three apart, for what comes around it."""
+    return 3 * _SLOTS.index(name)
+
+
+def slot_of(target: BrianObject) -> int:
+    """Place of an object's slot in Brian2's default schedule."""
     when = target.when
     shift = -1 if when.startswith("before_") else 1 if when.startswith("after_") else 0
     base = when.removeprefix("before_").removeprefix("after_")
-    if base not in slots:
-        raise ParameterError(target.name, "when", when, f"one of Brian2's slots {', '.join(slots)}")
-    return 3 * slots.index(base) + shift, target.order, target.name
+    if base not in _SLOTS:
+        wanted = f"one of Brian2's slots {', '.join(_SLOTS)}"
+        raise ParameterError(target.name, "when", when, wanted)
+    return slot(base) + shift
+
+
+def order_of(target: BrianObject) -> tuple[int, int, str]:
+    """Place of an object in Brian2's default schedule."""
+    return slot_of(target), target.order, target.name

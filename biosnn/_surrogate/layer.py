@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from brian2 import Clock, NeuronGroup, ms
+from brian2 import Clock, Hz, NeuronGroup, cm, ms, mV, nA, nS, uA
 from brian2.core.base import BrianObject
-from brian2.units.fundamentalunits import Quantity, fail_for_dimension_mismatch
+from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
 from torch import Tensor
 
 from biosnn._surrogate.component import Component, Drive, Settings, compile_component, order_of
 from biosnn._surrogate.functions import surrogate_function
 from biosnn._surrogate.fused import Steps, check_fused, fused_steps
+from biosnn._surrogate.lines import Stored
 from biosnn._surrogate.stateful import Stateful, copied
 from biosnn._surrogate.trained import trained_constants
 from biosnn.errors import ParameterError
@@ -23,6 +24,8 @@ from biosnn.models import NeuronModel, Normal, Uniform
 from biosnn.validation import check_value
 
 _ADDED = re.compile(r"^\s*(?P<name>\w+)\s*\+=\s*x\s*$")
+#: Units of the size that variables of neurons have.
+_SCALES = {"nA": nA, "mV": mV, "nS": nS, "uA/cm**2": uA / cm**2, "mV/ms": mV / ms, "Hz": Hz}
 #: Time steps below this one are fine: resets are detached by default.
 FINE = 0.5 * ms
 
@@ -30,8 +33,9 @@ FINE = 0.5 * ms
 class SpikingLayer(Stateful):
     """Neurons defined by equations, as a layer between others.
 
-    In every step the input sets (or is added to) a variable; then follows Brian2's time step:
-    equations, threshold, reset.
+    In every step the input sets a variable, and then follows Brian2's time step: equations,
+    threshold, reset. An input that is added arrives between the equations and the threshold, as
+    in the discrete neurons of other libraries: leak, input, spike, reset.
 
     Parameters
     ----------
@@ -41,8 +45,10 @@ class SpikingLayer(Stateful):
         Time step; needed for a model, a group has its own.
     drive : str
         The variable that the input sets (``"I"``), or a statement that adds it (``"v += x"``).
-    gain : Quantity or float
-        Factor on the input: what 1 means, in the unit of the variable.
+        Nothing is added to a variable ``(unless refractory)`` of a neuron that is refractory.
+    gain : Quantity or float, optional
+        Factor on the input: what 1 means, in the unit of the variable. It may be left out for a
+        variable without unit only.
     surrogate : str or SurrogateFunction
         Gradient of every comparison.
     width : Quantity, float or dict, optional
@@ -89,7 +95,7 @@ class SpikingLayer(Stateful):
         *,
         dt: Any = None,
         drive: str = "I",
-        gain: Any = 1.0,
+        gain: Any = None,
         surrogate: Any = "atan",
         width: Any = None,
         detach_reset: bool | None = None,
@@ -102,7 +108,8 @@ class SpikingLayer(Stateful):
         step_mode: str = "single",
     ):
         super().__init__(step_mode=step_mode)
-        self.model = model
+        self.model: NeuronModel | NeuronGroup | None = model
+        self._name = model.name
         group = _group_of(model, dt)
         self._n = len(group) if isinstance(model, NeuronGroup) else None
         self.dt = float(group.clock.dt_)
@@ -144,12 +151,10 @@ class SpikingLayer(Stateful):
             )
         _check_alone(group, self._component)
         self._begin = {
-            key: _initial(model, stored.variable)
-            for key, stored in self._component.compiled.state.items()
+            key: _initial(model, stored) for key, stored in self._component.compiled.state.items()
         }
         self._constant = {
-            key: np.array(stored.variable.get_value())
-            for key, stored in self._component.compiled.fixed.items()
+            key: stored.value for key, stored in self._component.compiled.fixed.items()
         }
         self.fuse = check_fused(type(self).__name__, fuse, self._component.compiled)
         self._fused: Steps | None = None
@@ -250,12 +255,18 @@ class SpikingLayer(Stateful):
         return self.model.with_parameters(**{k: c.quantity for k, c in self.trained.items()})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SpikingLayer:
-        return copied(self, memo, self.model, self._component)
+        twin = copied(self, memo, self.model, self._component)
+        twin.model = self.model
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The program is all that a layer needs; objects of Brian2 cannot be pickled.
+        model = self.model if isinstance(self.model, NeuronModel) else None
+        return {**super().__getstate__(), "model": model, "_fused": None, "_real": {}}
 
     def extra_repr(self) -> str:
         """Name the model and the time step when the module is printed."""
-        name = self.model.name
-        return f"{name}, dt={self.dt * 1e3:g} ms, {super().extra_repr()}"
+        return f"{self._name}, dt={self.dt * 1e3:g} ms, {super().extra_repr()}"
 
 
 def _group_of(model: Any, dt: Any) -> NeuronGroup:
@@ -290,8 +301,8 @@ def _objects_of(group: NeuronGroup) -> list[BrianObject]:
 def _check_alone(group: NeuronGroup, component: Component) -> None:
     """Refuse variables of other groups that may change: nothing would change them."""
     for stored in (*component.compiled.state.values(), *component.compiled.fixed.values()):
-        if stored.owner != group.name and not stored.variable.constant:
-            got = f"{stored.variable.name}, which is linked to {stored.owner}"
+        if stored.owner != group.name and not stored.constant:
+            got = f"{stored.variable}, which is linked to {stored.owner}"
             remedy = "Mark it (constant), or declare a network and use surrogate.compile(network)"
             raise ParameterError(group.name, "equations", got, "variables of its own", remedy)
 
@@ -320,18 +331,24 @@ def _gain(group: NeuronGroup, name: str, gain: Any) -> float:
     if name not in among or variable is None:
         wanted = f"a variable of {group.name} ({', '.join(sorted(among))}), or 'name += x'"
         raise ParameterError("SpikingLayer", "drive", repr(name), wanted)
-    if isinstance(gain, Quantity):
-        fail_for_dimension_mismatch(gain, variable.dim, "gain must have the unit of the drive")
-    return float(np.asarray(gain))
+    if gain is None and variable.dim is DIMENSIONLESS:
+        return 1.0
+    if gain is None:
+        unit = next((u for u, q in _SCALES.items() if q.dim is variable.dim), repr(variable.unit))
+        remedy = f"Give gain=1*{unit}, say: of the size of {name} at which the neuron fires"
+        wanted = f"what an input of 1 means, as {name} has a unit"
+        raise ParameterError("SpikingLayer", "gain", gain, wanted, remedy)
+    like = Quantity(1.0, dim=variable.dim)
+    return float(np.asarray(check_value("SpikingLayer", "gain", gain, like)).item())
 
 
-def _initial(model: Any, variable: Any) -> Any:
+def _initial(model: Any, stored: Stored) -> Any:
     """Initial value of a variable: an array of a group, a number, or a distribution."""
     if isinstance(model, NeuronModel):
-        value = model.initial_value(variable.name)
+        value = model.initial_value(stored.variable)
         if isinstance(value, Uniform | Normal):
             return (value,)
-    return np.array(variable.get_value())
+    return stored.value
 
 
 def _as_state(value: np.ndarray, x: Tensor, dtype: torch.dtype, name: str) -> Tensor:

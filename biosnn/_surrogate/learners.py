@@ -310,7 +310,7 @@ class Learner:
 
         def value(stored: Stored) -> Tensor:
             kind = {"bool": torch.bool, "int": torch.int64}.get(stored.kind, pre.dtype)
-            start = torch.as_tensor(np.array(stored.variable.get_value()), device=pre.device)
+            start = torch.as_tensor(stored.value, device=pre.device)
             return start.to(kind).expand(like[stored.owner].shape)
 
         traces, changes = self._rule.traces.compiled, self._rule.changes

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from brian2.core.variables import ArrayVariable
+import numpy as np
+import torch
 
 from biosnn._surrogate.render import Value
 
+#: Modules that generated code uses.
+LIBRARIES = {"torch": torch, "np": np}
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -31,7 +34,7 @@ class Line:
         return f"{self.target} = {self.text}" + (f"  # {self.comment}" if self.comment else "")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Stored:
     """A stored variable of a group or of synapses.
 
@@ -39,18 +42,22 @@ class Stored:
     ----------
     name : str
         Its name in the program.
-    owner : str
-        The Brian2 object's name.
-    variable : ArrayVariable
-        It.
+    owner, variable : str
+        The Brian2 object's name, and its own there.
     kind : {"float", "int", "bool"}
         What it holds.
+    value : array
+        Initial value in SI units.
+    constant : bool
+        Whether nothing may change it.
     """
 
     name: str
     owner: str
-    variable: ArrayVariable
+    variable: str
     kind: str
+    value: np.ndarray
+    constant: bool
 
 
 class Phase:
@@ -111,6 +118,8 @@ class Phase:
 class Compiled:
     """A program as functions ``(step, state, fixed, port)``, which change the three dictionaries.
 
+    It has nothing of Brian2 left, and is pickled as its source.
+
     Parameters
     ----------
     source : str
@@ -140,7 +149,11 @@ class Compiled:
     functions: dict[str, Callable[..., None]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        scope = dict(self.namespace)
+        scope = {**LIBRARIES, **self.namespace}
         exec(compile(self.source, "<biosnn.surrogate>", "exec"), scope)
         found = {name: scope[name] for name in ("prepare", *self.phases)}
         object.__setattr__(self, "functions", found)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = (field.name for field in attrs.fields(Compiled) if field.init)
+        return Compiled, tuple(getattr(self, name) for name in fields)

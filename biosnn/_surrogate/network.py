@@ -223,9 +223,10 @@ class SurrogateNetwork(nn.Module):
         return self(samples, **more).sum(0)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SurrogateNetwork:
-        twin = copied(self, memo, self._declared, self._parts, self._begin, self.recorded)
-        twin.recorded = {}
-        return twin
+        return copied(self, memo, self._declared, self._parts, self._begin)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "recorded": {}}  # its graph can be neither copied nor stored
 
     # --- to and from Brian2
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import numpy as np
 import scipy.special
 import torch
+from brian2 import TimedArray
 from brian2.core.functions import Function
 from brian2.core.functions import timestep as timestep_of_brian2
+from brian2.input.timedarray import _find_K as steps_per_entry
 from torch import Tensor
 
 Number = float | int | Tensor
@@ -59,6 +62,9 @@ def filled(like: Tensor, value: Number) -> Tensor:
 
 def numpy_code(function: Function, owner: Any) -> Any:
     """What Brian2's NumPy target calls for a function."""
+    if isinstance(function, TimedArray):
+        factor = steps_per_entry(owner.clock.dt_, function.dt)
+        return Timed(function.values, function.dt / factor, factor)
     try:
         found = function.implementations["numpy"]
     except KeyError:
@@ -67,12 +73,38 @@ def numpy_code(function: Function, owner: Any) -> Any:
     return found.get_code(owner)
 
 
-def of_numpy(function: Any) -> Any:
+@attrs.frozen(eq=False)
+class Timed:
+    """A ``TimedArray`` of Brian2 as its NumPy target reads it, without Brian2's objects.
+
+    Parameters
+    ----------
+    values : array
+        SI values, time first.
+    dt : float
+        Time step that an entry's duration is counted in.
+    factor : int
+        Time steps of an entry.
+    """
+
+    values: np.ndarray
+    dt: float
+    factor: int
+
+    def __call__(self, t: Any, *columns: Any) -> Any:
+        """The entries of some times."""
+        row = np.clip(np.int_(np.round(t / self.dt) / self.factor), 0, len(self.values) - 1)
+        return self.values[(row, *columns)]
+
+
+@attrs.frozen(eq=False)
+class OfNumpy:
     """A function of numpy arrays as one of tensors, without gradients."""
 
-    def called(*arguments: Any) -> Tensor:
+    function: Any
+
+    def __call__(self, *arguments: Any) -> Tensor:
+        """The function's values, on the device of the first tensor."""
         like = next(a for a in arguments if isinstance(a, Tensor))
         given = [a.detach().cpu().numpy() if isinstance(a, Tensor) else a for a in arguments]
-        return torch.as_tensor(np.asarray(function(*given)), device=like.device)
-
-    return called
+        return torch.as_tensor(np.asarray(self.function(*given)), device=like.device)

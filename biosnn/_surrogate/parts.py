@@ -50,7 +50,7 @@ class Parts:
         self._frames = _frames(network)
         self.defaults = made.defaults
         self.stored = {
-            (s.owner, s.variable.name): np.array(s.variable.get_value())
+            (s.owner, s.variable): s.value
             for c in self.components
             for s in (*c.compiled.state.values(), *c.compiled.fixed.values())
         }
@@ -78,7 +78,7 @@ class Parts:
     def local(self, component: Component, owner: str, variable: str) -> str:
         """Name of a stored variable in the program of a part."""
         for name, stored in component.compiled.state.items():
-            if stored.owner == owner and stored.variable.name == variable:
+            if stored.owner == owner and stored.variable == variable:
                 return name
         raise KeyError(variable)
 
@@ -90,9 +90,7 @@ class Parts:
         """Check that names are populations that spike, or variables that change."""
         events = {key[0] for c in self.components for key in c.events if key[1] == "spike"}
         variables = {
-            f"{s.owner}.{s.variable.name}"
-            for c in self.components
-            for s in c.compiled.state.values()
+            f"{s.owner}.{s.variable}" for c in self.components for s in c.compiled.state.values()
         }
         for name in names:
             if name not in events | variables:

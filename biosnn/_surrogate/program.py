@@ -12,15 +12,14 @@ from typing import Any
 
 import attrs
 import numpy as np
-import torch
 from brian2.codegen.translation import make_statements
 from brian2.core.clocks import Clock
 from brian2.core.functions import Function
 from brian2.core.variables import ArrayVariable, Constant, Variable
 
 from biosnn._surrogate import operations
-from biosnn._surrogate.comparisons import above, width_of
-from biosnn._surrogate.lines import Compiled, Line, Phase, Stored
+from biosnn._surrogate.comparisons import Above, width_of
+from biosnn._surrogate.lines import LIBRARIES, Compiled, Line, Phase, Stored
 from biosnn._surrogate.render import CONST, PARAM, TENSOR, TIME, TorchRenderer, Value
 from biosnn.errors import ParameterError
 
@@ -94,8 +93,6 @@ class Program:
         self.prepared: list[Line] = []
         self.notes: list[str] = []
         self.namespace: dict[str, Any] = {
-            "torch": torch,
-            "np": np,
             "clip_": operations.clip,
             "exprel_": operations.exprel,
             "timestep_": operations.timestep,
@@ -142,7 +139,7 @@ class Program:
 
     def number(self, value: Value) -> Any:
         """The number that a constant value stands for."""
-        scope = dict(self.namespace)
+        scope = {**LIBRARIES, **self.namespace}
         exec("\n".join(str(line) for line in self.constants), scope)
         return eval(value.text, scope)
 
@@ -245,7 +242,9 @@ class Program:
         local = self.local(owner, variable.name)
         if local not in self.stored:
             kind = {"b": "bool", "i": "int", "u": "int"}.get(np.dtype(variable.dtype).kind, "float")
-            self.stored[local] = Stored(local, owner, variable, kind)
+            value = np.array(variable.get_value())
+            constant = bool(variable.constant)
+            self.stored[local] = Stored(local, owner, variable.name, kind, value, constant)
         return local
 
     def guarded(
@@ -264,7 +263,7 @@ class Program:
         if key not in self._known:
             if isinstance(function, Function):
                 plain = operations.numpy_code(function, owner)
-                function = operations.of_numpy(plain) if on_tensors else plain
+                function = operations.OfNumpy(plain) if on_tensors else plain
             local = f"{name}_"
             while self._taken(local):
                 local = f"{local}_"
@@ -279,7 +278,7 @@ class Program:
             number = sum(1 for k in self._known if isinstance(k, tuple) and k[-1] == "above") + 1
             self._known[key] = f"above_{number}"
             scale = width_of(owner, what) if width is None else width
-            self.namespace[f"above_{number}"] = above(self.surrogate, scale, strict, self.smooth)
+            self.namespace[f"above_{number}"] = Above(self.surrogate, scale, strict, self.smooth)
             by = "" if scale == 1.0 else f"/{scale:g}"
             self.notes.append(
                 f"above_{number}(d): d {'>' if strict else '>='} 0, gradient {self.surrogate!r} "

@@ -127,7 +127,7 @@ def torch_rule(rule: PlasticityRule, dt: float, places: Places) -> TorchRule:
         for side in groups
     ]
     compiled = translation.compiled()
-    read = {(stored.owner, stored.variable.name) for stored in compiled.fixed.values()}
+    read = {(stored.owner, stored.variable) for stored in compiled.fixed.values()}
     settings = Settings(dt=dt, surrogate=None)
     return TorchRule(
         traces=compile_component(groups, {}, phases, drives, settings, sorted(read & _all(groups))),

@@ -101,20 +101,18 @@ class _Running:
         module, like = run.module, {"dtype": run.dtype, "device": run.device}
         compiled = component.compiled
         tensors = {
-            name: module._arrays[s.owner, s.variable.name]
+            name: module._arrays[s.owner, s.variable]
             for name, s in {**compiled.state, **compiled.fixed}.items()
         }
         self.state: dict[str, Tensor] = {}
         for name in compiled.state:
-            begin = _as_tensor(
-                tensors[name], compiled.state[name].variable.name == "lastspike", **like
-            )
+            begin = _as_tensor(tensors[name], compiled.state[name].variable == "lastspike", **like)
             self.state[name] = begin.expand(run.n, *begin.shape)
         self.fixed: dict[str, Any] = {
             name: _as_tensor(tensors[name], False, **like) for name in compiled.fixed
         }
         for name, stored in compiled.fixed.items():
-            if stored.variable.name == "w" and stored.owner in module.weights:
+            if stored.variable == "w" and stored.owner in module.weights:
                 self.fixed[name] = module.weight(stored.owner)
         for (owner, name), local in component.trained.items():
             constant = module.trained.get_submodule(f"{owner}.{name}")
@@ -122,7 +120,7 @@ class _Running:
             self.fixed[local] = constant().to(run.dtype)
         for key in compiled.ones:
             self.fixed[f"ones_of_{key}"] = torch.ones(run.parts.n_synapses(key), **like)
-        sizes = [s.variable.size for s in compiled.state.values()]
+        sizes = [s.value.size for s in compiled.state.values()]
         size = (run.n, max(map(int, sizes), default=1))
         self.fixed["real_"] = lambda values: values.to(run.dtype)
         self.fixed["rand_"] = lambda: torch.rand(size, **like)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import attrs
-import numpy as np
-import torch
 from brian2 import Synapses
 from brian2.core.variables import ArrayVariable, Variable
 from brian2.groups.group import CodeRunner
@@ -20,6 +18,7 @@ from biosnn._surrogate.lines import Phase
 from biosnn._surrogate.program import Program
 from biosnn._surrogate.render import PARAM, TENSOR, TIME, Value
 from biosnn._surrogate.separate import Term, separate
+from biosnn._surrogate.wiring import Mask, Wiring
 from biosnn.errors import ParameterError
 
 
@@ -44,62 +43,6 @@ class Arrival:
     event: str
     lag: int
     matrix: str = ""
-
-
-class Wiring:
-    """Which neurons the synapses of a projection connect, as tensors.
-
-    Parameters
-    ----------
-    synapses : Synapses
-        Brian2's.
-    """
-
-    def __init__(self, synapses: Synapses):
-        self.name = synapses.name
-        self.i = torch.as_tensor(np.array(synapses.i[:]), dtype=torch.int64)
-        self.j = torch.as_tensor(np.array(synapses.j[:]), dtype=torch.int64)
-        self.shape = (len(synapses.source), len(synapses.target))
-        flat = self.i * self.shape[1] + self.j
-        self.flat = flat
-        self.full = len(flat) == self.shape[0] * self.shape[1] and bool(
-            (flat == torch.arange(len(flat))).all()
-        )
-
-    def matrix(self, among: Tensor | None = None) -> Callable[[Any], Tensor]:
-        """A function from one value per synapse to a matrix [pre, post]."""
-        size, flat, shape = self.shape[0] * self.shape[1], self.flat, self.shape
-        if self.full and among is None:
-            # Stored by columns: for few columns, products and their gradients are quicker so.
-            return lambda values: values.reshape(shape).t().contiguous().t()
-        places: dict[torch.device, tuple[Tensor, ...]] = {}
-
-        def dense(values: Any) -> Tensor:
-            if values.device not in places:
-                chosen = torch.arange(len(flat)) if among is None else among
-                places[values.device] = (
-                    flat[chosen].to(values.device),
-                    chosen.to(values.device),
-                )
-            where, chosen = places[values.device]
-            return values.new_zeros(size).index_add(0, where, values[chosen]).reshape(shape)
-
-        return dense
-
-    def gather(self, side: str) -> Callable[[Tensor], Tensor]:
-        """A function from values of neurons to values of synapses, along the last dimension."""
-        index = self.i if side == "pre" else self.j
-        return lambda values: values[..., index.to(values.device)] if values.dim() else values
-
-    def scatter(self) -> Callable[[Tensor], Tensor]:
-        """A function from values of synapses to their sums at the postsynaptic neurons."""
-        j, n = self.j, self.shape[1]
-
-        def summed(values: Tensor) -> Tensor:
-            zeros = values.new_zeros((*values.shape[:-1], n))
-            return zeros.index_add(-1, j.to(values.device), values)
-
-        return summed
 
 
 class SynapticBlock:
@@ -326,7 +269,7 @@ class SynapticBlock:
             arrived = f"at_{pathway.prepost}_of_{self.key}({events})"
             if among is not None:
                 mask = f"chosen_{self.key}_{among.name}"
-                program.namespace[mask] = _mask(among.places, len(self.wiring.flat))
+                program.namespace[mask] = Mask.of(among.places, len(self.wiring.flat))
                 arrived = f"{mask}({arrived})"
             phase.write(here, arrived)
             block = self.block(pathway.abstract_code, gathered=True)
@@ -396,12 +339,6 @@ class Among:
 
     name: str
     places: Tensor
-
-
-def _mask(places: Tensor, n: int) -> Callable[[Tensor], Tensor]:
-    chosen = torch.zeros(n)
-    chosen[places] = 1.0
-    return lambda values: values * chosen.to(values)
 
 
 def _names(expression: str) -> set[str]:
