@@ -8,7 +8,6 @@ status 2; any other exception is a bug and keeps its traceback.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,7 +66,10 @@ def _main(
 def run(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="The experiment; without it, all names are listed."),
+        typer.Argument(
+            metavar="NAME",
+            help="The experiment, or the path of a script; without it, all are listed.",
+        ),
     ] = None,
     flags: Annotated[
         list[str] | None,
@@ -76,19 +78,21 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Run an experiment of the folder experiments/."""
+    """Run an experiment that comes with biosnn, or a script of your own."""
     from biosnn import experiments
 
     if name is None:
         for known in experiments.experiment_names():
-            typer.echo(known)
+            typer.echo(f"{known:22}{experiments.summary(known)}")
         return
-    run_script(experiments.find_experiment(name), flags or ())
+    run_script(experiments.find_script(name), flags or ())
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def build(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The experiment.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The experiment, or the path of a script.")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The bundle; must not exist yet.")],
     flags: Annotated[
         list[str] | None, typer.Argument(metavar="FLAGS", help="The experiment's own.")
@@ -120,6 +124,12 @@ def build(
     )
 
 
+_Script = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="The script, if it is no experiment of biosnn."),
+]
+
+
 @app.command(context_settings={"ignore_unknown_options": True})
 def collect(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A bundle with its results.")],
@@ -132,25 +142,30 @@ def collect(
         typer.Option(metavar="DIR", help="Folder of results and figures. Default: runs/NAME."),
     ] = None,
     device: Annotated[str, typer.Option(help="Where to run what the bundle lacks.")] = "cpp",
+    script: _Script = None,
 ) -> None:
     """Finish a bundled experiment here, with what the other machine has computed."""
     from biosnn._cli import bundles
 
-    bundles.collect(folder, flags or (), device=device, out=out)
+    bundles.collect(folder, flags or (), device=device, out=out, script=script)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})
 def resume(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Output folder of an interrupted experiment.")
     ],
+    flags: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FLAGS", help="More flags of the experiment, e.g. --overwrite."),
+    ] = None,
+    script: _Script = None,
 ) -> None:
     """Go on with an interrupted experiment, from its newest checkpoint."""
     from biosnn import experiments
 
-    name, arguments, where = experiments.interrupted_command(folder)
-    os.chdir(where)
-    run(name, arguments)
+    path, arguments = experiments.interrupted_command(folder, script)
+    run_script(path, [*arguments, *(flags or ())])
 
 
 @app.command()

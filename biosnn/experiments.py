@@ -9,6 +9,9 @@ A script parses the shared flags and its own, does its work, and ends with one r
 >>> if __name__ == "__main__":
 ...     experiments.main(run)  # doctest: +SKIP
 
+Brian2, which takes seconds to import, is imported where it is needed: ``biosnn run`` and
+``biosnn resume`` look experiments up here.
+
 The report is ``DIR/results.json``, a table for the reader, and with ``--json`` one line of JSON,
 the same object, as the last line of stdout.
 """
@@ -26,18 +29,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from brian2 import Quantity
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
-
-from biosnn import __version__, plotting, simulation
-from biosnn._experiments.flags import folder, whole
+from biosnn import __version__
+from biosnn._experiments.flags import Parser, folder, whole
+from biosnn._experiments.library import (
+    experiment_names,
+    find_experiment,
+    find_script,
+    noted_command,
+    summary,
+)
 from biosnn._experiments.runs import (
     add_run_flags,
     begin,
@@ -49,6 +51,14 @@ from biosnn._experiments.runs import (
 from biosnn.errors import BiosnnError, Interrupted, ParameterError
 from biosnn.files import replace
 
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+    from rich.console import Console
+    from rich.table import Table
+
 __all__ = [
     "add_run_flags",
     "begin",
@@ -56,12 +66,15 @@ __all__ = [
     "environment",
     "experiment_names",
     "find_experiment",
+    "find_script",
     "fit_settings",
     "interrupted_command",
     "main",
+    "noted_command",
     "parser",
     "plain_data",
     "save_figure",
+    "summary",
     "whole",
     "write_report",
 ]
@@ -98,7 +111,9 @@ def parser(name: str, description: str, *, device: str = "cpp") -> argparse.Argu
         With ``--device``, ``--precision``, ``--seed``, ``--out``, ``--smoke``, ``--json`` and
         ``--quiet``; add the experiment's own flags to it.
     """
-    made = argparse.ArgumentParser(
+    from biosnn import simulation
+
+    made = Parser(
         prog=name,
         description=description,
         formatter_class=_Help,
@@ -135,6 +150,8 @@ def parser(name: str, description: str, *, device: str = "cpp") -> argparse.Argu
 
 def console_for(args: argparse.Namespace) -> Console:
     """Console for what a human reads: stdout, stderr with ``--json``, silent with ``--quiet``."""
+    from rich.console import Console
+
     return Console(stderr=args.json, quiet=args.quiet, highlight=False)
 
 
@@ -142,6 +159,8 @@ def save_figure(
     args: argparse.Namespace, figure: Figure | Axes | NDArray[np.object_], name: str
 ) -> Path:
     """Write a figure as ``DIR/NAME.png``; parameters and errors as :func:`plotting.save`."""
+    from biosnn import plotting
+
     return plotting.save(figure, args.out / f"{name.removesuffix('.png')}.png")
 
 
@@ -181,7 +200,10 @@ def write_report(
     StorageError
         If the file cannot be written.
     """
-    flags = {key: value for key, value in vars(args).items() if key != "experiment"}
+    from biosnn import simulation
+
+    notes = ("experiment", "command")
+    flags = {key: value for key, value in vars(args).items() if key not in notes}
     report = plain_data(
         {
             "experiment": args.experiment,
@@ -214,6 +236,8 @@ def write_report(
 
 def _device(asked: str) -> str:
     """The device that was asked for; all that were chosen where it was ``auto``."""
+    from biosnn import simulation
+
     if asked != simulation.AUTO:
         return asked
     return ", ".join(sorted({choice.device for choice in simulation.choices()})) or asked
@@ -221,6 +245,9 @@ def _device(asked: str) -> str:
 
 def plain_data(value: Any) -> Any:
     """Turn a value into what strict JSON can hold (see :func:`write_report`)."""
+    import numpy as np
+    from brian2 import Quantity
+
     match value:
         case None | bool() | str():
             return value
@@ -243,6 +270,8 @@ def plain_data(value: Any) -> Any:
 
 
 def _table(report: Mapping[str, Any]) -> Table:
+    from rich.table import Table
+
     table = Table(title=report["experiment"], title_justify="left", show_header=False)
     for section in ("metrics", "controls", "timing"):
         for name, value in _rows(report[section]):
@@ -337,7 +366,7 @@ def main(function: Callable[[], object]) -> None:
         function()
     except Interrupted as error:
         folder = experiment_folder(error.folder)
-        then = f"\nGo on with: biosnn resume {shlex.quote(str(folder))}" if folder else ""
+        then = f"\nGo on with: {_resuming(folder)}" if folder else ""
         print(f"{error}{then}", file=sys.stderr)
         sys.exit(128 + (error.signal or 2))
     except BiosnnError as error:
@@ -348,34 +377,11 @@ def main(function: Callable[[], object]) -> None:
         sys.exit(130)
 
 
-def _scripts() -> dict[str, Path]:
-    """Name -> script; those of biosnn's own checkout go before those of the current folder."""
-    folders = [Path.cwd() / "experiments"]
-    if (_ROOT / "pyproject.toml").is_file():  # else biosnn is installed, and its parent is foreign
-        folders.append(_ROOT / "experiments")
-    return {
-        path.stem: path
-        for folder in folders
-        for path in sorted(folder.glob("*.py"))
-        if not path.name.startswith("_")
-    }
-
-
-def experiment_names() -> tuple[str, ...]:
-    """Names of the experiments in the checkout's ``experiments/`` and in ``./experiments``."""
-    return tuple(sorted(_scripts()))
-
-
-def find_experiment(name: str) -> Path:
-    """Path of an experiment's script.
-
-    Raises
-    ------
-    ParameterError
-        If there is no experiment of this name; the message lists those that there are.
-    """
-    scripts = _scripts()
-    if name not in scripts:
-        known = ", ".join(sorted(scripts)) or "none: there is no folder experiments/ here"
-        raise ParameterError("experiments", "name", repr(name), f"one of {known}")
-    return scripts[name]
+def _resuming(folder: Path) -> str:
+    """The command that resumes; a script that is none of biosnn's has to be named."""
+    script, words = Path(sys.argv[0]).resolve(), ["biosnn", "resume", str(folder)]
+    try:
+        own = find_experiment(script.stem).resolve() != script
+    except ParameterError:
+        own = True
+    return shlex.join([*words, "--script", str(script)] if own else words)

@@ -108,8 +108,14 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(part) for part in arguments])
+def call(command: object, *arguments: object):
+    """Call a command; the experiments of this file are scripts, which are named by their paths."""
+    words = [str(part) for part in (command, *arguments)]
+    if words[0] in ("run", "build") and Path(f"experiments/{words[1]}.py").exists():
+        words[1] = f"experiments/{words[1]}.py"
+    if words[0] == "collect" and "--script" not in words:
+        words += ["--script", "experiments/tiny.py"]
+    return CliRunner().invoke(app, words)
 
 
 def done(*arguments: object) -> str:
@@ -231,6 +237,21 @@ def test_a_gpu_has_to_be_named(tmp_path, workplace):
     assert "an architecture such as sm_90" in failed("build", "tiny", "--device", "cuda", *out)
     assert "sm_90" in failed("build", "tiny", "--device", "cuda", "--arch", "x86-64-v3", *out)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_bundle_does_not_say_what_is_run(copied, workplace, monkeypatch):
+    """S2: its experiment is a name of biosnn's, and the folder in it is nobody's."""
+    (copied / "experiments").mkdir()
+    (copied / "experiments" / "evil.py").write_text("open('marker', 'w').close()")
+    evil = {"experiment": "evil", "flags": [], "folder": str(copied)}
+    for about in (evil, evil | {"experiment": str(copied / "experiments" / "evil.py")}, [], None):
+        edited(copied, about=about)
+        result = CliRunner().invoke(app, ["collect", str(copied)])
+        assert result.exit_code == 2
+        assert re.search("none of biosnn's|damaged", result.stderr), result.stderr
+    edited(copied, about=evil | {"flags": ["--seed", 3]})
+    assert "damaged" in failed("collect", copied)
+    assert not list(copied.rglob("marker"))
 
 
 def test_collected_again_it_begins_anew(ran, plain, workplace):

@@ -126,23 +126,40 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_run_passes_everything_on(scripts: Path) -> None:
     argv, path = list(sys.argv), list(sys.path)
     flags = ("--seed", "3", "--json", "--help", "--version", "--", "-x", "more")
-    assert done("run", "hello", *flags) == f"arguments: {' '.join(flags)}\n"
+    assert done("run", scripts / "hello.py", *flags) == f"arguments: {' '.join(flags)}\n"
     assert (sys.argv, sys.path) == (argv, path)
-    assert call("run", "hello", "--status").exit_code == 7
+    assert call("run", scripts / "hello.py", "--status").exit_code == 7
 
 
 def test_run_lists_the_experiments(scripts: Path) -> None:
-    names = done("run").split()
-    assert "hello" in names
-    assert "_shared" not in names
-    message = failed("run", "nothing")
+    """C10: those that come with biosnn, a line for each; a script of one's own is a path."""
+    lines = done("run").splitlines()
+    names = [line.split()[0] for line in lines]
+    assert {"mnist_stdp", "lif_membrane", "train_adex"} <= set(names)
+    assert not {"hello", "_mnist", "_shared"} & set(names)
+    for line in lines:
+        assert re.fullmatch(r"\w+ +[A-Z\d].{20,}", line), line
+    message = failed("run", "hello")
     for name in names:
         assert name in message
+    assert "such as ./mine.py" in message
+    assert "script that exists" in failed("run", "./hello.py")
+
+
+def test_the_list_is_light() -> None:
+    """No Brian2 for a list."""
+    code = (
+        "import sys, biosnn.cli; biosnn.cli.run(None); "
+        "print(*{'brian2', 'matplotlib', 'scipy', 'rich.console'} & set(sys.modules))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == ""
 
 
 def test_errors_of_a_script(scripts: Path) -> None:
-    assert failed("run", "hello", "--fail") == "error: hello.x must be > 0, got -1\n"
-    assert isinstance(call("run", "hello", "--bug").exception, RuntimeError), "bugs stay visible"
+    path = scripts / "hello.py"
+    assert failed("run", path, "--fail") == "error: hello.x must be > 0, got -1\n"
+    assert isinstance(call("run", path, "--bug").exception, RuntimeError), "bugs stay visible"
 
 
 # --- models

@@ -3,10 +3,13 @@
 import argparse
 import json
 import math
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from brian2 import Mohm, ms, mV
 from PIL import Image
 
 from biosnn import experiments, plotting
+from biosnn._experiments import library
 from biosnn.errors import DataError, ParameterError, StorageError
 
 KEYS = {
@@ -222,7 +226,7 @@ def args(tmp_path):
 
 def test_the_parser_has_the_shared_flags(args, tmp_path):
     found = vars(args())
-    assert SHARED | {"experiment", "tosses"} == found.keys()
+    assert SHARED | {"experiment", "command", "tosses"} == found.keys()
     assert found["experiment"] == "coin"
     assert found["device"] == "cpp"
     assert found["out"] == tmp_path / "out"
@@ -432,31 +436,56 @@ def test_main_hides_no_bug_and_does_nothing_else():
         experiments.main(lambda: 1 / 0)
 
 
-def test_experiments_are_found_beside_the_package_and_here(tmp_path, monkeypatch):
+def test_experiments_are_those_that_come_with_biosnn(tmp_path, monkeypatch):
+    """Of the checkout, or of the installed package; never those of the present folder (S2)."""
     checkout, here = tmp_path / "checkout", tmp_path / "here"
     for folder, names in ((checkout, ("both", "theirs", "_part")), (here, ("both", "mine"))):
         (folder / "experiments").mkdir(parents=True)
         for name in names:
-            (folder / "experiments" / f"{name}.py").write_text("")
-    (here / "experiments" / "notes.txt").write_text("")
-    monkeypatch.setattr(experiments, "_ROOT", checkout)
-    monkeypatch.chdir(here)
-    assert experiments.experiment_names() == ("both", "mine"), "not a checkout"
+            (folder / "experiments" / f"{name}.py").write_text('"""What it is.\n\nMore."""')
+    (checkout / "experiments" / "notes.txt").write_text("")
     (checkout / "pyproject.toml").write_text("")
-    assert experiments.experiment_names() == ("both", "mine", "theirs")
+    monkeypatch.setattr(library, "_ROOT", checkout)
+    monkeypatch.chdir(here)
+    assert experiments.experiment_names() == ("both", "theirs")
     assert experiments.find_experiment("both") == checkout / "experiments" / "both.py"
-    assert experiments.find_experiment("mine") == here / "experiments" / "mine.py"
-    for name in ("_part", "../experiments/mine", "mine.py", ""):
-        with pytest.raises(ParameterError, match="must be one of both, mine, theirs"):
+    assert experiments.summary("both") == "What it is."
+    for name in ("_part", "mine", "../here/experiments/mine", "both.py", ""):
+        with pytest.raises(ParameterError, match="must be one of both, theirs"):
             experiments.find_experiment(name)
-
-
-def test_without_any_experiment_the_error_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(experiments, "_ROOT", tmp_path)
-    monkeypatch.chdir(tmp_path)
+    (checkout / "pyproject.toml").unlink()  # as if installed
+    monkeypatch.setattr(library.resources, "files", lambda package: checkout / package)
     assert experiments.experiment_names() == ()
-    with pytest.raises(ParameterError, match="no folder experiments/ here"):
-        experiments.find_experiment("coin")
+    with pytest.raises(ParameterError, match=r"none: .*scripts is missing, install biosnn again"):
+        experiments.find_experiment("both")
+    (checkout / "experiments").rename(checkout / "scripts")
+    (checkout / "biosnn._experiments").mkdir()
+    (checkout / "scripts").rename(checkout / "biosnn._experiments" / "scripts")
+    assert experiments.experiment_names() == ("both", "theirs")
+
+
+def test_an_installed_biosnn_has_the_experiments(tmp_path):
+    """C10: laid out as the wheel is, by what pyproject.toml says goes into it."""
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    wheel = wheel["targets"]["wheel"]
+    unwanted = shutil.ignore_patterns("__pycache__")
+    for name in wheel["packages"]:
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=unwanted)
+    for source, target in wheel["force-include"].items():
+        shutil.copytree(ROOT / source, tmp_path / target, ignore=unwanted)
+
+    def biosnn(*words: str) -> str:
+        command = [sys.executable, "-m", "biosnn", *words]
+        return subprocess.run(
+            command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+
+    listed = [line.split()[0] for line in biosnn("run").splitlines()]
+    assert tuple(listed) == experiments.experiment_names()
+    report = strict(biosnn("run", "lif_membrane", "--smoke", "--json").splitlines()[-1])
+    assert report["experiment"] == "lif_membrane"
+    assert report["environment"]["commit"] == "unknown", "it is not this checkout's"
 
 
 # Interrupted experiments

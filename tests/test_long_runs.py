@@ -180,7 +180,9 @@ def test_files_of_others_in_a_run_folder_stay(direct, tmp_path):
     with pytest.raises(StorageError, match="holds a run already"):
         direct.run(IMAGES, folder=tmp_path, **LEARN)
     assert [(tmp_path / name).read_text() for name in kept] == ["mine"] * 3
-    args = argparse.Namespace(out=tmp_path, resume=False, restart=True, experiment="mine")
+    args = argparse.Namespace(
+        out=tmp_path, resume=False, restart=True, experiment="mine", command=[]
+    )
     with pytest.raises(StorageError, match="was not made by an experiment"):
         experiments.begin(args)
     assert (tmp_path / "checkpoints/model.pt").read_text() == "mine"

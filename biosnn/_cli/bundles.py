@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,8 +34,8 @@ def build(
     StorageError
         If ``out`` exists or cannot be written.
     """
-    script = experiments.find_experiment(name)
-    about = {"experiment": name, "flags": list(flags), "folder": os.getcwd()}
+    script = experiments.find_script(name)
+    about = {"experiment": script.stem, "flags": list(flags)}
     writer = simulation.BundleWriter(
         out, device, arch, compiled=compiled, longest_chunk=longest_chunk, about=about
     )
@@ -56,27 +55,37 @@ def build(
     typer.echo(f"Copy it to the other machine and follow {out / 'README.md'}")
 
 
-def collect(folder: Path, flags: Sequence[str], *, device: str, out: Path | None) -> None:
+def collect(
+    folder: Path,
+    flags: Sequence[str],
+    *,
+    device: str,
+    out: Path | None,
+    script: Path | None = None,
+) -> None:
     """Check a bundle's results, and let the experiment go on with them here.
+
+    The bundle tells the experiment's name and flags, and never which file is run.
 
     Raises
     ------
     StorageError
-        If the bundle or its results are incomplete, damaged or foreign.
+        If the bundle or its results are incomplete, damaged or foreign, or its experiment is none
+        of biosnn's and no script is given.
     """
     if device not in simulation.DEVICES:
         wanted = "one of " + ", ".join(simulation.DEVICES)
         raise ParameterError("biosnn collect", "--device", repr(device), wanted)
     bundle = simulation.open_bundle(folder)
+    about = bundle.about if isinstance(bundle.about, dict) else {}
+    path, noted = experiments.noted_command(
+        folder, about.get("experiment"), about.get("flags"), script
+    )
     bundle.check_results()
-    about = bundle.about
-    target = [] if out is None else ["--out", str(out.absolute())]
-    if Path(about["folder"]).is_dir():  # relative paths among the flags
-        os.chdir(about["folder"])
-    script = experiments.find_experiment(about["experiment"])
+    target = [] if out is None else ["--out", str(out)]
     replay = simulation.BundleReplay(bundle, device)
     with replay.replaying():
-        run_script(script, [*about["flags"], *flags, "--device", bundle.device, *target])
+        run_script(path, [*noted, *flags, "--device", bundle.device, *target])
     if replay.n_left:
         raise StorageError(
             f"the experiment ended without {replay.n_left} of the runs in {folder}: collect with "

@@ -1,12 +1,14 @@
-"""Types of command-line flags."""
+"""Types of command-line flags, and the parser that notes them."""
 
 from __future__ import annotations
 
 import argparse
 import errno
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 
 def whole(least: int) -> Callable[[str], int]:
@@ -38,3 +40,44 @@ def folder(text: str) -> Path:
             f"must be a folder that you may write to, got {text!r} ({error.strerror})"
         ) from error
     return path
+
+
+#: Flags of one call, which a noted command does not have.
+_OF_THE_MOMENT = ("--out", "--resume", "--restart", "--overwrite")
+
+
+def lasting(words: Iterable[str]) -> Iterator[str]:
+    """The words of a command without the flags that belong to one call only."""
+    value_follows = False
+    for word in words:
+        if word.partition("=")[0] in _OF_THE_MOMENT:
+            value_follows = word == "--out"
+        elif value_follows:
+            value_follows = False
+        else:
+            yield word
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that also tells the words it was given, as ``command``, so that they last.
+
+    Paths are absolute there, and flags that belong to one call only are left out.
+    """
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+        """Parse as :class:`argparse.ArgumentParser` does."""
+        words = sys.argv[1:] if args is None else list(args)
+        found = super().parse_args(words, namespace)
+        found.command = list(self._with_whole_paths(lasting(words)))
+        return found
+
+    def _with_whole_paths(self, words: Iterable[str]) -> Iterator[str]:
+        is_path = False
+        for word in words:
+            flag, given, value = word.partition("=")
+            action = self._option_string_actions.get(flag)
+            if action is None:
+                yield os.path.abspath(word) if is_path else word
+            else:
+                is_path = action.type is Path
+                yield f"{flag}={os.path.abspath(value)}" if is_path and given else word

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 from biosnn._experiments.flags import whole
+from biosnn._experiments.library import noted_command
 from biosnn.errors import StorageError
 from biosnn.files import replace
 
 _COMMAND = "command.json"
+_LONGEST = 2**20  # bytes of a noted command
 _FOLDER = "checkpoints"
 
 
@@ -84,12 +84,7 @@ def begin(args: argparse.Namespace) -> None:
         return  # its command stays, even if this one turns out to be another
     if not args.resume:
         shutil.rmtree(folder, ignore_errors=True)
-    said = {
-        "experiment": args.experiment,
-        "arguments": [word for word in sys.argv[1:] if word not in ("--resume", "--restart")],
-        "folder": os.getcwd(),
-        "finished": False,
-    }
+    said = {"experiment": args.experiment, "arguments": args.command, "finished": False}
     replace(command, json.dumps(said, indent=1).encode())
 
 
@@ -124,25 +119,36 @@ def _known(command: Path) -> dict[str, Any]:
     if not command.exists():
         return {}
     try:
-        known = json.loads(command.read_text())
-        known["experiment"], known["arguments"], known["folder"]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        if command.stat().st_size > _LONGEST:
+            raise ValueError(f"longer than {_LONGEST} bytes")
+        known = json.loads(command.read_text("utf-8"))
+        known["experiment"], known["arguments"], known["finished"]
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise StorageError(
-            f"{command} is damaged; begin anew in another folder, or give the command that "
-            "made it with --resume"
+            f"{command} is damaged ({error}); begin anew in another folder, or give the command "
+            "that made it with --resume"
         ) from error
     return known
 
 
-def interrupted_command(folder: Path) -> tuple[str, list[str], Path]:
-    """The command that goes on with the experiment in a folder: name, arguments, where to be.
+def interrupted_command(folder: Path, script: Path | None = None) -> tuple[Path, list[str]]:
+    """The command that goes on with the experiment in a folder: its script, and its arguments.
+
+    Parameters
+    ----------
+    folder : Path
+        Output folder of an interrupted experiment.
+    script : Path, optional
+        The script of an experiment that is none of biosnn's: the folder never tells what is run.
 
     Raises
     ------
     StorageError
-        If no experiment ran there, or it has ended.
+        If no experiment ran there, it has ended, or it is none of biosnn's and no script is
+        given.
     """
-    known = _known(folder / _COMMAND)
+    command = folder / _COMMAND
+    known = _known(command)
     if not known:
         raise StorageError(
             f"{folder} is not the output folder of an experiment that can be resumed (it has no "
@@ -152,13 +158,8 @@ def interrupted_command(folder: Path) -> tuple[str, list[str], Path]:
         raise StorageError(
             f"the experiment in {folder} has ended: its results are in {folder / 'results.json'}"
         )
-    if not Path(known["folder"]).is_dir():
-        raise StorageError(
-            f"the experiment in {folder} was started in {known['folder']}, which is no more; make "
-            "that folder, or start it by hand with --resume"
-        )
-    again = [*known["arguments"], "--resume", "--out", str(folder.resolve())]
-    return str(known["experiment"]), again, Path(known["folder"])
+    path, words = noted_command(command, known["experiment"], known["arguments"], script)
+    return path, [*words, "--resume", "--out", str(folder.resolve())]
 
 
 def experiment_folder(inside: Path | None) -> Path | None:

@@ -1,0 +1,145 @@
+"""Folders of runs and bundles that somebody else has made: data, never what is run (S2)."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from biosnn import experiments
+from biosnn.errors import ParameterError, StorageError
+
+MARKER = "marker"
+EVIL = f'from pathlib import Path\n(Path(__file__).parents[1] / "{MARKER}").write_text("run")\n'
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with scripts that leave a marker; the output folder ``out`` of a run is in it."""
+    (tmp_path / "experiments").mkdir()
+    for name in ("evil", "_mnist", "lif_membrane"):
+        (tmp_path / "experiments" / f"{name}.py").write_text(EVIL)
+    (tmp_path / "out").mkdir()
+    return tmp_path
+
+
+def note(hostile: Path, **changes: Any) -> Path:
+    known = {
+        "experiment": "evil", "arguments": [], "folder": str(hostile), "finished": False, **changes,
+    }  # fmt: skip
+    (hostile / "out" / "command.json").write_text(json.dumps(known))
+    return hostile / "out"
+
+
+def resumed(folder: Path, cwd: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """What ``biosnn resume`` said, and the CPU seconds that it took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "biosnn", "resume", str(folder), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["called there", "called elsewhere"])
+def test_no_script_of_a_run_folder_is_run(
+    inside: bool, hostile: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    where = hostile if inside else tmp_path_factory.mktemp("elsewhere")
+    done, seconds = resumed(note(hostile), where)
+    assert done.returncode == 2
+    assert "names the experiment 'evil', which is none of biosnn's" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert seconds < 1
+    assert not (hostile / MARKER).exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../experiments/evil", "experiments/evil.py", "/tmp/evil.py", "_mnist", "", 7, None, ["evil"]],
+)
+def test_names_in_a_run_folder_are_names_and_no_paths(
+    name: Any, hostile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(hostile)
+    with pytest.raises(StorageError, match=r"none of biosnn's.*--script PATH"):
+        experiments.interrupted_command(note(hostile, experiment=name))
+
+
+def test_an_experiment_of_biosnn_is_never_replaced(
+    hostile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(hostile)
+    out = note(hostile, experiment="lif_membrane", arguments=["--smoke"])
+    script, words = experiments.interrupted_command(out)
+    assert script == experiments.find_experiment("lif_membrane")
+    assert not script.is_relative_to(hostile)
+    assert words == ["--smoke", "--resume", "--out", str(out)]
+
+
+def test_a_script_that_the_user_names_is_run(hostile: Path) -> None:
+    done, _ = resumed(note(hostile), hostile, "--script", "experiments/evil.py")
+    assert done.returncode == 0, done.stderr
+    assert (hostile / MARKER).exists()
+
+
+def test_flags_of_one_call_are_not_taken_from_a_folder(hostile: Path) -> None:
+    """They would write elsewhere, or over what is there."""
+    said = ["--out", "/elsewhere", "--overwrite", "--seed", "3", "--restart", "--out=/elsewhere"]
+    out = note(hostile, experiment="lif_membrane", arguments=said)
+    _, words = experiments.interrupted_command(out)
+    assert words == ["--seed", "3", "--resume", "--out", str(out)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "7",
+        '{"experiment": "lif_membrane", "finished": false}',
+        '{"experiment": "lif_membrane", "arguments": 3, "finished": false}',
+        '{"experiment": "lif_membrane", "arguments": [3], "finished": false}',
+        '{"experiment": "lif_membrane", "arguments": ["a\\u0000b"], "finished": false}',
+        "[" * 100_000,
+        " " * 2**21,
+    ],
+)
+def test_damaged_notes_are_a_sentence(text: str, hostile: Path) -> None:
+    (hostile / "out" / "command.json").write_text(text)
+    with pytest.raises(StorageError, match=r"command\.json is damaged"):
+        experiments.interrupted_command(hostile / "out")
+
+
+def test_a_script_of_ones_own_is_named_by_its_path(hostile: Path, monkeypatch) -> None:
+    monkeypatch.chdir(hostile)
+    path = Path("experiments/evil.py")
+    assert experiments.find_script(str(path)) == path
+    assert experiments.find_script("lif_membrane") == experiments.find_experiment("lif_membrane")
+    for name in ("evil", "experiments/evil", "missing.py"):
+        with pytest.raises(ParameterError):
+            experiments.find_script(name)
+
+
+def test_what_is_noted_holds_in_any_folder(tmp_path: Path, monkeypatch) -> None:
+    """Nobody changes into a folder that a file names, so paths are noted whole."""
+    monkeypatch.chdir(tmp_path)
+    parser = experiments.parser("coin", "Toss.")
+    experiments.add_run_flags(parser)
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--train", type=int)
+    words = ["--train=5", "--data-dir", "MNIST", "--out", "here", "--resume"]
+    args = parser.parse_args(words)
+    assert args.command == ["--train=5", "--data-dir", str(tmp_path / "MNIST")]
+    args = parser.parse_args(["--data-dir=5", "--train", "5", "--out=here"])
+    assert args.command == [f"--data-dir={tmp_path / '5'}", "--train", "5"]
+    args.restart = True
+    experiments.begin(args)
+    noted = json.loads((tmp_path / "here" / "command.json").read_text())
+    assert noted == {"experiment": "coin", "arguments": args.command, "finished": False}
+    with pytest.raises(StorageError, match="none of biosnn's"):
+        experiments.interrupted_command(tmp_path / "here")
