@@ -16,7 +16,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Who may know whom: a room knows the rows above its own and, if no circle closes, its own row.
 ROWS = (
-    ("errors", "validation", "rng", "equations", "declaration", "state", "recording", "files"),
+    (
+        "errors",
+        "validation",
+        "rng",
+        "equations",
+        "code_gate",
+        "declaration",
+        "state",
+        "recording",
+        "files",
+    ),
     ("models", "plasticity", "encoding"),
     ("networks",),
     ("devices", "gpu", "surrogate", "nir"),

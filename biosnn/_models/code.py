@@ -7,6 +7,7 @@ import re
 from brian2 import Equations
 from brian2.equations.equations import EquationError
 
+from biosnn.code_gate import check_equations
 from biosnn.errors import ParameterError
 
 _RANDOM = re.compile(r"\brandn?\s*\(")
@@ -32,6 +33,7 @@ def synaptic_equations(obj: str, text: str) -> Equations:
     ParameterError
         If they are not valid, event-driven or random.
     """
+    check_equations(obj, "equations", text)
     try:
         equations = Equations(text)
     except (EquationError, SyntaxError, TypeError, ValueError) as error:

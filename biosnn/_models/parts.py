@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +9,15 @@ import attrs
 from brian2 import Equations, second
 
 from biosnn._models.names import rename
+from biosnn.code_gate import (
+    check_bump,
+    check_equations,
+    check_expression,
+    check_name,
+    check_statements,
+    check_target_name,
+)
 from biosnn.declaration import declared
-from biosnn.errors import ParameterError
 from biosnn.validation import check_choice, check_value
 
 #: Slots of Brian2's schedule in their order.
@@ -47,8 +53,8 @@ class Trace:
     def __attrs_post_init__(self) -> None:
         check_value("Trace", "tau", self.tau, second, "> 0")
         check_choice("Trace", "when", self.when, ("before_synapses", "after_synapses"))
-        if not re.fullmatch(r"\+?= .+", self.bump):
-            raise ParameterError("Trace", "bump", repr(self.bump), 'like "+= 1" or "= 1"')
+        check_name("Trace", "name", self.name)
+        check_bump("Trace", "bump", self.bump)
 
 
 @declared
@@ -72,6 +78,7 @@ class Event:
     when: str = "after_thresholds"
 
     def __attrs_post_init__(self) -> None:
+        check_expression("Event", "condition", self.condition)
         check_choice("Event", "every", self.every, ("step", "presentation"))
 
 
@@ -102,6 +109,10 @@ class Operation:
     order: int = 0
     plastic: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        check_statements("Operation", "code", self.code)
+        check_name("Operation", "on", self.on)
+
 
 @declared
 @attrs.frozen(eq=False, kw_only=True)
@@ -130,6 +141,14 @@ class Companion:
     initial: dict[str, Any] = attrs.Factory(dict)
     links: dict[str, str] = attrs.Factory(dict)
     events: dict[str, Event] = attrs.Factory(dict)
+
+    def __attrs_post_init__(self) -> None:
+        check_equations("Companion", "equations", self.equations)
+        for field in ("parameters", "initial", "links", "events"):
+            for name in getattr(self, field):
+                check_name("Companion", field, name)
+        for variable, target in self.links.items():
+            check_target_name("Companion", f"links[{variable!r}]", target)
 
     def own(self) -> set[str]:
         """Names of its variables, parameters and events."""

@@ -22,6 +22,13 @@ from biosnn._models.parts import Companion, Event, Operation, Trace
 from biosnn._models.poles import has_pole
 from biosnn._models.synapse import SynapseModel, check_receptor, received
 from biosnn._models.values import Schedule
+from biosnn.code_gate import (
+    check_equations,
+    check_expression,
+    check_name,
+    check_statements,
+    check_target_name,
+)
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 from biosnn.validation import check_choice, check_value, check_whole, number_like
@@ -88,6 +95,7 @@ class NeuronModel:
     reference: str = ""
 
     def __attrs_post_init__(self) -> None:
+        self._check_texts()
         check_choice(self.name, "spike_when", self.spike_when, SPIKE_SLOTS)
         try:
             known = Equations(self.equations)
@@ -105,6 +113,24 @@ class NeuronModel:
                 )
             self._check_initial(variable, value, known[variable].dim)
         self._check_known("equations", known.identifiers - known.stochastic_variables)
+
+    def _check_texts(self) -> None:
+        """Check all that becomes code, before anything reads it."""
+        check_equations(self.name, "equations", self.equations)
+        for field, text in (("threshold", self.threshold), ("refractory", self.refractory)):
+            if isinstance(text, str):
+                check_expression(self.name, field, text)
+        if self.reset is not None:
+            check_statements(self.name, "reset", self.reset)
+        for event, spec in self.events.items():
+            check_name(self.name, "events", event)
+            if not isinstance(spec, Event):
+                check_expression(self.name, f"events[{event!r}]", spec)
+        for field in ("parameters", "initial", "links", "receptors"):
+            for name in getattr(self, field):
+                check_name(self.name, field, name)
+        for variable, target in self.links.items():
+            check_target_name(self.name, f"links[{variable!r}]", target)
 
     def _check_initial(self, variable: str, value: Any, dim: Dimension) -> None:
         what = f"initial[{variable!r}]"

@@ -17,6 +17,7 @@ from biosnn._models.code import check_not_random, synaptic_equations
 from biosnn._models.names import names_in, rename
 from biosnn._models.parts import Companion
 from biosnn._models.values import Schedule
+from biosnn.code_gate import check_expression, check_name, check_statements
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 
@@ -60,6 +61,11 @@ class SynapseModel:
     reference: str = ""
 
     def __attrs_post_init__(self) -> None:
+        if self.current:
+            check_expression(self.name, "current", self.current)
+        check_statements(self.name, "transmit", self.transmit)
+        for name in self.parameters:
+            check_name(self.name, "parameters", name)
         synaptic_equations(self.name, self.equations)
         check_not_random(self.name, "transmit", self.transmit)
 

@@ -17,6 +17,7 @@ from biosnn._networks.checks import (
 )
 from biosnn._networks.connectivity import Pattern
 from biosnn._networks.delays import arrived, check_delay, delay_steps
+from biosnn.code_gate import check_name, check_statements
 from biosnn.declaration import declared, is_declared
 from biosnn.errors import ParameterError
 from biosnn.models import (
@@ -135,6 +136,10 @@ class Projection:
         where = f"Projection({self.pre}->{self.post})"
         self._check_parts(where)
         check_weights(where, self.weights)
+        check_statements(where, "transmit", self.transmit)
+        check_name(where, "on_event", self.on_event)
+        for name in self.parameters:
+            check_name(where, "parameters", name)
         synaptic_equations(where, self.equations)
         check_not_random(where, "transmit", self.transmit)
         if self.synapse is not None and self.transmit:

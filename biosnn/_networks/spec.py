@@ -12,6 +12,7 @@ from brian2 import Equations, Hz, ms
 
 from biosnn._networks.names import check_companions, check_own_names, check_statements
 from biosnn._networks.projection import Projection
+from biosnn.code_gate import check_name
 from biosnn.declaration import declared, fingerprint
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, NeuronModel, Normal, Trace, Uniform
@@ -194,7 +195,8 @@ class NetworkModel:
         check_value(self.name, "dt", self.dt, ms, "> 0")
         names = [*self.inputs, *self.populations, *self.projections]
         for name in names:
-            if not name.isidentifier() or name in _RESERVED or names.count(name) > 1:
+            check_name(self.name, "names", name)
+            if name in _RESERVED or names.count(name) > 1:
                 wanted = f"a unique identifier other than {', '.join(_RESERVED)}"
                 raise ParameterError(self.name, "names", repr(name), wanted)
         self._known("output", self.output, self.populations)

@@ -9,6 +9,7 @@ import attrs
 from brian2 import Equations, Synapses, second
 from brian2.groups.neurongroup import NeuronGroup
 
+from biosnn.code_gate import check_name, check_statements, check_target_name
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 from biosnn.models import (
@@ -54,6 +55,8 @@ class Statements:
     every: Any = None
 
     def __attrs_post_init__(self) -> None:
+        check_statements("Statements", "code", self.code)
+        check_name("Statements", "event", self.event)
         check_choice("Statements", "side", self.side, ("pre", "post", "synapse"))
         check_choice("Statements", "when", self.when, SLOTS)
         if self.side == "synapse":
@@ -118,6 +121,11 @@ class PlasticityRule:
     reference: str = ""
 
     def __attrs_post_init__(self) -> None:
+        for field in ("parameters", "modulators", "transient"):
+            for name in getattr(self, field):
+                check_name(self.name, field, name)
+        for name, target in self.modulators.items():
+            check_target_name(self.name, f"modulators[{name!r}]", target)
         synaptic_equations(self.name, self.equations)
         for number, part in enumerate(self.statements):
             check_not_random(self.name, f"statements[{number}]", part.code)

@@ -1,0 +1,1 @@
+"""The parts of ``biosnn.code_gate``."""
