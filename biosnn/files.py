@@ -1,4 +1,7 @@
-"""The file: safetensors with a SHA-256 over all of its bytes, written wholly or not at all."""
+"""The file: safetensors with a SHA-256 over all of its bytes, written wholly or not at all.
+
+:func:`inside` makes a path of a name that comes out of a file; nothing else may.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,57 @@ SUFFIX = ".biosnn"
 FORMAT = 1
 _BLANK = "0" * 64
 _MARK = b'"biosnn":"'  # the hash follows; cannot occur inside a JSON string: quotes are escaped
+_LONGEST_NAME = 255  # bytes, on all common file systems
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit, in bytes
+
+
+def is_plain(name: object) -> bool:
+    """Whether a name names one file in a folder: no path, not ``..``, all of it printable."""
+    return (
+        isinstance(name, str)
+        and name.isprintable()
+        and "/" not in name
+        and "\\" not in name
+        and name not in ("", ".", "..")
+        and len(name.encode()) <= _LONGEST_NAME
+    )
+
+
+def inside(folder: Path, name: object) -> Path:
+    """Path of a file that some description names, below a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, which somebody chose.
+    name : str
+        What the description says: plain names with ``/`` between them.
+
+    Raises
+    ------
+    StorageError
+        If the name leads out of the folder, or something on the way is a symbolic link.
+    """
+    parts = name.split("/") if isinstance(name, str) else []
+    if not (parts and all(map(is_plain, parts))):
+        raise StorageError(
+            f"{folder} is damaged: {short(name)} does not name a file in it; copy it anew from a "
+            "place that you trust"
+        )
+    path = folder
+    for part in parts:
+        path = path / part
+        if path.is_symlink():
+            raise StorageError(
+                f"{path} is a symbolic link, which is not followed; put what it leads to there"
+            )
+    return path
+
+
+def short(value: object) -> str:
+    """A value for a message, at most 60 characters long."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def packed(kind: str, content: Mapping[str, Any], tensors: Mapping[str, NDArray]) -> bytes:

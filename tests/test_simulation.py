@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import logging
+
 import attrs
 import brian2
 import numpy as np
@@ -295,6 +298,48 @@ def test_the_users_own_brian2_code_is_unharmed():
     assert before == (brian2.prefs.codegen.target, brian2.prefs.core.default_float_dtype)
     net.run(5 * ms)
     np.testing.assert_allclose(group.v, np.exp(-1), rtol=1e-9)
+
+
+@pytest.fixture
+def unused():
+    """Brian2's warnings of objects that no network has used: their names."""
+    names = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "was never included in a network" in record.getMessage():
+                names.append(record.getMessage().split("'")[1])
+
+    logger, handler = logging.getLogger("brian2"), Handler()
+    logger.addHandler(handler)
+    gc.collect()
+    names.clear()
+    yield names
+    logger.removeHandler(handler)
+
+
+def test_brian2_is_not_made_to_warn_of_networks_that_are_dropped(unused, monkeypatch):
+    """C8: compiled and dropped, refused before it ran, or not even built to the end."""
+    models.lif().group(2, name="dropped")
+    gc.collect()
+    assert unused == ["dropped"], "the warnings are heard, and users keep theirs"
+    network = wta("direct")
+    simulation.compile(network, "runtime")
+    gc.collect()
+    runnable = simulation.compile(network, "runtime")
+    with pytest.raises(DataError):
+        runnable.run(np.ones((2, 3)))
+    del runnable
+    gc.collect()
+
+    def fail(*_, **__):
+        raise RuntimeError("no monitors today")
+
+    monkeypatch.setattr("biosnn.devices.build.SpikeMonitor", fail)
+    with pytest.raises(RuntimeError, match="no monitors today"):
+        simulation.compile(network, "runtime", spikes=("exc",))
+    gc.collect()
+    assert unused == ["dropped"]
 
 
 def test_a_build_is_made_once():

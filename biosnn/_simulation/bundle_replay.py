@@ -26,6 +26,7 @@ from biosnn.devices.artifact import Artifact, read_states
 from biosnn.devices.chunks import read_recordings
 from biosnn.devices.contract import Chunk, Device, Report, Settings, Stop
 from biosnn.errors import StorageError
+from biosnn.files import inside
 from biosnn.recording import Recording
 from biosnn.state import State
 
@@ -172,7 +173,7 @@ class _Session:
             raise self._replay.differs(f"run {self._run} is cut into other chunks")
         number = at.index(settings.position)
         known = self._chunks[number]
-        expected = (self._folder / settings_file(self._run, number)).read_text().splitlines()
+        expected = inside(self._folder, settings_file(self._run, number)).read_text().splitlines()
         got = chunk_settings(
             self._replay.bundle.manifest["bundle"],
             chunk,
@@ -185,10 +186,11 @@ class _Session:
         if different or len(got) != len(expected):
             name = (different or expected)[0].split()[0]
             raise self._replay.differs(f"run {self._run}, sample {settings.position}: {name}")
-        before = read_states(self._folder / known["state_in"], self._artifact.interface)[0]
+        begins = inside(self._folder, known["state_in"])
+        before = read_states(begins, self._artifact.interface)[0]
         if before.checksum() != self._as_stored().checksum():
             raise self._replay.differs(f"run {self._run} starts from another state")
-        out = self._folder / chunk_folder(self._run, number)
+        out = inside(self._folder, chunk_folder(self._run, number))
         done, seconds = bundles.finished(out)
         self._state = read_states(out / "state", self._artifact.interface)[0]
         face = self._artifact.interface

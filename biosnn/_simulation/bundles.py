@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,10 +20,11 @@ import attrs
 
 from biosnn import __version__
 from biosnn._simulation.sinks import layout
-from biosnn.devices.artifact import Artifact, digest_of, open_sources, sha256_of
+from biosnn.devices.artifact import UNREADABLE, Artifact, digest_of, open_sources, sha256_of
 from biosnn.devices.chunks import Places, settings_lines
 from biosnn.devices.contract import Chunk, Device, Settings
 from biosnn.errors import StorageError
+from biosnn.files import inside, short
 
 if TYPE_CHECKING:
     from biosnn._simulation.runnable import Runnable
@@ -159,11 +161,11 @@ class Bundle:
 
     def artifact(self, number: int) -> Artifact:
         """A network."""
-        return open_sources(self.folder / self.manifest["networks"][number]["folder"])
+        return open_sources(inside(self.folder, self.manifest["networks"][number]["folder"]))
 
     def machines(self) -> list[str]:
         """What is known of the machines that ran it."""
-        path = self.folder / RESULTS / "machines"
+        path = inside(self.folder, f"{RESULTS}/machines")
         return path.read_text(errors="replace").splitlines() if path.exists() else []
 
     def check_results(self) -> None:
@@ -178,7 +180,7 @@ class Bundle:
             f"{run:03d}/chunk-{chunk:04d}"
             for run, part in enumerate(self.manifest["runs"])
             for chunk in range(len(part["chunks"]))
-            if not (self.folder / chunk_folder(run, chunk)).is_dir()
+            if not inside(self.folder, chunk_folder(run, chunk)).is_dir()
         ]
         total = sum(len(part["chunks"]) for part in self.manifest["runs"])
         if len(missing) == total:
@@ -200,20 +202,21 @@ class Bundle:
     def _check_chunk(self, folder: Path, known: dict[str, Any], artifact: Artifact) -> None:
         damaged = f"{folder} is damaged: %s; copy it again, or remove it and run the bundle again"
         try:
-            if sha256_of(folder / "settings") != known["sha256"]:
+            if sha256_of(inside(folder, "settings")) != known["sha256"]:
                 raise StorageError(
                     f"{folder} belongs to another bundle, or its settings are damaged: copy the "
                     "results of this one, or remove it and run the bundle again"
                 )
-            sums = _sums(folder / "checksums")
+            sums = _sums(inside(folder, "checksums"))
             face = artifact.interface
             names = {*layout(face), "settings", "state", "finished"}
             for key in face.spikes:  # as the binary names what the layout calls t
                 names = names - {f"spikes.{key}.t"} | {f"spikes.{key}.t_sample"}
             for name in sorted(names | set(sums)):
-                if name not in sums or not (folder / name).is_file():
+                path = inside(folder, name)
+                if name not in sums or not path.is_file():
                     raise StorageError(damaged % f"{name} is missing")
-                if sha256_of(folder / name) != sums[name]:
+                if sha256_of(path) != sums[name]:
                     raise StorageError(damaged % f"{name} does not match its SHA-256")
             if finished(folder)[0] != known["n"]:
                 raise StorageError(damaged % f"it does not hold its {known['n']} samples")
@@ -245,7 +248,7 @@ def open_bundle(folder: Path) -> Bundle:
     folder = folder.absolute()
     again = "copy it again, or build it anew"
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = json.loads(inside(folder, MANIFEST).read_bytes())
         version, digest = manifest["bundle_format"], manifest.pop("sha256")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StorageError(
@@ -254,7 +257,7 @@ def open_bundle(folder: Path) -> Bundle:
         ) from error
     except OSError as error:
         raise StorageError(f"{folder} cannot be read: {error.strerror}; {again}") from error
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+    except UNREADABLE as error:
         raise StorageError(
             f"{folder} is not a bundle, or its {MANIFEST} is damaged; give a folder that `biosnn "
             f"build` wrote, or {again}"
@@ -266,13 +269,49 @@ def open_bundle(folder: Path) -> Bundle:
         )
     if digest != digest_of(manifest):
         raise StorageError(f"{folder} is damaged: {MANIFEST} does not match its SHA-256; {again}")
-    built = manifest["versions"]["biosnn"]
-    if built != __version__:
+    try:
+        built = short(manifest["versions"]["biosnn"]).strip("'")
+        if built != __version__:
+            raise StorageError(
+                f"{folder} was built by biosnn {built}, this is {__version__}: collect it "
+                "with that version, or build it anew"
+            )
+        _check(manifest)
+    except UNREADABLE as error:
         raise StorageError(
-            f"{folder} was built by biosnn {built}, this is {__version__}: collect it with that "
-            "version, or build it anew"
-        )
+            f"{folder} is damaged: {MANIFEST} cannot be understood ({error}); {again}"
+        ) from error
     return Bundle(folder=folder, manifest=manifest)
+
+
+def _check(manifest: Mapping[str, Any]) -> None:
+    """Check that a manifest says what a bundle writer can have said.
+
+    Raises
+    ------
+    AttributeError, IndexError, KeyError, TypeError, ValueError
+        If it does not.
+    """
+    about, longest = manifest["about"], manifest["longest_chunk"]
+    texts = [manifest[name] for name in ("bundle", "device")] + [about["experiment"]]
+    texts += about["flags"]
+    for number, network in enumerate(manifest["networks"]):
+        texts += [network["name"], network["key"]]
+        if network["folder"] != f"networks/{number:03d}":
+            raise ValueError(f"network {number} is in {short(network['folder'])}")
+    numbers = [1 if longest is None else longest]
+    states = re.compile(r"inputs/[0-9a-f]{32}|results/[0-9]{3,}/chunk-[0-9]{4,}/state")
+    for run in manifest["runs"]:
+        numbers += [run["network"] + 1, len(manifest["networks"]) - run["network"]]
+        for chunk in run["chunks"]:
+            numbers += [chunk["n"], chunk["position"] + 1]
+            texts.append(chunk["sha256"])
+            if not states.fullmatch(chunk["state_in"]):
+                raise ValueError(f"a chunk begins with {short(chunk['state_in'])}")
+    if any(type(number) is not int or number < 1 for number in numbers):
+        raise ValueError("a number of samples or of a network is none")
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a name is no text")
 
 
 def digest_name(data: bytes | memoryview) -> str:

@@ -7,9 +7,10 @@ disk, so whatever moment a run ends at, the newest one is whole and everything i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from filelock import FileLock, Timeout
 
 from biosnn import __version__
 from biosnn._simulation.sinks import FileSink
+from biosnn.devices.artifact import UNREADABLE
 from biosnn.devices.contract import Interface
 from biosnn.errors import DataError, StorageError
-from biosnn.files import packed, read, replace
+from biosnn.files import inside, packed, read, replace, short
 from biosnn.state import State
 
 _RUN, _LOCK, _WORK = "run.json", "run.lock", ".biosnn-work"
@@ -87,7 +89,7 @@ class RunFolder:
         self._keep = keep
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.folder / _LOCK)
+            self._lock = FileLock(inside(self.folder, _LOCK))
             self._lock.acquire(timeout=0)
             for name in (_RUN, "checkpoint-*.biosnn"):
                 for path in self.folder.glob(f".{name}.*.part"):  # of a killed run
@@ -148,17 +150,18 @@ class RunFolder:
         if different or set(known) - set(self._identity):
             key = (different or sorted(set(known) - set(self._identity)))[0]
             raise StorageError(
-                f"{self.folder} holds another run: its {key} is {_short(known.get(key))}, this "
-                f"one's is {_short(self._identity.get(key))}; give the same arguments, or choose "
+                f"{self.folder} holds another run: its {key} is {short(known.get(key))}, this "
+                f"one's is {short(self._identity.get(key))}; give the same arguments, or choose "
                 "another folder"
             )
         newest = max(self.checkpoints(), default=None)
         if newest is None:
             self.sink.restore(None)
             return Place(), None
-        content, state = self._read(newest)
-        self.sink.restore(content["recording"])
-        return Place(**content["place"]), state
+        content, place, state = self._read(newest)
+        with self._understood(newest):
+            self.sink.restore(content["recording"])
+        return place, state
 
     def check_space(self, n: int | None) -> None:
         """Check that the recording of so many samples and the checkpoints fit on the disk.
@@ -185,7 +188,7 @@ class RunFolder:
         return sorted(self.folder.glob("checkpoint-*.biosnn"))
 
     def _known(self) -> dict[str, Any] | None:
-        path = self.folder / _RUN
+        path = inside(self.folder, _RUN)
         if not path.exists():
             if self.checkpoints():
                 raise StorageError(
@@ -201,20 +204,43 @@ class RunFolder:
             raise StorageError(f"{path} is damaged; choose another folder for the run") from error
         return known
 
-    def _read(self, path: Path) -> tuple[dict[str, Any], State]:
-        try:
-            content, tensors = read(path, "checkpoint")
+    def _read(self, path: Path) -> tuple[dict[str, Any], Place, State]:
+        with self._understood(path):
+            content, tensors = read(inside(self.folder, path.name), "checkpoint")
             state = State(tensors, self._interface.shapes, self._interface.units)
             if content["identity"] != self._identity:
                 raise StorageError(f"{path} belongs to another run")
             for variable in self._interface.variables:
                 if state[variable.name].shape != (variable.size,):
                     raise StorageError(f"{path} does not fit the network: {variable.name}")
-        except (StorageError, DataError, KeyError, TypeError) as error:
-            raise StorageError(
-                f"{error}. If an older checkpoint shall do, delete this one; nothing was changed"
-            ) from error
-        return content, state
+            place = Place(**content["place"])
+            self._check_place(place)
+            if content["recording"]["n"] != place.position:
+                raise ValueError("the recording has another number of samples")
+        return content, place, state
+
+    def _check_place(self, place: Place) -> None:
+        """Check that a run like this one can come to a place."""
+        n, epochs = self._identity["samples"], self._identity["epochs"]
+        numbers = (place.position, place.epoch, place.offset, *place.checksums.values())
+        if any(type(number) is not int or number < 0 for number in numbers):
+            raise ValueError("a number of samples or a checksum is none")
+        fits = place.offset <= place.position and (place.offset == 0 or place.epoch < epochs)
+        if n is not None:
+            fits = place.position == place.epoch * n + place.offset and place.offset <= n
+        if not fits or place.epoch > epochs or place.finished is not (place.epoch == epochs):
+            raise ValueError(f"it is in epoch {place.epoch} of {epochs}")
+
+    @contextlib.contextmanager
+    def _understood(self, path: Path) -> Iterator[None]:
+        """Say of a checkpoint that says something impossible what can be done."""
+        remedy = "If an older checkpoint shall do, delete this one; nothing was changed"
+        try:
+            yield
+        except (StorageError, DataError) as error:
+            raise StorageError(f"{error}. {remedy}") from error
+        except UNREADABLE as error:
+            raise StorageError(f"{path} is damaged ({error}). {remedy}") from error
 
     def save(self, place: Place, state: State) -> None:
         """Write a checkpoint, then remove those that are too many.
@@ -241,8 +267,3 @@ class RunFolder:
         replace(self.folder / _NAME.format(place.position), data)
         for path in self.checkpoints()[: -self._keep]:
             path.unlink(missing_ok=True)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import numpy as np
 
 from biosnn.devices.contract import Column, Interface
 from biosnn.errors import ParameterError, StorageError
-from biosnn.files import sync_folder
+from biosnn.files import inside, short, sync_folder
 from biosnn.recording import Recording, RunClock, Spikes, Trace
 
 _SPIKES = (("i", np.int32), ("t", np.float64), ("sample", np.int64), ("attempt", np.int32))
@@ -203,6 +204,11 @@ class FileSink:
         Where they are.
     limit : int
         Bytes of spikes and traces that a chunk may have in memory.
+
+    Raises
+    ------
+    StorageError
+        If the folder or one of the files is a symbolic link.
     """
 
     def __init__(self, interface: Interface, folder: Path, limit: int):
@@ -211,12 +217,13 @@ class FileSink:
         self.seconds = 0.0
         self._layout = layout(interface)
         self._marks: dict[str, tuple[int, int]] = dict.fromkeys(self._layout, (0, 0))
-        folder.mkdir(parents=True, exist_ok=True)
+        inside(folder.parent, folder.name).mkdir(parents=True, exist_ok=True)
+        self._paths = {name: inside(folder, name) for name in self._layout}
 
     def marks(self) -> dict[str, Any]:
         """Put everything on the disk; what :meth:`restore` needs to find it again."""
-        for name in self._marks:
-            with (self._folder / name).open("ab") as file:
+        for path in self._paths.values():
+            with path.open("ab") as file:
                 os.fsync(file.fileno())
         sync_folder(self._folder)  # the names of new files, too
         return {
@@ -233,6 +240,8 @@ class FileSink:
         ------
         StorageError
             If a file is shorter than it was, or holds something else.
+        ValueError
+            If the marks cannot be those of this recording.
         """
         try:
             self._restore(marks)
@@ -247,24 +256,46 @@ class FileSink:
             for path in self.files():
                 os.truncate(path, 0)
             return
-        for name, (size, crc) in marks["files"].items():
-            path = self._folder / name
+        known = self._checked(marks)
+        for name, (size, crc) in known.items():
+            path = self._paths[name]
             found = path.stat().st_size if path.exists() else 0
             if found < size or _crc(path, size) != crc:
                 raise StorageError(
                     f"{path} is damaged: it does not hold the {size} bytes that the checkpoint "
                     "knows; copy the folder anew, or begin again in another one"
                 )
-        for name, (size, _) in marks["files"].items():
-            if (self._folder / name).exists():
-                os.truncate(self._folder / name, size)
+        for name, (size, _) in known.items():
+            if self._paths[name].exists():
+                os.truncate(self._paths[name], size)
         self._n, self._presentations = marks["n"], marks["presentations"]
         self.seconds = marks["seconds"]
-        self._marks = {name: (size, crc) for name, (size, crc) in marks["files"].items()}
+        self._marks = known
+
+    def _checked(self, marks: dict[str, Any]) -> dict[str, tuple[int, int]]:
+        """The files' sizes and checksums, if they can be those of this recording."""
+        n, presentations, files = marks["n"], marks["presentations"], marks["files"]
+        if set(files) != set(self._layout):
+            odd = sorted(set(files) ^ set(self._layout))[0]
+            raise ValueError(f"{short(odd)} is not among the files of both")
+        most = self._interface.max_shown
+        known = {name: (size, crc) for name, (size, crc) in files.items()}
+        numbers = [n, presentations, *(number for pair in known.values() for number in pair)]
+        if any(type(number) is not int or number < 0 for number in numbers):
+            raise ValueError("a number of samples, bytes or a checksum is none")
+        if not n <= presentations <= n * most or not 0 <= float(marks["seconds"]) < math.inf:
+            raise ValueError(f"{n} samples in {presentations} presentations, {marks['seconds']} s")
+        for name, (size, _) in known.items():
+            row = self._layout[name]
+            width = row.dtype.itemsize * math.prod(row.shape[1:])
+            per_sample = name == "shown" or name in self._interface.per_sample
+            if size != n * width if per_sample else size % max(width, 1):
+                raise ValueError(f"{name} has no {size} bytes after {n} samples")
+        return known
 
     def files(self) -> list[Path]:
         """The files that are there already."""
-        return [self._folder / name for name in self._marks if (self._folder / name).exists()]
+        return [path for path in self._paths.values() if path.exists()]
 
     def append(self, part: Recording) -> None:
         """Write the recording of the next chunk behind the others."""
@@ -272,11 +303,11 @@ class FileSink:
             whole = np.ascontiguousarray(rows, dtype=self._layout[name].dtype)
             data = whole.data.cast("B") if whole.size else b""
             try:
-                with (self._folder / name).open("ab") as file:
+                with self._paths[name].open("ab") as file:
                     file.write(data)
             except OSError as error:
                 raise StorageError(
-                    f"{self._folder / name} cannot be written: {error.strerror or error}; free "
+                    f"{self._paths[name]} cannot be written: {error.strerror or error}; free "
                     "some space, then resume the run"
                 ) from error
             size, crc = self._marks[name]
@@ -291,7 +322,7 @@ class FileSink:
         for name, (size, _) in self._marks.items():
             if size:
                 empty = found[name]
-                mapped = np.memmap(self._folder / name, dtype=empty.dtype, mode="r")
+                mapped = np.memmap(self._paths[name], dtype=empty.dtype, mode="r")
                 count = size // empty.dtype.itemsize
                 found[name] = mapped[:count].reshape(-1, *empty.shape[1:])
         return assembled(self._interface, found, self.seconds)

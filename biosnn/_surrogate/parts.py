@@ -212,8 +212,6 @@ def components_of(network: NetworkModel, settings: Settings, fraction: float = 1
     record = Record(per_sample=(f"{network.output}.count",) if spiking else ())
     made = RuntimeNetwork(network, record, "double", "numpy")
     built = made.built
-    for target in built.net.objects:
-        target._network = "torch"  # Brian2 warns of objects that no run has used
     learning = {o.name for objects in built.plastic.values() for o in objects}
     border = {o.name for o in built.border}
     objects = [

@@ -11,7 +11,7 @@ import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,10 +22,14 @@ import numpy as np
 from biosnn.devices.compiler import instruction_sets
 from biosnn.devices.contract import SPIKE_FILES, Interface
 from biosnn.errors import DeviceError, StorageError
+from biosnn.files import inside
 from biosnn.state import State
 
 FORMAT = 3
 BINARY, STATE, MANIFEST = "main", "state", "manifest.json"
+#: What reading JSON that says something unexpected raises.
+UNREADABLE = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+_DAMAGED = "%s is damaged: %s; copy it again, or compile the network anew"
 
 
 @attrs.frozen(kw_only=True)
@@ -133,8 +137,7 @@ def open_artifact(folder: Path) -> Artifact:
         If it was built for another machine.
     """
     artifact = open_sources(folder)
-    folder, manifest = artifact.folder, artifact.manifest
-    needs, has = manifest["platform"], platform_of(portable=False)
+    needs, has = artifact.manifest["platform"], platform_of(portable=False)
     for name in ("system", "machine"):
         if needs[name] != has[name]:
             raise DeviceError(
@@ -160,16 +163,27 @@ def open_sources(folder: Path) -> Artifact:
     """
     folder = Path(folder)
     manifest = _verified(folder)
-    return Artifact(
-        folder=folder, manifest=manifest, interface=Interface.from_data(manifest["interface"])
-    )
+    try:
+        _check_facts(manifest)
+        interface = Interface.from_data(manifest["interface"])
+    except UNREADABLE as error:
+        raise StorageError(_DAMAGED % (folder, f"{MANIFEST} cannot be understood")) from error
+    return Artifact(folder=folder, manifest=manifest, interface=interface)
+
+
+def _check_facts(manifest: Mapping[str, Any]) -> None:
+    """Check the types of what a manifest says besides the interface."""
+    needs = manifest["platform"]
+    texts = [manifest["device"], needs["system"], needs["machine"], *needs["instruction_sets"]]
+    texts += [name for names in manifest["plastic"].values() for name in names]
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
+        raise ValueError("not a text")
 
 
 def _verified(folder: Path) -> dict[str, Any]:
     """The manifest, if it and all files are what was sealed."""
-    damaged = f"{folder} is damaged: %s; copy it again, or compile the network anew"
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = json.loads(inside(folder, MANIFEST).read_bytes())
         version, digest = manifest["format"], manifest.pop("sha256")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StorageError(
@@ -178,21 +192,25 @@ def _verified(folder: Path) -> dict[str, Any]:
         ) from error
     except OSError as error:
         raise StorageError(f"{folder} cannot be read: {error.strerror}") from error
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise StorageError(damaged % f"{MANIFEST} cannot be read") from error
+    except UNREADABLE as error:
+        raise StorageError(_DAMAGED % (folder, f"{MANIFEST} cannot be read")) from error
     if version != FORMAT:
         raise StorageError(
             f"{folder} has format version {version}, this biosnn runs {FORMAT}: compile the "
             "network anew"
         )
     if digest != digest_of(manifest):
-        raise StorageError(damaged % f"{MANIFEST} does not match its SHA-256")
-    for name, entry in manifest["files"].items():
-        path = folder / name
+        raise StorageError(_DAMAGED % (folder, f"{MANIFEST} does not match its SHA-256"))
+    try:
+        sealed = {name: (at["bytes"], at["sha256"]) for name, at in manifest["files"].items()}
+    except UNREADABLE as error:
+        raise StorageError(_DAMAGED % (folder, f"{MANIFEST} cannot be understood")) from error
+    for name, (size, digest) in sealed.items():
+        path = inside(folder, name)
         if not path.is_file():
-            raise StorageError(damaged % f"{name} is missing")
-        if path.stat().st_size != entry["bytes"] or sha256_of(path) != entry["sha256"]:
-            raise StorageError(damaged % f"{name} does not match its SHA-256")
+            raise StorageError(_DAMAGED % (folder, f"{name} is missing"))
+        if path.stat().st_size != size or sha256_of(path) != digest:
+            raise StorageError(_DAMAGED % (folder, f"{name} does not match its SHA-256"))
     return manifest
 
 
@@ -205,7 +223,10 @@ def export(artifact: Artifact, target: Path) -> Path:
         If the folder exists or cannot be written.
     """
     with new_folder(target) as part:
-        shutil.copytree(artifact.folder, part, dirs_exist_ok=True)
+        for name in (MANIFEST, *artifact.manifest["files"]):
+            copy = part / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(inside(artifact.folder, name), copy)
     return Path(target)
 
 

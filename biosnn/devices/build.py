@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import attrs
@@ -120,10 +121,41 @@ def build(
     Returns
     -------
     Built
-        The objects, not yet run.
+        The objects, not yet run. Brian2 does not warn of them when they are dropped without a run.
     """
     check_record(network, record)
-    replicas = replicas or Replicas()
+    try:
+        built = _build(network, record, hooks, single_precision, replicas or Replicas())
+    except Exception as error:
+        claim(_held_by(error), "refused")
+        raise
+    claim(built.net.objects, built.net.id)
+    return built
+
+
+def claim(objects: Iterable[BrianObject], network: str) -> None:
+    """Count objects, and what they contain, as those of a network, as a first run would."""
+    for made in objects:
+        made._network = network
+        claim(made.contained_objects, network)
+
+
+def _held_by(error: BaseException) -> Iterator[BrianObject]:
+    """The Brian2 objects that were made until an error, named or listed where it passed."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        for value in list(frame.f_locals.values()):
+            parts = value.values() if isinstance(value, dict) else value
+            several = isinstance(value, dict | list | tuple)
+            yield from (o for o in (parts if several else [value]) if isinstance(o, BrianObject))
+
+
+def _build(
+    network: NetworkModel,
+    record: Record,
+    hooks: Hooks,
+    single_precision: bool,
+    replicas: Replicas,
+) -> Built:
     clock = Clock(dt=network.dt, name="step_clock")
     border_clock = Clock(dt=network.dt * network.steps_per_presentation, name="border_clock")
     protocol, border = protocol_group(network, clock, border_clock, replicas)

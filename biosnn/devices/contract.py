@@ -5,6 +5,7 @@ Nothing here needs Brian2: a network that was compiled runs without it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 import attrs
 import numpy as np
 
+from biosnn.files import is_plain
 from biosnn.recording import Recording
 from biosnn.state import Draw, State
 
@@ -20,6 +22,8 @@ from biosnn.state import Draw, State
 SPIKE_BYTES = 4 + 8 + 8 + 4
 #: what a binary writes of each, as types of NumPy
 SPIKE_FILES = {"i": "<i4", "t_sample": "<f8", "sample": "<i4", "attempt": "<i4"}
+#: most values of a variable, neurons, steps
+LARGEST_SIZE = 2**40
 
 
 @attrs.frozen(eq=False)
@@ -179,7 +183,13 @@ class Interface:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Interface:
-        """What :meth:`to_data` returned, back again."""
+        """What :meth:`to_data` returned, back again.
+
+        Raises
+        ------
+        ValueError
+            If a name cannot be that of a file, or a size cannot be one.
+        """
 
         def columns(name: str) -> dict[str, Column]:
             return {
@@ -187,7 +197,7 @@ class Interface:
                 for key, part in data[name].items()
             }
 
-        return cls(
+        made = cls(
             **{
                 **data,
                 "ports": {key: Port(**part) for key, part in data["ports"].items()},
@@ -196,6 +206,34 @@ class Interface:
                 **{name: columns(name) for name in ("per_sample", "snapshots", "traces")},
             }
         )
+        made._check()
+        return made
+
+    def _check(self) -> None:
+        """Check what may come out of a foreign file: names of files, types, and sizes."""
+        columns = [*self.per_sample.items(), *self.snapshots.items(), *self.traces.items()]
+        arrays = [*columns, *((variable.name, variable) for variable in self.variables)]
+        names = [*self.ports, *self.spikes, *(name for name, _ in arrays)]
+        counts = [self.steps_per_presentation, self.max_shown, self.replicas, *self.spikes.values()]
+        counts += [port.features for port in self.ports.values()]
+        counts += [column.every for name, column in columns if name not in self.per_sample]
+        sizes = [part.size for _, part in arrays]
+        for name in names:
+            if not is_plain(name):
+                raise ValueError(f"{name!r} is no name")
+        for number, least in (*((n, 1) for n in counts), *((n, 0) for n in sizes)):
+            if type(number) is not int or not least <= number <= LARGEST_SIZE:
+                raise ValueError(f"{number!r} is no number of things")
+        for name, part in arrays:
+            if np.dtype(part.dtype).kind not in "bifu":
+                raise ValueError(f"{name} has values of type {part.dtype!r}")
+        for variable in self.variables:
+            draw = variable.draw
+            shapes = [variable.shape, draw and draw.shape]
+            if (draw and draw.size != variable.size) or any(
+                shape is not None and math.prod(shape) != variable.size for shape in shapes
+            ):
+                raise ValueError(f"{variable.name} does not have {variable.size} values")
 
     @property
     def shapes(self) -> dict[str, tuple[int, int]]:
