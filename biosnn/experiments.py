@@ -19,6 +19,7 @@ the same object, as the last line of stdout.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -360,10 +361,15 @@ def main(function: Callable[[], object]) -> None:
     """Run a script's function; end with a sentence and not with a traceback.
 
     An error of biosnn goes to stderr and ends the process with status 2, an interrupt with 130,
-    SIGTERM with 143. Other exceptions are bugs and pass with their traceback.
+    SIGTERM with 143. Other exceptions are bugs and pass with their traceback. With ``--quiet`` no
+    progress of builds is shown.
     """
+    from biosnn import simulation
+
+    shown = simulation.quiet_builds() if "--quiet" in sys.argv else contextlib.nullcontext()
     try:
-        function()
+        with shown:
+            function()
     except Interrupted as error:
         folder = experiment_folder(error.folder)
         then = f"\nGo on with: {_resuming(folder)}" if folder else ""

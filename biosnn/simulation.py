@@ -19,6 +19,7 @@ from biosnn._simulation.bundle_writer import BundleWriter
 from biosnn._simulation.bundles import Bundle, active, open_bundle
 from biosnn._simulation.choice import Choice, choices, choose
 from biosnn._simulation.ensemble import Ensemble
+from biosnn._simulation.progress import Waiting, quiet_builds
 from biosnn._simulation.runnable import Runnable
 from biosnn.devices.artifact import BINARY, open_artifact
 from biosnn.devices.binary import CompiledNetwork
@@ -48,6 +49,7 @@ __all__ = [
     "ensemble",
     "load",
     "open_bundle",
+    "quiet_builds",
 ]
 
 DEVICES = ("runtime", "cpp", "cuda")
@@ -69,6 +71,7 @@ def compile(
     target: str = "numpy",
     architecture: str = "native",
     n_parallel: int = 1,
+    progress: bool = True,
 ) -> Runnable:
     """Make a network runnable.
 
@@ -108,6 +111,8 @@ def compile(
         after the other, to the bit. A run refuses networks whose samples depend on those before
         them. Projections that are not full, or have delays, a value per synapse besides the
         weight, or statements for all synapses, have their synapses once per copy.
+    progress : bool
+        Say on stderr that the network is being built, if it takes longer than two seconds.
 
     Returns
     -------
@@ -147,7 +152,10 @@ def compile(
 
             return RuntimeNetwork(network, record, precision, target)
         replicas = Replicas(n=int(n_parallel))
-        return _compiled(where, network, record, precision, math, portable, architecture, replicas)
+        with _waiting(network, where, progress):
+            return _compiled(
+                where, network, record, precision, math, portable, architecture, replicas
+            )
 
     reason = "it was asked for"
     if device == AUTO:
@@ -174,6 +182,7 @@ def ensemble(
     math: str = "fast",
     portable: bool = False,
     architecture: str = "native",
+    progress: bool = True,
 ) -> Ensemble:
     """Make many independent networks runnable as one program.
 
@@ -191,7 +200,7 @@ def ensemble(
     parameters : mapping, optional
         ``"population.parameter"``, or ``"projection.parameter"`` of its rule -> the values, one
         per member, with unit. What else a declaration says is the same for all.
-    precision, per_sample, spikes, snapshots, math, portable, architecture
+    precision, per_sample, spikes, snapshots, math, portable, architecture, progress
         As in :func:`compile`. Parameters that differ are double precision.
 
     Returns
@@ -228,12 +237,17 @@ def ensemble(
         device = bundle.beyond()
     members, base, replicas = members_of(network, int(n), parameters)
     record = Record(per_sample=observed(network, per_sample), spikes=spikes, snapshots=snapshots)
-    made = _compiled(device, base, record, precision, math, portable, architecture, replicas)
+    with _waiting(base, device, progress):
+        made = _compiled(device, base, record, precision, math, portable, architecture, replicas)
 
     def default(member: Any) -> State:
         return default_state(member, made.interface)
 
     return Ensemble(made, members, default, device, reason)
+
+
+def _waiting(network: NetworkModel, device: str, progress: bool) -> Waiting:
+    return Waiting(f"building the network {network.name!r} for the device {device}", progress)
 
 
 def _compiled(

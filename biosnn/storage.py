@@ -208,6 +208,7 @@ class TrainedModel:
             precision=self.precision,
             per_sample=(self.observed,),
             math="strict",
+            progress=progress is not False,
         )
         state = runnable.initial_state(seed).transferred(self.state)
         recording, _ = runnable.run(samples, state, seed=seed, progress=progress)

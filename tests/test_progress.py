@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import subprocess
@@ -12,8 +13,10 @@ import time
 import pytest
 from rich.console import Console
 
+from biosnn import networks, simulation
 from biosnn._simulation import progress
-from biosnn._simulation.progress import ProgressBar
+from biosnn._simulation.progress import ProgressBar, Waiting
+from biosnn.errors import DeviceError
 
 
 class Clock:
@@ -311,6 +314,96 @@ def test_many_updates_cost_little_and_are_drawn_ten_times_a_second():
     assert len(frames) >= 2  # the first and the last
     assert len(frames) <= 10 * seconds + 4
     assert seconds < 2
+
+
+# --- builds (C14)
+
+
+@pytest.fixture
+def by_hand(monkeypatch):
+    """Nothing begins by itself."""
+    monkeypatch.setattr(progress, "_PATIENCE", 3600.0)
+
+
+def test_a_build_that_takes_long_is_written_where_there_is_no_terminal(clock, by_hand):
+    console = log()
+    with Waiting("building 'wta'", console=console, clock=clock) as waiting:
+        waiting._begin()
+        assert lines(console) == ["building 'wta' ..."]
+        clock.now += 28
+    assert lines(console) == ["building 'wta' ...", "building 'wta': done in 28 s"]
+
+
+def test_a_build_counts_the_seconds_at_a_terminal(clock, by_hand):
+    console = terminal()
+    with Waiting("building 'wta'", console=console, clock=clock) as waiting:
+        clock.now += 2
+        waiting._begin()
+        clock.now += 26
+        waiting._live.refresh()
+    frames = [frame for frame in drawn(console) if "wta" in frame]
+    assert re.fullmatch(r"\S building 'wta', 2 s", frames[0])
+    assert re.fullmatch(r"\S building 'wta', 28 s", frames[-1])
+    assert console.file.getvalue().endswith("\x1b[2K"), "the line is cleared in the end"
+
+
+def test_quick_refused_and_failing_builds_say_nothing_in_the_end(clock, by_hand):
+    console = log()
+    with Waiting("quick", console=console, clock=clock) as waiting:
+        pass
+    waiting._begin()  # a timer that comes too late
+    assert lines(console) == []
+    with contextlib.suppress(ValueError), Waiting("f", console=console, clock=clock) as waiting:
+        waiting._begin()
+        raise ValueError
+    assert lines(console) == ["f ..."]
+
+
+def test_the_timer_begins_by_itself(monkeypatch):
+    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    console = log()
+    with Waiting("building", console=console) as waiting:
+        waiting._timer.join()
+        assert lines(console) == ["building ..."]
+
+
+@pytest.mark.parametrize("how", ["argument", "context"])
+def test_builds_can_be_quiet(monkeypatch, how):
+    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    console = log()
+    quiet = progress.quiet_builds() if how == "context" else contextlib.nullcontext()
+    with quiet, Waiting("building", how == "context", console=console) as waiting:
+        assert not waiting._timer.is_alive()
+    assert lines(console) == []
+    with Waiting("building", console=console) as waiting:
+        waiting._timer.join()
+    assert lines(console)[0] == "building ..."
+
+
+def test_compiling_says_so(monkeypatch, capsys):
+    def slow(*_):
+        progress_said.wait()
+        raise DeviceError("no compiler today")
+
+    progress_said = threading.Event()
+    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    monkeypatch.setattr(simulation, "_compiled", slow)
+    written = progress._Quiet.out
+    monkeypatch.setattr(
+        progress._Quiet, "out", lambda *a, **kw: (written(*a, **kw), progress_said.set())
+    )
+    network = networks.winner_take_all(4, 3)
+    with pytest.raises(DeviceError, match="no compiler today"):
+        simulation.compile(network)
+    said = f"building the network {network.name!r} for the device cpp ...\n"
+    assert capsys.readouterr().err == said
+    progress_said.clear()
+    with pytest.raises(DeviceError, match="no compiler today"):
+        simulation.ensemble(network, 2)
+    assert capsys.readouterr().err == said
+    with pytest.raises(DeviceError, match="no compiler today"):
+        simulation.compile(network, progress=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_standard_error_is_where_it_goes():

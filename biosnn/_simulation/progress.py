@@ -1,18 +1,21 @@
-"""Progress of a long run: a bar, or lines where there is no terminal."""
+"""Progress of a long run or build: a bar, or lines where there is no terminal."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar as Bar
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +23,17 @@ _PATIENCE = 2.0
 _LINE_EVERY = 10.0
 _DRAWINGS_PER_SECOND = 10
 _BAR_WIDTH = 40
+_builds_shown = ContextVar("builds_shown", default=True)
+
+
+@contextlib.contextmanager
+def quiet_builds() -> Iterator[None]:
+    """Show no progress of builds meanwhile, whatever :func:`compile` is told."""
+    before = _builds_shown.set(False)
+    try:
+        yield
+    finally:
+        _builds_shown.reset(before)
 
 
 class ProgressBar:
@@ -165,6 +179,88 @@ class ProgressBar:
         if done >= self.total:
             return [rate, f"{_duration(seconds)} in all"]
         return [rate, f"{_duration((self.total - done) * seconds / new)} left"]
+
+
+class Waiting:
+    """Says on stderr what is waited for, and for how long, if it takes more than two seconds.
+
+    In a terminal and in a notebook it is a line that counts the seconds and disappears in the end;
+    elsewhere a line after two seconds and one at the end.
+
+    Parameters
+    ----------
+    what : str
+        What is done, such as ``"compiling 'wta' for cpp"``.
+    show : bool
+        Whether to show anything.
+    console : rich.console.Console, optional
+        Where to write; default: stderr.
+    clock : callable
+        Seconds since any moment.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        show: bool = True,
+        *,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._what, self._show = what, show and _builds_shown.get()
+        self._console = _Quiet(stderr=True) if console is None else console
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+        self._begun = self._over = False
+
+    def __enter__(self) -> Waiting:
+        self._started = self._clock()
+        self._timer = threading.Timer(_PATIENCE, self._begin)
+        self._timer.daemon = True
+        if self._show:
+            self._timer.start()
+        return self
+
+    def _begin(self) -> None:
+        """It takes long: say so, unless it is over at this moment."""
+        with self._lock:
+            if self._over:
+                return
+            self._begun = True
+            if not _can_draw(self._console):
+                self._console.out(f"{self._what} ...", highlight=False)
+                return
+            spinner = Spinner("dots")
+
+            def drawing() -> Spinner:
+                seconds = _duration(self._clock() - self._started)
+                spinner.update(text=f"{self._what}, {seconds}")
+                return spinner
+
+            self._live = Live(
+                console=self._console,
+                get_renderable=drawing,
+                refresh_per_second=_DRAWINGS_PER_SECOND,
+                transient=True,
+                redirect_stdout=self._console.is_jupyter or sys.stdout.isatty(),
+            )
+            self._live.start(refresh=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._over = True
+            if self._live is not None:
+                self._live.stop()
+            elif self._begun and kind is None:
+                seconds = _duration(self._clock() - self._started)
+                self._console.out(f"{self._what}: done in {seconds}", highlight=False)
 
 
 class _Quiet(Console):
