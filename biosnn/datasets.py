@@ -1,8 +1,9 @@
 """Digits and clothes as arrays: the bundled MNIST subset, the full sets, and one's own image.
 
-Every dataset is a `Dataset` of two `Split`s with uint8 images ``[n, 28, 28]``, bright ink on black,
-and int64 labels ``[n]``. `load_digits` works offline; MNIST and Fashion-MNIST are read from IDX
-files, which torchvision downloads on request.
+Every dataset is a `Dataset` of two `Split`s with uint8 images, bright ink on black, and int64
+labels ``[n]``; those below have images ``[n, 28, 28]``, one's own have any size and channels.
+`load_digits` works offline; MNIST and Fashion-MNIST are read from IDX files, which torchvision
+downloads on request.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _MNIST_SOURCE = (
     "MNIST: LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791; "
     "Y. LeCun, C. Cortes, C. J. C. Burges, CC BY-SA 3.0"
 )
+_MOST_BYTES = 2**27  # of an IDX file; MNIST and Fashion-MNIST have 47 million
 _FASHION_SOURCE = (
     "Fashion-MNIST: Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747; Zalando SE, MIT"
 )
@@ -44,10 +46,10 @@ _FASHION_SOURCE = (
 
 def _checked_images(images: ArrayLike) -> NDArray[np.uint8]:
     array = np.asarray(images)
-    if array.dtype != np.uint8 or array.shape[1:] != (SIDE, SIDE) or not len(array):
+    if array.dtype != np.uint8 or array.ndim not in (3, 4) or 0 in array.shape:
         raise DataError(
-            f"Split.images must be a uint8 array [n, {SIDE}, {SIDE}] with n >= 1, "
-            f"got {array.dtype} {list(array.shape)}; rescale the images with load_image"
+            "Split.images must be a uint8 array [n, height, width] or [n, height, width, channels] "
+            f"without an empty axis, got {array.dtype} {list(array.shape)}"
         )
     return array
 
@@ -68,7 +70,7 @@ class Split:
 
     Parameters
     ----------
-    images : uint8 array [n, 28, 28]
+    images : uint8 array [n, height, width] or [n, height, width, channels]
         Bright ink on black, n >= 1.
     labels : int array [n]
         Class of each image, kept as int64.
@@ -93,6 +95,11 @@ class Split:
         """Return the number of images."""
         return len(self.images)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height and width of the images, and their channels where they have some."""
+        return self.images.shape[1:]
+
     def take(self, n: int) -> Split:
         """Return the first `n` images and labels.
 
@@ -108,7 +115,7 @@ class Split:
         return Split(self.images[:n], self.labels[:n])
 
     def flat(self) -> NDArray[np.float32]:
-        """Return the images as float32 rows ``[n, 784]`` in [0, 1]."""
+        """Return the images as float32 rows ``[n, pixels]`` (times channels) in [0, 1]."""
         return np.divide(self.images.reshape(len(self), -1), 255, dtype=np.float32)
 
 
@@ -130,7 +137,7 @@ class Dataset:
     Raises
     ------
     DataError
-        If a label lies outside the classes.
+        If a label lies outside the classes, or test images have another shape.
     """
 
     name: str
@@ -140,6 +147,11 @@ class Dataset:
     source: str
 
     def __attrs_post_init__(self) -> None:
+        if self.train.shape != self.test.shape:
+            raise DataError(
+                f"Dataset {self.name!r} has training images of shape {self.train.shape} and test "
+                f"images of shape {self.test.shape}; take both from the same source"
+            )
         for part, split in (("train", self.train), ("test", self.test)):
             low, high = split.labels.min(), split.labels.max()
             if low < 0 or high >= self.n_classes:
@@ -316,8 +328,9 @@ def _load_idx_dataset(
     if download:
         _download(torchvision_name, root)
     remedy = (
-        f"give the folder of the four {torchvision_name} IDX files as data_dir, or call its loader "
-        'with download=True (needs pip install "biosnn[torch]")'
+        f"give the folder of the four {torchvision_name} IDX files as data_dir (--data-dir of "
+        f"experiments), or call load_{name.replace('-', '_')}(download=True), which needs "
+        'pip install "biosnn[torch]"'
     )
     if not root.is_dir():
         raise DataError(f"The data folder {root} does not exist; {remedy}")
@@ -364,22 +377,40 @@ def _find_idx(folder: Path, stem: str, remedy: str) -> Path:
 
 
 def _read_idx(file: Path, ndim: int) -> NDArray[np.uint8]:
-    """Read an IDX file of unsigned bytes: magic number, `ndim` big-endian lengths, data."""
+    """Read an IDX file of unsigned bytes: magic number, `ndim` big-endian lengths, data.
+
+    Memory is taken for what the header declares, once it is known that so much may be there.
+    """
+    start = 4 + 4 * ndim
     try:
         with (gzip.open if file.suffix == ".gz" else open)(file, "rb") as stream:
-            content = stream.read()
+            header = stream.read(start)
+            magic, *shape = (int.from_bytes(header[at : at + 4]) for at in range(0, start, 4))
+            if magic != 0x0800 + ndim:
+                raise DataError(
+                    f"{file} starts with {magic:#010x} instead of {0x0800 + ndim:#010x}, the magic "
+                    f"number of an IDX file of {ndim}-d bytes; check that the file is what its "
+                    "name says"
+                )
+            size = math.prod(shape)
+            held = file.stat().st_size if file.suffix != ".gz" else start + size
+            if held < start + size:
+                raise DataError(_promises(file, held, start + size))
+            if size > _MOST_BYTES:
+                raise DataError(
+                    f"{file} has a header that promises {size} bytes, and at most {_MOST_BYTES} "
+                    "are read; download it again"
+                )
+            content, found = np.empty(size, np.uint8), 0
+            while block := stream.readinto(memoryview(content)[found : found + 2**20]):
+                found += block
+            more = stream.read(1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{file} cannot be read ({error}); download it again") from error
-    words = [int.from_bytes(content[at : at + 4]) for at in range(0, 4 + 4 * ndim, 4)]
-    magic, shape = words[0], words[1:]
-    if magic != 0x0800 + ndim:
-        raise DataError(
-            f"{file} starts with {magic:#010x} instead of {0x0800 + ndim:#010x}, the magic number "
-            f"of an IDX file of {ndim}-d bytes; check that the file is what its name says"
-        )
-    if len(content) != 4 * len(words) + math.prod(shape):
-        raise DataError(
-            f"{file} holds {len(content)} bytes where its header promises "
-            f"{4 * len(words) + math.prod(shape)}; download it again"
-        )
-    return np.frombuffer(content, np.uint8, offset=4 * len(words)).reshape(shape).copy()
+    if found != size or more:
+        raise DataError(_promises(file, "more" if more else start + found, start + size))
+    return content.reshape(shape)
+
+
+def _promises(file: Path, held: int | str, wanted: int) -> str:
+    return f"{file} holds {held} bytes where its header promises {wanted}; download it again"

@@ -25,6 +25,14 @@ FORMAT = 1
 _BLANK = "0" * 64
 _MARK = b'"biosnn":"'  # the hash follows; cannot occur inside a JSON string: quotes are escaped
 _LONGEST_NAME = 255  # bytes, on all common file systems
+#: Kind of file -> how it is read.
+_READERS = {
+    "model": "use load_model",
+    "state": "use load_state",
+    "checkpoint": "it belongs to a run, which goes on with resume=True",
+    "training": "it is a checkpoint of surrogate.train: surrogate.load_module reads its weights "
+    "into the module that was trained",
+}
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit, in bytes
 
 
@@ -198,7 +206,8 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray]]:
             f"{path} is damaged: its content does not match its SHA-256; copy or save it anew"
         )
     if holds != kind:
-        raise StorageError(f"{path} holds a {holds}, not a {kind}; use load_{holds}")
+        remedy = _READERS.get(str(holds), "give the right file")
+        raise StorageError(f"{path} holds a {holds}, not a {kind}; {remedy}")
     try:
         return described["content"], safetensors.numpy.load(data)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

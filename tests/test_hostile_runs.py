@@ -1,11 +1,16 @@
-"""Folders of runs and bundles that somebody else has made: data, never what is run (S2)."""
+"""Folders of runs, bundles and pictures that somebody else has made: data, never what is run."""
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
+import re
 import resource
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +148,102 @@ def test_what_is_noted_holds_in_any_folder(tmp_path: Path, monkeypatch) -> None:
     assert noted == {"experiment": "coin", "arguments": args.command, "finished": False}
     with pytest.raises(StorageError, match="none of biosnn's"):
         experiments.interrupted_command(tmp_path / "here")
+
+
+# --- images
+
+
+def within_bounds(code: str, *, seconds: float = 1.0, mib: int = 200) -> str:
+    """What a refusal said, in a process that may take so much memory besides its imports.
+
+    The time is CPU time, because other processes do not lengthen it.
+    """
+    script = f"""
+import resource, time
+import numpy, PIL.Image
+from biosnn import datasets
+from biosnn.errors import BiosnnError
+before = resource.getrusage(resource.RUSAGE_SELF)
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+try:
+    {code}
+    print("taken")
+except BiosnnError as error:
+    print(error)
+after = resource.getrusage(resource.RUSAGE_SELF)
+print(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+print((after.ru_maxrss - before.ru_maxrss) / 1024)
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    said, took, grew = done.stdout.splitlines()
+    assert float(took) < seconds
+    assert float(grew) < mib
+    return said
+
+
+def png(width: int, height: int) -> bytes:
+    """A black picture whose rows compress to nothing."""
+    rows = zlib.compressobj(9)
+    blank = bytes(1 + -(-width // 8))
+    data = b"".join(rows.compress(blank) for _ in range(height)) + rows.flush()
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", data), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("side", [6000, 13_000, 60_000])
+def test_a_huge_picture_is_refused_by_its_header(side: int, tmp_path: Path) -> None:
+    """S8: 169 million pixels in a file of 20 kB."""
+    path = tmp_path / "huge.png"
+    path.write_bytes(png(side, side))
+    assert path.stat().st_size < 10**6
+    said = within_bounds(f"datasets.load_image({str(path)!r})")
+    assert re.search(r"huge\.png (has \d+ x \d+ pixels|cannot be read as an image)", said)
+
+
+def test_a_picture_below_the_limit_takes_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    path.write_bytes(png(5700, 5800))
+    said = within_bounds(f"datasets.load_image({str(path)!r}, invert=True)", seconds=10)
+    assert "shows no ink" in said or said == "taken"
+
+
+def test_no_other_program_reads_a_picture(tmp_path: Path) -> None:
+    """PostScript is a language, and Pillow would have it run."""
+    path = tmp_path / "picture.png"
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EOF\n")
+    said = within_bounds(f"datasets.load_image({str(path)!r})")
+    assert "cannot be read as an image" in said
+
+
+IDX = struct.pack(">I", 0x0803)
+BOMBS = {
+    "declares much": (IDX + struct.pack(">III", 60_000, 28, 28) + b"\0" * 100, ""),
+    "declares too much": (IDX + struct.pack(">III", 2**31, 2**31, 2**31), ""),
+    "is truncated": (IDX + b"\0\0", ""),
+    "is a bomb": (IDX + struct.pack(">III", 2, 28, 28) + bytes(2**30), ".gz"),
+    "declares a bomb": (IDX + struct.pack(">III", 2**20, 32, 32) + bytes(2**20), ".gz"),
+    "declares more than it has": (IDX + struct.pack(">III", 2**17, 32, 32) + b"\0" * 100, ".gz"),
+}
+
+
+@pytest.mark.parametrize("case", BOMBS)
+def test_idx_files_are_read_within_what_they_declare(case: str, tmp_path: Path) -> None:
+    """S8: 5 MB of gzip that become gigabytes, and headers that promise them."""
+    content, suffix = BOMBS[case]
+    path = tmp_path / f"train-images-idx3-ubyte{suffix}"
+    path.write_bytes(gzip.compress(content, 1) if suffix else content)
+    for name in ("train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+        (tmp_path / name).write_bytes(b"")
+    said = within_bounds(f"datasets.load_mnist({str(tmp_path)!r})")
+    wanted = r"idx3-ubyte(\.gz)? (holds|has a header) .*promises \d+.*; download it again"
+    assert re.search(wanted, said), said

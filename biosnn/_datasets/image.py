@@ -1,45 +1,63 @@
-"""One's own picture of a digit as a sample."""
+"""One's own picture as a sample."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from biosnn.errors import DataError, ParameterError
 
 SIDE = 28
+#: Most pixels of a picture; it is refused by its header, before memory is taken for it.
+MAX_PIXELS = 2**25
+_LARGE = 2**22  # pixels above which a picture is made smaller before all else
+#: What is read, and no more: Pillow has others interpreted by programs outside.
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+_INK = 20 / 28  # of the side, in MNIST
 
 
-def load_image(path: str | Path, *, invert: bool | Literal["auto"] = "auto") -> NDArray[np.float32]:
-    """Read one picture of a digit as a sample like MNIST's.
+def load_image(
+    path: str | Path,
+    *,
+    invert: bool | Literal["auto"] = "auto",
+    shape: tuple[int, ...] = (SIDE, SIDE),
+) -> NDArray[np.float32]:
+    """Read one picture as a sample.
 
-    A picture of 28 x 28 pixels is taken as it is. Any other is treated as MNIST's makers treated
-    theirs: cropped to the ink, scaled to fit 20 x 20 pixels, its centre of mass put at the centre
-    of 28 x 28. Paper texture below a fifth of the strongest ink is dropped, and the ink is
-    stretched to 1.
+    A picture of the wanted size is taken as it is. Any other picture in grey is treated as MNIST's
+    makers treated theirs: cropped to the ink, scaled to fit 20/28 of the size, its centre of mass
+    put at the centre. Paper texture below a fifth of the strongest ink is dropped, and the ink is
+    stretched to 1. A picture in colours is scaled as a whole.
 
     Parameters
     ----------
     path : path
-        Any format that Pillow reads; colours become grey, transparency becomes white.
+        A PNG, JPEG, BMP, GIF, TIFF, WebP or PPM file of at most 33.5 million pixels; transparency
+        becomes white.
     invert : bool or "auto"
-        Whether the ink is dark on bright paper. "auto" looks whether the border is bright.
+        Whether the ink is dark on bright paper. "auto" looks whether the border is bright; colours
+        stay as they are.
+    shape : tuple of int
+        Height and width of the sample in pixels: of grey values, or with 3 as a third number of
+        colours.
 
     Returns
     -------
-    float32 array [784]
-        Bright ink on black, in [0, 1].
+    float32 array [height*width] or [height*width*3]
+        Intensities in [0, 1], row by row, the colours of a pixel next to each other; in grey,
+        bright ink on black.
 
     Raises
     ------
     DataError
-        If the file is missing, is no image or shows no ink.
+        If the file is missing, is no image, is too large or shows no ink.
     ParameterError
-        If `invert` is something else.
+        If `invert` or `shape` is something else.
 
     References
     ----------
@@ -47,47 +65,92 @@ def load_image(path: str | Path, *, invert: bool | Literal["auto"] = "auto") -> 
     """
     if not (isinstance(invert, bool) or invert == "auto"):
         raise ParameterError("load_image", "invert", repr(invert), "True, False or 'auto'")
-    grey = _read_grey(Path(path))
+    shape = checked_shape("load_image", shape)
+    colours = _read(Path(path))
+    if len(shape) == 3:
+        if colours.size != (shape[1], shape[0]):
+            colours = colours.resize((shape[1], shape[0]), Image.Resampling.BOX)
+        pixels = np.asarray(colours)
+        return np.divide(255 - pixels if invert is True else pixels, 255, dtype=np.float32).ravel()
+    grey = np.asarray(colours.convert("L"))
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     paper = np.median(border)
     if invert is True or (invert == "auto" and paper > 127):
         grey, paper = 255 - grey, 255 - paper
-    fits = grey.shape == (SIDE, SIDE)
+    fits = grey.shape == shape
     ink = np.subtract(grey, 0 if fits else paper, dtype=np.float32)
     if ink.max() <= 0:
         raise DataError(f"{path} shows no ink; check the picture, or set invert to True or False")
-    return (np.divide(ink, 255, dtype=np.float32) if fits else _centred(ink)).ravel()
+    return (np.divide(ink, 255, dtype=np.float32) if fits else _centred(ink, shape)).ravel()
 
 
-def _read_grey(path: Path) -> NDArray[np.uint8]:
-    """Read a picture as grey values, upright, transparency on white."""
+def checked_shape(where: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Height and width of pictures, and 3 where they have colours.
+
+    Raises
+    ------
+    ParameterError
+        If they are something else.
+    """
+    wanted = "(height, width) or (height, width, 3) in pixels"
+    whole = isinstance(shape, tuple | list) and all(
+        isinstance(k, int | np.integer) and not isinstance(k, bool) and 0 < k <= MAX_PIXELS
+        for k in shape
+    )
+    if not whole or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
+        raise ParameterError(where, "shape", repr(shape), wanted)
+    return tuple(int(k) for k in shape)
+
+
+def _read(path: Path) -> Image.Image:
+    """Read a picture in colours, upright, transparency on white; a large one at a lower scale."""
     try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):  # 16-bit grey, which convert() would clip
-                upright = Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
-            colours = upright.convert("RGBA")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we look ourselves
+            with Image.open(path, formats=_FORMATS) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise DataError(
+                        f"{path} has {width} x {height} pixels, more than {MAX_PIXELS}; save it "
+                        "at a smaller size"
+                    )
+                return _on_white(image)
     except FileNotFoundError as error:
         raise DataError(f"The image {path} does not exist; check the path") from error
+    except DataError:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(
             f"{path} cannot be read as an image ({error}); save it again as PNG"
         ) from error
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    factor = int(np.ceil(np.sqrt(image.size[0] * image.size[1] / _LARGE)))
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    if image.mode.startswith("I"):  # 16-bit grey, which convert() would clip
+        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    elif image.mode in ("1", "P"):
+        image = image.convert("RGBA")
+    small = image.reduce(factor) if factor > 1 else image.copy()
+    small.getexif()[ExifTags.Base.Orientation] = orientation
+    colours = ImageOps.exif_transpose(small).convert("RGBA")
     white = Image.new("RGBA", colours.size, "white")
-    return np.asarray(Image.alpha_composite(white, colours).convert("L"))
+    return Image.alpha_composite(white, colours).convert("RGB")
 
 
-def _centred(ink: NDArray[np.float32]) -> NDArray[np.float32]:
+def _centred(ink: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Crop, scale and centre ink of any size and strength as in MNIST."""
     ink = np.where(ink < 0.2 * ink.max(), 0, ink)
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     crop = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    height, width = (max(1, round(20 * length / max(crop.shape))) for length in crop.shape)
+    scale = min(_INK * side / length for side, length in zip(shape, crop.shape, strict=True))
+    height, width = (max(1, round(scale * length)) for length in crop.shape)
     small = np.asarray(Image.fromarray(crop).resize((width, height), Image.Resampling.BICUBIC))
     small = np.clip(small / small.max(), 0, 1)
     centre = np.tensordot(small, np.indices(small.shape), axes=([0, 1], [1, 2])) / small.sum()
-    corner = np.rint(SIDE / 2 - centre).astype(int)
-    top, left = np.clip(corner, 0, (SIDE - height, SIDE - width))
-    canvas = np.zeros((SIDE, SIDE), np.float32)
+    corner = np.rint(np.divide(shape, 2) - centre).astype(int)
+    top, left = np.clip(corner, 0, (shape[0] - height, shape[1] - width))
+    canvas = np.zeros(shape, np.float32)
     canvas[top : top + height, left : left + width] = small
     return canvas
