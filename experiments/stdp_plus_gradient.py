@@ -64,7 +64,7 @@ class Hybrid:
         self.net = surrogate.Sequential(
             nn.Conv2d(1, size["channels"], KERNEL, bias=False),
             nn.BatchNorm2d(size["channels"], affine=False),
-            Strongest(),
+            surrogate.Stateless(Strongest()),
             cells(),
             nn.MaxPool2d(POOL),
             nn.Flatten(),

@@ -14,24 +14,25 @@ from torch.utils.data import DataLoader, Dataset
 
 from biosnn.encoding import intensities
 from biosnn.errors import DataError
-from biosnn.validation import check_whole
+from biosnn.validation import check_instance, check_whole, whole
 
 Encoder = Callable[[NDArray, np.random.Generator], Tensor]
 
 
-def poisson_batch(images: NDArray[np.uint8], steps: int, rng: np.random.Generator) -> Tensor:
+def poisson_batch(images: NDArray, steps: int, rng: np.random.Generator) -> Tensor:
     """Independent spikes in every step, with the probability ``pixel/256``.
 
-    One random byte is drawn per pixel and step.
+    One random byte is drawn per pixel and step. Floating-point numbers are probabilities
+    themselves, for which a number of 32 bits is drawn.
 
     Parameters
     ----------
-    images : uint8 array, shape (N, features)
-        Pixels.
+    images : array, shape (N, features)
+        Bytes, or floating-point numbers from 0 to 1.
     steps : int
-        Number of time steps T.
+        Number of time steps T, > 0.
     rng : numpy.random.Generator
-        Source of the random bytes; one over ``SFC64`` is the quickest.
+        Source of the draws, over any bit generator; ``SFC64`` is the quickest.
 
     Returns
     -------
@@ -41,25 +42,36 @@ def poisson_batch(images: NDArray[np.uint8], steps: int, rng: np.random.Generato
     Raises
     ------
     DataError
-        If the images are not bytes.
+        If the images are neither bytes nor numbers from 0 to 1.
+    ParameterError
+        If `steps` is no whole number > 0, or `rng` no generator.
 
     Notes
     -----
     Bernoulli trials per step are the discrete form of a Poisson process: Heeger (2000), "Poisson
     model of spike generation".
     """
+    check_whole("poisson_batch", "steps", steps, 1)
+    check_instance("poisson_batch", "rng", rng, np.random.Generator)
+    images = np.asarray(images)
     if images.dtype != np.uint8:
-        raise DataError(f"images must be uint8, got {images.dtype}; scale them to 0 to 255")
+        chances = intensities(images, "poisson_batch", name="images")
+        drawn = rng.random((steps, *images.shape), dtype=np.float32)
+        return torch.from_numpy(drawn < chances)
     n = steps * images.size
-    words = rng.bit_generator.random_raw(-(-n // 8))
-    drawn = words.view(np.uint8)[:n].reshape(steps, *images.shape)
-    return torch.from_numpy(drawn < images)
+    # All values of 64 bits: numpy gives them as they come, or puts two of 32 bits together.
+    words = rng.integers(0, 2**64 - 1, -(-n // 8), dtype=np.uint64, endpoint=True)
+    pixels = words.view(np.uint8)[:n].reshape(steps, *images.shape)
+    return torch.from_numpy(pixels < images)
 
 
 def _shifted(images: NDArray, most: int, rng: np.random.Generator) -> NDArray:
     """Images moved at random by up to so many pixels; what leaves is lost, the border is 0."""
     if not most:
         return images
+    if images.ndim != 3:
+        got = images.shape
+        raise DataError(f"images that are moved must have shape (N, height, width), got {got}")
     n, height, width = images.shape
     padded = np.pad(images, ((0, 0), (most, most), (most, most)))
     down, right = rng.integers(0, 2 * most + 1, (2, n, 1, 1))
@@ -79,10 +91,10 @@ class PoissonEncoder:
         Images ``[N, height, width]`` are moved at random by up to so many pixels before.
     """
 
-    steps: int
-    shift: int = 0
+    steps: int = attrs.field(validator=whole(1))
+    shift: int = attrs.field(default=0, validator=whole(0))
 
-    def __call__(self, images: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
+    def __call__(self, images: NDArray, rng: np.random.Generator) -> Tensor:
         """Spikes ``[T, N, features]`` of images ``[N, *]``."""
         images = _shifted(images, self.shift, rng)
         return poisson_batch(images.reshape(len(images), -1), self.steps, rng)
@@ -103,7 +115,7 @@ class DirectEncoder:
     Rueckauer et al. (2017), doi:10.3389/fnins.2017.00682, section 2.2.1.
     """
 
-    shift: int = 0
+    shift: int = attrs.field(default=0, validator=whole(0))
 
     def __call__(self, images: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
         """Intensities of the images (bytes, or floats from 0 to 1), in the same shape."""
@@ -122,7 +134,7 @@ class Batches(Dataset):
     samples : array, shape (n, *)
         What `encode` takes.
     labels : array of int, shape (n,)
-        Classes.
+        Classes, >= 0.
     encode : callable
         ``encode(samples, rng)`` gives the input of the network.
     batch_size : int
@@ -142,7 +154,7 @@ class Batches(Dataset):
     Raises
     ------
     DataError
-        If there are not as many labels as samples, or none.
+        If there are not as many labels as samples, or none, or labels are no classes.
     ParameterError
         If a number is out of its bound.
     """
@@ -164,6 +176,12 @@ class Batches(Dataset):
             )
         for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
             check_whole("Batches", name, value, least)
+        labels = np.asarray(labels)
+        if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
+            got = f"{labels.dtype} of shape {labels.shape}"
+            got += f" from {labels.min()}" if labels.dtype.kind in "iu" else ""
+            raise DataError(f"labels must be whole numbers >= 0 of shape (n,), got {got}")
+        samples = samples if hasattr(samples, "dtype") else np.asarray(samples)
         self.samples, self.labels, self.encode = samples, labels, encode
         self.batch_size, self.seed, self.shuffle = batch_size, int(seed), shuffle
         self.workers, self.epoch = workers, 0

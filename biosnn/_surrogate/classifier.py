@@ -16,6 +16,7 @@ from biosnn._surrogate.batches import Batches, DirectEncoder, PoissonEncoder
 from biosnn._surrogate.losses import Loss
 from biosnn._surrogate.network import SurrogateNetwork
 from biosnn._surrogate.training import History, evaluate, respond, train
+from biosnn.encoding import intensities
 from biosnn.errors import DataError, ParameterError
 from biosnn.models import NeuronModel
 from biosnn.networks import NetworkModel, feedforward, threshold_neuron
@@ -140,7 +141,7 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
         **more
             Of :func:`train`, such as ``folder`` and ``resume``.
         """
-        labels = np.asarray(y)
+        labels = _labels(y)
         self.classes_, index = np.unique(labels, return_inverse=True)
         if len(self.classes_) > self.sizes[-1]:
             got = f"{len(self.classes_)} classes for {self.sizes[-1]} output neurons"
@@ -171,7 +172,8 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Labels of samples; their encoding depends on the seed and the order."""
-        return self.classes_[self.decision_function(X).argmax(1)]
+        scores = self.decision_function(X)
+        return self.classes_[scores.argmax(1)]
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
         """Scores of the classes, ``(n, n_classes)``: spike counts, for the default loss."""
@@ -187,8 +189,21 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
         return torch.cat(parts)[:, : len(self.classes_)].numpy()
 
     def evaluate(self, X: ArrayLike, y: ArrayLike) -> dict[str, float]:
-        """Mean loss and accuracy of labelled samples."""
-        index = np.searchsorted(self.classes_, np.asarray(y))
+        """Mean loss and accuracy of labelled samples.
+
+        Raises
+        ------
+        DataError
+            If a label was not among those of ``fit``.
+        """
+        _ = self.module
+        labels = _labels(y)
+        known = np.isin(labels, self.classes_)
+        if not known.all():
+            among = ", ".join(map(str, self.classes_))
+            bad = ", ".join(map(str, np.unique(labels[~known])))
+            raise DataError(f"y must have labels of the training ({among}), got {bad}")
+        index = np.searchsorted(self.classes_, labels)
         return evaluate(self.module, self._batches(self._bytes(X), index, shuffle=False), self.loss)
 
     def encoded(self, X: ArrayLike) -> Tensor:
@@ -220,9 +235,7 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
             raise DataError(f"X has {array.shape[1]} features, sizes begin with {self.sizes[0]}")
         if array.dtype == np.uint8:
             return array
-        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-            raise DataError("X must be bytes, or numbers from 0 to 1; scale it")
-        return np.rint(255 * array).astype(np.uint8)
+        return np.rint(255 * intensities(array, "LIFClassifier", name="X")).astype(np.uint8)
 
     def _batches(self, samples: NDArray, labels: NDArray, *, shuffle: bool) -> Batches:
         encode = PoissonEncoder(self.T) if self.encoding == "poisson" else DirectEncoder()
@@ -235,3 +248,12 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
             shuffle=shuffle,
             workers=self.workers if shuffle else 0,
         )
+
+
+def _labels(y: ArrayLike) -> NDArray:
+    """Labels as an array of one dimension, none of them missing."""
+    labels = np.asarray(y)
+    if labels.ndim != 1 or (labels.dtype.kind == "f" and not np.isfinite(labels).all()):
+        got = f"{labels.dtype} of shape {labels.shape}"
+        raise DataError(f"y must be labels of shape (n,), all of them finite, got {got}")
+    return labels

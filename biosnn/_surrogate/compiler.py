@@ -59,7 +59,7 @@ def address_events(spikes: Tensor | np.ndarray, dt: Any) -> dict[str, Any]:
     Parameters
     ----------
     spikes : Tensor or array, shape (T, N, units)
-        Not 0 where a unit fires.
+        1 where a unit fires, else 0.
     dt : Quantity
         Time step.
 
@@ -68,10 +68,19 @@ def address_events(spikes: Tensor | np.ndarray, dt: Any) -> dict[str, Any]:
     dict
         ``"events"``: arrays ``(sample, unit, time)`` sorted by sample and time, times in
         seconds since the onset; ``"n_samples"``: N.
+
+    Raises
+    ------
+    ParameterError
+        If `spikes` have another shape or other values, or `dt` is no time.
     """
     check_value("address_events", "dt", dt, ms, "> 0")
     array = spikes.detach().cpu().numpy() if isinstance(spikes, Tensor) else np.asarray(spikes)
     if array.ndim != 3:
         raise ParameterError("address_events", "spikes", array.shape, "of shape (T, N, units)")
+    if not ((array == 0) | (array == 1)).all():
+        bad = array[(array != 0) & (array != 1)].ravel()[0]
+        remedy = "Draw spikes from rates with poisson_batch"
+        raise ParameterError("address_events", "spikes", bad, "0 or 1", remedy)
     sample, step, unit = np.nonzero(array.transpose(1, 0, 2))
     return {"events": (sample, unit, step * float(dt)), "n_samples": array.shape[1]}

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from biosnn.errors import ParameterError
 
 from .helpers import in_step_mode, stateful_layers
-from .stateful import Stateful, Stepped, check_sequence
+from .kept import changes, kept_by, stateless
+from .stateful import Stateful, Stepped, check_sequence, check_tensor
 
 ORDERS = ("layer", "step")
 _INNER = "module."  # what a wrapper's attribute would add to the names of parameters
@@ -35,17 +36,33 @@ def seq_to_batch(x_seq: Tensor, *modules: nn.Module) -> Tensor:
     Raises
     ------
     ParameterError
-        If `x_seq` is no sequence, or the modules do not keep the batch dimension.
+        If `x_seq` is no sequence, or a module does not answer one tensor with the batch dimension
+        of its input, or keeps a state: its call has changed it.
     """
     check_sequence("seq_to_batch", x_seq)
     y = x_seq.flatten(0, 1)
     batch = len(y)
     for module in modules:
+        before = kept_by(module)
         y = module(y)
+        check_tensor("seq_to_batch", f"answer of {_called(module)}", y)
+        _refuse_changes(module, before)
     if len(y) != batch:
         wanted = f"{batch} = T * N as that of the input"
         raise ParameterError("seq_to_batch", "batch size of the output", len(y), wanted)
     return y.unflatten(0, x_seq.shape[:2])
+
+
+def _called(module: Any) -> str:
+    return getattr(module, "__name__", type(module).__name__)
+
+
+def _refuse_changes(module: Any, before: dict[str, Any]) -> None:
+    changed = changes(before, kept_by(module))
+    if changed:
+        got = f"{_called(module)}, whose call changes {', '.join(changed)}"
+        remedy = "Derive it from surrogate.Stateful, or put it into a Sequential as it is"
+        raise ParameterError("seq_to_batch", "module", got, "a module without a state", remedy)
 
 
 def multi_step_forward(x_seq: Tensor, *modules: nn.Module) -> Tensor:
@@ -67,7 +84,7 @@ def multi_step_forward(x_seq: Tensor, *modules: nn.Module) -> Tensor:
     Raises
     ------
     ParameterError
-        If `x_seq` is no sequence.
+        If `x_seq` is no sequence, or a module does not answer one tensor.
     """
     check_sequence("multi_step_forward", x_seq)
     chain = nn.ModuleList(modules)
@@ -78,16 +95,18 @@ def multi_step_forward(x_seq: Tensor, *modules: nn.Module) -> Tensor:
 def _run(modules: nn.ModuleList, x: Tensor) -> Tensor:
     for module in modules:
         x = module(x)
+        check_tensor("multi_step_forward", f"answer of {_called(module)}", x)
     return x
 
 
 class Sequential(Stepped, nn.Sequential):
     """Layers with and without a state behind each other, in both step modes.
 
-    In multi-step mode an input is ``[T, N, *]``, and the layers may be any mix: a layer without
-    a state (``Linear``, ``Conv2d``, ``BatchNorm2d``, ``AvgPool2d``, ``Flatten`` and so on) sees
-    ``[T * N, *]``, one with a state sees the sequence, and a block that holds layers with a
-    state, but has no step mode itself, is called step by step.
+    In multi-step mode an input is ``[T, N, *]``, and the layers may be any mix. Torch's own layers
+    without a state (``Linear``, ``Conv2d``, ``BatchNorm2d``, ``AvgPool2d``, ``Flatten`` and so on),
+    and whatever is wrapped in `Stateless`, see ``[T * N, *]``; layers with a step mode see the
+    sequence. All other modules are called step by step, since they may keep a state: your own
+    blocks, and those that hold layers with a state. What they keep is theirs to reset.
 
     Parameters
     ----------
@@ -193,13 +212,13 @@ def _one_step(layer: nn.Module, x: Tensor) -> Tensor:
 def _all_steps(layer: nn.Module, x_seq: Tensor) -> Tensor:
     if isinstance(layer, Stepped) and layer.step_mode == "multi":
         return layer(x_seq)
-    if isinstance(layer, Stepped) or stateful_layers(layer):
-        return multi_step_forward(x_seq, layer)
-    return seq_to_batch(x_seq, layer)
+    return seq_to_batch(x_seq, layer) if stateless(layer) else multi_step_forward(x_seq, layer)
 
 
 class Stateless(Stepped, nn.Module):
-    """A module without a state, made to work in both step modes outside of `Sequential`.
+    """A module that is declared to keep no state: it works in both step modes.
+
+    A module of your own in `Sequential` is called once for all steps if it is wrapped so.
 
     Parameters
     ----------
@@ -213,7 +232,7 @@ class Stateless(Stepped, nn.Module):
     Raises
     ------
     ParameterError
-        If `module` holds layers with a state.
+        If `module` holds layers with a state; in multi-step mode also if a call changes it.
     """
 
     def __init__(self, module: nn.Module, *, step_mode: str = "single"):

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from biosnn._surrogate.ann import normalised
 from biosnn._surrogate.containers import Sequential
-from biosnn._surrogate.helpers import in_step_mode, reset, stateful_layers
+from biosnn._surrogate.helpers import in_step_mode, reset
+from biosnn._surrogate.kept import stateless
 from biosnn._surrogate.layer import SpikingLayer
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Operation, neuron
@@ -200,8 +201,8 @@ def _run(
 ) -> Iterator[Tensor]:
     """The summed output after each step."""
     if encoding == "direct":  # layers before the first neurons see the same in every step
-        stateless = [not stateful_layers(layer) for layer in snn]
-        first = stateless.index(False) if False in stateless else len(stateless)
+        same = [stateless(layer) for layer in snn]
+        first = same.index(False) if False in same else len(same)
         x, snn = snn[:first](x), snn[first:]
     for _ in range(steps):
         if encoding == "poisson":

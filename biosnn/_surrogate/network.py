@@ -19,6 +19,7 @@ from biosnn._surrogate.trained import trained_constants
 from biosnn.errors import DataError, ParameterError
 from biosnn.networks import NetworkModel
 from biosnn.state import State
+from biosnn.validation import check_whole
 
 ORDERS = ("layer", "step")
 
@@ -171,7 +172,9 @@ class SurrogateNetwork(nn.Module):
         ----------
         samples : Tensor or dict of str to Tensor
             Of the only required input, or input -> values: ``[N, features]`` for a static input,
-            ``[N, frames, features]`` for a sequence, and spikes ``[T, N, features]`` for events.
+            ``[N, frames, features]`` for a sequence, and spikes ``[T, N, features]``, 0 or 1,
+            for events. ``"n_samples"`` -> N where no input says how many there are, and
+            ``"intensity"`` -> a factor on the rates of each sample, ``[N]``.
         record : iterable of str
             ``"population"`` (its spikes) or ``"population.variable"`` (at the end of every
             step), kept in `recorded`.
@@ -186,23 +189,27 @@ class SurrogateNetwork(nn.Module):
         Raises
         ------
         DataError
-            If an input is missing, unknown, or has the wrong shape.
+            If an input is missing, unknown, has the wrong shape, or values that are not finite,
+            no spikes, or rates out of their bounds.
         ParameterError
             If what shall be recorded is unknown.
         """
-        given, n = self._parts.inputs(samples)
+        batch = self._parts.samples(samples)
+        given, intensity, n = batch.values, batch.intensity, batch.n
         parameter = next(self.parameters(), None)
-        device = next(iter(given.values())).device if parameter is None else parameter.device
+        like = parameter if parameter is not None else next(iter(given.values()), torch.empty(0))
+        device = like.device
         dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         ids = torch.arange(n) if sample_ids is None else torch.as_tensor(sample_ids)
         if ids.shape != (n,):
             raise DataError(f"sample_ids must have shape ({n},), got {tuple(ids.shape)}")
+        if ids.is_floating_point():
+            raise DataError(f"sample_ids must be whole numbers, got {ids.dtype}")
         port: dict[str, Any] = {
-            "protocol_seed": int(seed),
-            "protocol_pass_id": 256 * int(epoch),
+            "protocol_seed": check_whole("SurrogateNetwork", "seed", seed),
+            "protocol_pass_id": 256 * check_whole("SurrogateNetwork", "epoch", epoch),
             "protocol_sample_id": ids.to(device).reshape(-1, 1),
         }
-        intensity = given.pop("intensity", None)
         factor = self._declared.presentation.intensity
         port["protocol_intensity"] = (
             torch.full((1, 1), factor, dtype=dtype, device=device)
@@ -296,6 +303,8 @@ def checked_start(network: NetworkModel, begin: State, state: Any) -> None:
         if name not in state or state[name].size != begin[name].size:
             got = state[name].size if name in state else "none"
             raise DataError(f"state[{name!r}] must be {begin[name].size} weights, got {got}")
+        if not np.isfinite(state[name]).all():
+            raise DataError(f"state[{name!r}] must be finite")
 
 
 def _parameters(network: NetworkModel, owner: str) -> Mapping[str, Any]:

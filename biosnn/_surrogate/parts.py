@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from brian2 import NeuronGroup, SpikeMonitor, StateMonitor, Synapses
+from brian2 import Equations, SpikeMonitor, StateMonitor
 from brian2.core.base import BrianObject
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -17,16 +17,25 @@ from torch import Tensor
 
 from biosnn._surrogate.component import Component, Drive, Settings, compile_component, order_of
 from biosnn._surrogate.render import CONST, TENSOR, TIME, Value
+from biosnn._surrogate.samples import Samples, checked_samples
 from biosnn._surrogate.synaptic import Arrival, NeedsSourceError
+from biosnn.devices.build import Built
 from biosnn.devices.protocol import SNAPSHOT
 from biosnn.devices.record import Record
 from biosnn.devices.runtime import RuntimeNetwork
-from biosnn.errors import DataError, ParameterError
+from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel
 from biosnn.state import State
 
+#: Moments besides the frames of inputs, whose names are never empty or a dot.
+_STEP, _ONSET = "", "."
 #: Variables of the protocol that come with every call, and when they are known.
 _GIVEN = {"seed": TIME, "pass_id": TIME, "sample_id": TENSOR, "intensity": TENSOR}
+
+
+def port_of(channel: str) -> str:
+    """Name of an input in programs."""
+    return f"port_input_{channel}"
 
 
 class Parts:
@@ -47,7 +56,9 @@ class Parts:
     ):
         self.network, self.components = network, tuple(components)
         self.sizes = {key: p.n for key, p in network.populations.items()}
-        self._frames = _frames(network)
+        self._frames, self._phases = _frames(network), _phases(network)
+        self._channels = {port_of(name): name for name in network.inputs}
+        self.ports = made.interface.ports
         self.defaults = made.defaults
         self.stored = {
             (s.owner, s.variable): s.value
@@ -58,7 +69,8 @@ class Parts:
     def initial(self, key: tuple[str, str], state: State) -> np.ndarray:
         """Initial value of a stored variable."""
         name = ".".join(key)
-        return np.array(state[name]) if name in state else self.stored[key]
+        stored = self.stored[key]
+        return np.array(state[name], dtype=stored.dtype) if name in state else stored
 
     def n_synapses(self, key: str) -> int:
         """Number of synapses of a projection."""
@@ -66,10 +78,7 @@ class Parts:
 
     def phase(self, step: int) -> str:
         """Name of the function of a step."""
-        if step == 0:
-            return "onset"
-        ticking = [name for name, every in self._frames.items() if step % every == 0]
-        return "_".join(["frame", *ticking]) if ticking else "step"
+        return self._phases[_ticking(self._frames, step)] if step else "onset"
 
     def written(self, component: Component, phase: str) -> set[str]:
         """Ports that a function writes."""
@@ -103,44 +112,10 @@ class Parts:
 
     # --- inputs
 
-    def inputs(self, samples: Any) -> tuple[dict[str, Tensor], int]:
-        """What was given, by input, and the number of samples."""
+    def samples(self, given: Any) -> Samples:
+        """A batch, checked."""
         network = self.network
-        if isinstance(samples, Mapping):
-            given = {k: torch.as_tensor(v) for k, v in samples.items()}
-        else:
-            needed = [k for k, spec in network.inputs.items() if not spec.optional]
-            if len(needed) != 1:
-                raise DataError(
-                    f"{network.name} has the inputs {', '.join(network.inputs)}: give a dict"
-                )
-            given = {needed[0]: torch.as_tensor(samples)}
-        sizes = {}
-        for name, values in given.items():
-            if name == "intensity":
-                sizes[name] = len(values)
-                continue
-            if name not in network.inputs:
-                among = ", ".join(network.inputs)
-                raise DataError(f"{network.name} has no input {name!r}; it has {among}")
-            spec = network.inputs[name]
-            dims = {"static": 2, "sequence": 3, "events": 3}[spec.kind]
-            if values.dim() != dims or values.shape[-1] != spec.features:
-                form = {"static": "N", "sequence": "N, frames", "events": "T, N"}[spec.kind]
-                raise DataError(
-                    f"input {name!r} must have shape [{form}, {spec.features}], got "
-                    f"{list(values.shape)}"
-                )
-            most = network.steps_per_presentation
-            if spec.kind == "events" and len(values) > most:
-                raise DataError(f"input {name!r} must have at most {most} steps, got {len(values)}")
-            sizes[name] = values.shape[1] if spec.kind == "events" else values.shape[0]
-        missing = [k for k, spec in network.inputs.items() if not spec.optional and k not in given]
-        if missing or len(set(sizes.values())) != 1:
-            got = ", ".join(f"{k}: {v}" for k, v in sizes.items()) or "none"
-            wanted = f"; {', '.join(missing)} is missing" if missing else ""
-            raise DataError(f"inputs must have the same number of samples, got {got}{wanted}")
-        return given, next(iter(sizes.values()))
+        return checked_samples(network.name, self.ports, network.steps_per_presentation, given)
 
     def passed_on(
         self, component: Component, given: Mapping[str, Tensor]
@@ -150,7 +125,7 @@ class Parts:
         if component.compiled.state or set(component.events.values()) - set(passed):
             return None
         channels = {
-            key: passed[name].removeprefix("port_") for key, name in component.events.items()
+            key: self._channels.get(passed[name], "") for key, name in component.events.items()
         }
         if not all(
             name in given and self.network.inputs[name].kind == "events"
@@ -172,7 +147,7 @@ class Parts:
             found = {}
             for key in component.populations:
                 for channel in self.network.populations[key].drives.values():
-                    found[f"port_{channel}"] = self._at(channel, values, zeros, step)
+                    found[port_of(channel)] = self._at(channel, values, zeros, step)
             return found
 
         return at
@@ -218,7 +193,7 @@ def components_of(network: NetworkModel, settings: Settings, fraction: float = 1
         o
         for owner in (*built.groups.values(), *built.synapses.values())
         for o in owner.contained_objects
-        if owner.name != "protocol"
+        if owner is not built.groups["protocol"]
         and not isinstance(o, SpikeMonitor | StateMonitor)
         and o.name not in learning | border
     ]
@@ -232,7 +207,7 @@ def components_of(network: NetworkModel, settings: Settings, fraction: float = 1
         while True:
             try:
                 found = [
-                    _compiled(network, populations, built.groups, built.synapses, objects, settings)
+                    _compiled(network, populations, built, objects, settings)
                     for populations in _ordered(network, together)
                 ]
                 return Parts(network, found, made)
@@ -263,32 +238,27 @@ def _ordered(network: NetworkModel, together: set[frozenset[str]]) -> list[tuple
 def _compiled(
     network: NetworkModel,
     populations: Sequence[str],
-    groups: Mapping[str, NeuronGroup],
-    synapses: Mapping[str, Synapses],
+    built: Built,
     objects: Sequence[BrianObject],
     settings: Settings,
 ) -> Component:
-    inside = {key: groups[key] for key in populations}
-    into = {k: synapses[k] for k, p in network.projections.items() if p.post in inside}
+    inside = {key: built.groups[key] for key in populations}
+    into = {k: built.synapses[k] for k, p in network.projections.items() if p.post in inside}
     mine = sorted((o for o in objects if _owner(o) in {*inside, *into}), key=order_of)
-    frames = _frames(network)
-    phases: dict[str, list[BrianObject]] = {"onset": [], "step": []}
-    ticks = {"onset": {"step_clock", "border_clock", *frames}, "step": {"step_clock"}}
-    for step in range(1, network.steps_per_presentation if frames else 1):
-        ticking = [name for name, every in frames.items() if step % every == 0]
-        if ticking:
-            ticks.setdefault("_".join(["frame", *ticking]), {"step_clock", *ticking})
-    for name, clocks in ticks.items():
-        phases[name] = [o for o in mine if _clock(o) in clocks and _begins(o)]
+    ticks = {"onset": {_STEP, _ONSET, *_frames(network)}}
+    ticks |= {name: {_STEP, *ticking} for ticking, name in _phases(network).items()}
+    phases = {
+        name: [o for o in mine if _moment(o, built) in moments and _begins(o, built)]
+        for name, moments in ticks.items()
+    }
     drives = []
     for key in populations:
         for variable, channel in network.populations[key].drives.items():
             kind = network.inputs[channel].kind
-            for name, clocks in ticks.items():
-                ticks_here = kind == "events" or name == "onset" or channel in clocks
-                if ticks_here:
+            for name, moments in ticks.items():
+                if kind == "events" or name == "onset" or channel in moments:
                     drives.append(_drive(network, key, variable, channel, name))
-    observed = [(key, name) for key in populations for name in groups[key].equations.diff_eq_names]
+    observed = [(key, name) for key in populations for name in inside[key].equations.diff_eq_names]
     try:
         return compile_component(inside, into, phases, drives, settings, observed)
     except NeedsSourceError as needed:
@@ -305,7 +275,7 @@ def _drive(network: NetworkModel, key: str, variable: str, channel: str, phase: 
     return Drive(
         owner=key,
         name=variable,
-        port=f"port_{channel}",
+        port=port_of(channel),
         phase=phase,
         kind="soft" if soft else "float",
         diff=diff,
@@ -315,7 +285,7 @@ def _drive(network: NetworkModel, key: str, variable: str, channel: str, phase: 
 def network_receives(network: NetworkModel, key: str) -> bool:
     """Whether a population receives synapses or integrates: is no mere encoder."""
     received = any(p.post == key for p in network.projections.values())
-    return received or "/dt" in network.populations[key].model.equations
+    return received or bool(Equations(network.populations[key].model.equations).diff_eq_names)
 
 
 def _owner(target: Any) -> str:
@@ -323,20 +293,30 @@ def _owner(target: Any) -> str:
     return owner.name
 
 
-def _clock(target: BrianObject) -> str:
-    name = target.clock.name
-    return (
-        name.removeprefix("frame_clock_").rstrip("_0123456789")
-        if name.startswith("frame_clock_")
-        else name
-    )
+def _moment(target: BrianObject, built: Built) -> str | None:
+    """When an object runs: in every step, at an onset, or with the frames of an input."""
+    if target.clock in built.frame_clocks:
+        return built.frame_clocks[target.clock]
+    return _STEP if target.clock is built.groups["protocol"].clock else _ONSET
 
 
-def _begins(target: BrianObject) -> bool:
+def _begins(target: BrianObject, built: Built) -> bool:
     """Whether an object is none of those that finish the presentation before."""
-    return not (
-        target.clock.name == "border_clock" and target.when == "start" and target.order <= SNAPSHOT
-    )
+    at_border = _moment(target, built) == _ONSET
+    return not (at_border and target.when == "start" and target.order <= SNAPSHOT)
+
+
+def _ticking(frames: Mapping[str, int], step: int) -> tuple[str, ...]:
+    """Inputs with a new frame in a step."""
+    return tuple(name for name, every in frames.items() if step % every == 0)
+
+
+def _phases(network: NetworkModel) -> dict[tuple[str, ...], str]:
+    """Inputs with a new frame -> name of the function of such steps, the first one apart."""
+    frames, found = _frames(network), {(): "step"}
+    for step in range(1, network.steps_per_presentation if frames else 1):
+        found.setdefault(_ticking(frames, step), f"frame_{len(found)}")
+    return found
 
 
 def _frames(network: NetworkModel) -> dict[str, int]:

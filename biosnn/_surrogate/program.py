@@ -99,6 +99,7 @@ class Program:
             "blend_": operations.blend,
             "filled_": operations.filled,
         }
+        self._ports: dict[tuple[Any, ...], str] = {}
         self._known: dict[Any, Any] = {}
         self._locals: dict[tuple[str, str, bool], str] = {}
         self._hoisted: dict[tuple[int, str], str] = {}
@@ -122,6 +123,13 @@ class Program:
 
     def _taken(self, name: str) -> bool:
         return name in _RESERVED or name in self.namespace or name in self._locals.values()
+
+    def port(self, kind: str, *what: Any) -> str:
+        """Name of something that comes from outside in every step; the same at every call."""
+        key = (kind, *what)
+        name = self._ports.setdefault(key, f"port_{kind}_{len(self._ports) + 1}")
+        self.ports.add(name)
+        return name
 
     def constant(self, owner: str, name: str, value: Any) -> Value:
         """A constant's value, written once at the head of the source."""
@@ -200,7 +208,7 @@ class Program:
             return self._time(phase, variable.name)
         if variable.name in ("N", "N_pre", "N_post"):
             return Value(str(int(variable.get_value().item())), "int", CONST)
-        if home.name == "protocol":
+        if self.context and home.name == "protocol":  # reserved in networks
             if variable.name not in self.context:
                 got = f"{name} (protocol.{variable.name})"
                 raise ParameterError(owner.name, "equations", got, "known outside of Brian2")

@@ -23,8 +23,25 @@ def check_step_mode(obj: str, mode: str) -> str:
     return mode
 
 
+def check_tensor(obj: str, what: str, value: Any) -> None:
+    """Raise ``ParameterError`` if a value is no tensor: a tuple or a list of them, say."""
+    if not isinstance(value, Tensor):
+        remedy = "Put steps together with torch.stack" if isinstance(value, tuple | list) else ""
+        raise ParameterError(obj, what, f"a {type(value).__name__}", "one tensor", remedy)
+
+
+def check_finite(obj: str, what: str, values: Tensor) -> None:
+    """Raise ``ParameterError`` if a value is NaN or infinite, with its place."""
+    if torch.compiler.is_compiling() or bool(torch.isfinite(values).all()):
+        return
+    at = tuple((~torch.isfinite(values)).nonzero()[0].tolist())
+    remedy = "Look at the data, the weights and the learning rate"
+    raise ParameterError(obj, what, f"{values[at].item()} at {at}", "finite", remedy)
+
+
 def check_sequence(obj: str, x_seq: Tensor) -> None:
     """Raise ``ParameterError`` if `x_seq` cannot be a sequence of steps, ``[T, N, *]``."""
+    check_tensor(obj, "input", x_seq)
     if x_seq.dim() < 2 or len(x_seq) == 0:
         wanted = "that of a sequence, (T, N, *) with T >= 1"
         remedy = 'A single step (N, *) needs step_mode="single"'
@@ -117,14 +134,17 @@ class Stateful(Stepped, nn.Module):
         Raises
         ------
         ParameterError
-            If `x` has no time dimension to go along, or does not fit the state that earlier
-            inputs have left.
+            If `x` has no time dimension to go along, does not fit the state that earlier inputs
+            have left, or is not finite.
         """
+        check_tensor(type(self).__name__, "input", x)
         if self.step_mode == "single":
             self._prepare(x)
+            check_finite(type(self).__name__, "input", x)
             return self._step(x)
         check_sequence(type(self).__name__, x)
         self._prepare(x[0])
+        check_finite(type(self).__name__, "input", x)
         return self._loop(x) if self._step_hooks else self.multi_step(x)
 
     def reset(self) -> None:

@@ -218,8 +218,7 @@ class SynapticBlock:
                     if external:
                         if term.pre:
                             raise NeedsSourceError(source)
-                        port = f"port_{self.key}_{pathway.objname}_{matrix}_{lag}"
-                        program.ports.add(port)
+                        port = program.port("sum", self.key, pathway.objname, matrix, lag)
                         arrivals.append(Arrival(port, source, event, lag, matrix))
                         text = port
                     else:
@@ -254,8 +253,7 @@ class SynapticBlock:
         """Events of a population of the program, now or some steps ago."""
         if lag == 0:
             return event_names(self.program, source, event)[0]
-        port = f"port_past_{source}_{event}_{lag}"
-        self.program.ports.add(port)
+        port = self.program.port("past", source, event, lag)
         self.program.pasts[port] = (source, event, lag)
         return port
 

@@ -85,6 +85,8 @@ class Built:
     plastic: dict[str, list[BrianObject]]
     #: objects that finish a presentation, in their order
     border: list[BrianObject]
+    #: clock of an input's frames -> the input
+    frame_clocks: dict[Clock, str]
     spike_monitors: dict[str, SpikeMonitor]
     state_monitors: dict[str, StateMonitor]
     replicas: Replicas
@@ -164,6 +166,17 @@ def _build(
     plastic: dict[str, list[BrianObject]] = {k: [] for k in network.plastic_projections}
     objects: list[BrianObject] = [protocol]
 
+    frame_clocks: dict[Clock, str] = {}
+
+    def frame_clock(channel: str) -> Clock:
+        """Clock on which an input delivers new values."""
+        spec = network.inputs[channel]
+        if spec.kind != "sequence":
+            return border_clock
+        made = Clock(dt=spec.frame, name=f"frame_clock_{channel}*")
+        frame_clocks[made] = channel
+        return made
+
     def at_border(target: BrianObject, order: int) -> BrianObject:
         target._clock = border_clock
         target.when, target.order = "start", order
@@ -192,9 +205,7 @@ def _build(
             group.run_regularly(
                 reset, clock=border_clock, when="start", order=RESET, name=f"{key}_reset_values"
             )
-        frames = [
-            _frame_clock(network, channel, border_clock) for channel in population.drives.values()
-        ]
+        frames = [frame_clock(channel) for channel in population.drives.values()]
         for number, operation in enumerate(operations):
             group.run_regularly(
                 operation.code,
@@ -289,8 +300,7 @@ def _build(
         if channel.kind == "static":
             objects.append(hooks.load(name, border_clock, LOAD))
         elif channel.kind == "sequence":
-            frame_clock = _frame_clock(network, name, border_clock)
-            objects.append(hooks.load(name, frame_clock, FRAME))
+            objects.append(hooks.load(name, frame_clock(name), FRAME))
         else:
             objects.append(hooks.load(name, clock, EVENTS))
     store, snapshot = hooks.store(border_clock, STORE), hooks.snapshot(border_clock, SNAPSHOT)
@@ -331,6 +341,7 @@ def _build(
         variables=_state_variables(network, groups, models, synapses, replicas),
         plastic=plastic,
         border=sorted(border, key=lambda o: o.order),
+        frame_clocks=frame_clocks,
         spike_monitors=spike_monitors,
         state_monitors=state_monitors,
         replicas=replicas,
@@ -344,14 +355,6 @@ def _contained(group: NeuronGroup, name: str) -> BrianObject:
 def _slower(clock: Clock, steps: int, name: str) -> Clock:
     """A clock that ticks with every so many steps of another one."""
     return clock if steps == 1 else Clock(dt=clock.dt * steps, name=name)
-
-
-def _frame_clock(network: NetworkModel, channel: str, border_clock: Clock) -> Clock:
-    """Clock on which an input delivers new values."""
-    spec = network.inputs[channel]
-    if spec.kind != "sequence":
-        return border_clock
-    return Clock(dt=spec.frame, name=f"frame_clock_{channel}*")
 
 
 def _state_variables(
