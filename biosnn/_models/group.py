@@ -10,6 +10,7 @@ from brian2.equations.equations import FLOAT
 from brian2.groups.group import CodeRunner
 from brian2.units.fundamentalunits import Quantity
 
+from biosnn._models.exact import with_exact
 from biosnn._models.parts import Event, Operation
 from biosnn._models.poles import has_pole
 from biosnn._models.values import Normal, Uniform
@@ -39,10 +40,11 @@ def make_group(model: NeuronModel, n: int, *, single_precision: bool, **kwargs: 
     }
     # Companions and other parameters may have made two coupled rates equal.
     singular = model.method == "exact" and has_pole(model.equations, model.parameters)
+    method = "exponential_euler" if singular else model.method
     group = NeuronGroup(
         n,
         model.equations,
-        method="exponential_euler" if singular else model.method,
+        method=with_exact(method, model.exact, model.equations),
         threshold=model.threshold,
         reset=model.reset,
         refractory=False if model.refractory is None else model.refractory,

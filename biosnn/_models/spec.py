@@ -16,6 +16,7 @@ from brian2.units.fundamentalunits import (
     fail_for_dimension_mismatch,
 )
 
+from biosnn._models.exact import linear_apart
 from biosnn._models.group import make_group
 from biosnn._models.names import names_in, without_value
 from biosnn._models.parts import Companion, Event, Operation, Trace
@@ -74,6 +75,9 @@ class NeuronModel:
     double : tuple of str
         Variables that stay double precision in a network of single precision, because they
         change by less in a step than single precision resolves.
+    exact : tuple of str
+        Variables with linear equations of their own, such as traces, that are integrated exactly
+        whatever ``method`` is.
     reference : str
         Source with DOI.
     """
@@ -92,6 +96,7 @@ class NeuronModel:
     receptors: dict[str, SynapseModel] = attrs.Factory(dict)
     spike_when: str = "thresholds"
     double: Sequence[str] = ()
+    exact: Sequence[str] = ()
     reference: str = ""
 
     def __attrs_post_init__(self) -> None:
@@ -113,6 +118,11 @@ class NeuronModel:
                 )
             self._check_initial(variable, value, known[variable].dim)
         self._check_known("equations", known.identifiers - known.stochastic_variables)
+        apart = linear_apart(self.equations, self.exact, self.parameters) if self.exact else ()
+        for variable in self.exact:
+            if variable not in apart:
+                wanted = "variables with linear differential equations of their own"
+                raise ParameterError(self.name, "exact", repr(variable), wanted)
 
     def _check_texts(self) -> None:
         """Check all that becomes code, before anything reads it."""
@@ -275,6 +285,9 @@ class NeuronModel:
         for trace in traces:
             if isinstance(trace, Companion):
                 model = model._with_companion(trace)
+                driven = sorted(Equations(trace.equations).diff_eq_names)
+                exact = linear_apart(model.equations, driven, model.parameters)
+                model = attrs.evolve(model, exact=(*model.exact, *exact))
                 continue
             tau = f"tau_{trace.name}"
             model = attrs.evolve(
@@ -284,6 +297,7 @@ class NeuronModel:
                 ),
                 equations=f"{model.equations}\nd{trace.name}/dt = -{trace.name}/{tau} : 1",
                 parameters={**model.parameters, tau: trace.tau},
+                exact=(*model.exact, trace.name),
             )
         return model
 

@@ -153,7 +153,8 @@ def state_update(
         never = _refractoriness(program, phase, group, head, namespace)
     if not group.equations.diff_eq_names:
         return
-    free = head and (never or updater.method_choice == "exponential_euler")
+    others = getattr(updater.method_choice, "method", updater.method_choice)
+    free = head and (never or others == "exponential_euler")
     equations: Equations = group.user_equations if free else group.equations
     Block(program, phase, group, integrated(updater, equations, namespace), namespace).run()
 
