@@ -117,6 +117,9 @@ def from_data(data: Any) -> Any:
 
 
 def fingerprint(*parts: Any) -> str:
-    """SHA-256 (hex) of declarations and plain values, independent of process and platform."""
-    text = json.dumps([to_data(part) for part in parts], sort_keys=True)
+    """SHA-256 (hex) of declarations and plain values, independent of process and platform.
+
+    The order of populations, projections and all else that has names is part of them.
+    """
+    text = json.dumps([to_data(part) for part in parts])
     return hashlib.sha256(text.encode()).hexdigest()

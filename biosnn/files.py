@@ -87,7 +87,7 @@ def short(value: object) -> str:
 
 def packed(kind: str, content: Mapping[str, Any], tensors: Mapping[str, NDArray]) -> bytes:
     """Make the bytes of a file, with the SHA-256 of all of them at its place."""
-    text = json.dumps({"format": FORMAT, "kind": kind, "content": content}, sort_keys=True)
+    text = json.dumps({"format": FORMAT, "kind": kind, "content": content})
     try:
         arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
         data = safetensors.numpy.save(arrays, {"biosnn": f"{_BLANK} {text}"})

@@ -131,8 +131,8 @@ def test_order_of_execution() -> None:
         ("thresholds", 0, "pre_spike_thresholder"),
         ("before_synapses", 0, "pre_operation_0"),
         ("synapses", -1, "syn_pre"),
-        ("synapses", 0, "syn_learn_pre_0"),
-        ("synapses", 1, "syn_learn_post_1"),
+        ("synapses", 0, "syn_learn_0_pre"),
+        ("synapses", 1, "syn_learn_1_post"),
         ("after_synapses", 0, "post_operation_0"),
         ("resets", 0, "post_spike_resetter"),
         ("resets", 0, "pre_spike_resetter"),
@@ -154,10 +154,10 @@ def test_order_of_execution_in_a_compiled_network() -> None:
         if hasattr(target, "abstract_code")
     }
     order = [
-        "exc_stateupdater",
         "inp_stateupdater",
-        "exc_spike_thresholder",
+        "exc_stateupdater",
         "inp_spike_thresholder",
+        "exc_spike_thresholder",
         bumps["inp_exc_x = 1"],
         "inp_exc_transmit",
         "inp_exc_learn_0",
@@ -476,7 +476,7 @@ def test_connect_makes_plain_synapses() -> None:
     assert synapses.name == "plain"
     assert len(synapses) == 9
     assert np.asarray(synapses.w).tolist() == [0.0] * 9
-    for pathway in (synapses.pre, synapses.learn_pre_0, synapses.learn_post_1):
+    for pathway in (synapses.pre, synapses.learn_0_pre, synapses.learn_1_post):
         assert np.unique(np.asarray(pathway.delay)).tolist() == [0.0]
 
 

@@ -158,10 +158,10 @@ def test_voltage_rule_against_its_definition() -> None:
     rest = theta = -70.6e-3
     minus, plus, mean, x, w, ups = [rest], [rest], 0.0, 0.0, 0.0, 0
     for v, spike in zip(course, fired, strict=True):
-        x -= x * STEP / 15e-3
-        minus.append(minus[-1] + (v - minus[-1]) * STEP / 10e-3)
-        plus.append(plus[-1] + (v - plus[-1]) * STEP / 7e-3)
-        mean += (v - rest - mean) * STEP / 50e-3
+        x *= np.exp(-STEP / 15e-3)
+        minus.append(v + (minus[-1] - v) * np.exp(-STEP / 10e-3))
+        plus.append(v + (plus[-1] - v) * np.exp(-STEP / 7e-3))
+        mean = v - rest + (mean - v + rest) * np.exp(-STEP / 50e-3)
         late_minus, late_plus = (f[max(len(f) - 1 - lag, 0)] for f in (minus, plus))
         if spike:
             w -= 0.14 * (mean / 30e-3) ** 2 * max(late_minus - theta, 0)

@@ -13,6 +13,7 @@ from brian2.units.fundamentalunits import Quantity
 from biosnn._models.exact import with_exact
 from biosnn._models.parts import Event, Operation
 from biosnn._models.poles import has_pole
+from biosnn._models.scope import close_subexpressions
 from biosnn._models.values import Normal, Uniform
 from biosnn.errors import ParameterError
 
@@ -53,6 +54,7 @@ def make_group(model: NeuronModel, n: int, *, single_precision: bool, **kwargs: 
         dtype=dtype,
         **kwargs,
     )
+    close_subexpressions(group)
     if model.threshold is not None and model.spike_when != "thresholds":
         group.set_event_schedule("spike", when=model.spike_when, order=1)
     for event, spec in model.events.items():

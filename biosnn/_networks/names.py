@@ -106,6 +106,11 @@ def check_statements(network: NetworkModel, key: str) -> None:
         if name in _SYNAPTIC and name not in ({"delay_steps"} if given.delayed else ()):
             wanted = "without this name, which the network uses itself"
             raise ParameterError(where, "parameters", repr(name), wanted)
+        if name in Equations(models["post"].equations).names:
+            got = f"{name!r} of the synapses and of {given.post}"
+            raise ParameterError(
+                where, "parameters", got, "a name used once", "Give the parameter another name"
+            )
     check_code_names(where, "transmit", projection.transmit, known)
     if given.rule is None:
         return

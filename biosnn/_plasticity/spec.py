@@ -301,7 +301,6 @@ class PlasticityRule:
                 "a Schedule",
                 "a constant outside a NetworkModel",
             )
-        regular = [part for part in self.statements if part.side == "synapse"]
         if self.ends:
             raise ParameterError(
                 self.name,
@@ -317,9 +316,11 @@ class PlasticityRule:
             codes["pre"]["pre"] = transmit
             events["pre"] = "spike"
             places["pre"] = ("synapses", -1)
+        digits = len(str(len(self.statements)))
         for number, part in enumerate(self.statements):
             if part.side != "synapse":
-                pathway = f"learn_{part.side}_{number}"
+                # Brian2 breaks ties by names.
+                pathway = f"learn_{number:0{digits}}_{part.side}"
                 codes[part.side][pathway] = part.code
                 events[pathway] = part.event
                 places[pathway] = (part.when, part.order)
@@ -339,8 +340,15 @@ class PlasticityRule:
         for pathway, (when, order) in places.items():
             getattr(synapses, pathway).when = when
             getattr(synapses, pathway).order = order
-        for part in regular:
-            synapses.run_regularly(part.code, dt=part.every, when=part.when, order=part.order)
+        for number, part in enumerate(self.statements):
+            if part.side == "synapse":
+                synapses.run_regularly(
+                    part.code,
+                    dt=part.every,
+                    when=part.when,
+                    order=part.order,
+                    name=f"{synapses.name}_learn_{number:0{digits}}_step",
+                )
         if pairs is None:
             synapses.connect()
         elif isinstance(pairs, str):

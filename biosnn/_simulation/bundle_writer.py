@@ -302,7 +302,7 @@ class BundleWriter:
         }
         manifest = json.loads(json.dumps(manifest))
         manifest["sha256"] = digest_of(manifest)
-        (self._part / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+        (self._part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
         files = [
             path
             for path in sorted(self._part.rglob("*"))

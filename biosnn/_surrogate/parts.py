@@ -20,7 +20,6 @@ from biosnn._surrogate.render import CONST, TENSOR, TIME, Value
 from biosnn._surrogate.samples import Samples, checked_samples
 from biosnn._surrogate.synaptic import Arrival, NeedsSourceError
 from biosnn.devices.build import Built
-from biosnn.devices.protocol import SNAPSHOT
 from biosnn.devices.record import Record
 from biosnn.devices.runtime import RuntimeNetwork
 from biosnn.errors import ParameterError
@@ -248,8 +247,7 @@ def _compiled(
     ticks = {"onset": {_STEP, _ONSET, *_frames(network)}}
     ticks |= {name: {_STEP, *ticking} for ticking, name in _phases(network).items()}
     phases = {
-        name: [o for o in mine if _moment(o, built) in moments and _begins(o, built)]
-        for name, moments in ticks.items()
+        name: [o for o in mine if _moment(o, built) in moments] for name, moments in ticks.items()
     }
     drives = []
     for key in populations:
@@ -298,12 +296,6 @@ def _moment(target: BrianObject, built: Built) -> str | None:
     if target.clock in built.frame_clocks:
         return built.frame_clocks[target.clock]
     return _STEP if target.clock is built.groups["protocol"].clock else _ONSET
-
-
-def _begins(target: BrianObject, built: Built) -> bool:
-    """Whether an object is none of those that finish the presentation before."""
-    at_border = _moment(target, built) == _ONSET
-    return not (at_border and target.when == "start" and target.order <= SNAPSHOT)
 
 
 def _ticking(frames: Mapping[str, int], step: int) -> tuple[str, ...]:

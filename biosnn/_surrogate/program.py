@@ -200,7 +200,8 @@ class Program:
     def lookup(self, phase: Phase, owner: Any, name: str, variable: Any) -> Value:
         """What a name of Brian2 stands for."""
         if isinstance(variable, Constant):
-            return self.constant(owner.name, name, variable.get_value())
+            home, name = getattr(variable, "declared", (owner.name, name))
+            return self.constant(home, name, variable.get_value())
         if not isinstance(variable, ArrayVariable):
             raise ParameterError(owner.name, "equations", name, "a constant or a variable")
         home = variable.owner

@@ -114,7 +114,7 @@ def seal(folder: Path, manifest: dict[str, Any]) -> None:
     }
     manifest = json.loads(json.dumps({"format": FORMAT, **manifest, "files": files}))
     manifest["sha256"] = digest_of(manifest)
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
 
 
 def platform_of(portable: bool) -> dict[str, Any]:

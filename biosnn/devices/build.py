@@ -333,7 +333,9 @@ def _build(
         group.contained_objects.append(cleared)
         border.append(at_border(cleared, CLEAR_EVENTS))
     monitors = (*spike_monitors.values(), *state_monitors.values())
-    net = Network(*objects, *ends, *monitors, name="network")
+    declared = (*objects, *ends, *monitors)
+    _keep_order(declared)
+    net = Network(*declared, name="network")
     return Built(
         net=net,
         groups=groups,
@@ -346,6 +348,25 @@ def _build(
         state_monitors=state_monitors,
         replicas=replicas,
     )
+
+
+def _keep_order(declared: Iterable[BrianObject]) -> None:
+    """Have objects of the same slot and order run as they were declared.
+
+    Brian2 would go by their names.
+    """
+    whole = tuple(declared)
+    made = [part for one in whole for part in (one, *_parts(one, set(map(id, whole))))]
+    for number, target in enumerate(made):
+        target.order = target.order * len(made) + number
+
+
+def _parts(whole: BrianObject, elsewhere: set[int]) -> Iterator[BrianObject]:
+    """What an object contains; Brian2 puts synapses that do something regularly into groups."""
+    for part in whole.contained_objects:
+        if id(part) not in elsewhere:
+            yield part
+            yield from _parts(part, elsewhere)
 
 
 def _contained(group: NeuronGroup, name: str) -> BrianObject:

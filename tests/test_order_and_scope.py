@@ -1,0 +1,222 @@
+"""What runs when, and which value a name has, in networks beside plain Brian2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+from brian2 import Network, NetworkOperation, NeuronGroup, Synapses, ms
+
+from biosnn import simulation
+from biosnn.errors import ParameterError
+from biosnn.models import NeuronModel, Operation
+from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
+from biosnn.plasticity import PlasticityRule, Statements
+
+pytestmark = pytest.mark.usefixtures("fresh_brian2")
+
+DT = 1 * ms
+#: Both neurons fire in these steps.
+STEPS = (0, 4)
+CELL = NeuronModel(
+    name="cell",
+    equations="du/dt = (gain*s - u)/tau : 1\ns : 1\nF = gain*u + offset : 1\nG = gain*F : 1",
+    threshold="s > 0.5",
+    reset="",
+    method="euler",
+    parameters={"gain": 10.0, "tau": 5 * ms, "offset": 1.0},
+)
+TWICE_THEN_PLUS_ONE = PlasticityRule(
+    name="rule",
+    equations="delig/dt = (u_post - elig)/tau_elig : 1 (clock-driven)",
+    method="euler",
+    parameters={"tau_elig": 3 * ms},
+    statements=(
+        Statements(side="pre", code="w = 2*w"),
+        Statements(side="post", code="w = w + 1"),
+    ),
+)
+
+
+def network(
+    pre: str = "a",
+    post: str = "b",
+    key: str = "syn",
+    reverse: bool = False,
+    cell: NeuronModel = CELL,
+    **changes: Any,
+) -> NetworkModel:
+    """Two neurons that are told when to fire, and a synapse that learns."""
+    populations = [
+        (name, Population(model=cell, n=1, drives={"s": name + "_in"})) for name in (pre, post)
+    ]
+    given = {"transmit": "u_post += w", "weights": 1.0, "rule": TWICE_THEN_PLUS_ONE, **changes}
+    return NetworkModel(
+        name="net",
+        dt=DT,
+        inputs={f"{name}_in": Input(features=1, kind="events") for name in (pre, post)},
+        populations=dict(reversed(populations) if reverse else populations),
+        projections={key: Projection(pre=pre, post=post, **given)},
+        presentation=Presentation(duration=12 * DT, reset="none"),
+        output=post,
+    )
+
+
+def shown(declared: NetworkModel, device: str = "runtime") -> Any:
+    """State after both neurons fired together."""
+    events = (np.zeros(2, int), np.zeros(2, int), np.array(STEPS) * 1e-3)
+    samples = {name: events for name in declared.inputs}
+    runnable = simulation.compile(declared, device=device, per_sample=(f"{declared.output}.count",))
+    recording, state = runnable.run({**samples, "n_samples": 1}, learn=True, progress=False)
+    assert recording.counts(declared.output).tolist() == [[2]]
+    return state
+
+
+def in_brian2(synapses: Any) -> tuple[NeuronGroup, Synapses]:
+    """The same as plain objects, made by ``synapses(pre, post)``."""
+    groups = [CELL.group(1, dt=DT) for _ in range(2)]
+    made = synapses(*groups)
+
+    def drive(t: Any) -> None:
+        for group in groups:
+            group.s = float(round(float(t / DT)) in STEPS)
+
+    drives = NetworkOperation(drive, dt=DT, when="start")
+    Network(*groups, made, drives).run(12 * DT)
+    return groups[1], made
+
+
+def connected(pre: NeuronGroup, post: NeuronGroup) -> Synapses:
+    synapses = TWICE_THEN_PLUS_ONE.connect(pre, post, transmit="u_post += w")
+    synapses.w = 1
+    return synapses
+
+
+def plain(pre: NeuronGroup, post: NeuronGroup) -> Synapses:
+    synapses = Synapses(
+        pre,
+        post,
+        "w : 1\ndelig/dt = (u_post - elig)/tau_elig : 1 (clock-driven)",
+        on_pre="u_post += w\nw = 2*w",
+        on_post="w = w + 1",
+        method="euler",
+        namespace=TWICE_THEN_PLUS_ONE.parameters,
+        dt=DT,
+    )
+    synapses.connect()
+    synapses.w = 1
+    return synapses
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {},
+        {"key": "zz"},
+        {"pre": "k", "post": "c", "key": "aa"},
+        {"pre": "c", "post": "k", "key": "aa", "reverse": True},
+    ],
+)
+def test_results_do_not_depend_on_names(names: dict[str, Any]) -> None:
+    """P3: state updates of equal place run as declared, not by the alphabet. P4 as well."""
+    post, synapses = in_brian2(plain)
+    state = shown(network(**names))
+    key, target = names.get("key", "syn"), names.get("post", "b")
+    assert float(synapses.elig[0]) > 0.5
+    assert float(state[f"{key}.elig"][0]) == float(synapses.elig[0])
+    assert float(state[f"{target}.u"][0]) == float(post.u[0])
+    assert float(state[f"{key}.w"][0]) == float(synapses.w[0]) == 2 * (2 * 1 + 1) + 1
+
+
+def test_connect_runs_statements_in_their_order() -> None:
+    """P4: coincident spikes, pre ``w = 2*w`` before post ``w = w + 1``."""
+    _, synapses = in_brian2(connected)
+    assert float(synapses.w[0]) == 2 * (2 * 1 + 1) + 1
+
+
+def test_more_than_ten_statements_keep_their_order() -> None:
+    """P4: the order is that of the numbers, not of their digits."""
+    statements = tuple(Statements(side="pre", code=f"w = 2*w + {k}") for k in range(12))
+    rule = PlasticityRule(name="many", statements=statements)
+    expected = 1.0
+    for _ in STEPS:
+        for k in range(12):
+            expected = 2 * expected + k
+    state = shown(network(rule=rule))
+    assert float(state["syn.w"][0]) == expected
+
+    def many(pre: NeuronGroup, post: NeuronGroup) -> Synapses:
+        made = rule.connect(pre, post)
+        made.w = 1
+        return made
+
+    assert float(in_brian2(many)[1].w[0]) == expected
+
+
+def test_the_order_of_declaration_is_part_of_the_declaration() -> None:
+    one, other = network(), network(reverse=True)
+    assert list(one.populations) == list(other.populations)[::-1]
+    assert one.fingerprint != other.fingerprint
+
+
+# --- scopes
+
+
+@pytest.mark.parametrize("device", ["runtime"])
+def test_a_subexpression_keeps_its_own_parameters(device: str) -> None:
+    """P2: ``gain`` is 10 in the neuron's ``F`` and 0.5 in the projection's statement."""
+    rule = PlasticityRule(
+        name="r",
+        statements=(Statements(side="pre", code="w = offset + G_pre"),),
+        parameters={"offset": 100.0},
+    )
+    cell = CELL.extended("y : 1")
+    declared = network(
+        cell=cell, transmit="y_post = gain*F_pre", parameters={"gain": 0.5}, rule=rule
+    )
+    linked = NeuronModel(
+        name="linked",
+        equations="L : 1 (linked)\nm : 1",
+        parameters={"gain": 3.0, "offset": 7.0},
+        links={"L": "a.F"},
+        operations=(Operation(code="m = gain*L + offset", when="end"),),
+    )
+    declared = attrs.evolve(
+        declared, populations={**declared.populations, "c": Population(model=linked, n=1)}
+    )
+    state = shown(declared, device)
+    u = 0.0  # in the step of the last spike
+    for step in range(STEPS[1] + 1):
+        u += (10 * float(step in STEPS) - u) / 5
+    assert float(state["b.y"][0]) == pytest.approx(0.5 * (10 * u + 1), rel=1e-12)
+    assert float(state["syn.w"][0]) == pytest.approx(100 + 10 * (10 * u + 1), rel=1e-12)
+    last = float(state["a.u"][0])
+    assert float(state["c.m"][0]) == pytest.approx(3 * (10 * last + 1) + 7, rel=1e-12)
+
+
+def test_subexpressions_keep_their_parameters_in_plain_synapses_too() -> None:
+    """P2: ``rule.connect`` between plain groups; a constant that is changed later is seen."""
+    rule = PlasticityRule(
+        name="r",
+        statements=(Statements(side="pre", code="w = gain*F_pre"),),
+        parameters={"gain": 0.5},
+    )
+    group = CELL.group(1, dt=DT)
+    made = rule.connect(group, group)
+    group.s, group.u = 1.0, 0.5
+    net = Network(group, made)
+    net.run(DT)
+    u = 0.5 + (10 - 0.5) / 5
+    assert float(made.w[0]) == pytest.approx(0.5 * (10 * u + 1), rel=1e-12)
+    group.namespace["offset"] = 3.0
+    net.run(DT)
+    u += (10 - u) / 5
+    assert float(made.w[0]) == pytest.approx(0.5 * (10 * u + 3), rel=1e-12)
+
+
+def test_a_parameter_with_the_name_of_a_target_variable_is_refused() -> None:
+    """P2: Brian2 takes the neuron's variable for it."""
+    with pytest.raises(ParameterError, match=r"parameters must be .* 'F' of the synapses and of b"):
+        network(transmit="u_post += F*w", parameters={"F": 0.5})
