@@ -11,7 +11,7 @@ A :class:`NeuronModel` is a declaration. ``model.group(n)`` turns it into a plai
 
 from __future__ import annotations
 
-from biosnn._models.code import check_not_random, synaptic_equations
+from biosnn._models.code import check_method, check_not_random, synaptic_equations
 from biosnn._models.names import names_in, rename, without_value
 from biosnn._models.neurons import (
     LIBRARY,
@@ -83,6 +83,7 @@ __all__ = [
     "alpha_current",
     "ampa",
     "check_choice",
+    "check_method",
     "check_not_random",
     "check_value",
     "competitive_unit",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from brian2 import Network, NetworkOperation, NeuronGroup, Synapses, ms
 
-from biosnn import simulation
+from biosnn import models, simulation
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Operation
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
@@ -220,3 +220,93 @@ def test_a_parameter_with_the_name_of_a_target_variable_is_refused() -> None:
     """P2: Brian2 takes the neuron's variable for it."""
     with pytest.raises(ParameterError, match=r"parameters must be .* 'F' of the synapses and of b"):
         network(transmit="u_post += F*w", parameters={"F": 0.5})
+
+
+# --- the order of synapses
+
+
+QUEUE = models.neuron(name="queue", equations="q : 1\nF = 2*q : 1\nv : 1", threshold="v > 1")
+
+
+def onto(code: str, **changes: Any) -> NetworkModel:
+    return NetworkModel(
+        name="net",
+        dt=DT,
+        inputs={},
+        populations={name: Population(model=QUEUE, n=3) for name in ("a", "b")},
+        projections={"syn": Projection(pre="a", post="b", transmit=code, weights=1.0, **changes)},
+        presentation=Presentation(duration=DT),
+        output="b",
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "q_post += 1\nw += q_post",
+        "q_post += 1\nz = q_post\nw += z",
+        "q_post += 1\nw += F_post",
+        "q += 1; w += q",
+        "q_pre += 1\nw += q_pre",
+        "q_post = w",
+        "q_post = clip(q_post + w, 0, 1)",
+    ],
+)
+def test_what_depends_on_the_order_of_synapses_is_refused(code: str) -> None:
+    """P5: the devices would differ; Brian2 warns on one of them."""
+    with pytest.raises(ParameterError, match=r"transmit must be .* the order of the synapses"):
+        onto(code)
+    assert onto(code, order_free=True)
+    assert onto(code, pairs=([0, 1], [2, 1]))  # no neuron is changed by two synapses
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["q_post += w*q_pre", "q_post = 3", "z = w*2\nq_post += z", "q_post -= F_pre\nw += q_pre"],
+)
+def test_what_does_not_is_accepted(code: str) -> None:
+    assert onto(code)
+
+
+def test_statements_of_a_rule_must_not_depend_on_the_order_either() -> None:
+    """P5: homeostasis as in a Clopath script: each synapse changes what the next one reads."""
+    rule = PlasticityRule(
+        name="homeostatic",
+        statements=(Statements(side="pre", code="q_post += 1\nw -= A*q_post**2"),),
+        parameters={"A": 0.1},
+    )
+    with pytest.raises(ParameterError, match=r"rule.statements\[0\] must be .* the order"):
+        onto("v_post += w", rule=rule)
+
+
+# --- methods of integration
+
+
+@pytest.mark.parametrize("method", ["euler", "exponential_euler", "rk4", None])
+def test_a_projection_chooses_its_method(method: str | None) -> None:
+    """P7."""
+    declared = network(
+        transmit="g += w", equations="dg/dt = -g/tau_g : 1 (clock-driven)", method=method,
+        parameters={"tau_g": 2 * ms}, rule=None,
+    )  # fmt: skip
+    z = 0.5  # of tau_g
+    decay = {"euler": 1 - z, "rk4": 1 - z + z**2 / 2 - z**3 / 6 + z**4 / 24}
+    factor = decay.get(method or "", np.exp(-z))
+    found = float(shown(declared)["syn.g"][0])
+    assert found == pytest.approx(factor**11 + factor**7, rel=1e-12)
+
+
+def test_a_method_that_cannot_be_is_refused() -> None:
+    """P7."""
+    linear = {"equations": "dg/dt = -g/tau_g : 1 (clock-driven)", "parameters": {"tau_g": 2 * ms}}
+    with pytest.raises(ParameterError, match=r"method must be one of .*euler.*, got 'rk5'"):
+        network(method="rk5", rule=None, **linear)
+    cubic = {**linear, "equations": "dg/dt = -g**3/tau_g : 1 (clock-driven)"}
+    with pytest.raises(ParameterError, match="can integrate the equations of g, got 'exact'"):
+        network(method="exact", rule=None, **cubic)
+    with pytest.raises(ParameterError, match="'euler', the method of rule, got 'rk4'"):
+        network(method="rk4", **linear)
+    with pytest.raises(ParameterError, match="where synapses have differential equations"):
+        network(method="rk4", rule=None)
+    with pytest.raises(ParameterError, match=r"rule\.method must be one of"):
+        attrs.evolve(TWICE_THEN_PLUS_ONE, method="rk5")

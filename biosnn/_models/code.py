@@ -6,6 +6,7 @@ import re
 
 from brian2 import Equations
 from brian2.equations.equations import EquationError
+from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
 
 from biosnn.code_gate import check_equations
 from biosnn.errors import ParameterError
@@ -69,3 +70,25 @@ def check_not_random(obj: str, name: str, code: str) -> None:
             "without random numbers",
             "Draw them in an operation of a neuron or of a companion",
         )
+
+
+def check_method(obj: str, method: str, equations: Equations) -> None:
+    """Check that an integration method exists and can integrate the equations of synapses.
+
+    Raises
+    ------
+    ParameterError
+        If it does not or cannot.
+    """
+    known = sorted(StateUpdateMethod.stateupdaters)
+    if not isinstance(method, str) or method.lower() not in known:
+        raise ParameterError(obj, "method", repr(method), f"one of {', '.join(known)}")
+    if not equations.diff_eq_names or method.lower().startswith("gsl"):
+        return
+    try:
+        StateUpdateMethod.apply_stateupdater(equations, {}, method)
+    except UnsupportedEquationsException as error:
+        names = ", ".join(sorted(equations.diff_eq_names))
+        wanted = f"a method that can integrate the equations of {names}"
+        remedy = f"{one_line(error)} Use exponential_euler, euler or rk4"
+        raise ParameterError(obj, "method", repr(method), wanted, remedy) from error

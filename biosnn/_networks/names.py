@@ -8,6 +8,7 @@ from brian2 import Equations
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from biosnn._networks.checks import check_code_names, variables_of
+from biosnn._networks.synapse_order import check_order
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, NeuronModel
 
@@ -112,6 +113,15 @@ def check_statements(network: NetworkModel, key: str) -> None:
                 where, "parameters", got, "a name used once", "Give the parameter another name"
             )
     check_code_names(where, "transmit", projection.transmit, known)
+    codes = {"transmit": given.transmit}
+    if given.synapse is not None:
+        codes["synapse"] = models["post"].receptors[given.synapse].transmit
+    if given.rule is not None:
+        parts = given.rule.prefixed(key).statements
+        codes |= {f"rule.statements[{number}]": part.code for number, part in enumerate(parts)}
+    sizes = [network.populations[side].n for side in sides.values()]
+    for field, code in codes.items() if not given.order_free else ():
+        check_order(where, field, code, models, projection.variables, lambda: given.indices(*sizes))
     if given.rule is None:
         return
     rule = given.rule.prefixed(key)

@@ -26,6 +26,7 @@ from biosnn.models import (
     NeuronModel,
     Normal,
     Uniform,
+    check_method,
     check_not_random,
     rename,
     synaptic_equations,
@@ -93,6 +94,9 @@ class Projection:
         still on their way when a presentation ends are dropped.
     equations : str
         State variables of every synapse besides ``w``, or ``(summed)`` currents.
+    method : str, optional
+        Brian2 integration method of all equations of the synapses. Default: that of the rule, or
+        ``"exponential_euler"``.
     parameters : dict
         Constants of ``transmit`` and ``equations``.
     weights : float, Uniform, Normal, array_like or None
@@ -111,8 +115,8 @@ class Projection:
     order : int
         Order within that slot.
     order_free : bool
-        States that the result of ``transmit`` does not depend on the order of the synapses
-        though Brian2 cannot see it (a maximum, say); its warning is left out then.
+        States that the result of ``transmit`` and of the rule does not depend on the order of the
+        synapses though that cannot be seen in the statements (a maximum, say).
     """
 
     pre: str
@@ -122,6 +126,7 @@ class Projection:
     short_term: Companion | None = None
     delay: Any = 0 * ms
     equations: str = ""
+    method: str | None = None
     parameters: dict[str, Any] = attrs.Factory(dict)
     weights: Any = None
     rule: PlasticityRule | None = None
@@ -320,7 +325,9 @@ class Projection:
         if transmit and self.on_event not in events:
             among = f"an event of {self.pre} ({', '.join(sorted(events)) or 'it has none'})"
             raise ParameterError(where, "on_event", repr(self.on_event), among)
-        own = set(synaptic_equations(where, equations).names)
+        parsed = synaptic_equations(where, equations)
+        own = set(parsed.names)
+        self._check_method(where, parsed)
         weighted = "w" in check_code(where, "transmit", transmit)
         if self.weights is None and weighted and "w" not in own:
             wanted = f"given, because w is in what is transmitted ({transmit})"
@@ -333,6 +340,19 @@ class Projection:
             raise ParameterError(where, "short_term", f"beside {transmit!r}", wanted)
         if self.rule is not None:
             check_same_parameters(where, parameters, self.rule.parameters)
+
+    def _check_method(self, where: str, equations: Equations) -> None:
+        if self.method is None:
+            return
+        check_method(where, self.method, equations)
+        learned = Equations(self.rule.equations) if self.rule else Equations("")
+        if self.rule and learned.diff_eq_names and self.method != self.rule.method:
+            wanted = f"{self.rule.method!r}, the method of {self.rule.name}"
+            remedy = "Leave it out, or give the rule this method"
+            raise ParameterError(where, "method", repr(self.method), wanted, remedy)
+        if not equations.diff_eq_names | learned.diff_eq_names:
+            wanted = "given where synapses have differential equations"
+            raise ParameterError(where, "method", repr(self.method), wanted)
 
     def _check_pairs(self, where: str, n_pre: int, n_post: int) -> None:
         arrays = [np.asarray(part) for part in self.pairs]

@@ -18,6 +18,7 @@ from biosnn.models import (
     Operation,
     Schedule,
     Trace,
+    check_method,
     check_not_random,
     rename,
     synaptic_equations,
@@ -126,7 +127,7 @@ class PlasticityRule:
                 check_name(self.name, field, name)
         for name, target in self.modulators.items():
             check_target_name(self.name, f"modulators[{name!r}]", target)
-        synaptic_equations(self.name, self.equations)
+        check_method(self.name, self.method, synaptic_equations(self.name, self.equations))
         for number, part in enumerate(self.statements):
             check_not_random(self.name, f"statements[{number}]", part.code)
         for name in self.transient:

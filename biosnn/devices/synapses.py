@@ -41,7 +41,7 @@ def make_synapses(
     if projection.delayed:
         namespace["steps_per_presentation"] = network.steps_per_presentation
     model = "w : 1\n" if projection.weights is not None else ""
-    method = "exponential_euler"
+    method = projection.method or "exponential_euler"
     if projection.transmit:
         on_pre["transmit"] = projection.transmit
         events["transmit"] = projection.on_event
@@ -49,7 +49,7 @@ def make_synapses(
         rule = projection.rule.prefixed(key)
         elsewhere = {*rule.schedules, *differ}
         namespace |= {k: v for k, v in rule.parameters.items() if k not in elsewhere}
-        model, method = rule.model, rule.method
+        model, method = rule.model, projection.method or rule.method
         own, learned = (Equations(t).diff_eq_names for t in (projection.equations, rule.equations))
         if own and learned:
             raise ParameterError(
