@@ -210,7 +210,7 @@ def doctor(
 def classify(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model, *.biosnn.")],
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE", help="Pictures of one digit each.")
+        list[Path], typer.Argument(metavar="IMAGE", help="Pictures, of one object each.")
     ],
     device: Annotated[str, typer.Option(help="Where to simulate: runtime or cpp.")] = "runtime",
     seed: Annotated[int, typer.Option(help="Of the input spikes.")] = 0,
@@ -222,21 +222,20 @@ def classify(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Say which digits pictures show."""
-    import numpy as np
+    """Say which classes pictures show; one that cannot be read does not keep the others back."""
+    from biosnn._cli import pictures
 
-    from biosnn import datasets, storage
-
-    trained = storage.load_model(model)
-    rows = [datasets.load_image(k, invert="auto" if invert is None else invert) for k in images]
-    labels = trained.classify(np.stack(rows), device=device, seed=seed).tolist()
+    found, problems = pictures.classify(model, images, device=device, seed=seed, invert=invert)
     if as_json:
-        found = [{"image": str(k), "label": n} for k, n in zip(images, labels, strict=True)]
         report = {"model": str(model), "device": device, "seed": seed, "predictions": found}
         typer.echo(json.dumps(report))
-        return
-    for image, label in zip(images, labels, strict=True):
-        typer.echo(f"{image}: {_SILENT if label < 0 else label}")
+    else:
+        for one in (one for one in found if "label" in one):
+            typer.echo(f"{one['image']}: {_SILENT if one['label'] < 0 else one['label']}")
+    for problem in problems:
+        typer.echo(f"error: {problem}", err=True)
+    if problems:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -250,11 +249,16 @@ def plot(
         typer.Option(help="Folder of the pictures. Default: figures/ beside the data."),
     ] = None,
 ) -> None:
-    """Draw what an experiment has left behind as PNG."""
+    """Draw what an experiment has left behind as PNG; what cannot be drawn is left out and said."""
     from biosnn._cli import figures
 
-    for path in figures.draw(run, out):
+    problems: list[BiosnnError] = []
+    for path in figures.draw(run, out, problems):
         typer.echo(str(path))
+    for problem in problems:
+        typer.echo(f"error: {problem}", err=True)
+    if problems:
+        raise typer.Exit(2)
 
 
 # --- cache

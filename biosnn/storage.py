@@ -28,10 +28,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 
 from biosnn import __version__, simulation
+from biosnn._storage import images as shown
 from biosnn._storage.fit import difference, misfit
 from biosnn.declaration import from_data, to_data
-from biosnn.encoding import check_samples, scale_norm
-from biosnn.errors import BiosnnError, DataError, ParameterError, StorageError
+from biosnn.errors import BiosnnError, ParameterError, StorageError
 from biosnn.files import SUFFIX, check_target, packed, read, write
 from biosnn.networks import NetworkModel
 from biosnn.readout import Readout, readout_from_arrays
@@ -47,8 +47,6 @@ __all__ = [
     "save_model",
     "save_state",
 ]
-
-_STEPS: dict[str, Callable[[Any, Any], Any]] = {"scale_norm": scale_norm}
 
 
 def provenance(**facts: Any) -> dict[str, Any]:
@@ -98,13 +96,18 @@ class TrainedModel:
     readout : Readout, optional
         A fitted readout.
     preprocessing : dict
-        Steps that images go through first: ``{"scale_norm": norm}`` or ``{}``.
+        What intensities in [0, 1] become before they are shown, in this order:
+        ``"scale_norm"``, the Euclidean norm that each image gets, and ``"scale"``, the factor on
+        every value. An input with a unit needs the latter, in that unit: ``{"scale": 150*nA}``.
     observed : str
         What the readout reads, e.g. ``"exc.count"`` or ``"exc.t_first"``.
     precision : {"double", "single"}
         Of the state variables.
     provenance : dict
         See :func:`provenance`, which completes it.
+    shape : tuple of int, optional
+        Height and width of the images in pixels, and their colours if they have some; default:
+        grey and square.
 
     Raises
     ------
@@ -119,6 +122,7 @@ class TrainedModel:
     observed: str
     precision: str = "double"
     provenance: dict[str, Any] = attrs.field(factory=dict, converter=lambda x: provenance(**x))
+    shape: tuple[int, ...] | None = None
 
     def __attrs_post_init__(self) -> None:
         where = "TrainedModel"
@@ -128,10 +132,9 @@ class TrainedModel:
                 raise ParameterError(where, name, f"a {got}", f"a {kind.__name__}")
         if self.precision not in ("double", "single"):
             raise ParameterError(where, "precision", repr(self.precision), '"double" or "single"')
-        for step in self.preprocessing:
-            if step not in _STEPS:
-                wanted = f"made of the steps {', '.join(_STEPS)}"
-                raise ParameterError(where, "preprocessing", repr(step), wanted)
+        shown.check_steps(self.network, self.preprocessing)
+        if self.shape is not None:
+            shown.check_shape(self.network, self.shape)
         population, _, variable = self.observed.partition(".")
         if population not in self.network.populations or not variable:
             among = ", ".join(self.network.populations)
@@ -149,6 +152,17 @@ class TrainedModel:
                 got = "one that is not fitted" if n_neurons is None else f"one of {n_neurons}"
                 raise ParameterError(where, "readout", got, wanted)
 
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Height and width of the images, and their colours if they have some.
+
+        Raises
+        ------
+        DataError
+            If it was not said, and the input is no square.
+        """
+        return shown.image_shape(self.network, self.shape)
+
     def classify(
         self,
         images: ArrayLike,
@@ -161,8 +175,8 @@ class TrainedModel:
 
         Parameters
         ----------
-        images : array_like, shape (n, features)
-            In [0, 1], bright ink on black, such as ``Split.flat()``.
+        images : array_like, shape (n, features) or (n, height, width) or with channels behind
+            Intensities: floats in [0, 1], such as ``Split.flat()``, or bytes; bright ink on black.
         device : {"runtime", "cpp"}
             Where to run. The first call on ``"cpp"`` builds with strict floating-point flags.
         seed : int
@@ -178,30 +192,17 @@ class TrainedModel:
         Raises
         ------
         DataError
-            If the images have the wrong shape or values outside [0, 1].
+            If the images have the wrong shape or are no intensities.
         ParameterError
-            If there is no readout, or another argument is out of its range.
+            If there is no readout, the model's file does not say which current (or other quantity
+            with a unit) an intensity of 1 is, or another argument is out of its range.
         DeviceError
             If the network cannot be built or run.
         """
         if self.readout is None:
             remedy = "Fit one to the recording of a run and make a new TrainedModel."
             raise ParameterError("TrainedModel", "readout", None, "a fitted readout", remedy)
-        samples = check_samples("classify", images, "images")
-        wanted = [spec.features for spec in self.network.inputs.values() if not spec.optional]
-        if wanted != [samples.shape[1]]:
-            raise DataError(
-                f"classify: {self.network.name} is shown samples of {wanted} features, got images "
-                f"of {samples.shape[1]}; give the images that it was trained for"
-            )
-        if samples.max() > 1:
-            where = tuple(int(k) for k in np.argwhere(samples > 1)[0])
-            raise DataError(
-                f"classify: images must be in [0, 1], got {samples[where]:g} at {where}; divide "
-                "pixels by 255"
-            )
-        for step, value in self.preprocessing.items():
-            samples = _STEPS[step](samples, value)
+        samples = shown.prepared(self.network, self.preprocessing, images)
         runnable = simulation.compile(
             self.network,
             device,
@@ -239,9 +240,12 @@ def save_model(
     StorageError
         If the file exists, cannot be written or has another suffix, or if the readout is not
         fitted.
+    ParameterError
+        If it has a readout, and its preprocessing does not say what an intensity of 1 becomes.
     """
     meta, learned = None, {}
     if model.readout is not None:
+        shown.check_scale(model.network, model.preprocessing)
         try:
             meta, learned = model.readout.to_arrays()
         except NotFittedError as error:
@@ -254,6 +258,7 @@ def save_model(
         "observed": model.observed,
         "precision": model.precision,
         "provenance": to_data(model.provenance),
+        "shape": model.shape,
     }
     tensors = {f"state/{name}": array for name, array in model.state.items()}
     tensors |= {f"readout/{name}": array for name, array in learned.items()}
@@ -291,6 +296,7 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
             observed=content["observed"],
             precision=content["precision"],
             provenance=from_data(content["provenance"]),
+            shape=tuple(content["shape"]) if content.get("shape") else None,
         )
 
     return _restored(path, restore)

@@ -18,7 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import biosnn
-from biosnn import datasets, doctor, networks, plotting, storage
+from biosnn import datasets, doctor, files, networks, plotting, storage, surrogate
 from biosnn._cli import figures
 from biosnn._cli.catalog import catalog
 from biosnn.cli import app
@@ -403,10 +403,63 @@ def test_classify_refuses_what_it_cannot_read(
 ) -> None:
     path = storage.save_model(untrained(theta=100.0), tmp_path / "model.biosnn")
     monkeypatch.setattr(storage.TrainedModel, "classify", None)  # nothing may be simulated
-    assert "missing.png" in failed("classify", path, pictures[0], tmp_path / "missing.png")
+    assert "missing.png" in failed("classify", path, tmp_path / "missing.png")
     assert "does not exist" in failed("classify", tmp_path / "no.biosnn", pictures[0])
     path.write_bytes(path.read_bytes()[:-1])
     assert "damaged" in failed("classify", path, pictures[0])
+
+
+def test_a_bad_picture_does_not_keep_the_others_back(pictures: list[Path], tmp_path: Path) -> None:
+    """C9: a blank one ended the whole batch."""
+    path = storage.save_model(untrained(theta=100.0), tmp_path / "model.biosnn")
+    blank, broken = tmp_path / "blank.png", tmp_path / "broken.png"
+    Image.new("L", (50, 50), "white").save(blank)
+    broken.write_text("no picture")
+    batch = (pictures[0], blank, pictures[1], broken)
+    alone = [done("classify", path, picture) for picture in pictures[:2]]
+    result = call("classify", path, *batch)
+    assert result.exit_code == 2
+    assert result.stdout == "".join(alone)
+    first, second = result.stderr.splitlines()
+    assert first.startswith("error: ")
+    assert "blank.png shows no ink" in first
+    assert "broken.png cannot be read" in second
+    result = call("classify", path, *batch, "--json")
+    assert result.exit_code == 2
+    found = json.loads(result.stdout)["predictions"]
+    assert ["label" in one for one in found] == [True, False, True, False]
+    assert "shows no ink" in found[1]["error"]
+
+
+def test_classify_takes_pictures_of_the_size_of_the_model(tmp_path: Path) -> None:
+    """C11: 28 x 28 only. Colours and other sizes are what the model says."""
+    network = networks.winner_take_all(5 * 4 * 3, 4, encoding="direct", theta=100.0)
+    model = storage.TrainedModel(
+        network=network,
+        state=network.initial_state(1),
+        readout=VoteReadout(n_classes=4).fit(np.eye(4), np.arange(4)),
+        preprocessing={"scale_norm": 9.2},
+        observed="exc.count",
+        shape=(5, 4, 3),
+    )
+    path = storage.save_model(model, tmp_path / "model.biosnn")
+    colours = RNG.integers(0, 256, (5, 4, 3), dtype=np.uint8)
+    Image.fromarray(colours).save(tmp_path / "colours.png")
+    label = model.classify(colours[None])[0]
+    assert label >= 0
+    picture = tmp_path / "colours.png"
+    assert done("classify", path, picture) == f"{picture}: {label}\n"
+
+
+@pytest.mark.parametrize("command", ["classify", "plot"])
+def test_a_checkpoint_of_surrogate_training_is_named(command: str, tmp_path: Path) -> None:
+    """C9: a function was named that does not exist."""
+    path = tmp_path / "checkpoint-best.biosnn"
+    files.write(path, files.packed("training", {}, {}), overwrite=False)
+    message = failed(command, path, *(["a.png"] if command == "classify" else []))
+    assert "holds a training, not a model" in message
+    assert "surrogate.load_module" in message
+    assert hasattr(surrogate, "load_module")
 
 
 # --- plot
@@ -501,6 +554,24 @@ def test_one_bad_array_does_not_keep_the_others_back(tmp_path: Path) -> None:
     message = failed("plot", tmp_path)
     assert "activity_heatmap.counts" in message
     assert drawn(tmp_path / "figures") == set(figures.FIGURES) - {"activity"}
+
+
+def test_one_bad_model_does_not_keep_the_others_back(tmp_path: Path) -> None:
+    """C9: the first broken file ended the command."""
+    for name in ("a", "c"):
+        storage.save_model(untrained(theta=100.0), tmp_path / f"{name}.biosnn")
+    (tmp_path / "b.biosnn").write_bytes(b"nothing")
+    assert "b.biosnn is not a .biosnn file" in failed("plot", tmp_path)
+    wanted = {f"{name}_{kind}" for name in "ac" for kind in ("receptive_fields", "weights")}
+    assert drawn(tmp_path / "figures") == wanted
+
+
+def test_plot_reads_no_bombs(tmp_path: Path) -> None:
+    """S8: arrays of a gigabyte in a file of a megabyte."""
+    path = tmp_path / "arrays.npz"
+    np.savez_compressed(path, counts=np.zeros((1, 2**26)))
+    assert path.stat().st_size < 10**6
+    assert "more than the 268435456" in failed("plot", tmp_path)
 
 
 def test_plot_draws_models(tmp_path: Path) -> None:

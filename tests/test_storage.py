@@ -9,14 +9,15 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
 import pytest
 import safetensors.numpy
-from brian2 import Hz, ms
+from brian2 import Hz, ms, mV, nA
 
-from biosnn import datasets, files, networks, simulation
+from biosnn import datasets, files, models, networks, simulation
 from biosnn.declaration import to_data
 from biosnn.encoding import scale_norm
 from biosnn.errors import BiosnnError, DataError, DeviceError, ParameterError, StorageError
@@ -232,6 +233,80 @@ def test_training_goes_on_from_a_stored_state(tmp_path: Path) -> None:
     assert rest.checksum() == whole.checksum()
 
 
+def of_currents(**changes: Any) -> TrainedModel:
+    """Six neurons that are driven by the currents of 2 x 3 pixels; each votes for its own class."""
+    network = NetworkModel(
+        name="currents",
+        dt=0.1 * ms,
+        inputs={"current": networks.Input(features=6)},
+        populations={"lif": networks.Population(model=models.lif(), n=6, drives={"I": "current"})},
+        presentation=networks.Presentation(duration=30 * ms),
+        output="lif",
+    )
+    settings: dict[str, Any] = {
+        "network": network,
+        "state": network.initial_state(),
+        "readout": VoteReadout(n_classes=6).fit(np.eye(6), np.arange(6)),
+        "observed": "lif.count",
+        "preprocessing": {"scale": 60 * nA},
+        "shape": (2, 3),
+    }
+    return TrainedModel(**{**settings, **changes})
+
+
+def test_a_network_of_currents_knows_what_an_intensity_is(tmp_path: Path) -> None:
+    """W18: pixel 1.0 was taken for 1 A."""
+    images = np.array([[0, 0, 0.2, 1, 0.2, 0.4], [0.9, 0.1, 0, 0, 0, 0]])
+    model = of_currents()
+    runnable = simulation.compile(model.network, "runtime", per_sample=("lif.count",))
+    recording, _ = runnable.run(images * 60e-9, progress=False)
+    counts = recording.counts("lif")
+    assert counts[0, 3] > counts[0, 5] > 0, "the currents are in the range of the neurons"
+    loaded = load_model(save_model(model, tmp_path / "currents.biosnn"))
+    assert loaded.shape == loaded.image_shape == (2, 3)
+    assert loaded.preprocessing["scale"] == 60 * nA
+    for given in (images, images.reshape(2, 2, 3), np.round(255 * images).astype(np.uint8)):
+        assert loaded.classify(given, progress=False).tolist() == [3, 0]
+
+
+def test_what_an_intensity_is_has_to_be_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W18: when a model is saved, and by an older file when it shall classify."""
+    silent = of_currents(preprocessing={})
+    path = tmp_path / "old.biosnn"
+    with pytest.raises(ParameterError, match=r'one with a "scale" in A, because .*\'current\''):
+        save_model(silent, path)
+    monkeypatch.setattr("biosnn._storage.images.check_scale", lambda *_: None)
+    save_model(silent, path)
+    monkeypatch.undo()
+    old = load_model(path)
+    with pytest.raises(ParameterError, match=r'one with a "scale" in A'):
+        old.classify(np.ones((1, 6)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preprocessing": {"scale": 150.0}}, r"preprocessing\['scale'\] must be a quantity"),
+        ({"preprocessing": {"scale": 1 * mV}}, r"preprocessing\['scale'\] must be a quantity"),
+        ({"preprocessing": {"scale": -1 * nA}}, "> 0"),
+        ({"preprocessing": {"scale_norm": 1 * mV}}, "scale_norm"),
+        ({"preprocessing": {"blur": 1.0}}, "made of the steps scale_norm, scale"),
+        ({"shape": (2, 2)}, r"with 6 numbers, got \(2, 2\)"),
+        ({"shape": 6}, "with 6 numbers, got 6"),
+    ],
+)
+def test_the_way_of_images_is_checked(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        of_currents(**changes)
+
+
+def test_images_without_a_shape_are_square() -> None:
+    with pytest.raises(DataError, match=r"6 features, which are no square image"):
+        _ = of_currents(shape=None).image_shape
+
+
 FRESH = """
 import sys
 import numpy as np
@@ -291,8 +366,8 @@ def test_parts_that_do_not_fit_together(model: TrainedModel) -> None:
     [
         (IMAGES[0], "shape"),
         (IMAGES[:, :5], "20"),
-        (IMAGES * 255, "[0, 1]"),
-        (-IMAGES, ">= 0"),
+        (IMAGES * 255, "from 0 to 1"),
+        (-IMAGES, "from 0 to 1"),
         (IMAGES * np.nan, "finite"),
     ],
 )

@@ -13,16 +13,17 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from biosnn import plotting, storage
-from biosnn.errors import ParameterError, StorageError
+from biosnn.errors import BiosnnError, ParameterError, StorageError
 
 Arrays = Mapping[str, NDArray[Any]]
 
 _ARRAYS = "arrays.npz"
+_MOST_BYTES = 2**28  # of its arrays
 _MOST_FIELDS = 100
 _MOST_TRACES = 5
 
 
-def draw(run: Path, out: Path | None = None) -> Iterator[Path]:
+def draw(run: Path, out: Path | None, problems: list[BiosnnError]) -> Iterator[Path]:
     """Draw what is there.
 
     Parameters
@@ -31,6 +32,8 @@ def draw(run: Path, out: Path | None = None) -> Iterator[Path]:
         The output folder of an experiment (with ``arrays.npz`` or models), or a model's file.
     out : Path, optional
         Folder of the pictures; ``figures`` in the same folder without it.
+    problems : list
+        Takes the errors of what cannot be drawn, while all else is.
 
     Yields
     ------
@@ -40,16 +43,13 @@ def draw(run: Path, out: Path | None = None) -> Iterator[Path]:
     Raises
     ------
     StorageError
-        If there is nothing to draw, or a file cannot be read or written.
-    ParameterError
-        If an array is not what its name says, when all others are drawn.
+        If there is nothing to draw, and no problem that says why.
     """
     if not run.exists():
         raise StorageError(f"{run} does not exist; give the output folder of an experiment")
     folder = out or (run if run.is_dir() else run.parent) / "figures"
     nothing = True
-    problem: ParameterError | None = None
-    for prefix, arrays in _sources(run).items():
+    for prefix, arrays in _sources(run, problems):
         for name, figure in FIGURES.items():
             try:
                 with plotting.style():
@@ -58,38 +58,45 @@ def draw(run: Path, out: Path | None = None) -> Iterator[Path]:
                         continue
                     path = plotting.save(axes, folder / f"{prefix}{name}.png")
             except ParameterError as error:
-                problem = problem or error
+                problems.append(error)
             else:
                 nothing = False
                 yield path
-    if problem is not None:
-        raise problem
-    if nothing:
+    if nothing and not problems:
         raise StorageError(
             f"{run} holds nothing to draw: neither an {_ARRAYS} with known arrays nor a "
             f"{storage.SUFFIX} model; give the output folder of an experiment, or a model"
         )
 
 
-def _sources(run: Path) -> dict[str, Arrays]:
-    """Prefix of the pictures -> arrays."""
+def _sources(run: Path, problems: list[BiosnnError]) -> Iterator[tuple[str, Arrays]]:
+    """Prefix of the pictures, and arrays."""
     if not run.is_dir():
-        return _of_model(run)
-    if (run / _ARRAYS).exists():
-        return {"": _of_archive(run / _ARRAYS)}
-    models = sorted(run.glob(f"*{storage.SUFFIX}"))
-    return {
-        f"{path.stem}_{prefix}": arrays
-        for path in models
-        for prefix, arrays in _of_model(path).items()
-    }
+        yield from _of_model(run).items()
+    elif (run / _ARRAYS).exists():
+        yield "", _of_archive(run / _ARRAYS)
+    else:
+        for path in sorted(run.glob(f"*{storage.SUFFIX}")):
+            try:
+                found = _of_model(path)
+            except BiosnnError as error:
+                problems.append(error)
+            else:
+                yield from ((f"{path.stem}_{prefix}", arrays) for prefix, arrays in found.items())
 
 
 def _of_archive(path: Path) -> Arrays:
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+        if size > _MOST_BYTES:
+            raise StorageError(
+                f"{path} holds arrays of {size} bytes, more than the {_MOST_BYTES} that are drawn; "
+                "keep fewer samples in it"
+            )
         with np.load(path, allow_pickle=False) as archive:
             return {name: np.atleast_1d(archive[name]) for name in archive.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise StorageError(
             f"{path} cannot be read as arrays ({error}); run the experiment again"
         ) from error
