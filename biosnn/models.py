@@ -11,7 +11,12 @@ A :class:`NeuronModel` is a declaration. ``model.group(n)`` turns it into a plai
 
 from __future__ import annotations
 
-from biosnn._models.code import check_method, check_not_random, synaptic_equations
+from biosnn._models.code import (
+    check_method,
+    check_not_random,
+    random_calls,
+    synaptic_equations,
+)
 from biosnn._models.names import names_in, rename, without_value
 from biosnn._models.neurons import (
     LIBRARY,
@@ -113,6 +118,7 @@ __all__ = [
     "pinsky_rinzel",
     "poisson_unit",
     "qif",
+    "random_calls",
     "rename",
     "synaptic_equations",
     "traub_miles",

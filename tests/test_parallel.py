@@ -46,7 +46,7 @@ def medley() -> NetworkModel:
     cell = models.neuron(
         name="Cell",
         equations="""
-        dv/dt = (I + share*i/N + bias - v)/(10*ms) : 1 (unless refractory)
+        dv/dt = (I + share*i/N + bias - v)/(10*ms) + 0.05*xi*ms**-0.5 : 1 (unless refractory)
         dI/dt = -I/(5*ms) : 1
         x : 1
         bias : 1
@@ -55,10 +55,13 @@ def medley() -> NetworkModel:
         threshold="v > 1 + 0.2*rand()",
         reset="v = 0",
         refractory=2 * ms,
-        method="exponential_euler",
+        method="euler",
         parameters={"share": 0.3},
         initial={"bias": np.linspace(0, 0.1, 6)},
-        operations=(Operation(code="I += 0.05*x - 0.01*fired*int(i != N - 1)", on="step"),),
+        operations=(
+            Operation(code="I += 0.05*x - 0.01*fired*int(i != N - 1)", on="step"),
+            Operation(code="I += 0.01*poisson(0.5) + 0.01*randn()", on="step"),
+        ),
         links={"fired": "pool.fired"},
     )
     pool = models.neuron(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import re
+import ast
 
 from brian2 import Equations
+from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.equations.equations import EquationError
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from brian2.utils.stringtools import deindent
 
 from biosnn.code_gate import check_equations
 from biosnn.errors import ParameterError
 
-_RANDOM = re.compile(r"\brandn?\s*\(")
+#: Brian2's functions that draw random numbers: those that do not give the same twice.
+RANDOM = frozenset(name for name, function in DEFAULT_FUNCTIONS.items() if not function.stateless)
 
 
 def one_line(error: Exception) -> str:
@@ -49,8 +52,28 @@ def synaptic_equations(obj: str, text: str) -> Equations:
                 "integrated in every step",
                 "Put traces on the neurons, or leave the flag out",
             )
-    check_not_random(obj, "equations", text)
+    for name in equations.names:
+        if equations[name].expr is not None:
+            check_not_random(obj, "equations", equations[name].expr.code)
+    for name in sorted(equations.stochastic_variables):
+        raise _random(obj, "equations", name, text)
     return equations
+
+
+def random_calls(code: str) -> list[ast.Call]:
+    """Calls of functions that draw random numbers, in Brian2 code.
+
+    Raises
+    ------
+    SyntaxError
+        If it does not parse.
+    """
+    tree = ast.parse(deindent(code).strip())
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RANDOM
+    ]
 
 
 def check_not_random(obj: str, name: str, code: str) -> None:
@@ -61,15 +84,28 @@ def check_not_random(obj: str, name: str, code: str) -> None:
     ParameterError
         If it does: only the draws of neurons depend on nothing but the seed.
     """
-    found = _RANDOM.search(code)
-    if found:
-        raise ParameterError(
-            obj,
-            name,
-            f"{found[0]}) in {code.strip()!r}",
-            "without random numbers",
-            "Draw them in an operation of a neuron or of a companion",
-        )
+    try:
+        calls = random_calls(code)
+    except SyntaxError:
+        return  # which is refused where names are checked
+    for call in calls:
+        raise _random(obj, name, ast.unparse(call), code)
+
+
+def check_held(obj: str, equations: Equations) -> None:
+    """Check that subexpressions of neurons that draw random numbers keep them for a time step.
+
+    Raises
+    ------
+    ParameterError
+        If one does not: it would be another number wherever it is used.
+    """
+    for name in sorted(equations.subexpr_names):
+        equation = equations[name]
+        if "constant over dt" not in equation.flags and random_calls(equation.expr.code):
+            raise ParameterError(
+                obj, "equations", str(equation), "flagged (constant over dt), because it is random"
+            )
 
 
 def check_method(obj: str, method: str, equations: Equations) -> None:
@@ -92,3 +128,13 @@ def check_method(obj: str, method: str, equations: Equations) -> None:
         wanted = f"a method that can integrate the equations of {names}"
         remedy = f"{one_line(error)} Use exponential_euler, euler or rk4"
         raise ParameterError(obj, "method", repr(method), wanted, remedy) from error
+
+
+def _random(obj: str, name: str, found: str, code: str) -> ParameterError:
+    return ParameterError(
+        obj,
+        name,
+        f"{found} in {code.strip()!r}",
+        "without random numbers",
+        "Draw them in an operation of a neuron or of a companion",
+    )

@@ -12,7 +12,7 @@ from brian2.utils.stringtools import deindent
 #: Brian2's own variables, and what every network gives its populations.
 _BUILT_IN = frozenset({
     "t", "dt", "i", "N", "t_in_timesteps", "not_refractory", "lastspike",
-    "active_for", "stream", "counter_uniform",
+    "active_for", "stream", "counter_uniform", "counter_normal", "counter_poisson",
 })  # fmt: skip
 
 

@@ -154,9 +154,14 @@ class Companion:
         """Names of its variables, parameters and events."""
         return {*Equations(self.equations).names, *self.parameters, *self.events}
 
-    def renamed(self, names: Mapping[str, str]) -> Companion:
-        """Return a copy with other names for its variables, parameters and events."""
-        driven = Equations(self.equations).diff_eq_names & set(names)
+    def renamed(self, names: Mapping[str, str], of: str) -> Companion:
+        """Return a copy with other names for its variables, parameters and events.
+
+        Its noise is called after whom it is ``of``: ``xi`` becomes ``xi_of``, ``xi_1`` ``xi_of_1``.
+        """
+        known = Equations(self.equations)
+        names = {**names, **{xi: f"xi_{of}{xi[2:]}" for xi in known.stochastic_variables}}
+        driven = known.diff_eq_names & set(names)
         rates = {f"d{name}": f"d{names[name]}" for name in driven}
         return attrs.evolve(
             self,

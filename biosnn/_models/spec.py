@@ -16,6 +16,7 @@ from brian2.units.fundamentalunits import (
     fail_for_dimension_mismatch,
 )
 
+from biosnn._models.code import check_held
 from biosnn._models.exact import linear_apart
 from biosnn._models.group import make_group
 from biosnn._models.names import names_in, without_value
@@ -118,6 +119,7 @@ class NeuronModel:
                 )
             self._check_initial(variable, value, known[variable].dim)
         self._check_known("equations", known.identifiers - known.stochastic_variables)
+        check_held(self.name, known)
         apart = linear_apart(self.equations, self.exact, self.parameters) if self.exact else ()
         for variable in self.exact:
             if variable not in apart:

@@ -81,7 +81,7 @@ class SynapseModel:
         ends = {f"{key}_post": f"{new}_post" for key, new in names.items()}
         return attrs.evolve(
             self,
-            companion=self.companion.renamed(names),
+            companion=self.companion.renamed(names, of=name),
             current=rename(self.current, names),
             transmit=rename(self.transmit, {**names, **ends}),
             equations=rename(self.equations, {**names, **ends}),

@@ -240,9 +240,8 @@ class Projection:
         """Its short-term plasticity as the presynaptic neurons carry it."""
         if self.short_term is None:
             return None
-        return self.short_term.renamed(
-            {name: f"{key}_stp_{name}" for name in self.short_term.own()}
-        )
+        names = {name: f"{key}_stp_{name}" for name in self.short_term.own()}
+        return self.short_term.renamed(names, of=f"{key}_stp")
 
     def in_order(self, values: Any) -> np.ndarray:
         """One value per synapse, given in the order of the pairs, in the order (pre, post)."""

@@ -201,7 +201,7 @@ class PlasticityRule:
                 inner |= {t.name: f"{prefix}_{t.name}" for t in own}
                 names |= {f"{name}_{side}": f"{new}_{side}" for name, new in inner.items()}
                 events |= {(side, name): inner[name] for name in companion.events}
-                companion = companion.renamed(inner)
+                companion = companion.renamed(inner, of=f"{prefix}_{side}")
             companions[side] = companion
         names |= {f"{name}_post": f"{prefix}_{name}_post" for name in self.modulators}
         names |= {name: f"{prefix}_{name}_post" for name in self.schedules}

@@ -20,9 +20,10 @@ from brian2 import (
 )
 from brian2.groups.group import CodeRunner
 
+from biosnn.devices.draws import CountedNoise, holds_draws
 from biosnn.devices.events import clearing
 from biosnn.devices.extend import extended_model, reset_code, switched_off
-from biosnn.devices.functions import uniform_function
+from biosnn.devices.functions import draw_functions
 from biosnn.devices.ports import ports
 from biosnn.devices.protocol import (
     CLEAR_COUNTS,
@@ -37,6 +38,7 @@ from biosnn.devices.protocol import (
     RESET,
     SNAPSHOT,
     STORE,
+    SUBEXPRESSIONS,
     TRACE,
     protocol_group,
 )
@@ -183,7 +185,7 @@ def _build(
         return target
 
     for key, population in network.populations.items():
-        own, carried = extended_model(network, key, record)
+        own, carried, noise = extended_model(network, key, record)
         constants = {**own.constants}
         reset = reset_code(network, key, own.with_traces(part for _, part in carried), constants)
         own = replicas.model(network, key, own)
@@ -198,7 +200,16 @@ def _build(
         model = own.with_traces(traces)
         operations = [op for op in model.operations if op.on in ("onset", "input")]
         group.namespace.update(constants | model.constants)
-        group.namespace["counter_uniform"] = uniform_function()
+        group.namespace.update(draw_functions())
+        if noise:
+            draws = {name: replicas.code(population.n, text) for name, text in noise.items()}
+            group.state_updater.method_choice = CountedNoise(
+                group.state_updater.method_choice, draws
+            )
+        if holds_draws(group.user_equations):
+            # Brian2 updates them before the protocol knows of the step.
+            held = group.subexpression_updater
+            held.when, held.order = "start", SUBEXPRESSIONS
         groups[key], models[key] = group, model
         objects.append(group)
         if reset:

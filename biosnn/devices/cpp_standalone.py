@@ -41,6 +41,7 @@ SOURCES = (
     "codegen.py",
     "compiler.py",
     "contract.py",
+    "draws.py",
     "events.py",
     "extend.py",
     "cpp_standalone.py",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -12,22 +10,20 @@ import numpy as np
 from brian2 import Equations
 from brian2.units.fundamentalunits import Quantity
 
+from biosnn.devices.draws import Carried, counted
 from biosnn.devices.record import Record
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, Event, NeuronModel, Operation, Trace
+from biosnn.models import Companion, Event, NeuronModel, Operation
 from biosnn.networks import NetworkModel
-
-_RANDOM = re.compile(r"\brand\(\)")
-_COUNTED = ("seed", "pass_id", "sample_id", "step")
-
-#: Projection -> what its rule or its short-term plasticity keeps on a neuron.
-Carried = tuple[str, Trace | Companion]
 
 
 def extended_model(
     network: NetworkModel, key: str, record: Record
-) -> tuple[NeuronModel, tuple[Carried, ...]]:
-    """A population's model with what the network adds to it, and what it carries for others."""
+) -> tuple[NeuronModel, tuple[Carried, ...], dict[str, str]]:
+    """A population's model with what the network adds to it, and what it carries for others.
+
+    The draws of its stochastic variables come third (:func:`biosnn.devices.draws.counted`).
+    """
     model = network.populations[key].model
     for name, _ in model.schedules.items():
         model = model.extended(f"{name} : 1 (linked)", links={name: f"protocol.{key}_{name}"})
@@ -59,9 +55,9 @@ def extended_model(
             links={name: f"protocol.{name}" for name in ("t_sample", "sample", "attempt")},
         )
     model = model.with_counters(dict.fromkeys(counters))
-    model, carried = _counter_based(model, network.carried(key))
+    model, carried, noise = counted(model, network.carried(key))
     given = {"stream": network.stream(key), "active_for": network.presentation.duration}
-    return attrs.evolve(model, parameters={**model.parameters, **given}), carried
+    return attrs.evolve(model, parameters={**model.parameters, **given}), carried, noise
 
 
 def reset_code(
@@ -92,53 +88,6 @@ def reset_code(
     if reset == "all" and model.refractory is not None:
         lines.append("lastspike = t - 1e4*second")
     return "\n".join(lines)
-
-
-def _counter_based(
-    model: NeuronModel, carried: Iterable[Carried]
-) -> tuple[NeuronModel, tuple[Carried, ...]]:
-    """Replace ``rand()`` by counter-based draws: one per neuron, step and place in the code."""
-    places = itertools.count(1)
-
-    def draw(_: re.Match[str]) -> str:
-        return f"counter_uniform(seed, stream + {next(places)}, pass_id, sample_id, i, step)"
-
-    def draws(code: str) -> str:
-        return _RANDOM.sub(draw, code)
-
-    def events(given: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: attrs.evolve(spec, condition=draws(spec.condition))
-            if isinstance(spec, Event)
-            else draws(spec)
-            for name, spec in given.items()
-        }
-
-    def operations(given: Iterable[Operation]) -> tuple[Operation, ...]:
-        return tuple(attrs.evolve(part, code=draws(part.code)) for part in given)
-
-    model = attrs.evolve(
-        model,
-        threshold=model.threshold and draws(model.threshold),
-        reset=model.reset and draws(model.reset),
-        events=events(model.events),
-        operations=operations(model.operations),
-    )
-    counted = tuple(
-        (
-            owner,
-            attrs.evolve(part, operations=operations(part.operations), events=events(part.events))
-            if isinstance(part, Companion)
-            else part,
-        )
-        for owner, part in carried
-    )
-    if next(places) > 1:
-        model = model.extended(
-            "\n".join(f"{name} : integer (linked)" for name in _COUNTED),
-            links={name: f"protocol.{name}" for name in _COUNTED},
-        )
-    return model, counted
 
 
 def switched_off(

@@ -2,31 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from brian2 import Function
 from brian2.parsing.rendering import CPPNodeRenderer
 
-from biosnn.rng import C_SOURCE, counter_uniform
+from biosnn.rng import (
+    C_NORMAL,
+    C_POISSON,
+    C_SOURCE,
+    counter_normal,
+    counter_poisson,
+    counter_uniform,
+)
+
+# What the other draws are made of has a name of its own: Brian2 puts the functions that code calls
+# into its alphabetical order, and what they depend on before the first that does.
+_INNER = "counter_uniform_within"
+_INNER_SOURCE = C_SOURCE.replace("counter_uniform", _INNER)
 
 
-def uniform_function() -> Function:
-    """``counter_uniform`` as a Brian2 function for numpy, Cython, C++ and CUDA."""
+def draw_functions() -> dict[str, Function]:
+    """Counter-based draws as Brian2 functions for numpy, Cython, C++ and CUDA, by their names."""
+    inner = _function(counter_uniform, _INNER_SOURCE, name=_INNER)
+    return {
+        "counter_uniform": _function(counter_uniform, C_SOURCE),
+        "counter_normal": _function(counter_normal, C_NORMAL, inner=inner),
+        "counter_poisson": _function(counter_poisson, C_POISSON, inner=inner, whole=True),
+    }
+
+
+def _function(
+    python: Callable[..., Any],
+    source: str,
+    *,
+    name: str = "",
+    inner: Function | None = None,
+    whole: bool = False,
+) -> Function:
+    """A draw; one of whole numbers has an argument before the counters."""
+    name = name or python.__name__
+    counters = ["integer"] * 6
+    types = ["any", *counters] if whole else counters
     function = Function(
-        counter_uniform,
-        arg_units=[1] * 6,
-        arg_types=["integer"] * 6,
+        python,
+        arg_units=[1] * len(types),
+        arg_types=types,
         return_unit=1,
-        return_type="float",
+        return_type="integer" if whole else "float",
     )
-    function.implementations.add_implementation("numpy", counter_uniform)
-    function.implementations.add_implementation("cpp", C_SOURCE)
+    source, dependencies = source.strip(), {}
+    if inner is not None:
+        source, dependencies = source.replace("counter_uniform(", f"{_INNER}("), {_INNER: inner}
+    add = function.implementations.add_implementation
+    add("numpy", python)
+    add("cpp", source, dependencies=dependencies, name=name)
     # A generator of this name exists where brian2cuda was imported.
-    function.implementations.add_implementation("cuda", f"__host__ __device__ {C_SOURCE.strip()}")
-    function.implementations.add_implementation(
+    add("cuda", f"__host__ __device__ {source}", dependencies=dependencies, name=name)
+    once = f"#ifndef BIOSNN_WITHIN\n#define BIOSNN_WITHIN\n{_INNER_SOURCE.strip()}\n#endif\n"
+    verbatim = f"#include <math.h>\n{once if inner is not None else ''}{source}"
+    arguments = ", ".join([*(["double"] if whole else []), *(["int"] * 6)])
+    add(
         "cython",
-        f'cdef extern from *:\n    """\n{C_SOURCE}\n    """\n'
-        "    double counter_uniform(int, int, int, int, int, int)\n",
+        f'cdef extern from *:\n    """\n{verbatim}\n    """\n'
+        f"    {'int' if whole else 'double'} {name}({arguments})\n",
+        name=name,
     )
     return function
 

@@ -19,7 +19,8 @@ from biosnn.networks import NetworkModel
 STORE, CLEAR_EVENTS, LEARN, NORMALISE = -130, -125, -120, -90
 CLEAR_COUNTS, ADVANCE, SNAPSHOT = -75, -70, -65
 # ... and the beginning of the next one.
-LOAD, BEGIN, RESET, FRAME, STEP, EVENTS, ONSET, INPUT = -60, -50, -49, -48, -45, -44, -40, -39
+LOAD, BEGIN, RESET, FRAME, STEP, EVENTS, SUBEXPRESSIONS = -60, -50, -49, -48, -45, -44, -42
+ONSET, INPUT = -40, -39
 # Traces come after all else in this slot: they hold what the time step starts from.
 TRACE = 10**6
 

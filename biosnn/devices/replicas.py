@@ -105,11 +105,17 @@ class Replicas:
             double=(*model.double, *own),
         )
 
+    def code(self, n: int, code: str) -> str:
+        """Return code of a population of ``n`` neurons, for all copies."""
+        return code if self.n == 1 else rename(code, _names(n))
+
     def part(self, part: _Part, n: int) -> _Part:
         """Return what a population of ``n`` neurons carries for others, for all copies."""
-        if self.n == 1 or isinstance(part, Trace):
+        if self.n == 1:
             return part
         names = _names(n)
+        if isinstance(part, Trace):
+            return attrs.evolve(part, bump=rename(part.bump, names))
         return attrs.evolve(
             part,
             equations=rename(part.equations, names),
