@@ -170,5 +170,3 @@ def test_refractoriness_at_random_follows_the_seed_too() -> None:
     np.testing.assert_array_equal(parts.per_sample["noisy.v"], once.per_sample["noisy.v"])
     other, _ = live.run(X, seed=2, progress=False)
     assert not np.array_equal(other.per_sample["noisy.count"], counts)
-
-

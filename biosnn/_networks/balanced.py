@@ -117,10 +117,11 @@ def balanced_network(
                 post=post,
                 synapse=pre,
                 weights=weights[pre],
-                pairs=FixedProbability(p=share, seed=4 * seed + number, to_self=pre != post),
+                pairs=FixedProbability(p=share, to_self=pre != post),
             )
-            for number, (pre, post) in enumerate(pairs)
+            for pre, post in pairs
         },
         presentation=Presentation(duration=duration, reset="none"),
         output="exc",
+        seed=seed,
     )

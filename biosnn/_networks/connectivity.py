@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from biosnn.declaration import declared
+from biosnn.declaration import declared, is_declared
 from biosnn.errors import ParameterError
 from biosnn.validation import check_choice, check_value, check_whole
 
@@ -23,6 +24,9 @@ class Pattern:
 
     A pattern of your own is a class that has :meth:`pairs`; a network that is declared with it
     holds the index arrays that it gives.
+
+    Patterns that are drawn have a ``seed``. Without one, each projection of a network draws pairs
+    of its own, from the network's seed and the projection's name; outside networks it is 0.
     """
 
     def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
@@ -38,22 +42,47 @@ class Pattern:
             If it does not.
         """
 
-    def indices(self, n_pre: int, n_post: int) -> Pairs:
+    @property
+    def without_seed(self) -> bool:
+        """Whether its pairs are drawn, from a seed that it does not say itself."""
+        return is_declared(self) and getattr(self, "seed", 0) is None
+
+    def indices(self, n_pre: int, n_post: int, seed: int | None = None) -> Pairs:
         """Index arrays (i, j) of the connected pairs, in the order (pre, post); read-only.
 
         The latest ones are kept, because building a network asks for them several times.
+
+        Parameters
+        ----------
+        n_pre, n_post : int
+            Sizes of the populations.
+        seed : int, optional
+            What is drawn from if the pattern has no seed itself.
         """
-        return _indices(self, n_pre, n_post)
+        return _indices(self, n_pre, n_post, seed if self.without_seed else None)
 
 
 @functools.lru_cache(maxsize=16)
-def _indices(pattern: Pattern, n_pre: int, n_post: int) -> Pairs:
+def _indices(pattern: Pattern, n_pre: int, n_post: int, seed: int | None) -> Pairs:
+    if seed is not None:
+        pattern = attrs.evolve(pattern, seed=seed)
     i, j = (np.asarray(part, dtype=np.int64) for part in pattern.pairs(n_pre, n_post))
     order = np.lexsort((j, i))
     found = i[order], j[order]
     for part in found:
         part.flags.writeable = False
     return found
+
+
+def seed_of(network: int, projection: str) -> int:
+    """What a projection draws its pairs from: the network's seed and its own name."""
+    words = np.random.SeedSequence([network, zlib.crc32(projection.encode())])
+    return int(words.generate_state(1, np.uint64)[0])
+
+
+def _check_seed(obj: str, seed: Any) -> None:
+    if seed is not None:
+        check_whole(obj, "seed", seed, 0)
 
 
 def _pair_of(obj: str, name: str, value: Any, least: int) -> tuple[int, int]:
@@ -75,23 +104,24 @@ class FixedProbability(Pattern):
     ----------
     p : float
         Probability, in [0, 1].
-    seed : int
-        Seed of the draw; it belongs to the declaration.
+    seed : int, optional
+        Seed of the draw, whatever the network's is. Default: drawn for each projection, see
+        :class:`Pattern`.
     to_self : bool
         Whether neuron k may be connected to neuron k.
     """
 
     p: float
-    seed: int = 0
+    seed: int | None = None
     to_self: bool = True
 
     def __attrs_post_init__(self) -> None:
         check_value("FixedProbability", "p", self.p, 1.0, "in [0, 1]")
-        check_whole("FixedProbability", "seed", self.seed, 0)
+        _check_seed("FixedProbability", self.seed)
 
     def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`Pattern`."""
-        rng = np.random.default_rng(self.seed)
+        rng = np.random.default_rng(self.seed or 0)
         rows = [np.flatnonzero(rng.random(n_post) < self.p) for _ in range(n_pre)]
         i = np.repeat(np.arange(n_pre), [len(row) for row in rows])
         j = np.concatenate(rows)
@@ -108,8 +138,9 @@ class FixedInDegree(Pattern):
     ----------
     k : int
         Number of connections that arrive at a neuron, >= 1.
-    seed : int
-        Seed of the draw; it belongs to the declaration.
+    seed : int, optional
+        Seed of the draw, whatever the network's is. Default: drawn for each projection, see
+        :class:`Pattern`.
     replacement : bool
         Whether a pair may be connected several times.
     to_self : bool
@@ -117,13 +148,13 @@ class FixedInDegree(Pattern):
     """
 
     k: int
-    seed: int = 0
+    seed: int | None = None
     replacement: bool = False
     to_self: bool = True
 
     def __attrs_post_init__(self) -> None:
         check_whole("FixedInDegree", "k", self.k, 1)
-        check_whole("FixedInDegree", "seed", self.seed, 0)
+        _check_seed("FixedInDegree", self.seed)
 
     def check(self, where: str, n_pre: int, n_post: int) -> None:
         """See :class:`Pattern`."""
@@ -136,7 +167,7 @@ class FixedInDegree(Pattern):
     def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`Pattern`."""
         self.check("FixedInDegree", n_pre, n_post)
-        rng = np.random.default_rng(self.seed)
+        rng = np.random.default_rng(self.seed or 0)
         columns = []
         for post in range(n_post):
             without = not self.to_self and post < n_pre
@@ -175,8 +206,9 @@ class DistanceDependent(Pattern):
         Size of the space in every direction. Default: 1 in each.
     wrap : bool
         Whether the space closes on itself (a ring, a torus).
-    seed : int
-        Seed of the draw; it belongs to the declaration.
+    seed : int, optional
+        Seed of the draw, whatever the network's is. Default: drawn for each projection, see
+        :class:`Pattern`.
     to_self : bool
         Whether neuron k may be connected to neuron k.
     """
@@ -189,7 +221,7 @@ class DistanceDependent(Pattern):
     cutoff: float | None = None
     extent: Sequence[float] | None = None
     wrap: bool = False
-    seed: int = 0
+    seed: int | None = None
     to_self: bool = True
 
     def __attrs_post_init__(self) -> None:
@@ -199,7 +231,7 @@ class DistanceDependent(Pattern):
         check_choice(name, "profile", self.profile, tuple(_PROFILES))
         if self.cutoff is not None:
             check_value(name, "cutoff", self.cutoff, 1.0, "> 0")
-        check_whole(name, "seed", self.seed, 0)
+        _check_seed(name, self.seed)
         dimensions = {side: self.positions(side).shape[1] for side in ("pre", "post")}
         if dimensions["pre"] != dimensions["post"]:
             wanted = f"in {dimensions['pre']} dimensions, as those of pre"
@@ -237,7 +269,7 @@ class DistanceDependent(Pattern):
         self.check("DistanceDependent", n_pre, n_post)
         pre, post = self.positions("pre"), self.positions("post")
         extent = self._extent(pre.shape[1])
-        rng = np.random.default_rng(self.seed)
+        rng = np.random.default_rng(self.seed or 0)
         rows = []
         for k, place in enumerate(pre):
             apart = np.abs(post - place)

@@ -250,11 +250,21 @@ class Projection:
             return flat
         return flat[np.lexsort((self.pairs[1], self.pairs[0]))]
 
-    def indices(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
-        """Index arrays (i, j) of the synapses, in the order (pre, post)."""
+    def indices(
+        self, n_pre: int, n_post: int, seed: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Index arrays (i, j) of the synapses, in the order (pre, post).
+
+        A pattern without a seed of its own needs the one that a network gives the projection:
+        ``network.indices(key)``.
+        """
         if not isinstance(self.pairs, str):
             if isinstance(self.pairs, Pattern):
-                return self.pairs.indices(n_pre, n_post)
+                if seed is None and self.pairs.without_seed:
+                    where, wanted = f"Projection({self.pre}->{self.post})", "given for random pairs"
+                    remedy = "A network knows it: network.indices(key)"
+                    raise ParameterError(where, "indices(seed)", None, wanted, remedy)
+                return self.pairs.indices(n_pre, n_post, seed)
             i, j = (np.asarray(k, dtype=np.int64) for k in self.pairs)
             order = np.lexsort((j, i))
             return i[order], j[order]
@@ -265,13 +275,18 @@ class Projection:
         keep = i != j if self.pairs == "all_but_self" else slice(None)
         return i[keep], j[keep]
 
-    def size(self, n_pre: int, n_post: int) -> int:
-        """Number of synapses."""
-        return n_pre * n_post if self.full else len(self.indices(n_pre, n_post)[0])
+    def size(self, n_pre: int, n_post: int, seed: int | None = None) -> int:
+        """Number of synapses; see :meth:`indices`."""
+        return n_pre * n_post if self.full else len(self.indices(n_pre, n_post, seed)[0])
 
-    def initial_weights(self, n_pre: int, n_post: int) -> np.ndarray | Draw:
-        """Initial weights, flat, in the order (pre, post), or how they are drawn."""
-        size = self.size(n_pre, n_post)
+    def initial_weights(
+        self, n_pre: int, n_post: int, seed: int | None = None
+    ) -> np.ndarray | Draw:
+        """Initial weights, flat, in the order (pre, post), or how they are drawn.
+
+        See :meth:`indices`.
+        """
+        size = self.size(n_pre, n_post, seed)
         if isinstance(self.weights, Uniform | Normal):
             drawn = self.weights.draw(size)
             if self.normalise is None:
@@ -284,7 +299,15 @@ class Projection:
             return flat
         return self.normalise.apply(flat.reshape(n_pre, n_post)).ravel()
 
-    def check(self, key: str, pre: NeuronModel, post: NeuronModel, n_pre: int, n_post: int) -> None:
+    def check(
+        self,
+        key: str,
+        pre: NeuronModel,
+        post: NeuronModel,
+        n_pre: int,
+        n_post: int,
+        seed: int | None = None,
+    ) -> None:
         """Check that it fits between two populations.
 
         Raises
@@ -302,14 +325,14 @@ class Projection:
         elif not isinstance(self.pairs, str):
             self._check_pairs(where, n_pre, n_post)
         if np.ndim(self.delay):
-            size = self.size(n_pre, n_post)
+            size = self.size(n_pre, n_post, seed)
             if np.shape(self.delay) != (size,):
                 raise ParameterError(where, "delay", np.shape(self.delay), f"one, or ({size},)")
         self._check_statements(where, pre, post)
         if self.weights is None:
             return
         if not isinstance(self.weights, Uniform | Normal):
-            size = self.size(n_pre, n_post)
+            size = self.size(n_pre, n_post, seed)
             check_weights_fit(where, self.weights, n_pre, n_post, size, self.full)
         if self.rule is not None:
             check_bounds(where, self.weights, self.rule.parameters)

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 from brian2 import Equations, Hz, ms
 
+from biosnn._networks.connectivity import seed_of
 from biosnn._networks.names import check_companions, check_own_names, check_statements
 from biosnn._networks.projection import Projection
 from biosnn.code_gate import check_name
@@ -172,6 +173,9 @@ class NetworkModel:
         How samples are shown.
     output : str
         The population that readouts read.
+    seed : int
+        Seed of the random patterns of connectivity that have none of their own. Initial values
+        and all random numbers of a run follow the seed of the run.
 
     Raises
     ------
@@ -190,6 +194,7 @@ class NetworkModel:
     )
     presentation: Presentation = attrs.field(validator=instance(Presentation))
     output: str = attrs.field(validator=instance(str))
+    seed: int = attrs.field(default=0, converter=integer, validator=whole(0))
 
     def __attrs_post_init__(self) -> None:
         check_value(self.name, "dt", self.dt, ms, "> 0")
@@ -206,7 +211,7 @@ class NetworkModel:
             for side in (projection.pre, projection.post):
                 self._known(f"projections[{key!r}]", side, self.populations)
             pre, post = self.populations[projection.pre], self.populations[projection.post]
-            projection.check(key, pre.model, post.model, pre.n, post.n)
+            projection.check(key, pre.model, post.model, *self._drawing(key))
             projection = projection.written_out(pre.n, post.n)
             self.projections[key] = projection
             self._check_times(key, projection.resolved(key, post.model, self.dt))
@@ -381,9 +386,8 @@ class NetworkModel:
                     np.asarray(value, dtype=dtype), (population.n,)
                 ).copy()
         for key, projection in self.projections.items():
-            sizes = [self.populations[side].n for side in (projection.pre, projection.post)]
             if projection.weights is not None:
-                values[f"{key}.w"] = projection.initial_weights(*sizes)
+                values[f"{key}.w"] = projection.initial_weights(*self._drawing(key))
             names = self.synaptic(key)
             if names:
                 n = self.n_synapses(key)
@@ -392,9 +396,19 @@ class NetworkModel:
 
     def n_synapses(self, key: str) -> int:
         """Number of synapses of a projection."""
-        projection = self.projections[key]
-        n_pre, n_post = (self.populations[side].n for side in (projection.pre, projection.post))
-        return projection.size(n_pre, n_post)
+        return self.projections[key].size(*self._drawing(key))
+
+    def indices(self, key: str) -> tuple[np.ndarray, np.ndarray]:
+        """Index arrays (i, j) of the synapses of a projection, in the order (pre, post)."""
+        return self.projections[key].indices(*self._drawing(key))
+
+    def _drawing(self, key: str) -> tuple[int, int, int]:
+        """Sizes on both sides of a projection, and what a pattern without a seed draws from."""
+        n_pre, n_post = (
+            self.populations[side].n
+            for side in (self.projections[key].pre, self.projections[key].post)
+        )
+        return n_pre, n_post, seed_of(self.seed, key)
 
     def resolved(self, key: str) -> Projection:
         """A projection whose statements and equations say all (:meth:`Projection.resolved`)."""

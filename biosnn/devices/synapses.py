@@ -28,7 +28,6 @@ def make_synapses(
 ) -> Synapses:
     """Brian2 synapses of a projection: transmission, learning and normalisation pathways."""
     projection = network.resolved(key)
-    sizes = [network.populations[side].n for side in (projection.pre, projection.post)]
     numbered = pattern(network, key)
     shared = replicas.shared and bool(numbered)
     if shared and replicas.n > 1:
@@ -96,7 +95,7 @@ def make_synapses(
         name=key,
     )
     note_layout(made, replicas.n, shared, numbered)
-    _connect(projection, made, sizes, replicas, bool(numbered))
+    _connect(network, key, made, replicas, bool(numbered))
     if several:
         delays_of_one = np.asarray(projection.in_order(projection.delay))
         made.transmit.delay = np.tile(delays_of_one, replicas.n) * second
@@ -122,9 +121,10 @@ def _check_shared(network: NetworkModel, key: str, projection: Projection) -> No
 
 
 def _connect(
-    projection: Projection, made: Synapses, sizes: list[int], replicas: Replicas, matrix: bool
+    network: NetworkModel, key: str, made: Synapses, replicas: Replicas, matrix: bool
 ) -> None:
-    n_pre, n_post = sizes
+    projection = network.projections[key]
+    n_pre, n_post = (network.populations[side].n for side in (projection.pre, projection.post))
     if replicas.n > 1 and not matrix:
         within = f"k for k in range(i // {n_pre}*{n_post}, (i // {n_pre} + 1)*{n_post})"
         if projection.full:
@@ -132,7 +132,7 @@ def _connect(
         elif isinstance(projection.pairs, str) and projection.pairs == "all_but_self":
             made.connect(j=f"{within} if k - i // {n_pre}*{n_post} != i % {n_pre}")
         else:
-            i, j = replicas.pairs(*projection.indices(n_pre, n_post), n_pre, n_post)
+            i, j = replicas.pairs(*network.indices(key), n_pre, n_post)
             made.connect(i=i, j=j)
         return
     if isinstance(projection.pairs, str):
@@ -143,7 +143,7 @@ def _connect(
         else:
             made.connect(condition="i != j")
         return
-    i, j = projection.indices(n_pre, n_post)
+    i, j = network.indices(key)
     made.connect(i=i, j=j)
 
 
