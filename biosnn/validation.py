@@ -279,6 +279,19 @@ def members(kind: type | tuple[type, ...]) -> Validator:
     return validate
 
 
+def plain(value: Any) -> Any:
+    """A converter: one number of Python or NumPy as a float, other values as they are.
+
+    For numbers that become part of a text: NumPy's own write ``np.float64(0.5)``.
+    """
+    number = isinstance(value, int | float | np.number | np.ndarray) and np.size(value) == 1
+    without_unit = getattr(getattr(value, "dim", None), "is_dimensionless", True)
+    if not number or isinstance(value, bool) or not without_unit:
+        return value
+    array = np.asarray(value)
+    return float(array.item()) if array.dtype.kind in "iuf" else value
+
+
 def integer(value: Any) -> Any:
     """A converter: an integer of NumPy as Python's; other values as they are."""
     return int(value) if isinstance(value, np.integer) else value

@@ -355,7 +355,7 @@ def test_a_current_density_makes_a_squid_axon_fire():
 @pytest.mark.parametrize("pairs", ["all", "one_to_one", "all_but_self", FixedProbability(p=0.5)])
 def test_synapses_are_counted(pairs):
     declared = joined(pairs=pairs)
-    assert declared.n_synapses("p") == len(declared.projections["p"].indices(2, 3)[0]) > 0
+    assert declared.n_synapses("p") == len(declared.indices("p")[0]) > 0
 
 
 def test_combined_rules_learn_before_transmission_where_one_of_them_does():

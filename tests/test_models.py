@@ -416,6 +416,9 @@ def test_schedules_are_not_constants() -> None:
         (Schedule(start=0.4, stop=0.1), [0.4, 0.2, 0.1]),
         (Schedule(start=4.0, stop=-2.0, kind="linear"), [4.0, 1.0, -2.0]),
         (Schedule(start=3.0, stop=3.0), [3.0, 3.0, 3.0]),
+        # S10: numbers of NumPy are numbers.
+        (Schedule(start=np.float64(0.5), stop=np.float32(2.0)), [0.5, 1.0, 2.0]),
+        (Schedule(start=np.int64(4), stop=2.0 * mV / mV, kind="linear"), [4.0, 3.0, 2.0]),
     ],
 )
 def test_schedules_go_from_start_to_stop(schedule: Schedule, expected: list[float]) -> None:

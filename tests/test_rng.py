@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from biosnn import rng
-from biosnn.rng import counter_uniform, philox4x32
+from biosnn.rng import (
+    counter_normal,
+    counter_poisson,
+    counter_uniform,
+    inverse_normal,
+    philox4x32,
+)
 
 ARGUMENTS = ("seed", "stream", "epoch", "sample", "unit", "draw")
 
@@ -125,3 +134,75 @@ def test_arguments_are_not_changed() -> None:
     arguments = [np.arange(4, dtype=np.int32) for _ in range(6)]
     counter_uniform(*arguments)
     assert all((argument == np.arange(4)).all() for argument in arguments)
+
+
+def test_quantiles_of_the_normal_distribution() -> None:
+    """Against SciPy's, from the centre to the smallest and the largest probability of a draw."""
+    u = np.concatenate([np.linspace(0.001, 0.999, 999), 2.0 ** -np.arange(2, 54)])
+    assert inverse_normal(0.5) == 0
+    expected = special.ndtri(u)
+    np.testing.assert_allclose(inverse_normal(u), expected, rtol=2e-15, atol=2e-15)
+    np.testing.assert_array_equal(inverse_normal(1 - u[999:]), -inverse_normal(u[999:]))
+    assert inverse_normal(2.0**-53) == pytest.approx(-8.2095, abs=1e-4)
+
+
+def test_normal_numbers() -> None:
+    """Moments within four of their standard errors, and the distribution's shape."""
+    n = 100_000
+    values = counter_normal(1, 2, 3, 4, np.arange(n), 5)
+    for power, moment, squared in ((1, 0, 1), (2, 1, 3), (3, 0, 15), (4, 3, 105)):
+        error = 4 * np.sqrt((squared - moment**2) / n)
+        assert abs((values**power).mean() - moment) < error
+    assert stats.kstest(values, "norm").pvalue > 1e-3
+    assert counter_normal(1, 2, 3, 4, 5, [6, 7]).shape == (2,)
+    assert counter_normal(1, 2, 3, 4, 5, 6).shape == ()
+
+
+@pytest.mark.parametrize("mean", [0.01, 0.5, 1.0, 3.7, 15.99, 16.0, 100.5, 5000.0])
+def test_poisson_numbers(mean: float) -> None:
+    n = 50_000
+    drawn = counter_poisson(mean, 1, 2, 3, 4, np.arange(n), 5)
+    assert drawn.dtype == np.int32
+    assert abs(drawn.mean() - mean) < 4 * np.sqrt(mean / n)
+    assert abs(drawn.var() - mean) < 4 * np.sqrt((mean + 2 * mean**2) / n)
+    edges = np.unique(stats.poisson.ppf(np.linspace(0.02, 0.98, 13), mean))
+    expected = n * np.diff(stats.poisson.cdf([-1, *edges, np.inf], mean))
+    found, _ = np.histogram(drawn, [-np.inf, *(edges + 0.5), np.inf])
+    assert stats.chisquare(found, expected).pvalue > 1e-3
+
+
+def test_means_of_poisson_numbers_at_their_ends() -> None:
+    assert counter_poisson([0.0, -1.0, np.nan], 1, 2, 3, 4, 5, 6).tolist() == [0, 0, 0]
+    huge = counter_poisson([1e12, np.inf], 1, 2, 3, 4, 5, 6)
+    assert (abs(huge - rng.MAX_MEAN) < 6 * np.sqrt(rng.MAX_MEAN)).all()
+    mixed = counter_poisson([0.0, 2.0, 2e4], 1, 2, 3, 4, np.arange(3), 6)
+    alone = [int(counter_poisson(m, 1, 2, 3, 4, k, 6)) for k, m in enumerate((0.0, 2.0, 2e4))]
+    assert mixed.tolist() == alone
+    assert counter_poisson(3.0, *np.arange(6)).shape == ()
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
+def test_c_gives_the_bits_of_numpy(tmp_path) -> None:
+    n = 20_000
+    source = f"""#include <cmath>
+#include <cstdint>
+{rng.C_SOURCE}{rng.C_NORMAL}{rng.C_POISSON}
+extern "C" void draw(int n, const double *means, double *normal, int32_t *poisson)
+{{
+    for (int k = 0; k < n; k++) {{
+        normal[k] = counter_normal(1, -2, 3, 4, k, 5);
+        poisson[k] = counter_poisson(means[k], 1, -2, 3, 4, k, 6);
+    }}
+}}"""
+    (tmp_path / "draw.cpp").write_text(source)
+    command = ["g++", "-O2", "-ffp-contract=off", "-shared", "-fPIC", "draw.cpp", "-o", "draw.so"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    unit = np.arange(n)
+    means = np.exp(3 * counter_normal(7, 7, 7, 7, unit, 7))
+    normal, poisson = np.empty(n), np.empty(n, np.int32)
+    places = [a.ctypes.data_as(ctypes.c_void_p) for a in (means, normal, poisson)]
+    ctypes.CDLL(str(tmp_path / "draw.so")).draw(n, *places)
+    assert np.abs(normal).max() > 3.5
+    assert poisson.max() > 1000
+    np.testing.assert_array_equal(normal, counter_normal(1, -2, 3, 4, unit, 5))
+    np.testing.assert_array_equal(poisson, counter_poisson(means, 1, -2, 3, 4, unit, 6))

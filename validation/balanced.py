@@ -118,7 +118,7 @@ def reference(kind: str, like: NetworkModel, number: int, *, method: str) -> Tra
             groups[pre], groups[post], on_pre=f"g_{pre}_post += jump", name=f"reference_{name}",
             namespace={"jump": weights[pre] * unit},
         )  # fmt: skip
-        i, j = projection.indices(groups[pre].N, groups[post].N)
+        i, j = like.indices(name)
         synapses.connect(i=i, j=j)
         objects.append(synapses)
     Network(*objects).run(like.presentation.duration)

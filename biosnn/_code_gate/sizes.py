@@ -24,7 +24,7 @@ MAX_TERMS, MAX_TERMS_OF_REMAINDER = 500, 12
 MAX_EXPONENT, MAX_BITS = 1_000, 4_096
 
 #: Functions of biosnn that code can call besides Brian2's.
-OWN_FUNCTIONS = frozenset({"counter_uniform"})
+OWN_FUNCTIONS = frozenset({"counter_uniform", "counter_normal", "counter_poisson"})
 
 _FUNCTIONS = OWN_FUNCTIONS.union(DEFAULT_FUNCTIONS)
 _NUMBER_OF_ARGUMENTS = {

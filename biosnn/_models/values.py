@@ -10,7 +10,7 @@ import numpy as np
 
 from biosnn.declaration import declared
 from biosnn.state import Draw
-from biosnn.validation import check_choice, check_value
+from biosnn.validation import check_choice, check_value, plain
 
 
 @declared
@@ -65,8 +65,8 @@ class Schedule:
         The course between them.
     """
 
-    start: float
-    stop: float
+    start: float = attrs.field(converter=plain)
+    stop: float = attrs.field(converter=plain)
     kind: str = "exponential"
 
     def __attrs_post_init__(self) -> None:

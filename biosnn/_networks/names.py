@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 #: What a network keeps in its populations, besides ``norm_...`` of a projection.
 _KEPT = ("count", "t_first", "pending")
-_GIVEN = ("stream", "active_for")
+_GIVEN = (
+    "stream", "active_for", "random_seed", "random_pass", "random_sample", "random_step",
+)  # fmt: skip
 #: Constants that a network gives to synapses.
 _SYNAPTIC = ("delay_steps", "steps_per_presentation", "weight_total")
 

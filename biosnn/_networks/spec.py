@@ -35,17 +35,9 @@ from biosnn.validation import (
 
 #: Variables of the protocol, which populations may link to as ``protocol.name``.
 PROTOCOL_VARIABLES = (
-    "t_sample",
-    "step",
-    "sample",
-    "attempt",
-    "intensity",
-    "seed",
-    "pass_id",
-    "sample_id",
-    "seen",
-    "fraction",
-)
+    "t_sample", "step", "sample", "attempt", "intensity", "seed", "pass_id", "sample_id",
+    "seen", "fraction",
+)  # fmt: skip
 
 _RESERVED = ("protocol", "intensity", "n_samples")
 
@@ -404,10 +396,8 @@ class NetworkModel:
 
     def _drawing(self, key: str) -> tuple[int, int, int]:
         """Sizes on both sides of a projection, and what a pattern without a seed draws from."""
-        n_pre, n_post = (
-            self.populations[side].n
-            for side in (self.projections[key].pre, self.projections[key].post)
-        )
+        projection = self.projections[key]
+        n_pre, n_post = (self.populations[side].n for side in (projection.pre, projection.post))
         return n_pre, n_post, seed_of(self.seed, key)
 
     def resolved(self, key: str) -> Projection:

@@ -163,14 +163,14 @@ class Runnable:
         learn : bool or iterable of str
             Whether plasticity is on, or the names of the projections that learn.
         seed, epoch, first_sample : int
-            Key of the counter-based draws: sample ``k`` of this call gets the input spikes of
+            Key of all draws: sample ``k`` of this call gets the input spikes and the noise of
             ``(seed, epoch, first_sample + k)`` on every device, however it is chunked.
         horizon : int, optional
             Number of learned samples over which schedules run; default: this call's samples
             and those the state has already learned.
         chunk_size : int, optional
             Samples per chunk. Results do not depend on it, unless equations use Brian2's ``t``,
-            ``rand()`` or ``xi``, which begin anew with every chunk (``t_sample`` does not).
+            which begins anew with every chunk (``t_sample`` does not).
         n_jobs : int
             Processes that share the samples; plasticity must be off. The result is that of one
             process, to the bit and in order.

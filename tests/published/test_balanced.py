@@ -41,8 +41,7 @@ def test_connections() -> None:
     assert [p.n for p in network.populations.values()] == [400, 100]
     arriving = np.zeros(400)
     for name in ("exc_exc", "inh_exc"):
-        projection = network.projections[name]
-        i, j = projection.indices(network.populations[projection.pre].n, 400)
+        i, j = network.indices(name)
         arriving += np.bincount(j, minlength=400)
         assert name != "exc_exc" or not (i == j).any()
     assert abs(arriving.mean() - 80) < 2
