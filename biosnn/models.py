@@ -39,7 +39,7 @@ from biosnn._models.neurons import (
     qif,
     traub_miles,
 )
-from biosnn._models.parts import SLOTS, Companion, Event, Operation, Rate, Trace
+from biosnn._models.parts import SLOTS, Companion, Event, Operation, Trace
 from biosnn._models.patterns import (
     FiringPattern,
     adex_patterns,
@@ -64,6 +64,7 @@ from biosnn._models.synapses import (
     nmda,
     tsodyks_markram,
 )
+from biosnn._models.timing import check_behind
 from biosnn._models.values import Normal, Schedule, Uniform
 from biosnn.validation import check_choice, check_value
 
@@ -77,7 +78,6 @@ __all__ = [
     "NeuronModel",
     "Normal",
     "Operation",
-    "Rate",
     "Schedule",
     "SynapseModel",
     "Trace",
@@ -88,6 +88,7 @@ __all__ = [
     "alpha_conductance",
     "alpha_current",
     "ampa",
+    "check_behind",
     "check_choice",
     "check_method",
     "check_not_random",

@@ -81,45 +81,65 @@ class State(Mapping[str, np.ndarray]):
 
         Parameters
         ----------
-        changes : mapping of str to array_like
-            Values that broadcast to the present arrays' shapes; weights may be matrices.
+        changes : mapping of str to array_like or Quantity
+            One value for all, or an array of the present shape. Variables of full projections
+            may also be matrices of shape (pre, post). Numbers are in SI units.
 
         Raises
         ------
         DataError
-            If a name is unknown, a shape or unit does not fit, or a value is not finite.
+            If a name is unknown, a shape, type or unit does not fit, or a value is not finite.
         """
         arrays = dict(self._arrays)
         for name, values in changes.items():
-            present = self[name]
-            unit = unit_of(values)
-            if unit is not None and name in self.units and unit != self.units[name]:
-                raise DataError(
-                    f"state[{name!r}] must be in {self.units[name] or 'plain numbers'}, got values "
-                    f"in {unit or 'plain numbers'}"
-                )
-            new = np.asarray(values)
-            if new.size == present.size:
-                new = new.reshape(present.shape)
-            try:
-                new = np.broadcast_to(new, present.shape).astype(present.dtype)
-            except ValueError:
-                raise DataError(
-                    f"state[{name!r}] must have shape {present.shape}, got {new.shape}"
-                ) from None
-            silent = name.endswith(".t_first")  # infinite without spikes
-            if not silent and not np.isfinite(new).all() and np.isfinite(present).all():
-                raise DataError(f"state[{name!r}] must be finite, got NaN or infinity")
-            arrays[name] = new
+            arrays[name] = self._fitting(name, values)
         return State(arrays, self.shapes, self.units)
 
+    def _fitting(self, name: str, values: Any) -> np.ndarray:
+        """New values of a variable in the shape and type of its present ones."""
+        present, where = self[name], f"state[{name!r}]"
+        unit = unit_of(values)
+        known = self.units.get(name, "")
+        if unit is not None and unit != known:
+            raise DataError(
+                f"{where} must be in {known or 'plain numbers'}, got values in "
+                f"{unit or 'plain numbers'}"
+            )
+        given = np.asarray(values)
+        if given.dtype.kind not in "fiub":
+            raise DataError(f"{where} must be numbers, got {given.dtype}")
+        full = self.shapes.get(name)
+        if given.ndim and given.shape not in (present.shape, full):
+            wanted = f"shape {present.shape} in the order (pre, post), or " if full else "shape "
+            raise DataError(f"{where} must have {wanted}{full or present.shape}, got {given.shape}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            new = np.broadcast_to(given.reshape(-1) if given.ndim else given, present.shape)
+            new = new.astype(present.dtype)
+        if np.isnan(new).any() or np.isnan(given).any():
+            raise DataError(f"{where} must be finite, got NaN")
+        endless = name.endswith(".t_first") or np.isinf(present).any()  # infinite without spikes
+        if np.isinf(new).any() and not endless:
+            raise DataError(f"{where} must be finite, got infinity")
+        if present.dtype.kind in "iub" and (new != given.reshape(-1)).any():
+            kind = "True or False" if present.dtype.kind == "b" else "whole numbers"
+            raise DataError(f"{where} must be {kind}, got {given}")
+        return new
+
     def transferred(self, other: Mapping[str, np.ndarray]) -> State:
-        """Return this state with the values of every name that ``other`` has with this size."""
-        shared = {
-            name: other[name]
-            for name in self
-            if name in other and np.size(other[name]) == self[name].size
-        }
+        """Return this state with the values of every name that ``other`` has with this size.
+
+        Raises
+        ------
+        DataError
+            If a matrix of this size has another shape.
+        """
+        shapes = other.shapes if isinstance(other, State) else {}
+        shared = {}
+        for name in self:
+            if name in other and np.size(other[name]) == self[name].size:
+                values = np.asarray(other[name])
+                matrix = name in self.shapes and name in shapes
+                shared[name] = values.reshape(shapes[name]) if matrix else values
         return self.updated(shared)
 
     def checksum(self) -> int:
@@ -137,7 +157,12 @@ def unit_of(values: Any) -> str | None:
     dimension = getattr(values, "dim", None)
     if dimension is None or not hasattr(dimension, "is_dimensionless"):
         return None
-    from brian2 import get_unit  # whoever has a quantity has Brian2
+    return unit_name(dimension)
+
+
+def unit_name(dimension: Any) -> str:
+    """SI unit of Brian2's dimensions, empty for plain numbers."""
+    from brian2 import get_unit  # whoever has dimensions has Brian2
 
     return "" if dimension.is_dimensionless else str(get_unit(dimension))
 

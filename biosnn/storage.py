@@ -287,10 +287,10 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
     content, tensors = read(path, "model")
 
     def restore() -> TrainedModel:
-        meta = content["readout"]
+        meta, network = content["readout"], from_data(content["network"])
         return TrainedModel(
-            network=from_data(content["network"]),
-            state=State(_part(tensors, "state/"), _shapes(content)),
+            network=network,
+            state=State(_part(tensors, "state/"), _shapes(content), getattr(network, "units", {})),
             readout=meta and readout_from_arrays(meta, _part(tensors, "readout/")),
             preprocessing=from_data(content["preprocessing"]),
             observed=content["observed"],
@@ -375,7 +375,9 @@ def load_state(path: str | os.PathLike[str], network: NetworkModel) -> State:
             f"{path} holds the state of another network: {found}; make the same network, or "
             "take over single arrays with State.transferred()"
         )
-    state = _restored(path, lambda: State(_part(tensors, "state/"), _shapes(content)))
+    state = _restored(
+        path, lambda: State(_part(tensors, "state/"), _shapes(content), network.units)
+    )
     problem = misfit(network, state, single=True)
     if problem:
         raise StorageError(f"{path} does not fit the network in it: {problem}")

@@ -54,7 +54,7 @@ def pair(**changes: Any) -> NetworkModel:
             "dense": Population(model=encoding.poisson(), n=3, drives={"x": "frames"}),
             "cells": Population(
                 model=models.neuron(
-                    equations="dv/dt = (E_L - v)/tau_m : volt",
+                    equations="dv/dt = (E_L - v)/tau_m : volt\nu : 1",
                     threshold="v > V_th",
                     reset="v = E_L",
                     parameters={"tau_m": 10 * ms, "E_L": -65 * mV, "V_th": -50 * mV},
@@ -75,7 +75,7 @@ def pair(**changes: Any) -> NetworkModel:
                 rule=plasticity.pair_stdp(A_plus=Schedule(start=0.1, stop=0.01)),
             ),
         },
-        "presentation": Presentation(duration=20 * ms, reset={"cells": ("v",)}),
+        "presentation": Presentation(duration=20 * ms, reset={"cells": ("u",)}),
         "output": "cells",
     }
     return NetworkModel(**{**fields, **changes})
@@ -215,7 +215,7 @@ def test_fingerprint_depends_on_units_and_on_names() -> None:
     [
         {"name": "other"},
         {"dt": 0.25 * ms},
-        {"presentation": Presentation(duration=20 * ms, rest=5 * ms)},
+        {"presentation": Presentation(duration=20 * ms, rest=5 * ms, reset={"cells": ("u",)})},
         {"presentation": Presentation(duration=20 * ms, reset={"cells": ()})},
         {"output": "dense"},
         {"projections": {}},

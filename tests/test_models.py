@@ -595,10 +595,9 @@ def test_the_number_of_neurons_may_be_numpys() -> None:
 
 
 def test_operations_need_their_event() -> None:
-    model = own(operations=[Operation(code="v = 0", on="dawn")])
-    with pytest.raises(ParameterError, match=r"on one of \['spike'\], got on='dawn'") as caught:
-        model.group(1)
-    assert caught.value.name == "operations"
+    with pytest.raises(ParameterError, match=r"an event \(spike\), got 'dawn'") as caught:
+        own(operations=[Operation(code="v = 0", on="dawn")])
+    assert caught.value.name == "operations[0].on"
 
 
 def test_messages_give_value_bound_and_remedy() -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import brian2 as b2
 import numpy as np
 import pytest
-from brian2 import ms
+from brian2 import ms, mV
 
-from biosnn import models, simulation
+from biosnn import encoding, models, networks, plasticity, simulation, storage
+from biosnn.declaration import from_data, to_data
 from biosnn.errors import DataError, ParameterError
 from biosnn.models import NeuronModel
-from biosnn.networks import Input, NetworkModel, Population, Presentation
+from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 from biosnn.recording import Spikes, Trace
+from biosnn.state import State
 
 DEVICES = ("runtime", "cpp")
 
@@ -177,3 +180,389 @@ def test_recorders_are_lists_of_names(kind: str, given: Any) -> None:
     options: dict[str, Any] = {kind: given}
     with pytest.raises(ParameterError, match=rf"compile.{kind} must be a list .*names"):
         simulation.compile(one(cell()), "runtime", **options)
+
+
+# What a presentation resets (W1, W14), and what follows an event (W4)
+
+EIF_CURRENT = 0.03  # A/m**2, which is 30 nA/mm**2: the third presentation used to begin 1 ms late
+
+HOMEOSTATIC = models.neuron(
+    name="Homeostatic",
+    equations="""
+    dv/dt = (I - v)/(10*ms) : 1 (unless refractory)
+    dtheta/dt = -theta/(500*ms) : 1
+    I : 1
+    """,
+    threshold="v > 1 + theta",
+    reset="v = 0; theta += 0.15",
+    refractory=3 * ms,
+    slow=("theta",),
+)
+
+COUNTING = models.neuron(
+    name="Counting",
+    equations="step : integer (linked)\na : 1\nb : 1\nc : 1\nd : 1\nx : 1",
+    threshold="(step - 6) % 106 == 105 or step == 530",  # in the last step, too
+    reset="",
+    operations=[
+        models.Operation(code="a += 1", on="spike"),
+        models.Operation(code="b += 1", on="marked"),
+        models.Operation(code="d += 1", on="begun"),
+    ],
+    events={
+        "marked": "step % 265 == 0",
+        "begun": models.Event(condition="x > 0", every="presentation"),
+    },
+    links={"step": "protocol.step"},
+)
+
+
+def resetting(reset: Any = "all") -> NetworkModel:
+    """Neurons that end a presentation refractory, that adapt, and that count events."""
+    return NetworkModel(
+        name="resetting",
+        dt=0.1 * ms,
+        inputs={"current": Input(features=1), "drive": Input(features=1)},
+        populations={
+            "c": Population(model=models.eif(), n=1, drives={"I": "current"}),
+            "h": Population(model=HOMEOSTATIC, n=1, drives={"I": "drive"}),
+            "k": Population(model=COUNTING, n=1, drives={"x": "drive"}),
+        },
+        presentation=Presentation(duration=53 * ms, reset=reset),
+        output="h",
+    )
+
+
+BOTH = {"current": np.full((5, 1), EIF_CURRENT), "drive": np.full((5, 1), 3.0)}
+
+
+@pytest.fixture(scope="module")
+def reset_all():
+    """Five presentations with ``reset="all"``, on both devices."""
+    found = {}
+    for device in DEVICES:
+        counted = ("h.count", "c.count", "h.theta", "k.a", "k.b", "k.d")
+        runnable = simulation.compile(resetting(), device, per_sample=counted, spikes=("c", "h"))
+        found[device] = runnable.run(BOTH, chunk_size=2, progress=False)[0]
+    return found
+
+
+def first_spikes(recording: Any, n: int, key: str = "c") -> list[float]:
+    """Milliseconds from each onset to the first spike."""
+    trains = [recording.spikes[key].of_sample(k).t for k in range(n)]
+    return [round(1e3 * train.min(), 3) for train in trains]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_refractory_neuron_begins_anew(reset_all, device: str) -> None:
+    """W1: it used to keep its potential, and to go on being refractory."""
+    recording = reset_all[device]
+    assert first_spikes(recording, 5) == [5.1] * 5
+    assert recording.counts("c").ravel().tolist() == [7] * 5
+    last = recording.spikes["c"].of_sample(0).t.max()
+    assert last > 53e-3 - 1.7e-3, "the presentation does not end within the refractory period"
+
+
+def test_a_dict_resets_potential_and_refractoriness_each_by_its_name() -> None:
+    """W1: what is named is reset unconditionally, and nothing else is."""
+    found = {}
+    for names in (("v",), ("v", "lastspike"), ("lastspike",), ()):
+        runnable = simulation.compile(one(models.eif(), reset={"c": names}), spikes=("c",),
+                                      device="runtime")  # fmt: skip
+        found[names] = runnable.run(BOTH["current"], progress=False)[0]
+    assert first_spikes(found["v", "lastspike"], 5) == [5.1] * 5
+    kept = first_spikes(found["v",], 5)
+    assert kept[0] == 5.1
+    for k, late in enumerate(kept[1:]):
+        # Refractory for the rest of 1.7 ms, then as from the first onset.
+        left = found["v",].spikes["c"].of_sample(k).t.max() * 1e3 + 1.7 - 53
+        assert late == pytest.approx(5.1 + max(left, 0), abs=0.11)
+    assert max(kept) > 5.5
+    assert len({tuple(first_spikes(part, 5)) for part in found.values()}) == 4
+
+
+def test_torch_and_brian2_begin_a_presentation_alike(reset_all) -> None:
+    """W1: the module shows every sample from the initial state."""
+    torch = pytest.importorskip("torch")
+    from biosnn import surrogate
+
+    for reset in ("all", {"c": ("v", "lastspike")}):
+        module = surrogate.compile(one(models.eif(), reset=reset)).double()
+        spikes = module(torch.as_tensor(BOTH["current"]))[..., 0]
+        for sample in range(5):
+            steps = torch.nonzero(spikes[:, sample])[:, 0].numpy()
+            ours = reset_all["runtime"].spikes["c"].of_sample(sample).t
+            np.testing.assert_array_equal(steps, np.rint(ours / 1e-4))
+
+
+def homeostasis_in_brian2() -> tuple[list[int], list[float]]:
+    """Spikes per presentation and theta after it, where only theta outlives it."""
+    group = HOMEOSTATIC.group(1, dt=0.1 * ms)
+    group.I = 3
+    spikes = b2.SpikeMonitor(group)
+    net = b2.Network(group, spikes)
+    counts, thetas = [], []
+    for _ in range(5):
+        group.v, group.lastspike = 0, net.t - 1e4 * b2.second
+        before = spikes.num_spikes
+        net.run(53 * ms, namespace={})
+        counts.append(spikes.num_spikes - before)
+        thetas.append(float(group.theta[0]))
+    return counts, thetas
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_is_slow_outlives_presentations(reset_all, device: str) -> None:
+    """W14: homeostasis goes on from sample to sample with ``reset="all"``."""
+    counts, thetas = homeostasis_in_brian2()
+    assert counts[0] > 2 * counts[-1] > 0
+    recording = reset_all[device]
+    assert recording.counts("h").ravel().tolist() == counts
+    np.testing.assert_allclose(recording["h.theta"].ravel(), thetas, rtol=1e-9)
+
+
+def test_a_network_tells_what_a_presentation_resets() -> None:
+    """W14."""
+    assert resetting().resets == {"c": ("v", "lastspike"), "h": ("v", "lastspike")}
+    assert resetting("none").resets == {}
+    assert resetting({"h": ("theta",)}).resets == {"h": ("theta",)}
+    diehl_cook = networks.diehl_cook_2015(9, 4)
+    anew = attrs.evolve(diehl_cook, presentation=Presentation(duration=50 * ms)).resets
+    assert "theta" not in anew["exc"]  # it adapts over samples
+    assert {"g_e", "g_i", "v", "lastspike"} < set(anew["exc"])
+    clopath = plasticity.voltage_stdp(u_ref=1 * mV).post_companion
+    assert clopath is not None
+    assert models.lif().with_traces([clopath]).fast == ("u_minus", "u_plus", "v", "lastspike")
+
+
+def test_a_model_without_slow_variables_in_a_file_is_read(tmp_path) -> None:
+    """Models that were written before there were any."""
+    data = to_data(models.adaptive_lif())
+    for name in ("slow", "transient"):
+        del data[name]
+    old = from_data(data)
+    assert old.fast == ("theta", "v", "w_adapt", "lastspike")
+    assert attrs.evolve(old, slow=("theta",)).fast == ("v", "w_adapt", "lastspike")
+
+
+def test_discrete_variables_can_be_transient() -> None:
+    """Variables without a differential equation, which are kept otherwise."""
+    square = models.neuron(
+        name="SquareIF",
+        equations="v : 1\nI : 1",
+        operations=[models.Operation(code="v += I**2", when="groups")],
+        threshold="v >= 1",
+        reset="v = 0",
+        transient=("v",),
+    )
+    counts = {}
+    for model in (square, attrs.evolve(square, transient=())):
+        runnable = simulation.compile(one(model, duration=0.8 * ms), "runtime")
+        counts[model.transient] = runnable.run(np.full((4, 1), 0.6), progress=False)[0].counts("c")
+    assert counts["v",].ravel().tolist() == [2, 2, 2, 2]
+    assert counts[()].ravel().tolist() == [2, 3, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"slow": ("u",)}, "slow must be variables of the model"),
+        ({"transient": ("v",)}, "transient must be variables without a differential equation"),
+        ({"slow": ("I",), "transient": ("I",)}, "that are not slow"),
+    ],
+)
+def test_slow_and_transient_variables_are_known(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        attrs.evolve(models.lif(), **changes)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_operations_see_all_events_of_their_presentation(reset_all, device: str) -> None:
+    """W4: those of the last step, too; and events of a presentation happen once in it."""
+    recording = reset_all[device]
+    assert recording["k.a"].ravel().tolist() == [6, 12, 18, 24, 30]
+    assert recording["k.b"].ravel().tolist() == [2, 4, 6, 8, 10]
+    assert recording["k.d"].ravel().tolist() == [1, 2, 3, 4, 5]
+
+
+def test_event_operations_in_plain_brian2_come_in_the_same_step() -> None:
+    """W4: outside of networks."""
+    group = models.lif().extended("n : 1", models.Operation(code="n += 1", on="spike")).group(1)
+    (operation,) = [o for o in group.contained_objects if o.name.endswith("operation_0")]
+    assert (operation.when, operation.order) == ("after_resets", 0)
+
+
+LATE = attrs.evolve(models.lif(), spike_when="after_synapses")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: models.lif().extended("n : 1", models.Operation(
+                code="n += 1", on="spike", when="start")),
+            r"LIF.operations\[0\].when must be behind the test of 'spike' \('thresholds', order 0\)"
+            ", got 'start', order 0",
+        ),
+        (
+            lambda: LATE.extended("n : 1", models.Operation(
+                code="n += 1", on="spike", when="after_synapses")),
+            r"behind the test of 'spike' \('after_synapses', order 1\)",
+        ),
+        (
+            lambda: models.neuron(equations="x : 1", events={"high": models.Event(
+                condition="x > 0", when="end")}, operations=[models.Operation(
+                    code="x = 0", on="high")]),
+            r"behind the test of 'high' \('end', order 0\), got 'after_resets'",
+        ),
+        (
+            lambda: models.neuron(equations="x : 1", operations=[models.Operation(
+                code="x = 0", on="spike")]),
+            r"operations\[0\].on must be 'step', 'onset', 'input' or an event \(it has none\)",
+        ),
+        (
+            lambda: models.Operation(code="x = 0", on="onset", when="end"),
+            "Operation.when must be left out with on='onset'",
+        ),
+        (
+            lambda: models.Operation(code="x = 0", when="later"),
+            "Operation.when must be one of",
+        ),
+        (
+            lambda: learning(LATE, plasticity.pair_stdp()),
+            r"projections\['in_out'\].rule.statements\[1\].when must be behind the test of 'spike'",
+        ),
+    ],
+)  # fmt: skip
+def test_what_comes_before_its_cause_is_refused(make: Any, message: str) -> None:
+    """W4: it would act one step late, and never in the last step."""
+    with pytest.raises(ParameterError, match=message):
+        make()
+
+
+def learning(model: NeuronModel, rule: Any) -> NetworkModel:
+    """One neuron of a model learns from another one."""
+    return NetworkModel(
+        name="learning",
+        dt=0.1 * ms,
+        inputs={"x": Input(features=1, kind="events")},
+        populations={
+            "inp": Population(model=encoding.address_events(), n=1, drives={"x": "x"}),
+            "out": Population(model=model, n=1),
+        },
+        projections={
+            "in_out": Projection(pre="inp", post="out", transmit="v_post += w*mV", weights=0.5,
+                                 rule=rule),
+        },
+        presentation=Presentation(duration=5 * ms),
+        output="out",
+    )  # fmt: skip
+
+
+def test_a_trace_follows_the_spikes_of_neurons_that_are_tested_late() -> None:
+    """W4: the bump of the last step's spike is not lost."""
+    traced = LATE.with_traces([models.Trace(name="y", tau=1e6 * ms)])
+    (operation,) = traced.operations
+    assert (operation.when, operation.order) == ("after_synapses", 2)
+    group = attrs.evolve(traced, threshold="True", refractory=None).group(1, dt=0.1 * ms)
+    b2.Network(group).run(0.3 * ms, namespace={})
+    assert group.y[0] == pytest.approx(3)
+
+
+# What a state takes (W2)
+
+
+@pytest.fixture(scope="module")
+def transposable() -> NetworkModel:
+    """Full projections of 2 x 3 and 3 x 2 weights, whose numbers are equally many."""
+    population = Population(model=models.lif(), n=2)
+    return NetworkModel(
+        name="transposable",
+        dt=0.1 * ms,
+        inputs={"x": Input(features=2)},
+        populations={
+            "p": attrs.evolve(population, drives={"I": "x"}),
+            "q": Population(model=models.lif(), n=3),
+        },
+        projections={
+            "pq": Projection(pre="p", post="q", transmit="v_post += w*mV", weights=0.5),
+            "qp": Projection(pre="q", post="p", transmit="v_post += w*mV", weights=0.25),
+        },
+        presentation=Presentation(duration=5 * ms),
+        output="q",
+    )
+
+
+def test_weights_have_their_shape(transposable: NetworkModel) -> None:
+    """W2: a transposed matrix is refused; a full and a flat one are the same."""
+    state = transposable.initial_state()
+    matrix = np.arange(6.0).reshape(2, 3)
+    for given in (matrix, matrix.ravel()):
+        np.testing.assert_array_equal(state.updated({"pq.w": given}).weights("pq"), matrix)
+    assert (state.updated({"pq.w": 2})["pq.w"] == 2).all()
+    for given in (matrix.T, matrix[None], matrix.reshape(6, 1), matrix[:, :2], matrix[0]):
+        with pytest.raises(DataError, match=r"must have shape \(6,\) .* or \(2, 3\), got"):
+            state.updated({"pq.w": given})
+    for given in (np.zeros((2, 1)), np.zeros((1, 2)), np.zeros(3)):
+        with pytest.raises(DataError, match=r"must have shape \(2,\), got"):
+            state.updated({"p.v": given})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("pq.w", np.nan, "must be finite, got NaN"),
+        ("pq.w", np.inf, "must be finite, got infinity"),
+        ("pq.w", ["a"] * 6, "must be numbers"),
+        ("pq.w", 3 * mV, "must be in plain numbers, got values in V"),
+        ("p.v", [-60, -61] * b2.mA, "must be in V, got values in A"),
+        ("p.v", b2.Quantity(-0.06), "must be in V, got values in plain numbers"),
+        ("protocol.seen", [0.5], "must be whole numbers"),
+    ],
+)
+def test_states_take_finite_numbers_in_their_units(transposable, name, given, message) -> None:
+    """W2."""
+    state = transposable.initial_state()
+    with pytest.raises(DataError, match=message):
+        state.updated({name: given})
+    np.testing.assert_allclose(state.updated({"p.v": [-60, -61] * mV})["p.v"], [-0.06, -0.061])
+
+
+def test_states_of_transposed_networks_are_not_mixed(transposable: NetworkModel) -> None:
+    """W2: nor by torch, nor from a file."""
+    state = transposable.initial_state()
+    other = NetworkModel(
+        name="turned",
+        dt=transposable.dt,
+        inputs={"x": Input(features=3)},
+        populations={
+            "p": Population(model=models.lif(), n=3, drives={"I": "x"}),
+            "q": Population(model=models.lif(), n=2),
+        },
+        projections=transposable.projections,
+        presentation=transposable.presentation,
+        output="q",
+    )
+    turned = other.initial_state()
+    with pytest.raises(DataError, match=r"state\['pq.w'\] must have shape"):
+        state.transferred(turned)
+    kept = state.transferred({"p.v": turned["p.v"], "pq.w": np.arange(6.0)})
+    np.testing.assert_array_equal(kept["p.v"], state["p.v"])  # of another size
+    assert kept["pq.w"].tolist() == list(range(6))
+    surrogate = pytest.importorskip("biosnn.surrogate")
+    module = surrogate.compile(transposable)
+    with pytest.raises(DataError, match=r"state\['pq.w'\] must have shape \(2, 3\), got \(3, 2\)"):
+        module.load_state(turned)
+
+
+def test_a_file_with_nan_is_refused(transposable: NetworkModel, tmp_path) -> None:
+    """W2."""
+    path = tmp_path / "state.biosnn"
+    state = transposable.initial_state()
+    storage.save_state(state, path, network=transposable)
+    again = storage.load_state(path, network=transposable)
+    with pytest.raises(DataError, match="must be in V"):
+        again.updated({"p.v": 3 * b2.mA})
+    broken = State({**state, "p.v": np.full(2, np.nan)}, state.shapes, state.units)
+    with pytest.raises(ParameterError, match=r"NaN in .p\.v., at index 0"):
+        storage.save_state(broken, tmp_path / "other.biosnn", network=transposable)

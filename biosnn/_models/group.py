@@ -15,7 +15,6 @@ from biosnn._models.parts import Event, Operation
 from biosnn._models.poles import has_pole
 from biosnn._models.scope import close_subexpressions
 from biosnn._models.values import Normal, Uniform
-from biosnn.errors import ParameterError
 
 if TYPE_CHECKING:
     from biosnn._models.spec import NeuronModel
@@ -83,10 +82,6 @@ def make_group(model: NeuronModel, n: int, *, single_precision: bool, **kwargs: 
 
 def _event_operation(group: NeuronGroup, operation: Operation, name: str) -> CodeRunner:
     """Statements on an event; unlike ``run_on_event`` any number of them per event."""
-    if operation.on not in group.events:
-        raise ParameterError(
-            group.name, "operations", f"on={operation.on!r}", f"on one of {sorted(group.events)}"
-        )
     eventspace = f"_{operation.on}space"
     return CodeRunner(
         group,

@@ -49,6 +49,8 @@ def neuron(
     operations: Sequence[Operation] = (),
     links: Mapping[str, str] | None = None,
     spike_when: str = "thresholds",
+    slow: Sequence[str] = (),
+    transient: Sequence[str] = (),
     name: str = "neuron",
     reference: str = "",
 ) -> NeuronModel:
@@ -102,6 +104,8 @@ def neuron(
         operations=tuple(operations),
         links=dict(links or {}),
         spike_when=spike_when,
+        slow=slow,
+        transient=transient,
         reference=reference,
     )
     model.check_names()

@@ -18,6 +18,7 @@ from biosnn.code_gate import (
     check_target_name,
 )
 from biosnn.declaration import declared
+from biosnn.errors import ParameterError
 from biosnn.validation import check_choice, check_value
 
 #: Slots of Brian2's schedule in their order.
@@ -59,24 +60,6 @@ class Trace:
 
 @declared
 @attrs.frozen(eq=False, kw_only=True)
-class Rate:
-    """States that what an input gives a neuron is a rate of spikes.
-
-    Parameters
-    ----------
-    parameter : str
-        Parameter of the model: the rate of a unit with the value 1. Values must be >= 0, and give
-        one spike per time step at most.
-    drawn : bool
-        Whether each time step draws a spike with the probability ``rate*dt``, which must be <= 1.
-    """
-
-    parameter: str
-    drawn: bool = False
-
-
-@declared
-@attrs.frozen(eq=False, kw_only=True)
 class Event:
     """A named event of a neuron besides its spike.
 
@@ -98,6 +81,7 @@ class Event:
     def __attrs_post_init__(self) -> None:
         check_expression("Event", "condition", self.condition)
         check_choice("Event", "every", self.every, ("step", "presentation"))
+        check_choice("Event", "when", self.when, SLOTS)
 
 
 @declared
@@ -114,7 +98,8 @@ class Operation:
         input values arrive: at onset, and at every frame of a sequence), or the name of an
         event (``"spike"`` included; then only for the neurons that have it).
     when : str
-        Slot of Brian2's schedule. Ignored for onset and input, which have their own place.
+        Slot of Brian2's schedule. By default ``"start"``, for events ``"after_resets"``: behind
+        the test of the event in the same time step. Onset and input have their own place.
     order : int
         Order within the slot.
     plastic : bool
@@ -123,13 +108,21 @@ class Operation:
 
     code: str
     on: str = "step"
-    when: str = "start"
+    when: str = attrs.field()
     order: int = 0
     plastic: bool = False
+
+    @when.default
+    def _behind_the_cause(self) -> str:
+        return "start" if self.on in ("step", "onset", "input") else "after_resets"
 
     def __attrs_post_init__(self) -> None:
         check_statements("Operation", "code", self.code)
         check_name("Operation", "on", self.on)
+        check_choice("Operation", "when", self.when, SLOTS)
+        if self.on in ("onset", "input") and (self.when, self.order) != ("start", 0):
+            wanted = f"left out with on={self.on!r}, which has its own place"
+            raise ParameterError("Operation", "when", f"{self.when!r}, order {self.order}", wanted)
 
 
 @declared
@@ -151,6 +144,8 @@ class Companion:
         Variables declared ``(linked)`` -> ``"population.variable"``.
     events : dict
         Event name -> :class:`Event`, for statements of a rule on an event of its own.
+    slow, transient : tuple of str
+        Variables that a presentation leaves, or resets, as in :class:`NeuronModel`.
     """
 
     equations: str
@@ -159,6 +154,8 @@ class Companion:
     initial: dict[str, Any] = attrs.Factory(dict)
     links: dict[str, str] = attrs.Factory(dict)
     events: dict[str, Event] = attrs.Factory(dict)
+    slow: Sequence[str] = attrs.field(default=(), converter=tuple)
+    transient: Sequence[str] = attrs.field(default=(), converter=tuple)
 
     def __attrs_post_init__(self) -> None:
         check_equations("Companion", "equations", self.equations)
@@ -194,6 +191,8 @@ class Companion:
                 for key, value in self.initial.items()
             },
             links={names.get(key, key): value for key, value in self.links.items()},
+            slow=tuple(names.get(name, name) for name in self.slow),
+            transient=tuple(names.get(name, name) for name in self.transient),
             events={
                 names.get(key, key): attrs.evolve(event, condition=rename(event.condition, names))
                 for key, event in self.events.items()

@@ -67,6 +67,7 @@ def published(source: ModuleType, values: Mapping[str, Any], **changes: Any) -> 
             for code, on, when in getattr(source, "OPERATIONS", ())
         ),
         "double": getattr(source, "DOUBLE", ()),
+        "slow": getattr(source, "SLOW", ()),
         "reference": source.REFERENCE,
     }
     return NeuronModel(**{**fields, **changes})

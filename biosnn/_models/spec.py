@@ -20,9 +20,15 @@ from biosnn._models.code import check_held
 from biosnn._models.exact import linear_apart
 from biosnn._models.group import make_group
 from biosnn._models.names import names_in, without_value
-from biosnn._models.parts import Companion, Event, Operation, Rate, Trace
+from biosnn._models.parts import Companion, Event, Operation, Trace
 from biosnn._models.poles import has_pole
 from biosnn._models.synapse import SynapseModel, check_receptor, received
+from biosnn._models.timing import (
+    SPIKE_SLOTS,
+    behind_spikes,
+    check_operations,
+    check_persistence,
+)
 from biosnn._models.values import Schedule
 from biosnn.code_gate import (
     check_equations,
@@ -34,9 +40,6 @@ from biosnn.code_gate import (
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 from biosnn.validation import check_choice, check_value, check_whole, number_like
-
-#: Slots of Brian2's schedule in which a neuron may be tested for a spike.
-SPIKE_SLOTS = ("thresholds", "after_thresholds", "synapses", "after_synapses")
 
 
 @declared
@@ -68,8 +71,6 @@ class NeuronModel:
     links : dict
         Variables declared ``(linked)`` in the equations -> ``"population.variable"``;
         they are connected by the network.
-    rates : dict of str to Rate
-        Variables that an input sets and that are rates of spikes.
     receptors : dict of str to SynapseModel
         Synapses that the neuron can receive, by name (:meth:`with_synapses`).
     spike_when : str
@@ -81,6 +82,11 @@ class NeuronModel:
     exact : tuple of str
         Variables with linear equations of their own, such as traces, that are integrated exactly
         whatever ``method`` is.
+    slow : tuple of str
+        Variables that outlive a presentation, such as a threshold that adapts over many samples:
+        ``Presentation(reset="all")`` leaves them.
+    transient : tuple of str
+        Variables without a differential equation that it resets, as those that have one are.
     reference : str
         Source with DOI.
     """
@@ -96,11 +102,12 @@ class NeuronModel:
     events: dict[str, Any] = attrs.Factory(dict)
     operations: Sequence[Operation] = ()
     links: dict[str, str] = attrs.Factory(dict)
-    rates: dict[str, Rate] = attrs.Factory(dict)
     receptors: dict[str, SynapseModel] = attrs.Factory(dict)
     spike_when: str = "thresholds"
     double: Sequence[str] = ()
     exact: Sequence[str] = ()
+    slow: Sequence[str] = attrs.field(default=(), converter=tuple)
+    transient: Sequence[str] = attrs.field(default=(), converter=tuple)
     reference: str = ""
 
     def __attrs_post_init__(self) -> None:
@@ -123,15 +130,13 @@ class NeuronModel:
             self._check_initial(variable, value, known[variable].dim)
         self._check_known("equations", known.identifiers - known.stochastic_variables)
         check_held(self.name, known)
-        for variable, rate in self.rates.items():
-            if not {variable, rate.parameter} <= {*known.names, *self.parameters}:
-                got = f"{variable!r} with {rate.parameter!r}"
-                raise ParameterError(self.name, "rates", got, "a variable and a parameter of it")
         apart = linear_apart(self.equations, self.exact, self.parameters) if self.exact else ()
         for variable in self.exact:
             if variable not in apart:
                 wanted = "variables with linear differential equations of their own"
                 raise ParameterError(self.name, "exact", repr(variable), wanted)
+        check_persistence(self)
+        check_operations(self)
 
     def _check_texts(self) -> None:
         """Check all that becomes code, before anything reads it."""
@@ -218,6 +223,13 @@ class NeuronModel:
         )
 
     @property
+    def fast(self) -> tuple[str, ...]:
+        """What ``Presentation(reset="all")`` resets; ``lastspike`` stands for refractoriness."""
+        driven = Equations(self.equations).diff_eq_names | set(self.transient)
+        since = ("lastspike",) if self.refractory is not None else ()
+        return tuple(name for name in (*sorted(driven), *since) if name not in self.slow)
+
+    @property
     def constants(self) -> dict[str, Any]:
         """The parameters that are plain constants."""
         return {k: v for k, v in self.parameters.items() if not isinstance(v, Schedule)}
@@ -299,16 +311,10 @@ class NeuronModel:
                 model = attrs.evolve(model, exact=(*model.exact, *exact))
                 continue
             tau = f"tau_{trace.name}"
-            taken = {trace.name, tau} & {*Equations(model.equations).names, *model.parameters}
-            if taken:
-                got = f"{sorted(taken)[0]!r} of a trace and of the model itself"
-                remedy = 'Rename those of the rule: rule = rule.prefixed("stdp")'
-                raise ParameterError(self.name, "traces", got, "a name used once", remedy)
+            when, order = behind_spikes(model, trace.when)
+            bump = f"{trace.name} {trace.bump}"
             model = attrs.evolve(
-                model.extended(
-                    "",
-                    Operation(code=f"{trace.name} {trace.bump}", on="spike", when=trace.when),
-                ),
+                model.extended("", Operation(code=bump, on="spike", when=when, order=order)),
                 equations=f"{model.equations}\nd{trace.name}/dt = -{trace.name}/{tau} : 1",
                 parameters={**model.parameters, tau: trace.tau},
                 exact=(*model.exact, trace.name),
@@ -330,6 +336,8 @@ class NeuronModel:
             initial={**self.initial, **companion.initial},
             links={**self.links, **companion.links},
             events={**self.events, **companion.events},
+            slow=(*self.slow, *companion.slow),
+            transient=(*self.transient, *companion.transient),
         )
 
     def with_synapses(self, *, method: str | None = None, **synapses: SynapseModel) -> NeuronModel:
@@ -411,22 +419,17 @@ class NeuronModel:
         -------
         brian2.NeuronGroup
             With initial values set, except random ones of a compiled network, and with the
-            operations "step" and those of events as objects it contains. Its attribute ``carries``
-            is what was given as ``traces``.
+            operations "step" and those of events as objects it contains.
 
         Raises
         ------
         ParameterError
             If ``n`` is not a positive integer.
         """
-        traces = tuple(traces)
-        group = make_group(
+        return make_group(
             self.with_traces(traces),
             check_whole(self.name, "n", n, 1),
             single_precision=single_precision,
             **({"name": name} if name else {}),
             **kwargs,
         )
-        group.add_attribute("carries")
-        group.carries = traces
-        return group

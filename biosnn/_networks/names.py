@@ -10,7 +10,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 from biosnn._networks.checks import check_code_names, variables_of
 from biosnn._networks.synapse_order import check_order
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, NeuronModel
+from biosnn.models import Companion, NeuronModel, check_behind
 
 if TYPE_CHECKING:
     from biosnn._networks.projection import Projection
@@ -102,7 +102,7 @@ def check_statements(network: NetworkModel, key: str) -> None:
     where = f"projections[{key!r}]"
     given = network.projections[key]
     sides = {"pre": given.pre, "post": given.post}
-    models = {side: _whole(network, name) for side, name in sides.items()}
+    models = {side: network.whole_model(name) for side, name in sides.items()}
     projection = given.resolved(key, models["post"], network.dt)
     known = _known(network, key, projection, models)
     for name in {*projection.parameters, *(given.rule.parameters if given.rule else ())}:
@@ -138,6 +138,7 @@ def check_statements(network: NetworkModel, key: str) -> None:
             among = ", ".join(sorted(events)) or "it has none"
             wanted = f"an event of {sides[part.side]} ({among})"
             raise ParameterError(where, f"{field}.event", repr(part.event), wanted)
+        check_behind(where, f"{field}.when", model, part.event, part.when, part.order)
     for name, target in given.rule.modulators.items():
         owner, _, variable = target.partition(".")
         dimensions = Equations(network.populations[owner].model.equations)[variable].dim
@@ -145,11 +146,6 @@ def check_statements(network: NetworkModel, key: str) -> None:
             got = f"{target!r} in {dimensions!r}"
             wanted = "a plain number, without unit"
             raise ParameterError(where, f"rule.modulators[{name!r}]", got, wanted)
-
-
-def _whole(network: NetworkModel, key: str) -> NeuronModel:
-    """A population's model with all that projections keep on it."""
-    return network.populations[key].model.with_traces(network.companions(key))
 
 
 def _known(

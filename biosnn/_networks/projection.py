@@ -209,6 +209,16 @@ class Projection:
         own = equations.diff_eq_names | equations.parameter_names
         return tuple(sorted({*own, *(self.rule.variables if self.rule else ())}))
 
+    @property
+    def fast(self) -> tuple[str, ...]:
+        """State variables of a synapse that ``Presentation(reset="all")`` resets."""
+        rule = self.rule
+        texts = [self.equations, rule.equations if rule else ""]
+        driven = set().union(*(Equations(text).diff_eq_names for text in texts)) - {"w"}
+        if rule is not None:
+            driven = (driven | set(rule.transient)) - set(rule.slow)
+        return tuple(sorted(driven))
+
     def resolved(self, key: str, post: NeuronModel, dt: Any) -> Projection:
         """Return a copy in which ``transmit``, ``equations`` and ``parameters`` say all.
 
@@ -220,14 +230,12 @@ class Projection:
             transmit = model.transmit
             equations = f"{equations}\n{model.equations}".strip()
             parameters = {**model.parameters, **parameters}
-        if self.delayed and transmit:
-            known = {"w", *self.variables, *Equations(equations).names}
-            known |= Equations(post.equations).names
-            transmit = arrived(f"projections[{key!r}]", transmit, known)
-            if np.ndim(self.delay) == 0:
-                parameters["delay_steps"] = int(self.delay_steps(dt))
         if self.short_term is not None:
             transmit = rename(transmit, {"w": f"(w*{key}_stp_r_pre)"})
+        if self.delayed and transmit:
+            transmit = arrived(f"projections[{key!r}]", transmit)
+            if np.ndim(self.delay) == 0:
+                parameters["delay_steps"] = int(self.delay_steps(dt))
         return attrs.evolve(
             self, synapse=None, transmit=transmit, equations=equations, parameters=parameters
         )

@@ -10,13 +10,14 @@ import attrs
 import numpy as np
 from brian2 import Equations, Hz, ms
 
+from biosnn._networks import states
 from biosnn._networks.connectivity import seed_of
 from biosnn._networks.names import check_companions, check_own_names, check_statements
 from biosnn._networks.projection import Projection
 from biosnn.code_gate import check_name
 from biosnn.declaration import declared, fingerprint
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, NeuronModel, Normal, Trace, Uniform
+from biosnn.models import Companion, NeuronModel, Trace
 from biosnn.state import Draw, State
 from biosnn.validation import (
     LARGEST,
@@ -110,9 +111,11 @@ class Presentation:
         Pause after it, in which spiking inputs are silent. A value that an input sets directly,
         such as a current, stays as it is.
     reset : {"none", "all"} or dict
-        Variables that get their initial value at every onset: none, all that have a
-        differential equation (traces and transient variables of rules included), or population
-        or projection -> tuple of names.
+        What begins anew at every onset: nothing, all fast state, or population or projection ->
+        tuple of names of variables, which get their initial values. Fast are the variables that
+        have a differential equation or that a model or a rule calls transient, but for those
+        that it calls slow; and refractoriness, whose name is ``"lastspike"``.
+        :attr:`NetworkModel.resets` tells what it is for a network.
     watch : str, optional
         Population whose spikes decide whether a sample is shown again.
     min_spikes : int
@@ -203,7 +206,7 @@ class NetworkModel:
             for side in (projection.pre, projection.post):
                 self._known(f"projections[{key!r}]", side, self.populations)
             pre, post = self.populations[projection.pre], self.populations[projection.post]
-            projection.check(key, pre.model, post.model, *self._drawing(key))
+            projection.check(key, pre.model, post.model, *self.drawing(key))
             projection = projection.written_out(pre.n, post.n)
             self.projections[key] = projection
             self._check_times(key, projection.resolved(key, post.model, self.dt))
@@ -215,7 +218,7 @@ class NetworkModel:
             check_statements(self, key)
         if self.presentation.watch is not None:
             self._known("presentation.watch", self.presentation.watch, self.populations)
-        self._check_reset()
+        states.check_reset(self)
         check_steps("Presentation", "duration", self.presentation.duration, self.dt, 1)
         check_steps("Presentation", "rest", self.presentation.rest, self.dt, 0)
         for key, channel in self.inputs.items():
@@ -253,23 +256,6 @@ class NetworkModel:
             if variable not in Equations(source.model.equations).names or source.n != 1:
                 wanted = "a variable of a population of one neuron"
                 raise ParameterError(where, f"rule.modulators[{name!r}]", repr(target), wanted)
-
-    def _check_reset(self) -> None:
-        """Check that what gets its first value at an onset are variables of the network."""
-        reset = self.presentation.reset
-        for key, names in {} if isinstance(reset, str) else reset.items():
-            self._known("presentation.reset", key, {**self.populations, **self.projections})
-            field = f"presentation.reset[{key!r}]"
-            if isinstance(names, str):
-                remedy = f"Write ({names!r},)"
-                raise ParameterError(self.name, field, repr(names), "a tuple of names", remedy)
-            if key in self.projections:
-                known = self.synaptic(key)
-            else:
-                model = self.populations[key].model.with_traces(self.companions(key))
-                known = model.variables
-            for name in names:
-                self._known(field, name, dict.fromkeys(known))
 
     def _check_synaptic(self, key: str, post: NeuronModel) -> None:
         """Check that no variable of the synapses has the name of one of their targets."""
@@ -312,11 +298,11 @@ class NetworkModel:
                 self._known(f"populations[{key!r}].links", name, dict.fromkeys(PROTOCOL_VARIABLES))
             else:
                 self._known(f"populations[{key!r}].links[{variable!r}]", owner, self.populations)
-        for rate in population.model.rates.values():
-            value = population.model.parameters[rate.parameter]
-            if rate.drawn and float(value * self.dt) > 1:
-                most = f"at most 1/dt = {1 / self.dt / Hz:g} Hz"
-                raise ParameterError(population.model.name, rate.parameter, value, most)
+        rate = population.model.parameters.get("max_rate")
+        if population.model.name == "BernoulliInput" and float(rate * self.dt) > 1:
+            raise ParameterError(
+                "bernoulli", "max_rate", rate, f"at most 1/dt = {1 / self.dt / Hz:g} Hz"
+            )
 
     @property
     def duration_steps(self) -> int:
@@ -360,41 +346,33 @@ class NetworkModel:
                 found.append((name, short_term))
         return tuple(found)
 
+    @property
+    def resets(self) -> dict[str, tuple[str, ...]]:
+        """Population or projection -> what begins anew at every onset (:class:`Presentation`)."""
+        return states.resets(self)
+
+    def whole_model(self, key: str) -> NeuronModel:
+        """A population's model with all that projections keep on it."""
+        return self.populations[key].model.with_traces(self.companions(key))
+
     def initial_values(self) -> dict[str, np.ndarray | Draw]:
         """What every variable begins with: values, or how they are drawn."""
-        values: dict[str, np.ndarray | Draw] = {"protocol.seen": np.zeros(1, dtype=np.int64)}
-        for key, population in self.populations.items():
-            model = population.model.with_traces(
-                part for part in self.companions(key) if isinstance(part, Companion)
-            )
-            equations = Equations(model.equations)
-            for variable in model.variables:
-                value = model.initial_value(variable)
-                if isinstance(value, Uniform | Normal):
-                    values[f"{key}.{variable}"] = value.draw(population.n)
-                    continue
-                dtype = np.int64 if equations[variable].var_type == "integer" else np.float64
-                values[f"{key}.{variable}"] = np.broadcast_to(
-                    np.asarray(value, dtype=dtype), (population.n,)
-                ).copy()
-        for key, projection in self.projections.items():
-            if projection.weights is not None:
-                values[f"{key}.w"] = projection.initial_weights(*self._drawing(key))
-            names = self.synaptic(key)
-            if names:
-                n = self.n_synapses(key)
-                values.update({f"{key}.{name}": np.zeros(n) for name in names})
-        return values
+        return states.initial_values(self)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """SI units of all that models and projections declare, as a state has them."""
+        return states.units(self)
 
     def n_synapses(self, key: str) -> int:
         """Number of synapses of a projection."""
-        return self.projections[key].size(*self._drawing(key))
+        return self.projections[key].size(*self.drawing(key))
 
     def indices(self, key: str) -> tuple[np.ndarray, np.ndarray]:
         """Index arrays (i, j) of the synapses of a projection, in the order (pre, post)."""
-        return self.projections[key].indices(*self._drawing(key))
+        return self.projections[key].indices(*self.drawing(key))
 
-    def _drawing(self, key: str) -> tuple[int, int, int]:
+    def drawing(self, key: str) -> tuple[int, int, int]:
         """Sizes on both sides of a projection, and what a pattern without a seed draws from."""
         projection = self.projections[key]
         n_pre, n_post = (self.populations[side].n for side in (projection.pre, projection.post))
@@ -442,4 +420,4 @@ class NetworkModel:
             name: value.sample(seed, name) if isinstance(value, Draw) else value
             for name, value in self.initial_values().items()
         }
-        return State(arrays, self.shapes)
+        return State(arrays, self.shapes, self.units)

@@ -109,5 +109,7 @@ def _companion(rule: str, parts: list[Companion | None]) -> Companion | None:
     return Companion(
         equations="\n".join(part.equations for part in given),
         operations=tuple(operation for part in given for operation in part.operations),
+        slow=tuple(name for part in given for name in part.slow),
+        transient=tuple(name for part in given for name in part.transient),
         **{key: _merged(rule, key, [getattr(part, key) for part in given]) for key in fields},
     )

@@ -52,7 +52,8 @@ def voltage_stdp(
         Thresholds of the filtered and of the present potential.
     u_ref : Quantity, optional
         With it depression is homeostatic: ``A_LTD`` is multiplied by ``(u_bar/u_ref)**2``, where
-        ``u_bar`` is the mean depolarisation ``v - u_rest`` over ``tau_bar``.
+        ``u_bar`` is the mean depolarisation ``v - u_rest`` over ``tau_bar``, which presentations
+        do not reset.
     u_rest, tau_bar : Quantity
         See ``u_ref``; filters begin at ``u_rest``.
     lag : int
@@ -125,6 +126,7 @@ def voltage_stdp(
             operations=(Operation(code=shift, when="end"),) if late else (),
             parameters=constants,
             initial=initial,
+            slow=("u_bar",) if u_ref is not None else (),
             events={"depolarised": Event(condition=f"v > theta_u_plus and {plus} > theta_u_minus")},
         ),
         parameters=parameters,

@@ -33,6 +33,8 @@ def misfit(network: NetworkModel, state: State, *, single: bool) -> str:
         if array.dtype not in types:
             wanted = ", ".join(np.dtype(kind).name for kind in types)
             return f"one with {name!r} of type {array.dtype} instead of {wanted}"
+        if np.isnan(array).any():
+            return f"one with NaN in {name!r}, at index {int(np.flatnonzero(np.isnan(array))[0])}"
     if state.shapes != declared.shapes:
         return f"one with matrices {state.shapes} instead of {declared.shapes}"
     return ""

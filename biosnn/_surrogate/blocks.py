@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from brian2 import Equations, NeuronGroup
@@ -42,6 +42,8 @@ class Block:
         Names from outside the owner.
     more : mapping
         Variables of the object itself.
+    always : iterable of str
+        Conditions of variables, such as ``not_refractory``, on which writing does not depend here.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class Block:
         namespace: Mapping[str, Any],
         more: Mapping[str, Any] | None = None,
         gathered: Any = None,
+        always: Iterable[str] = (),
     ):
         self.program, self.phase, self.owner = program, phase, owner
+        self.always = frozenset(always)
         self.variables = {**resolved(owner, code, namespace), **(more or {})}
         self.known: dict[str, Value] = {}
         self.renderer: TorchRenderer = program.renderer(
@@ -99,8 +103,11 @@ class Block:
         local = self.program.store(variable.owner.name, variable)
         old = self.renderer.value(name)
         text = as_kind(self.program.stored[local].kind, value, old)
-        text = self.program.guarded(self.phase, self.owner, variable, text, old.text)
-        self.set(local, text, value.diff or (variable.conditional_write is not None and old.diff))
+        guard = variable.conditional_write
+        guarded = guard is not None and guard.name not in self.always
+        if guarded:
+            text = self.program.guarded(self.phase, self.owner, variable, text, old.text)
+        self.set(local, text, value.diff or (guarded and old.diff))
 
     def set(self, local: str, text: str, diff: bool) -> None:
         """Write a line that gives a stored variable a new value for all neurons."""
@@ -351,5 +358,12 @@ def regularly(
 ) -> None:
     """Statements for all neurons."""
     runner.update_abstract_code(run_namespace=namespace)
-    code = runner.abstract_code
-    Block(program, phase, runner.group, code, namespace, own_variables(runner)).run()
+    Block(
+        program,
+        phase,
+        runner.group,
+        runner.abstract_code,
+        namespace,
+        own_variables(runner),
+        always=runner.override_conditional_write or (),
+    ).run()

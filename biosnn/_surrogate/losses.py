@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from biosnn.errors import ParameterError
-from biosnn.validation import number
 
 
 class Loss(Protocol):
@@ -26,6 +25,11 @@ class Loss(Protocol):
     def scores(self, output: Tensor) -> Tensor:
         """Scores of the classes, ``[N, n_classes]``; the largest is the prediction."""
         ...
+
+
+def _positive(instance: Any, attribute: attrs.Attribute, value: Any) -> None:
+    if not (isinstance(value, int | float) and 0 < value < float("inf")):
+        raise ParameterError(type(instance).__name__, attribute.name, repr(value), "> 0")
 
 
 def _sequence(loss: Any, output: Tensor) -> Tensor:
@@ -50,7 +54,7 @@ class RateCrossEntropy:
     count loss").
     """
 
-    scale: float = attrs.field(default=1.0, validator=number(1.0, "> 0"))
+    scale: float = attrs.field(default=1.0, validator=_positive)
     observes: ClassVar[str] = "spikes"
 
     def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
@@ -77,8 +81,8 @@ class RateMSE:
     spike in every step for the class, none for the others.
     """
 
-    target: float = attrs.field(default=1.0, validator=number())
-    others: float = attrs.field(default=0.0, validator=number())
+    target: float = 1.0
+    others: float = 0.0
     observes: ClassVar[str] = "spikes"
 
     def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
@@ -110,7 +114,7 @@ class FirstSpikeCrossEntropy:
     Softmax of negative spike times: Mostafa (2018), doi:10.1109/TNNLS.2017.2726060, eq. 12.
     """
 
-    tau: float = attrs.field(default=2.0, validator=number(1.0, "> 0"))
+    tau: float = attrs.field(default=2.0, validator=_positive)
     observes: ClassVar[str] = "spikes"
 
     def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
@@ -139,7 +143,7 @@ class MembraneCrossEntropy:
     """
 
     over: str = attrs.field(default="max")
-    scale: float = attrs.field(default=1.0, validator=number(1.0, "> 0"))
+    scale: float = attrs.field(default=1.0, validator=_positive)
     observes: ClassVar[str] = "v"
 
     def __attrs_post_init__(self) -> None:

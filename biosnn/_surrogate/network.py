@@ -305,6 +305,9 @@ def checked_start(network: NetworkModel, begin: State, state: Any) -> None:
             raise DataError(f"state[{name!r}] must be {begin[name].size} weights, got {got}")
         if not np.isfinite(state[name]).all():
             raise DataError(f"state[{name!r}] must be finite")
+        shapes = state.shapes.get(name), begin.shapes.get(name)
+        if None not in shapes and shapes[0] != shapes[1]:
+            raise DataError(f"state[{name!r}] must have shape {shapes[1]}, got {shapes[0]}")
 
 
 def _parameters(network: NetworkModel, owner: str) -> Mapping[str, Any]:

@@ -213,9 +213,7 @@ def _build(
         groups[key], models[key] = group, model
         objects.append(group)
         if reset:
-            group.run_regularly(
-                reset, clock=border_clock, when="start", order=RESET, name=f"{key}_reset_values"
-            )
+            group.contained_objects.append(_reset(group, reset, border_clock))
         frames = [frame_clock(channel) for channel in population.drives.values()]
         for number, operation in enumerate(operations):
             group.run_regularly(
@@ -238,6 +236,9 @@ def _build(
         for event, spec in model.events.items():
             if isinstance(spec, Event) and spec.every == "presentation":
                 group.thresholder[event]._clock = border_clock
+                for number, operation in enumerate(model.operations):
+                    if operation.on == event:
+                        _contained(group, f"{key}_operation_{number}")._clock = border_clock
         into = [k for k in plastic if network.projections[k].post == key]
         for number, owners in switched_off(own, carried, into or list(plastic)):
             for name in owners:
@@ -378,6 +379,20 @@ def _parts(whole: BrianObject, elsewhere: set[int]) -> Iterator[BrianObject]:
         if id(part) not in elsewhere:
             yield part
             yield from _parts(part, elsewhere)
+
+
+def _reset(group: NeuronGroup, code: str, border_clock: Clock) -> CodeRunner:
+    """Statements of an onset, which refractory neurons follow as all others do."""
+    return CodeRunner(
+        group,
+        "stateupdate",
+        code=code,
+        clock=border_clock,
+        when="start",
+        order=RESET,
+        name=f"{group.name}_reset_values",
+        override_conditional_write=["not_refractory"],
+    )
 
 
 def _contained(group: NeuronGroup, name: str) -> BrianObject:

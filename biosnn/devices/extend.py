@@ -12,9 +12,11 @@ from brian2.units.fundamentalunits import Quantity
 
 from biosnn.devices.draws import Carried, counted
 from biosnn.devices.record import Record
-from biosnn.errors import ParameterError
 from biosnn.models import Companion, Event, NeuronModel, Operation
 from biosnn.networks import NetworkModel
+
+#: Seconds since the last spike of a neuron that has had none.
+LONG_AGO = 1e4
 
 
 def extended_model(
@@ -67,26 +69,18 @@ def reset_code(
 
     The values themselves are added to the constants.
     """
-    reset = network.presentation.reset
-    if reset == "none":
-        return ""
     equations = Equations(model.equations)
-    names = sorted(equations.diff_eq_names) if reset == "all" else reset.get(key, ())
     lines = []
-    for name in names:
-        value = model.initial_value(name)
-        if isinstance(model.initial.get(name), str):
-            text = model.initial[name]
-        elif np.ndim(value) == 0 and not attrs.has(type(value)):
+    for name in network.resets.get(key, ()):
+        if name == "lastspike":
+            lines += ["not_refractory = True", f"lastspike = t - {LONG_AGO}*second"]
+            continue
+        text = model.initial.get(name)
+        if not isinstance(text, str):
             text = f"reset_{name}"
-            constants[text] = Quantity(np.asarray(value).item(), dim=equations[name].dim)
-        else:
-            raise ParameterError(
-                network.name, "presentation.reset", f"{key}.{name}", "a variable with one value"
-            )
+            value = np.asarray(model.initial_value(name)).item()
+            constants[text] = Quantity(value, dim=equations[name].dim)
         lines.append(f"{name} = {text}")
-    if reset == "all" and model.refractory is not None:
-        lines.append("lastspike = t - 1e4*second")
     return "\n".join(lines)
 
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from biosnn.devices.build import Built
 from biosnn.devices.contract import Column, Interface, Variable
+from biosnn.devices.extend import LONG_AGO
 from biosnn.devices.ports import ports
-from biosnn.devices.record import Record, unit_name
+from biosnn.devices.record import Record
 from biosnn.networks import NetworkModel
-from biosnn.state import Draw, State
+from biosnn.state import Draw, State, unit_name
 
 
 def interface(
@@ -98,7 +99,7 @@ def default_state(network: NetworkModel, described: Interface) -> State:
         if isinstance(begins, np.ndarray):
             array[:] = begins
         elif variable.name.endswith(".lastspike"):
-            array[:] = -1e4
+            array[:] = -LONG_AGO
         elif variable.name.endswith(".not_refractory"):
             array[:] = True
         arrays[variable.name] = array

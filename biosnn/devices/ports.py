@@ -26,9 +26,8 @@ def ports(network: NetworkModel) -> dict[str, Port]:
 def _rate_step(network: NetworkModel, channel: str) -> float:
     """Spikes per time step of a unit with value 1, if the input sets rates."""
     rates = [
-        float(population.model.parameters[rate.parameter])
+        float(population.model.parameters["max_rate"])
         for population in network.populations.values()
-        for variable, rate in population.model.rates.items()
-        if population.drives.get(variable) == channel
+        if channel in population.drives.values() and "max_rate" in population.model.parameters
     ]
     return max(rates, default=0.0) * network.presentation.intensity * float(network.dt)

@@ -7,8 +7,7 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Equations, get_unit
-from brian2.units.fundamentalunits import Dimension
+from brian2 import Equations
 
 from biosnn.devices.contract import TraceOf
 from biosnn.errors import ParameterError
@@ -84,11 +83,6 @@ class Record:
         """What :meth:`to_data` returned, back again."""
         traces = {k: TraceOf(i, steps * dt) for k, (i, steps) in data["traces"].items()}
         return cls(**{**data, "traces": traces})
-
-
-def unit_name(dim: Dimension) -> str:
-    """SI unit of a variable, empty for plain numbers."""
-    return "" if dim.is_dimensionless else str(get_unit(dim))
 
 
 def check_record(network: NetworkModel, record: Record) -> None:

@@ -228,14 +228,4 @@ def at_end(rule: PlasticityRule, made: Synapses) -> list[BrianObject]:
 
 def synaptic_reset(network: NetworkModel, key: str) -> str:
     """Statements that give synaptic variables other than the weight their first value."""
-    reset = network.presentation.reset
-    if isinstance(reset, dict):
-        names = reset.get(key, ())
-    else:
-        projection = network.resolved(key)
-        texts = [projection.equations, projection.rule.equations if projection.rule else ""]
-        driven = set().union(*(Equations(text).diff_eq_names for text in texts)) - {"w"}
-        if projection.rule:
-            driven |= set(projection.rule.transient)
-        names = sorted(driven) if reset == "all" else ()
-    return "\n".join(f"{name} = 0" for name in names)
+    return "\n".join(f"{name} = 0" for name in network.resets.get(key, ()))

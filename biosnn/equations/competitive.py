@@ -20,6 +20,8 @@ PARAMETERS = {
     "tau_m": (1000 * ms, "> 0", "membrane time constant"),
     "theta_0": (500.0, "> 0", "initial threshold"),
 }
+#: It adapts over many samples.
+SLOW = ("theta",)
 INITIAL = {"v": 0.0, "I": 0.0, "theta": "theta_0"}
 REFERENCE = (
     "Rumelhart & Zipser 1985, Cogn. Sci. 9:75 (competitive learning), "

@@ -42,6 +42,8 @@ OPERATIONS = (
 )
 #: In one step theta changes by less than single precision resolves.
 DOUBLE = ("theta",)
+#: It adapts over many samples.
+SLOW = ("theta",)
 REFERENCE = (
     "Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, sec. 2.1 and 2.4, "
     "doi:10.3389/fncom.2015.00099 (constants from the published code)"
