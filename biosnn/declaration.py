@@ -2,7 +2,8 @@
 
 Every frozen spec of biosnn registers itself with :func:`declared`. :func:`to_data` turns a tree
 of specs, quantities and arrays into JSON types, :func:`from_data` turns it back. Nothing is
-executed on the way: the only classes that can come out are the registered ones.
+executed on the way: the only classes that can come out are the registered ones, whose texts
+pass ``biosnn.code_gate``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,14 @@ import numpy as np
 from brian2.units.fundamentalunits import Quantity, get_or_create_dimension
 
 from biosnn.errors import StorageError
+
+_NUMBERS = frozenset({
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float32", "float64",
+})  # fmt: skip
+
+#: Deepest nesting of declared data, and longest text in it.
+MAX_DEPTH, MAX_TEXT = 32, 100_000
 
 _REGISTRY: dict[str, type] = {}
 
@@ -80,27 +89,32 @@ def from_data(data: Any) -> Any:
     Raises
     ------
     StorageError
-        If the data name a class that is not a biosnn spec or fields that it does not have, or
-        lack something.
+        If the data name a class that is not a biosnn spec or fields that it does not have, lack
+        something, or are nested deeper or hold longer texts than any declaration.
+    ParameterError
+        If a spec refuses what it is given.
     """
+    return _from_data(data, 0)
+
+
+def _from_data(data: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise StorageError(f"a declaration is nested more than {MAX_DEPTH} deep: it is damaged")
+    if isinstance(data, str) and len(data) > MAX_TEXT:
+        raise StorageError(f"a text in a declaration is longer than {MAX_TEXT} characters")
     if isinstance(data, list):
-        return tuple(from_data(item) for item in data)
+        return tuple(_from_data(item, depth + 1) for item in data)
     if not isinstance(data, dict):
         return data
-    try:
-        if "$quantity" in data:
-            values = np.asarray(data["$quantity"], dtype=float)
-            return Quantity(values, dim=get_or_create_dimension(data["dim"]))
-        if "$array" in data:
-            return np.asarray(data["$array"], dtype=data["dtype"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"damaged quantity or array in a declaration: {error!r}") from error
-    items = {key: from_data(item) for key, item in data.items() if key != "$spec"}
+    if "$quantity" in data or "$array" in data:
+        return _numbers(data)
+    items = {key: _from_data(item, depth + 1) for key, item in data.items() if key != "$spec"}
     if "$spec" not in data:
         return items
-    cls = _REGISTRY.get(data["$spec"])
+    cls = _REGISTRY.get(str(data["$spec"]))
     if cls is None:
-        raise StorageError(f"unknown kind of declaration {data['$spec']!r}: not a biosnn spec")
+        kind = str(data["$spec"])[:80]
+        raise StorageError(f"unknown kind of declaration {kind!r}: not a biosnn spec")
     known = {field.name for field in attrs.fields(cls)}
     if set(items) - known:
         raise StorageError(
@@ -114,6 +128,22 @@ def from_data(data: Any) -> Any:
             "or was written by another version of biosnn"
         )
     return cls(**items)
+
+
+def _numbers(data: dict[str, Any]) -> Any:
+    """A quantity or an array."""
+    try:
+        if "$array" in data:
+            if data["dtype"] not in _NUMBERS:
+                raise TypeError(f"{str(data['dtype'])[:80]!r} is no type of numbers")
+            return np.asarray(data["$array"], dtype=data["dtype"])
+        powers = data["dim"]
+        if len(powers) != 7 or not all(abs(power) <= 100 for power in powers):
+            raise ValueError("a unit has seven powers of at most 100")
+        values = np.asarray(data["$quantity"], dtype=float)
+        return Quantity(values, dim=get_or_create_dimension(powers))
+    except (ArithmeticError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise StorageError(f"damaged quantity or array in a declaration: {error!r}") from error
 
 
 def fingerprint(*parts: Any) -> str:

@@ -33,7 +33,8 @@ _READERS = {
     "training": "it is a checkpoint of surrogate.train: surrogate.load_module reads its weights "
     "into the module that was trained",
 }
-_LONGEST_HEADER = 100_000_000  # safetensors' own limit, in bytes
+#: Longest declaration, in bytes, most values in it, and largest file.
+MAX_HEADER, MAX_VALUES, MAX_FILE = 64_000_000, 4_000_000, 4 << 30
 
 
 def is_plain(name: object) -> bool:
@@ -94,10 +95,12 @@ def packed(kind: str, content: Mapping[str, Any], tensors: Mapping[str, NDArray]
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise StorageError(f"the arrays cannot be stored: {error}") from error
     length = int.from_bytes(data[:8], "little")
-    if length > _LONGEST_HEADER:
+    values = sum(map(text.count, ",[{"))
+    if length > MAX_HEADER or values > MAX_VALUES:
         raise StorageError(
-            f"the network's declaration takes {length} bytes, more than {_LONGEST_HEADER}: give "
-            "patterns or distributions instead of long lists of pairs and weights"
+            f"the network's declaration takes {length} bytes and {values} values, more than "
+            f"{MAX_HEADER} or {MAX_VALUES}: give patterns or distributions instead of long lists "
+            "of pairs and weights"
         )
     at = data.index(_MARK) + len(_MARK)
     return data[:at] + hashlib.sha256(data).hexdigest().encode() + data[at + len(_BLANK) :]
@@ -175,40 +178,61 @@ def sync_folder(folder: Path) -> None:
 
 
 def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray]]:
-    """Read and verify a file; return its content and its tensors."""
+    """Read and verify a file; return its content and its tensors.
+
+    Raises
+    ------
+    StorageError
+        If it is missing, too large, damaged, foreign, or of another format or kind.
+    """
     try:
+        if path.stat().st_size > MAX_FILE:
+            raise StorageError(f"{path} is larger than {MAX_FILE} bytes: no {SUFFIX} file is")
         with path.open("rb") as file:
             start = file.read(8)
             length = int.from_bytes(start, "little")
-            header = file.read(length) if length <= _LONGEST_HEADER else b""
-            try:
-                digest, _, text = json.loads(header)["__metadata__"]["biosnn"].partition(" ")
-                described = json.loads(text)
-                version, holds = described["format"], described["kind"]
-                at = len(start) + header.index(_MARK) + len(_MARK)
-            except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-                raise StorageError(
-                    f"{path} is not a {SUFFIX} file, or is damaged; give a file that biosnn saved"
-                ) from error
-            if version != FORMAT:
-                raise StorageError(
-                    f"{path} has format version {version}, this biosnn reads {FORMAT}: update "
-                    "biosnn, or save the file again with this version"
-                )
+            header = file.read(length) if length <= MAX_HEADER else b""
+            described, digest, at = _described(path, header)
             data = start + header + file.read()
     except FileNotFoundError as error:
         raise StorageError(f"{path} does not exist; check the path") from error
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
-    blank = data[:at] + _BLANK.encode() + data[at + len(_BLANK) :]
-    if hashlib.sha256(blank).hexdigest() != digest:
+    at += len(start)
+    found = hashlib.sha256(data[:at])
+    found.update(_BLANK.encode())
+    found.update(memoryview(data)[at + len(_BLANK) :])
+    if found.hexdigest() != digest:
         raise StorageError(
             f"{path} is damaged: its content does not match its SHA-256; copy or save it anew"
         )
-    if holds != kind:
-        remedy = _READERS.get(str(holds), "give the right file")
+    if described["kind"] != kind:
+        holds = str(described["kind"])[:80]
+        remedy = _READERS.get(holds, "give the right file")
         raise StorageError(f"{path} holds a {holds}, not a {kind}; {remedy}")
     try:
         return described["content"], safetensors.numpy.load(data)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{path} cannot be read: {error!r}") from error
+
+
+def _described(path: Path, header: bytes) -> tuple[dict[str, Any], str, int]:
+    """What a header says: the description, the SHA-256, and where that stands in the header."""
+    damaged = f"{path} is not a {SUFFIX} file, or is damaged; give a file that biosnn saved"
+    if sum(map(header.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise StorageError(f"{path} holds more than {MAX_VALUES} values in its declaration")
+    try:
+        digest, _, text = json.loads(header)["__metadata__"]["biosnn"].partition(" ")
+        described = json.loads(text)
+        version, _, content = described["format"], described["kind"], described["content"]
+        at = header.index(_MARK) + len(_MARK)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise StorageError(damaged) from error
+    if version != FORMAT:
+        raise StorageError(
+            f"{path} has format version {str(version)[:80]}, this biosnn reads {FORMAT}: update "
+            "biosnn, or save the file again with this version"
+        )
+    if not isinstance(content, dict):
+        raise StorageError(damaged)
+    return described, digest, at

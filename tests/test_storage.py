@@ -652,7 +652,7 @@ def test_a_damaged_state_is_refused(model: TrainedModel, tmp_path: Path) -> None
 
 
 def test_a_declaration_too_long_to_load_is_not_written(model, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(files, "_LONGEST_HEADER", 1000)
+    monkeypatch.setattr(files, "MAX_HEADER", 1000)
     with pytest.raises(StorageError, match="declaration takes"):
         save_model(model, tmp_path / "model.biosnn")
     assert leftovers(tmp_path) == []
