@@ -51,7 +51,7 @@ _UNITS = "valid Brian2 equations with a unit such as siemens/meter**2 after the 
 _BUMP_TARGET = "x"
 
 
-def check_name(obj: str, field: str, name: Any) -> None:
+def check_name(obj: str, field: str, name: Any, *, in_code: bool = True) -> None:
     """Check that a name can be one of a variable, parameter, event, population or projection.
 
     Parameters
@@ -59,8 +59,10 @@ def check_name(obj: str, field: str, name: Any) -> None:
     obj, field : str
         Where the name is given, for the message.
     name : str
-        ASCII letters, digits and ``_``, at most ``MAX_NAME`` of them; neither a word of Python
-        or C++ nor beginning with a digit or ``_``.
+        ASCII letters, digits and ``_``, at most ``MAX_NAME`` of them, not beginning with a digit
+        or ``_``.
+    in_code : bool
+        Whether it stands in code by itself, and so may be no word of Python or C++.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def check_name(obj: str, field: str, name: Any) -> None:
     """
     if not isinstance(name, str):
         raise ParameterError(obj, field, _shown(name), "a name")
-    _check(lambda text: _pass_name(text, "names"), obj, field, name, "a name")
+    _check(lambda text: _pass_name(text, "names", in_code), obj, field, name, "a name")
 
 
 def check_target_name(obj: str, field: str, text: Any) -> None:
@@ -84,7 +86,7 @@ def check_target_name(obj: str, field: str, text: Any) -> None:
     if len(parts) != 2:
         raise ParameterError(obj, field, _shown(text), 'of the form "population.variable"')
     for part in parts:
-        check_name(obj, field, part)
+        check_name(obj, field, part, in_code=False)
 
 
 def check_expression(obj: str, field: str, text: Any) -> None:
@@ -205,14 +207,14 @@ def _pass_equations(text: str) -> None:
     check_sizes(defined, driven)
 
 
-def _pass_name(name: str, what: str) -> None:
+def _pass_name(name: str, what: str, in_code: bool = True) -> None:
     remedy = "Choose another name, such as v_m"
     if not _NAME.fullmatch(name) or name.startswith("_"):
         wanted = f"made of {what} that are identifiers of ASCII letters, digits and _"
         raise RefusedError(wanted, _shown(name), remedy)
     if len(name) > MAX_NAME:
         raise RefusedError(f"made of {what} of at most {MAX_NAME} characters", _shown(name))
-    if keyword.iskeyword(name) or name in CPP_WORDS:
+    if in_code and (keyword.iskeyword(name) or name in CPP_WORDS):
         raise RefusedError(f"made of {what} that are no words of Python or C++", repr(name), remedy)
 
 

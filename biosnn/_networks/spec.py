@@ -195,7 +195,7 @@ class NetworkModel:
         check_value(self.name, "dt", self.dt, ms, "> 0")
         names = [*self.inputs, *self.populations, *self.projections]
         for name in names:
-            check_name(self.name, "names", name)
+            check_name(self.name, "names", name, in_code=False)
             if name in _RESERVED or names.count(name) > 1:
                 wanted = f"a unique identifier other than {', '.join(_RESERVED)}"
                 raise ParameterError(self.name, "names", repr(name), wanted)
