@@ -74,6 +74,20 @@ def check_name(obj: str, field: str, name: Any, *, in_code: bool = True) -> None
     _check(lambda text: _pass_name(text, "names", in_code), obj, field, name, "a name")
 
 
+def check_title(obj: str, field: str, text: Any) -> None:
+    """Check what a model, rule or network is called in messages and files.
+
+    Raises
+    ------
+    ParameterError
+        If it is not printable, longer than ``MAX_NAME``, or holds a separator of paths.
+    """
+    named = isinstance(text, str) and text.strip() and text.isprintable() and len(text) <= MAX_NAME
+    if not named or "/" in text or "\\" in text:
+        wanted = f"1 to {MAX_NAME} printable characters without / and \\"
+        raise ParameterError(obj, field, _shown(text), wanted)
+
+
 def check_target_name(obj: str, field: str, text: Any) -> None:
     """Check a reference ``"population.variable"``.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import hashlib
 import json
 import os
 import sys
@@ -126,9 +127,29 @@ def _uniform() -> Any:
 
 
 def saved(network: Any, **content: Any) -> bytes:
-    """Bytes of a state's file with this declaration (JSON data), whatever is in it."""
-    body = {"network": network, "shapes": {}, "provenance": {}, **content}
-    return files.packed("state", body, {})
+    """Bytes of a model's file with this declaration (JSON data), whatever is in it."""
+    body = {
+        "network": network,
+        "shapes": small_network().shapes,
+        "readout": None,
+        "preprocessing": {},
+        "observed": "out.count",
+        "precision": "double",
+        "provenance": {},
+        **content,
+    }
+    state = small_network().initial_state()
+    return files.packed("model", body, {f"state/{name}": state[name] for name in state})
+
+
+def resealed(data: bytes) -> bytes:
+    """The bytes with the SHA-256 that belongs to them, as an attacker would write it."""
+    mark = b'"biosnn":"'
+    at = data.find(mark) + len(mark)
+    if at < len(mark) or len(data) < at + 64:
+        return data
+    blank = data[:at] + b"0" * 64 + data[at + 64 :]
+    return data[:at] + hashlib.sha256(blank).hexdigest().encode() + data[at + 64 :]
 
 
 def places(data: Any) -> list[tuple[Any, Any]]:
@@ -269,7 +290,7 @@ def changed(draw: st.DrawFn, whole: bytes) -> bytes:
                 data[:8] = draw(st.integers(0, 2**64 - 1)).to_bytes(8, "little")
             case _:
                 data[at : at + 6] = b"999999"
-    return bytes(data)
+    return resealed(bytes(data)) if draw(st.booleans()) else bytes(data)
 
 
 def environment() -> dict[str, str]:
@@ -325,7 +346,7 @@ def model_files() -> dict[str, bytes]:
     data["projections"]["join"]["weights"] = {"$array": ["a"], "dtype": "U500000000"}
     found["S8 a type of long texts"] = saved(data)
     text = WHOLE.replace('"rule"', '"deep": %s, "rule"' % ("[" * 100_000 + "]" * 100_000), 1)
-    found["S8 deep lists"] = files.packed("state", {"network": "@"}, {}).replace(
+    found["S8 deep lists"] = files.packed("model", {"network": "@"}, {}).replace(
         b"@", json.dumps(text)[1:-1].encode()
     )
     found["S8 a long header"] = (2**40).to_bytes(8, "little") + b"{}"

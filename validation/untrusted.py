@@ -100,7 +100,7 @@ def fuzz(cases: int, folder: Path) -> dict[str, Any]:
 
     def read(data: bytes) -> None:
         path.write_bytes(data)
-        storage.load_state(path, _hostile.small_network())
+        storage.load_model(path)
 
     @seed(1)
     @plain
@@ -151,12 +151,12 @@ from pathlib import Path
 from biosnn import storage, networks
 from biosnn.errors import BiosnnError
 from validation import _hostile
-path, network = Path(sys.argv[1]), _hostile.small_network()
+path = Path(sys.argv[1])
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before, start, words = peak(), time.perf_counter(), ""
 with _hostile.watched():
     try:
-        storage.load_state(path, network)
+        storage.load_model(path)
     except BiosnnError as error:
         words = str(error)
 print(json.dumps([time.perf_counter() - start, peak() - before, words]))
@@ -178,7 +178,7 @@ def hostile_files() -> dict[str, Any]:
                 text=True,
                 check=False,
             )
-            made = sorted(p.name for p in Path(place).iterdir() if p != path)
+            made = sorted(found.name for found in Path(place).iterdir() if found != path)
         if done.returncode or made:
             found[name] = {"refused": check(1, 0, False, said=done.stderr[-300:], made=made)}
             continue

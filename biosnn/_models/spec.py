@@ -36,6 +36,7 @@ from biosnn.code_gate import (
     check_name,
     check_statements,
     check_target_name,
+    check_title,
 )
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
@@ -140,6 +141,7 @@ class NeuronModel:
 
     def _check_texts(self) -> None:
         """Check all that becomes code, before anything reads it."""
+        check_title("NeuronModel", "name", self.name)
         check_equations(self.name, "equations", self.equations)
         for field, text in (("threshold", self.threshold), ("refractory", self.refractory)):
             if isinstance(text, str):

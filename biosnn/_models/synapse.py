@@ -17,7 +17,7 @@ from biosnn._models.code import check_not_random, synaptic_equations
 from biosnn._models.names import names_in, rename
 from biosnn._models.parts import Companion
 from biosnn._models.values import Schedule
-from biosnn.code_gate import check_expression, check_name, check_statements
+from biosnn.code_gate import check_expression, check_name, check_statements, check_title
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 
@@ -61,6 +61,7 @@ class SynapseModel:
     reference: str = ""
 
     def __attrs_post_init__(self) -> None:
+        check_title("SynapseModel", "name", self.name)
         if self.current:
             check_expression(self.name, "current", self.current)
         check_statements(self.name, "transmit", self.transmit)

@@ -287,7 +287,10 @@ class Projection:
 
     def size(self, n_pre: int, n_post: int, seed: int | None = None) -> int:
         """Number of synapses; see :meth:`indices`."""
-        return n_pre * n_post if self.full else len(self.indices(n_pre, n_post, seed)[0])
+        if not isinstance(self.pairs, str):
+            return len(self.indices(n_pre, n_post, seed)[0])
+        diagonal, every = min(n_pre, n_post), n_pre * n_post
+        return {"all": every, "one_to_one": diagonal, "all_but_self": every - diagonal}[self.pairs]
 
     def initial_weights(
         self, n_pre: int, n_post: int, seed: int | None = None

@@ -14,7 +14,7 @@ from biosnn._networks import states
 from biosnn._networks.connectivity import seed_of
 from biosnn._networks.names import check_companions, check_own_names, check_statements
 from biosnn._networks.projection import Projection
-from biosnn.code_gate import check_name
+from biosnn.code_gate import check_name, check_title
 from biosnn.declaration import declared, fingerprint
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, NeuronModel, Trace
@@ -193,6 +193,7 @@ class NetworkModel:
 
     def __attrs_post_init__(self) -> None:
         check_value(self.name, "dt", self.dt, ms, "> 0")
+        check_title("NetworkModel", "name", self.name)
         names = [*self.inputs, *self.populations, *self.projections]
         for name in names:
             check_name(self.name, "names", name, in_code=False)

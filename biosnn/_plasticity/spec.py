@@ -9,7 +9,7 @@ import attrs
 from brian2 import Equations, Synapses, second
 from brian2.groups.neurongroup import NeuronGroup
 
-from biosnn.code_gate import check_name, check_statements, check_target_name
+from biosnn.code_gate import check_name, check_statements, check_target_name, check_title
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 from biosnn.models import (
@@ -125,6 +125,7 @@ class PlasticityRule:
     reference: str = ""
 
     def __attrs_post_init__(self) -> None:
+        check_title("PlasticityRule", "name", self.name)
         for field in ("parameters", "modulators", "transient"):
             for name in getattr(self, field):
                 check_name(self.name, field, name)

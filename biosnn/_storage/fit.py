@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from biosnn.declaration import from_data
+from biosnn.models import Companion
 from biosnn.networks import NetworkModel
 from biosnn.state import State
 
 
 def misfit(network: NetworkModel, state: State, *, single: bool) -> str:
-    """Say what of a state does not fit a network; nothing if all fits."""
+    """Say what of a state does not fit a network; nothing if all fits.
+
+    Sizes come first: a declaration alone must not take memory that no array in the file takes.
+    """
+    for name, size in _sizes(network):
+        if name not in state:
+            return f"one without {name!r}"
+        if state[name].size != size:
+            return f"one with {name!r} of shape {state[name].shape} instead of ({size},)"
     declared = network.initial_state()
     floats = (np.float32, np.float64) if single else (np.float64,)
     allowed = {"f": floats, "i": (np.int32, np.int64), "b": (np.bool_,)}
     for name in sorted({*declared, *state}):
-        if name not in state:
-            return f"one without {name!r}"
         array, owner = state[name], name.partition(".")[0]
         if name in declared:
             shape, kinds = declared[name].shape, (declared[name].dtype.kind,)
@@ -38,6 +46,22 @@ def misfit(network: NetworkModel, state: State, *, single: bool) -> str:
     if state.shapes != declared.shapes:
         return f"one with matrices {state.shapes} instead of {declared.shapes}"
     return ""
+
+
+def _sizes(network: NetworkModel) -> Iterator[tuple[str, int]]:
+    """Name and number of values of each declared variable, none of which takes memory yet.
+
+    Populations come before projections, whose random pairs are drawn when they are asked for.
+    """
+    yield "protocol.seen", 1
+    for key, population in network.populations.items():
+        parts = [part for part in network.companions(key) if isinstance(part, Companion)]
+        for variable in population.model.with_traces(parts).variables:
+            yield f"{key}.{variable}", population.n
+    for key, projection in network.projections.items():
+        names = [*(["w"] if projection.weights is not None else []), *network.synaptic(key)]
+        for name in names:
+            yield f"{key}.{name}", network.n_synapses(key)
 
 
 def difference(saved: Any, given: Any, path: str = "") -> str:
