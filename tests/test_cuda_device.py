@@ -71,6 +71,15 @@ def medley() -> NetworkModel:
     # Delays of more steps than a warp has threads.
     delays = np.random.default_rng(5).uniform(0, 20, features * n) * ms
     critic = models.neuron(equations="r : 1", name="Critic")
+    restless = models.neuron(
+        name="Restless",
+        equations="dv/dt = (0.8 - v)/tau + 0.4*xi*tau**-0.5 : 1\nk : 1",
+        threshold="v > 1 + 0.1*rand()",
+        reset="v = 0.1*randn()",
+        method="euler",
+        parameters={"tau": 5 * ms},
+        operations=(models.Operation(code="k = poisson(3.5)"),),
+    )
     weak = {"I_ext": "weak"}
     return NetworkModel(
         name="medley",
@@ -92,6 +101,7 @@ def medley() -> NetworkModel:
             ),
             "played": Population(model=encoding.address_events(), n=n, drives={"x": "events"}),
             "critic": Population(model=critic, n=1, drives={"r": "reward"}),
+            "restless": Population(model=restless, n=n),
             "coupled": Population(model=gaps, n=n, drives=weak),
             "late": Population(model=host, n=n, drives={"I": "weak"}),
             "later": Population(model=host, n=n, drives={"I": "weak"}),

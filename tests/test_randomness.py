@@ -171,6 +171,19 @@ def test_refractoriness_at_random_follows_the_seed_too() -> None:
     assert not np.array_equal(other.per_sample["noisy.count"], counts)
 
 
+def test_a_network_in_torch_draws_the_same_numbers(first) -> None:
+    torch = pytest.importorskip("torch")
+    from biosnn import surrogate
+
+    module = surrogate.compile(alone(noisy())).double()
+    counts = module.counts(torch.tensor(X), seed=1, record="noisy.v")
+    np.testing.assert_array_equal(counts.detach(), first[0].per_sample["noisy.count"])
+    v = module.recorded["noisy.v"][-1].detach()
+    np.testing.assert_allclose(v, first[0].per_sample["noisy.v"], rtol=1e-9)
+    other = module.counts(torch.tensor(X), seed=2).detach().numpy()
+    assert not np.array_equal(other, first[0].per_sample["noisy.count"])
+
+
 def test_noise_has_the_variance_of_its_equation() -> None:
     """An Ornstein-Uhlenbeck process after many time constants: standard deviation 0.5/sqrt(2)."""
     n = 2000

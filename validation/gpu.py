@@ -34,8 +34,6 @@ Compile = Callable[..., simulation.Runnable]
 SEED = 3
 #: Sums of floating-point numbers come in another order where synapses are lists.
 CLOSE = 1e-6
-#: How many standard errors two rates may differ by.
-SIGMAS = 5.0
 SANITIZERS = ("memcheck", "racecheck", "initcheck")
 _SUMMARY = re.compile(
     r"(?:ERROR SUMMARY: (?P<errors>\d+) errors?|RACECHECK SUMMARY: (?P<hazards>\d+) hazards?)"
@@ -111,11 +109,11 @@ def _on_cpp(network: NetworkModel, **options: Any) -> simulation.Runnable:
     return simulation.compile(network, "cpp", **options)
 
 
-# --- random numbers of the device's own
+# --- random numbers
 
 
 def noisy_rates(compile: Compile, n: int = 400) -> dict[str, Any]:
-    """Mean rate of neurons with white noise, whose streams differ between devices."""
+    """Spikes of neurons with white noise, which is the same on every device."""
     cell = models.neuron(
         equations="dv/dt = (0.9 - v)/(10*ms) + 0.4*xi*(10*ms)**-0.5 : 1",
         threshold="v > 1",
@@ -133,14 +131,13 @@ def noisy_rates(compile: Compile, n: int = 400) -> dict[str, Any]:
     )
     counts = []
     for make in (_on_cpp, compile):
-        runnable = make(network)
+        runnable = make(network, math="strict")
         recording, _ = runnable.run({"n_samples": 1}, seed=SEED, progress=False)
-        counts.append(recording.counts("cell")[0].astype(float))
+        counts.append(recording.counts("cell")[0])
     expected, found = counts
-    error = float(np.sqrt((expected.var() + found.var()) / n))
-    difference = float(abs(expected.mean() - found.mean()))
-    ok = expected.mean() > 5 and found.mean() > 5 and difference < SIGMAS * error
-    return check(difference, SIGMAS * error, ok, rate_cpp=expected.mean(), rate=float(found.mean()))
+    unequal = int((expected != found).sum())  # where last digits differ, a spike may move
+    ok = expected.mean() > 5 and unequal <= n // 100
+    return check(unequal, n // 100, ok, rate_cpp=float(expected.mean()), rate=float(found.mean()))
 
 
 # --- one run on several devices

@@ -227,12 +227,6 @@ def _check_size(network: NetworkModel, built: Built, replicas: Replicas) -> None
             )
 
 
-def _draws(device: CUDAStandaloneDevice) -> bool:
-    """Whether a piece of code that runs in time steps draws from generators with a state."""
-    found = device.codeobjects_with_rng
-    return bool(any(found["host_api"]["per_run"]) or found["device_api"]["every_tick"])
-
-
 def generate(request: dict[str, Any], out: Path) -> None:
     """Write the program of a request and what is known of it.
 
@@ -261,11 +255,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
     built = build(network, record, hooks, single_precision=single, replicas=replicas)
     device.run_args_applied = True  # ours are read by biosnn.cpp
     device.insert_code("before_start", "biosnn::configure(argc, argv);")
-    for call in (
-        "biosnn::prepare_recorders();",
-        "biosnn::load_state();",
-        "random_number_buffer.set_seed(biosnn::chunk_seed());",
-    ):
+    for call in ("biosnn::prepare_recorders();", "biosnn::load_state();"):
         device.insert_code("before_network_run", call)
     # Thrust's global vectors must not outlive CUDA: nothing is taken down one by one.
     device.insert_code("before_end", "std::_Exit(biosnn::finish());")
@@ -277,10 +267,10 @@ def generate(request: dict[str, Any], out: Path) -> None:
     built.net.run(network.dt * network.steps_per_presentation, namespace={})
     tables = CudaTables(device)
     loops.edit(device, tables)
-    if not _draws(device):
-        for kind, arguments in device.main_queue:
-            if kind == "run_network":
-                arguments[1][:] = [x for x in arguments[1] if "_run_random_number_buffer" not in x]
+    # All draws are functions of the seed: nothing needs Brian2CUDA's generators.
+    for kind, arguments in device.main_queue:
+        if kind == "run_network":
+            arguments[1][:] = [x for x in arguments[1] if "_run_random_number_buffer" not in x]
     project = out / "source"
     device.build(directory=str(project), compile=False, run=False, with_output=False)
     for package, names in _OURS.items():

@@ -202,15 +202,6 @@ static void open_recorders() {
 }
 
 // Replicas that share the samples begin with the same state, others each with its own.
-uint64_t chunk_seed() {
-    uint64_t mixed = 0;
-    for (const char *name : {"seed", "epoch", "first_sample"}) {
-        mixed = (mixed ^ (uint64_t)numbers<double>(name)[0]) * 0x9E3779B97F4A7C15ull;
-        mixed ^= mixed >> 32;
-    }
-    return mixed;
-}
-
 static void read_state() {
     state = state_table();
     for (const Variable &variable : state) state_bytes += bytes_of(variable.values) / variable.copies;

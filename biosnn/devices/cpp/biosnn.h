@@ -60,8 +60,6 @@ extern const double time_step;
 extern const int64_t replicas, stride;
 
 void configure(int argc, char **argv);
-// For generators with a state, which begin anew with every chunk.
-uint64_t chunk_seed();
 void load_state();
 void simulate(Network &network);
 int finish();
