@@ -175,11 +175,11 @@ def test_a_network_in_torch_draws_the_same_numbers(first) -> None:
     torch = pytest.importorskip("torch")
     from biosnn import surrogate
 
-    module = surrogate.compile(alone(noisy())).double()
+    module = surrogate.compile(alone(noisy()))  # single precision, as torch has it
     counts = module.counts(torch.tensor(X), seed=1, record="noisy.v")
     np.testing.assert_array_equal(counts.detach(), first[0].per_sample["noisy.count"])
     v = module.recorded["noisy.v"][-1].detach()
-    np.testing.assert_allclose(v, first[0].per_sample["noisy.v"], rtol=1e-9)
+    np.testing.assert_allclose(v, first[0].per_sample["noisy.v"], atol=1e-6)
     other = module.counts(torch.tensor(X), seed=2).detach().numpy()
     assert not np.array_equal(other, first[0].per_sample["noisy.count"])
 
