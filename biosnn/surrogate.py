@@ -63,6 +63,7 @@ _EXPORTS = {
         "set_step_mode",
         "stateful_layers",
     ),
+    "history": ("History",),
     "layer": ("SpikingLayer",),
     "learners": ("Learner",),
     "losses": (
@@ -83,7 +84,7 @@ _EXPORTS = {
     "spike": ("SurrogateFunction",),
     "stateful": ("Stateful", "Stepped"),
     "trained": ("TrainedConstant",),
-    "training": ("History", "evaluate", "keep_freed_memory", "train"),
+    "training": ("evaluate", "keep_freed_memory", "train"),
 }
 _HOMES = {name: room for room, names in _EXPORTS.items() for name in names}
 __all__ = sorted(_HOMES)

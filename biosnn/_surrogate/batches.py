@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from biosnn._surrogate.fingerprints import digest
 from biosnn.encoding import intensities
 from biosnn.errors import DataError
 from biosnn.validation import check_instance, check_whole, whole
@@ -193,6 +194,11 @@ class Batches(Dataset):
 
     def __len__(self) -> int:
         return -(-len(self.samples) // self.batch_size)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides what an epoch shows: content, encoding, order."""
+        options = [self.batch_size, self.seed, self.shuffle]
+        return digest(np.asarray(self.samples), self.labels, options, self.encode)
 
     def _key(self) -> list[int]:
         return [self.seed, 1 + self.epoch] if self.shuffle else [self.seed, 0]

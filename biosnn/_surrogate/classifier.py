@@ -13,9 +13,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import Tensor
 
 from biosnn._surrogate.batches import Batches, DirectEncoder, PoissonEncoder
+from biosnn._surrogate.history import History
 from biosnn._surrogate.losses import Loss
 from biosnn._surrogate.network import SurrogateNetwork
-from biosnn._surrogate.training import History, evaluate, respond, train
+from biosnn._surrogate.training import evaluate, respond, train
 from biosnn.encoding import intensities
 from biosnn.errors import DataError, ParameterError
 from biosnn.models import NeuronModel

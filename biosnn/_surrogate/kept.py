@@ -19,13 +19,18 @@ _STATELESS = frozenset(
 _OWN = frozenset(vars(nn.Module()))  # what torch itself keeps in a module
 
 
+def from_torch(module: nn.Module) -> bool:
+    """Whether a module's class is one of torch's own that keep no state."""
+    return type(module) in _STATELESS
+
+
 def stateless(module: nn.Module) -> bool:
     """Whether a module is made of torch's own layers without a state alone.
 
     A module of another class may keep a state in any of its attributes, or none; only its author
     knows (see `Stateless`).
     """
-    return all(type(part) in _STATELESS for part in module.modules())
+    return all(from_torch(part) for part in module.modules())
 
 
 def kept_by(module: Any) -> dict[str, Any]:
@@ -34,7 +39,7 @@ def kept_by(module: Any) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = {}
     for path, part in module.named_modules():
-        if type(part) in _STATELESS:
+        if from_torch(part):
             continue
         inner = f"{path}." if path else ""
         for name, value in {**vars(part), **dict(part.named_buffers(recurse=False))}.items():

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from biosnn.errors import ParameterError
+from biosnn.validation import number
 
 
 class Loss(Protocol):
@@ -25,11 +26,6 @@ class Loss(Protocol):
     def scores(self, output: Tensor) -> Tensor:
         """Scores of the classes, ``[N, n_classes]``; the largest is the prediction."""
         ...
-
-
-def _positive(instance: Any, attribute: attrs.Attribute, value: Any) -> None:
-    if not (isinstance(value, int | float) and 0 < value < float("inf")):
-        raise ParameterError(type(instance).__name__, attribute.name, repr(value), "> 0")
 
 
 def _sequence(loss: Any, output: Tensor) -> Tensor:
@@ -54,7 +50,7 @@ class RateCrossEntropy:
     count loss").
     """
 
-    scale: float = attrs.field(default=1.0, validator=_positive)
+    scale: float = attrs.field(default=1.0, validator=number(1.0, "> 0"))
     observes: ClassVar[str] = "spikes"
 
     def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
@@ -81,8 +77,8 @@ class RateMSE:
     spike in every step for the class, none for the others.
     """
 
-    target: float = 1.0
-    others: float = 0.0
+    target: float = attrs.field(default=1.0, validator=number())
+    others: float = attrs.field(default=0.0, validator=number())
     observes: ClassVar[str] = "spikes"
 
     def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
@@ -114,7 +110,7 @@ class FirstSpikeCrossEntropy:
     Softmax of negative spike times: Mostafa (2018), doi:10.1109/TNNLS.2017.2726060, eq. 12.
     """
 
-    tau: float = attrs.field(default=2.0, validator=_positive)
+    tau: float = attrs.field(default=2.0, validator=number(1.0, "> 0"))
     observes: ClassVar[str] = "spikes"
 
     def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
@@ -143,7 +139,7 @@ class MembraneCrossEntropy:
     """
 
     over: str = attrs.field(default="max")
-    scale: float = attrs.field(default=1.0, validator=_positive)
+    scale: float = attrs.field(default=1.0, validator=number(1.0, "> 0"))
     observes: ClassVar[str] = "v"
 
     def __attrs_post_init__(self) -> None:

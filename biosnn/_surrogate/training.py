@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import io
+import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -11,61 +11,22 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import attrs
 import torch
-from matplotlib.figure import Figure
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from biosnn._surrogate.checkpoints import load_checkpoint, save_checkpoint
+from biosnn._surrogate.checkpoints import CURVES, Training, TrainingFolder
+from biosnn._surrogate.fingerprints import of_batches, of_module, of_optimiser, of_scheduler
 from biosnn._surrogate.helpers import reset
+from biosnn._surrogate.history import History
 from biosnn._surrogate.losses import Loss, RateCrossEntropy
 from biosnn._surrogate.network import SurrogateNetwork
-from biosnn.errors import Interrupted, ParameterError, StorageError
-from biosnn.files import replace
-from biosnn.validation import check_whole
+from biosnn._surrogate.progress import Bar, draw_curves, log_epoch, tensorboard_log
+from biosnn.errors import DataError, Interrupted, ParameterError
+from biosnn.validation import check_flag, check_whole
 
 OPTIMISERS = ("adam", "sgd")
-LAST, BEST = "checkpoint-last.biosnn", "checkpoint-best.biosnn"
 _DRAW_EVERY = 20.0  # s
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-
-
-@attrs.define
-class History:
-    """Figures of every epoch.
-
-    Attributes
-    ----------
-    train_loss, train_accuracy : list of float
-        Means over an epoch, while the weights change; accuracies are fractions.
-    test_loss, test_accuracy : list of float
-        After the epoch, of the batches in ``test``.
-    validation_loss, validation_accuracy : list of float
-        The same of ``validation``.
-    lr, seconds : list of float
-        Learning rate at the end, and wall time of training alone.
-    """
-
-    train_loss: list[float] = attrs.Factory(list)
-    train_accuracy: list[float] = attrs.Factory(list)
-    test_loss: list[float] = attrs.Factory(list)
-    test_accuracy: list[float] = attrs.Factory(list)
-    validation_loss: list[float] = attrs.Factory(list)
-    validation_accuracy: list[float] = attrs.Factory(list)
-    lr: list[float] = attrs.Factory(list)
-    seconds: list[float] = attrs.Factory(list)
-
-    def add(self, **figures: float) -> None:
-        """Append one figure to each of the lists that are named."""
-        for name, value in figures.items():
-            getattr(self, name).append(float(value))
-
-    @property
-    def epochs(self) -> int:
-        """Epochs that are done."""
-        return len(self.train_loss)
 
 
 def make_optimiser(
@@ -114,20 +75,29 @@ def evaluate(
         Inputs and labels.
     loss : Loss, optional
         By default :class:`RateCrossEntropy`.
+
+    Raises
+    ------
+    DataError
+        If there are no samples, or inputs are not finite or labels no classes of the network.
     """
     loss = RateCrossEntropy() if loss is None else loss
     total, right, n = 0.0, 0, 0
     training = module.training
     module.eval()
     with torch.no_grad():
-        for x, labels in batches:
-            x, labels = _placed(module, x, labels)
+        for number, (x, labels) in enumerate(batches):
+            where = f"evaluate: batch {number + 1}"
+            x, labels = _placed(where, module, x, labels)
             output = respond(module, x, loss)
+            _check_classes(where, output, labels)
             total += float(loss(output, labels)) * len(labels)
             right += int((loss.scores(output).argmax(1) == labels).sum())
             n += len(labels)
     module.train(training)
-    return {"loss": total / max(n, 1), "accuracy": right / max(n, 1)}
+    if not n:
+        raise DataError("evaluate: batches must have samples; an iterator can be used only once")
+    return {"loss": total / n, "accuracy": right / n}
 
 
 def train(
@@ -137,13 +107,14 @@ def train(
     epochs: int,
     loss: Loss | None = None,
     optimiser: str | torch.optim.Optimizer = "adam",
-    lr: float = 1e-3,
+    lr: float | None = None,
     scheduler: Any = "cosine",
     validation: Iterable[tuple[Tensor, Tensor]] | None = None,
     test: Iterable[tuple[Tensor, Tensor]] | None = None,
     amp: bool = False,
     folder: Path | str | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     settings: Mapping[str, Any] | None = None,
     callbacks: Iterable[Callable[[History, nn.Module], object]] = (),
     tensorboard: bool | None = None,
@@ -159,13 +130,15 @@ def train(
         Inputs and labels: :class:`Batches`, or a ``torch.utils.data.DataLoader``. If it has an
         attribute ``epoch``, it is told the number of the epoch.
     epochs : int
-        Passes through the batches, those before a resume included.
+        Passes through the batches, those before a resume included. A training that is resumed
+        may be given another number; ``"cosine"`` then goes on where it would be if it had had that
+        number from the beginning.
     loss : Loss, optional
         By default :class:`RateCrossEntropy`.
     optimiser : {"adam", "sgd"} or torch.optim.Optimizer
         SGD has the momentum 0.9.
-    lr : float
-        Learning rate, > 0 (for a named optimiser).
+    lr : float, optional
+        Learning rate of a named optimiser, > 0; by default 0.001.
     scheduler : "cosine", None or a torch scheduler
         Stepped after every batch. ``"cosine"`` goes down to 0 at the end (Loshchilov & Hutter
         2017, arXiv:1608.03983, eq. 5 without restarts).
@@ -177,12 +150,16 @@ def train(
     amp : bool
         Compute in bfloat16 where torch thinks it safe (``torch.autocast``).
     folder : path, optional
-        Where checkpoints (`LAST`, `BEST`), ``curves.png`` and TensorBoard's log go.
+        Where checkpoints (``checkpoint-last.biosnn``, ``checkpoint-best.biosnn``), ``curves.png``
+        and TensorBoard's log go. One process at a time has it.
     resume : bool
         Go on with the last checkpoint of the folder, if there is one. On a CPU the result is that
-        of an uninterrupted run to the bit.
+        of an uninterrupted run to the bit. Network, data, loss, optimiser, scheduler, `amp` and
+        `settings` must be the same.
+    overwrite : bool
+        Throw a training away that the folder holds.
     settings : mapping, optional
-        Plain data that must be the same when a run is resumed.
+        More plain data that must be the same when a run is resumed.
     callbacks : iterable of callable
         Called as ``callback(history, module)`` after every epoch.
     tensorboard : bool, optional
@@ -198,119 +175,205 @@ def train(
     Raises
     ------
     ParameterError
-        If an argument is out of its bound, or `settings` are not those of the resumed run.
+        If an argument is out of its bound or not that of the resumed run, or the loss or a gradient
+        is not finite; the weights are then those before the batch.
+    DataError
+        If inputs are not finite, or labels no classes of the network.
     StorageError
-        If a checkpoint cannot be written or read.
+        If a checkpoint cannot be written or read, or the folder is in use, or holds a training that
+        shall be neither resumed nor overwritten.
     Interrupted
         On Ctrl-C; the epochs before are in the folder.
     """
     check_whole("train", "epochs", epochs, 1)
-    if (resume or tensorboard) and folder is None:
+    for name, flag in (("amp", amp), ("resume", resume), ("overwrite", overwrite)):
+        check_flag("train", name, flag)
+    if (resume or overwrite or tensorboard) and folder is None:
         raise ParameterError("train", "folder", None, "given, to resume from or to log into")
+    if resume and overwrite:
+        wanted = "False if resume is True: it throws the training away"
+        raise ParameterError("train", "overwrite", overwrite, wanted)
     loss = RateCrossEntropy() if loss is None else loss
-    made = (
-        make_optimiser(module.parameters(), optimiser, lr)
-        if isinstance(optimiser, str)
-        else (optimiser)
+    made = _optimiser(module, optimiser, lr)
+    held = {k: v for k, v in (("validation", validation), ("test", test)) if v is not None}
+    identity = (
+        {}
+        if folder is None
+        else {
+            "network": of_module(module),
+            "data": of_batches(batches),
+            **{name: of_batches(given) for name, given in held.items()},
+            "loss": repr(loss),
+            "optimiser": of_optimiser(made),  # before a scheduler changes it
+            "scheduler": of_scheduler(scheduler),
+            "amp": amp,
+            "settings": _plain(settings),
+        }
     )
-    if scheduler == "cosine":
-        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(made, epochs * len(batches))
     generator = getattr(batches, "generator", None)
-    states = {
-        "optimiser": made,
-        "scheduler": scheduler,
-        "generators": {"batches": generator} if generator is not None else {},
-    }
-    known = {"epochs": epochs, "loss": repr(loss), "amp": amp, **(settings or {})}
-    history, best, drawn = History(), -math.inf, time.perf_counter()
-    folder = None if folder is None else Path(folder)
-    if resume and folder is not None and (folder / LAST).exists():
-        content = load_checkpoint(folder / LAST, module, known, **states)
-        history, best = History(**content["history"]), content["best"]
-        best = -math.inf if best is None else best
-    bar = _Bar(progress, epochs, len(batches))
-    log = _tensorboard(folder, tensorboard, bar)
-    try:
-        with bar:
-            for epoch in range(history.epochs, epochs):
-                started = time.perf_counter()
-                figures = _epoch(module, batches, epoch, loss, made, scheduler, amp, bar)
-                seconds = time.perf_counter() - started
-                history.add(**figures, lr=made.param_groups[0]["lr"], seconds=seconds)
-                for name, held in (("validation", validation), ("test", test)):
-                    if held is not None:
-                        for figure, value in evaluate(module, held, loss).items():
+    training = Training(
+        module=module,
+        optimiser=made,
+        scheduler=_scheduler(scheduler, made, epochs * len(batches)),
+        generators={"batches": generator} if generator is not None else {},
+    )
+    history, bar = History(), Bar(progress, epochs, len(batches))
+    opened: Any = nullcontext()
+    if folder is not None:
+        opened = TrainingFolder(Path(folder), identity, resume, overwrite)
+    with opened as place:
+        found = place.restore(training) if resume else None
+        if found is not None:
+            history, planned = found
+            if epochs < history.epochs:
+                wanted = f">= {history.epochs}, the epochs that are done in {place.folder}"
+                raise ParameterError("train", "epochs", epochs, wanted)
+            if epochs != planned and scheduler == "cosine":
+                _move_cosine(training, epochs * len(batches), history.epochs * len(batches))
+        log = tensorboard_log(None if place is None else place.folder, tensorboard, bar)
+        drawn = time.perf_counter()
+        try:
+            with bar:
+                while history.epochs < epochs:
+                    started = time.perf_counter()
+                    figures = _epoch(training, batches, history.epochs, loss, amp, bar)
+                    seconds = time.perf_counter() - started
+                    history.add(**figures, lr=made.param_groups[0]["lr"], seconds=seconds)
+                    for name, given in held.items():
+                        for figure, value in evaluate(module, given, loss).items():
                             history.add(**{f"{name}_{figure}": value})
-                score = -figures["train_loss"]
-                if validation is not None:
-                    score = history.validation_accuracy[-1]
-                if folder is not None:
-                    improved, best = score > best, max(score, best)
-                    content = {
-                        "settings": known,
-                        "history": attrs.asdict(history),
-                        "best": best if math.isfinite(best) else None,
-                    }
-                    for name in [*([BEST] if improved else []), LAST]:
-                        save_checkpoint(folder / name, module, content, **states)
-                    now = time.perf_counter()
-                    if history.epochs == epochs or now - drawn > _DRAW_EVERY:
-                        _draw(history, folder / "curves.png")
-                        drawn = now
-                if log is not None:
-                    _write(log, history)
-                bar.epoch_done(history)
-                for callback in callbacks:
-                    callback(history, module)
-    except KeyboardInterrupt as error:
-        kept = f"; the epochs before are in {folder}" if folder is not None else ""
-        raise Interrupted(f"stopped in epoch {history.epochs + 1}{kept}", folder=folder) from error
-    finally:
-        if log is not None:
-            log.close()
+                    if place is not None:
+                        place.save(training, epochs, history)
+                        now = time.perf_counter()
+                        if history.epochs == epochs or now - drawn > _DRAW_EVERY:
+                            draw_curves(history, place.folder / CURVES)
+                            drawn = now
+                    if log is not None:
+                        log_epoch(log, history)
+                    bar.epoch_done(history)
+                    for callback in callbacks:
+                        callback(history, module)
+        except KeyboardInterrupt as error:
+            kept = f"; the epochs before are in {folder}" if folder is not None else ""
+            said = f"stopped in epoch {history.epochs + 1}{kept}"
+            raise Interrupted(said, folder=None if place is None else place.folder) from error
+        finally:
+            if log is not None:
+                log.close()
     return history
 
 
+def _optimiser(
+    module: nn.Module, optimiser: str | torch.optim.Optimizer, lr: float | None
+) -> torch.optim.Optimizer:
+    if isinstance(optimiser, str):
+        return make_optimiser(module.parameters(), optimiser, 1e-3 if lr is None else lr)
+    if not isinstance(optimiser, torch.optim.Optimizer):
+        wanted = " or ".join([*map(repr, OPTIMISERS), "a torch.optim.Optimizer"])
+        raise ParameterError("train", "optimiser", repr(optimiser), wanted)
+    if lr is not None:
+        raise ParameterError("train", "lr", lr, "left out: the optimiser that is given has its own")
+    return optimiser
+
+
+def _scheduler(scheduler: Any, optimiser: torch.optim.Optimizer, steps: int) -> Any:
+    if scheduler == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    if scheduler is not None and not hasattr(scheduler, "step"):
+        wanted = '"cosine", None or a scheduler of torch'
+        raise ParameterError("train", "scheduler", repr(scheduler), wanted)
+    return scheduler
+
+
+def _move_cosine(training: Training, steps: int, done: int) -> None:
+    """Put the cosine over so many steps to where it is when some of them are done."""
+    scheduler = training.scheduler
+    scheduler.T_max, scheduler.last_epoch = steps, done
+    factor = (1 + math.cos(math.pi * done / steps)) / 2
+    scheduler._last_lr = [base * factor for base in scheduler.base_lrs]
+    for group, lr in zip(training.optimiser.param_groups, scheduler._last_lr, strict=True):
+        group["lr"] = lr
+
+
+def _plain(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    try:
+        return json.loads(json.dumps(dict(settings or {})))
+    except (TypeError, ValueError) as error:
+        wanted = "plain data: names, numbers and text"
+        raise ParameterError("train", "settings", repr(settings), wanted) from error
+
+
 def _epoch(
-    module: nn.Module,
-    batches: Any,
-    epoch: int,
-    loss: Loss,
-    optimiser: torch.optim.Optimizer,
-    scheduler: Any,
-    amp: bool,
-    bar: _Bar,
+    training: Training, batches: Any, epoch: int, loss: Loss, amp: bool, bar: Bar
 ) -> dict[str, float]:
     """One pass with updates; its mean loss and accuracy."""
     if hasattr(batches, "epoch"):
         batches.epoch = epoch
+    module, optimiser = training.module, training.optimiser
     module.train()
     total, right, n = 0.0, 0, 0
-    for x, labels in batches:
-        x, labels = _placed(module, x, labels)
+    for number, (x, labels) in enumerate(batches):
+        where = f"train: batch {number + 1} of epoch {epoch + 1}"
+        x, labels = _placed(where, module, x, labels)
         cast = torch.autocast(x.device.type, torch.bfloat16) if amp else nullcontext()
         with cast:
             output = respond(module, x, loss)
+        _check_classes(where, output, labels)
         value = loss(output.float() if amp else output, labels)
-        if not bool(torch.isfinite(value)):
-            remedy = "Lower lr, or detach resets (detach_reset=True)"
-            raise ParameterError("train", "loss", float(value), "finite", remedy)
         optimiser.zero_grad()
         value.backward()
+        _check_descent(number, epoch, value, module)
         optimiser.step()
-        if scheduler is not None:
-            scheduler.step()
+        if training.scheduler is not None:
+            training.scheduler.step()
         total += value.item() * len(labels)
         right += int((loss.scores(output.detach()).argmax(1) == labels).sum())
         n += len(labels)
         bar.advance(epoch, total / n, right / n)
-    return {"train_loss": total / max(n, 1), "train_accuracy": right / max(n, 1)}
+    if not n:
+        raise DataError("train: batches must have samples; an iterator can be used only once")
+    return {"train_loss": total / n, "train_accuracy": right / n}
 
 
-def _placed(module: nn.Module, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """A batch where the module is, in its floating-point type."""
-    like = next(module.parameters())
+def _check_descent(number: int, epoch: int, value: Tensor, module: nn.Module) -> None:
+    """Refuse a loss or a gradient that is not finite, before it changes weights."""
+    found = {"loss": value.detach()}
+    found |= {
+        f"gradient of {k}": p.grad for k, p in module.named_parameters() if p.grad is not None
+    }
+    for name, values in found.items():
+        if not bool(torch.isfinite(values).all()):
+            got = values[~torch.isfinite(values)][0].item()
+            wanted = (
+                f"finite (batch {number + 1} of epoch {epoch + 1}; no weight was changed by it)"
+            )
+            remedy = "Lower lr, or detach resets (detach_reset=True)"
+            raise ParameterError("train", name, got, wanted, remedy)
+
+
+def _placed(where: str, module: nn.Module, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """A batch where the module is, in its floating-point type; the inputs are finite."""
+    if not isinstance(x, Tensor) or not isinstance(labels, Tensor):
+        got = f"{type(x).__name__} and {type(labels).__name__}"
+        raise DataError(f"{where}: inputs and labels must be one tensor each, got {got}")
+    if not bool(torch.isfinite(x).all()):
+        at = tuple((~torch.isfinite(x)).nonzero()[0].tolist())
+        raise DataError(f"{where}: inputs must be finite, got {x[at].item()} at {at}")
+    like = next(module.parameters(), None)
+    if like is None:
+        return x, labels
     return x.to(device=like.device, dtype=like.dtype), labels.to(like.device)
+
+
+def _check_classes(where: str, output: Tensor, labels: Tensor) -> None:
+    """Refuse labels that are no classes of the network."""
+    n = output.shape[-1]
+    if labels.is_floating_point() or labels.dim() != 1:
+        got = f"{labels.dtype} of shape {tuple(labels.shape)}"
+        raise DataError(f"{where}: labels must be whole numbers of shape (n,), got {got}")
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < n):
+        got = f"{int(labels.min())} to {int(labels.max())}"
+        raise DataError(f"{where}: labels must be in [0, {n}), the network's outputs, got {got}")
 
 
 def keep_freed_memory(most: int = 1 << 30) -> bool:
@@ -334,96 +397,3 @@ def keep_freed_memory(most: int = 1 << 30) -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, most) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
-
-
-# --- what the user sees
-
-
-class _Bar:
-    """Progress of the batches, with running loss and accuracy."""
-
-    def __init__(self, show: bool, epochs: int, n_batches: int):
-        self._console = Console(stderr=True, quiet=not show, highlight=False)
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not show or not self._console.is_terminal,
-        )
-        self._epochs, self._n = epochs, n_batches
-        self._task = self._bar.add_task("", total=epochs * n_batches, epoch="", figures="")
-
-    def __enter__(self) -> _Bar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def advance(self, epoch: int, loss: float, accuracy: float) -> None:
-        """One batch is done."""
-        self._bar.update(
-            self._task,
-            advance=1,
-            epoch=f"{epoch + 1}/{self._epochs}",
-            figures=f"loss {loss:.4f}  accuracy {accuracy:.2%}",
-        )
-
-    def epoch_done(self, history: History) -> None:
-        """One line for an epoch."""
-        self._bar.update(self._task, completed=history.epochs * self._n)
-        parts = [f"epoch {history.epochs}/{self._epochs}", f"loss {history.train_loss[-1]:.4f}"]
-        for name in ("train", "validation", "test"):
-            if values := getattr(history, f"{name}_accuracy"):
-                parts.append(f"{name} {values[-1]:.2%}")
-        self.note("  ".join([*parts, f"{history.seconds[-1]:.1f} s"]))
-
-    def note(self, text: str) -> None:
-        """A line for the user."""
-        self._console.print(text, markup=False, soft_wrap=True)
-
-
-def _tensorboard(folder: Path | None, wanted: bool | None, bar: _Bar) -> Any:
-    """A writer for TensorBoard, or None."""
-    if folder is None or wanted is False:
-        return None
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        if wanted:
-            said = "installed; pip install tensorboard"
-            raise ParameterError("train", "tensorboard", True, said) from error
-        bar.note("no log for TensorBoard: its package is not installed (pip install tensorboard)")
-        return None
-    return SummaryWriter(str(folder / "tensorboard"))
-
-
-def _write(log: Any, history: History) -> None:
-    for name, values in attrs.asdict(history).items():
-        if values:
-            log.add_scalar(name, values[-1], history.epochs)
-    log.flush()
-
-
-def _draw(history: History, path: Path) -> None:
-    """Loss and accuracy against epochs."""
-    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    epochs = range(1, history.epochs + 1)
-    for name in ("train", "validation", "test"):
-        if losses := getattr(history, f"{name}_loss"):
-            left.plot(epochs, losses, ".-", label=name)
-            accuracies = [100 * value for value in getattr(history, f"{name}_accuracy")]
-            right.plot(epochs, accuracies, ".-", label=name)
-    left.set(xlabel="epoch", ylabel="loss")
-    right.set(xlabel="epoch", ylabel="accuracy (%)")
-    right.legend()
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    try:
-        replace(path, picture.getvalue())
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error}") from error
