@@ -39,7 +39,7 @@ from biosnn._models.neurons import (
     qif,
     traub_miles,
 )
-from biosnn._models.parts import SLOTS, Companion, Event, Operation, Trace
+from biosnn._models.parts import SLOTS, Companion, Event, Operation, Rate, Trace
 from biosnn._models.patterns import (
     FiringPattern,
     adex_patterns,
@@ -78,6 +78,7 @@ __all__ = [
     "NeuronModel",
     "Normal",
     "Operation",
+    "Rate",
     "Schedule",
     "SynapseModel",
     "Trace",

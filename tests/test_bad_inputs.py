@@ -758,7 +758,7 @@ DECLARATIONS = {
     "bernoulli": (
         lambda c: wta("bernoulli", max_rate=2000 * Hz),
         ParameterError,
-        "bernoulli.max_rate 1/dt 1000 Hz",
+        "BernoulliInput.max_rate 1/dt 1000 Hz",
     ),
     "input called intensity": (
         lambda c: declared(inputs={"image": Input(features=20), "intensity": Input(features=1)}),

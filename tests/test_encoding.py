@@ -234,7 +234,9 @@ def test_rates_above_one_spike_per_step_are_refused(code: str) -> None:
 
 
 def test_bernoulli_populations_refuse_probabilities_above_one() -> None:
-    with pytest.raises(ParameterError, match=r"bernoulli\.max_rate must be at most 1/dt = 1000 Hz"):
+    with pytest.raises(
+        ParameterError, match=r"BernoulliInput\.max_rate must be at most 1/dt = 1000 Hz"
+    ):
         network(encoding.bernoulli(max_rate=1001 * Hz))
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from brian2 import Network, NetworkOperation, NeuronGroup, Synapses, ms
+from brian2 import Hz, Network, NetworkOperation, NeuronGroup, Synapses, kHz, ms
 
 from biosnn import models, simulation
-from biosnn.errors import ParameterError
+from biosnn.errors import DataError, ParameterError
 from biosnn.models import NeuronModel, Operation
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 from biosnn.plasticity import PlasticityRule, Statements
@@ -310,3 +310,64 @@ def test_a_method_that_cannot_be_is_refused() -> None:
         network(method="rk4", rule=None)
     with pytest.raises(ParameterError, match=r"rule\.method must be one of"):
         attrs.evolve(TWICE_THEN_PLUS_ONE, method="rk5")
+
+
+# --- delays
+
+
+@pytest.mark.parametrize("delay", [0 * ms, 2 * ms])
+def test_delayed_statements_may_have_names_of_their_own(delay: Any) -> None:
+    """C5: a name that is given a value within the statements stays what it is."""
+    code = "half = w/2\nhalf += 0.25\nu_post += half\nz_post = half"
+    cell = CELL.extended("z : 1")
+    state = shown(network(cell=cell, transmit=code, delay=delay, weights=1.0, rule=None))
+    u = 0.0
+    for step in range(12):
+        u += (10 * float(step in STEPS) - u) / 5
+        u += 0.75 * float(step - round(float(delay / DT)) in STEPS)
+    assert float(state["b.z"][0]) == 0.75
+    assert float(state["b.u"][0]) == pytest.approx(u, rel=1e-12)
+
+
+def test_a_delayed_statement_is_refused_in_its_own_words() -> None:
+    """C5."""
+    with pytest.raises(ParameterError, match=r"transmit must be of the form .* got 'u_post \*= w'"):
+        network(transmit="half = w/2\nu_post *= w", delay=2 * ms, rule=None)
+
+
+# --- what an input is
+
+
+def test_rates_are_what_a_model_says_and_no_name() -> None:
+    """W21: neither a parameter called max_rate nor a model called BernoulliInput is a rate."""
+    cell = NeuronModel(
+        name="BernoulliInput",
+        equations="v = gain*x/max_rate : 1\nx : 1",
+        threshold="v > 1",
+        reset="",
+        parameters={"gain": 10 * kHz, "max_rate": 10 * kHz},
+    )
+    declared = NetworkModel(
+        name="net",
+        dt=DT,
+        inputs={"x": Input(features=1)},
+        populations={"cell": Population(model=cell, n=1, drives={"x": "x"})},
+        presentation=Presentation(duration=5 * DT),
+        output="cell",
+    )
+    runnable = simulation.compile(declared, device="runtime")
+    counts = runnable.run(np.array([[-1.0], [2.0], [300.0]]), progress=False)[0].counts("cell")
+    assert counts.ravel().tolist() == [0, 5, 5]
+    rated = attrs.evolve(cell, rates={"x": models.Rate(parameter="max_rate", drawn=True)})
+    with pytest.raises(ParameterError, match=r"max_rate must be at most 1/dt = 1000 Hz"):
+        attrs.evolve(
+            declared, populations={"cell": Population(model=rated, n=1, drives={"x": "x"})}
+        )
+    slower = rated.with_parameters(max_rate=500 * Hz)
+    declared = attrs.evolve(
+        declared, populations={"cell": Population(model=slower, n=1, drives={"x": "x"})}
+    )
+    with pytest.raises(DataError, match="become rates and must be >= 0"):
+        simulation.compile(declared, device="runtime").run(np.array([[-1.0]]), progress=False)
+    with pytest.raises(ParameterError, match=r"rates must be a variable and a parameter of it"):
+        attrs.evolve(cell, rates={"x": models.Rate(parameter="rate")})

@@ -6,6 +6,7 @@ the spike times alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -25,7 +26,7 @@ from brian2 import (
     second,
 )
 
-from biosnn import models, networks, plasticity
+from biosnn import encoding, models, networks, plasticity
 from biosnn.devices.record import Record
 from biosnn.devices.runtime import RuntimeNetwork
 from biosnn.errors import ParameterError
@@ -640,3 +641,93 @@ def test_parameters_are_checked(case: str) -> None:
 def test_rules_name_their_source(make: Callable[[], PlasticityRule]) -> None:
     assert "doi:10." in make().reference
     assert "doi:10." in (make.__doc__ or "")
+
+
+# What groups carry
+
+
+def foreign(equations: str, **options: Any) -> NeuronGroup:
+    """A group that biosnn has not made, which fires always."""
+    return NeuronGroup(2, equations, threshold="True", reset="", dt=DT, method="exact", **options)
+
+
+def test_connect_takes_foreign_groups_whose_traces_are_those_of_the_rule() -> None:
+    """P8: the constants may come from the script, the namespace or the neurons."""
+    rule = plasticity.pair_stdp(tau_plus=17 * ms, tau_minus=34 * ms, A_plus=0.1, A_minus=0.0)
+    tau_script = 17 * ms  # noqa: F841
+    pre = foreign("dx/dt = -x/tau_script : 1")
+    post = foreign("dy/dt = -y/tau : 1\ntau : second (constant)")
+    post.tau = 34 * ms
+    pre.x = 1.0
+    synapses = rule.connect(pre[:1], post)
+    Network(pre, post, synapses).run(DT)
+    assert np.asarray(synapses.w) == pytest.approx([0.1 * np.exp(-0.5 / 17)] * 2, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("equations", "message"),
+    [
+        ("x : 1", r"whose x has no differential equation"),
+        ("x = 1.0*i : 1", r"whose x has no differential equation"),
+        ("dx/dt = -x/(30*ms) : 1", r"with dx/dt = -x/\(30 *\* *ms\)"),
+        ("dx/dt = (1 - x)/(20*ms) : 1", r"with dx/dt = \(1 *- *x\)/\(20 *\* *ms\)"),
+        ("dx/dt = -x/tau : 1\ntau : second", r"with dx/dt = -x/tau"),
+    ],
+)
+def test_connect_refuses_what_is_no_trace_of_the_rule(equations: str, message: str) -> None:
+    """P8."""
+    rule = plasticity.pair_stdp()
+    post = PUPPET.group(2, traces=rule.needs("post"), dt=DT)
+    with pytest.raises(
+        ParameterError, match=r"PairSTDP\.pre must be a group with the trace"
+    ) as caught:
+        rule.connect(foreign(equations), post)
+    assert re.search(message, str(caught.value))
+
+
+def test_connect_refuses_groups_with_the_traces_of_another_rule() -> None:
+    """P8: what a group was made with is known."""
+    rule = plasticity.pair_stdp(tau_plus=20 * ms)
+    other = plasticity.pair_stdp(tau_plus=21 * ms).needs("pre")
+    with pytest.raises(ParameterError, match=r"whose trace x has tau = 21\. ms"):
+        rule.connect(PUPPET.group(1, traces=other, dt=DT), groups_for(rule)[1])
+    nearest = plasticity.pair_stdp(pairing="nearest").needs("pre")
+    with pytest.raises(ParameterError, match=r"whose trace x has tau = 20\. ms, '= 1'"):
+        rule.connect(PUPPET.group(1, traces=nearest, dt=DT), groups_for(rule)[1])
+
+
+def test_connect_refuses_groups_with_different_time_steps() -> None:
+    """W22: a trace of the slower group is held between its steps."""
+    rule = plasticity.pair_stdp()
+    pre = PUPPET.group(1, traces=rule.needs("pre"), dt=1 * ms)
+    post = PUPPET.group(1, traces=rule.needs("post"), dt=0.1 * ms)
+    with pytest.raises(
+        ParameterError, match=r"PairSTDP.pre must be the time step of post.* 1\. ms"
+    ):
+        rule.connect(pre, post)
+
+
+def test_the_remedy_for_groups_that_hold_no_variables_works() -> None:
+    """C13."""
+    rule = plasticity.pair_stdp(A_plus=0.1)
+    post = PUPPET.group(1, traces=rule.needs("post"), dt=DT)
+    with pytest.raises(ParameterError, match=r"use neurons, such as models\.poisson_unit\(nu_0=20"):
+        rule.connect(PoissonGroup(50, 20 * Hz, dt=DT), post)
+    pre = models.poisson_unit(nu_0=200 * Hz).group(50, traces=rule.needs("pre"), dt=DT)
+    synapses, monitor = rule.connect(pre, post), SpikeMonitor(pre)
+    net = Network(pre, post, synapses, monitor)
+    net.run(20 * ms)
+    post.v = 1
+    net.run(DT)
+    assert monitor.num_spikes > 20
+    assert np.asarray(synapses.w) == pytest.approx(np.minimum(0.1 * np.asarray(pre.x), 1.0))
+
+
+def test_a_trace_with_the_name_of_a_variable_is_refused_with_the_remedy() -> None:
+    """C13."""
+    rule = plasticity.pair_stdp()
+    with pytest.raises(ParameterError, match=r"'x' of a trace and of the model .*rule\.prefixed"):
+        encoding.poisson().group(50, traces=rule.needs("pre"))
+    renamed = rule.prefixed("stdp")
+    group = encoding.poisson().group(50, traces=renamed.needs("pre"), dt=DT)
+    assert renamed.connect(group, PUPPET.group(1, traces=renamed.needs("post"), dt=DT))

@@ -378,12 +378,31 @@ def test_combined_rules_do_what_both_do() -> None:
             ),
             "threshold",
         ),
+        *(
+            (
+                lambda threshold=threshold: plasticity.adaptive_threshold(
+                    models.neuron(equations="v : 1\nu : 1", threshold=threshold),
+                    theta_plus=1.0,
+                    tau_theta=9 * ms,
+                ),
+                "threshold",
+            )
+            # C6: what is no simple comparison
+            for threshold in ("v > 1 and u < 1", "v > 1 or u > 1", "0 < v > 1", "v < 1", "1 > v")
+        ),
     ],
 )
 def test_what_is_refused(make: Any, named: str) -> None:
     with pytest.raises(ParameterError) as refused:
         make()
     assert f".{named} must be" in str(refused.value)
+
+
+def test_a_threshold_is_raised_as_a_whole() -> None:
+    """C6: the bound is an expression of its own, whatever operators it has."""
+    model = models.neuron(equations="v : 1\nu : 1", threshold="v >= u + 1")
+    raised = plasticity.adaptive_threshold(model, theta_plus=1.0, tau_theta=9 * ms)
+    assert raised.threshold == "v >= (u + 1) + theta"
 
 
 # On both devices

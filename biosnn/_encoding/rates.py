@@ -9,7 +9,7 @@ from brian2 import Hz, ms
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn._encoding.checks import check_rate, intensities, steps_of
-from biosnn.models import NeuronModel, Operation
+from biosnn.models import NeuronModel, Operation, Rate
 from biosnn.rng import counter_uniform
 from biosnn.validation import check_value
 
@@ -77,6 +77,7 @@ def poisson(*, max_rate: Any = 128 * Hz) -> NeuronModel:
         reset=f"draw += 1\nt_next += {interval}\n{_NO_MORE_SPIKES}",
         method="exact",
         parameters={"max_rate": max_rate},
+        rates={"x": Rate(parameter="max_rate")},
         operations=(
             Operation(code="draw = 0", on="onset"),
             Operation(
@@ -125,6 +126,7 @@ def regular(*, max_rate: Any = 128 * Hz, phase: float = 0.5) -> NeuronModel:
         reset=f"draw += 1\n{next_spike}\n{_NO_MORE_SPIKES}",
         method="exact",
         parameters={"max_rate": max_rate, "phase": phase},
+        rates={"x": Rate(parameter="max_rate")},
         operations=(
             Operation(
                 code="rate = intensity*max_rate*x\ndraw = 0\nt_onset = t_sample\n"
@@ -168,6 +170,7 @@ def bernoulli(*, max_rate: Any = 128 * Hz) -> NeuronModel:
         reset="",
         method="exact",
         parameters={"max_rate": max_rate},
+        rates={"x": Rate(parameter="max_rate", drawn=True)},
         links={**_DRAW_LINKS, "step": "protocol.step"},
         reference=_BERNOULLI_SOURCE,
     )

@@ -60,6 +60,24 @@ class Trace:
 
 @declared
 @attrs.frozen(eq=False, kw_only=True)
+class Rate:
+    """States that what an input gives a neuron is a rate of spikes.
+
+    Parameters
+    ----------
+    parameter : str
+        Parameter of the model: the rate of a unit with the value 1. Values must be >= 0, and give
+        one spike per time step at most.
+    drawn : bool
+        Whether each time step draws a spike with the probability ``rate*dt``, which must be <= 1.
+    """
+
+    parameter: str
+    drawn: bool = False
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
 class Event:
     """A named event of a neuron besides its spike.
 

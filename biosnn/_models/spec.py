@@ -20,7 +20,7 @@ from biosnn._models.code import check_held
 from biosnn._models.exact import linear_apart
 from biosnn._models.group import make_group
 from biosnn._models.names import names_in, without_value
-from biosnn._models.parts import Companion, Event, Operation, Trace
+from biosnn._models.parts import Companion, Event, Operation, Rate, Trace
 from biosnn._models.poles import has_pole
 from biosnn._models.synapse import SynapseModel, check_receptor, received
 from biosnn._models.timing import (
@@ -72,6 +72,8 @@ class NeuronModel:
     links : dict
         Variables declared ``(linked)`` in the equations -> ``"population.variable"``;
         they are connected by the network.
+    rates : dict of str to Rate
+        Variables that an input sets and that are rates of spikes.
     receptors : dict of str to SynapseModel
         Synapses that the neuron can receive, by name (:meth:`with_synapses`).
     spike_when : str
@@ -103,6 +105,7 @@ class NeuronModel:
     events: dict[str, Any] = attrs.Factory(dict)
     operations: Sequence[Operation] = ()
     links: dict[str, str] = attrs.Factory(dict)
+    rates: dict[str, Rate] = attrs.Factory(dict)
     receptors: dict[str, SynapseModel] = attrs.Factory(dict)
     spike_when: str = "thresholds"
     double: Sequence[str] = ()
@@ -131,6 +134,10 @@ class NeuronModel:
             self._check_initial(variable, value, known[variable].dim)
         self._check_known("equations", known.identifiers - known.stochastic_variables)
         check_held(self.name, known)
+        for variable, rate in self.rates.items():
+            if not {variable, rate.parameter} <= {*known.names, *self.parameters}:
+                got = f"{variable!r} with {rate.parameter!r}"
+                raise ParameterError(self.name, "rates", got, "a variable and a parameter of it")
         apart = linear_apart(self.equations, self.exact, self.parameters) if self.exact else ()
         for variable in self.exact:
             if variable not in apart:
@@ -313,6 +320,11 @@ class NeuronModel:
                 model = attrs.evolve(model, exact=(*model.exact, *exact))
                 continue
             tau = f"tau_{trace.name}"
+            taken = {trace.name, tau} & {*Equations(model.equations).names, *model.parameters}
+            if taken:
+                got = f"{sorted(taken)[0]!r} of a trace and of the model itself"
+                remedy = 'Rename those of the rule: rule = rule.prefixed("stdp")'
+                raise ParameterError(self.name, "traces", got, "a name used once", remedy)
             when, order = behind_spikes(model, trace.when)
             bump = f"{trace.name} {trace.bump}"
             model = attrs.evolve(
@@ -421,17 +433,22 @@ class NeuronModel:
         -------
         brian2.NeuronGroup
             With initial values set, except random ones of a compiled network, and with the
-            operations "step" and those of events as objects it contains.
+            operations "step" and those of events as objects it contains. Its attribute ``carries``
+            is what was given as ``traces``.
 
         Raises
         ------
         ParameterError
             If ``n`` is not a positive integer.
         """
-        return make_group(
+        traces = tuple(traces)
+        group = make_group(
             self.with_traces(traces),
             check_whole(self.name, "n", n, 1),
             single_precision=single_precision,
             **({"name": name} if name else {}),
             **kwargs,
         )
+        group.add_attribute("carries")
+        group.carries = traces
+        return group

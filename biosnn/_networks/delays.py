@@ -8,6 +8,7 @@ sent (docs/decisions/0012).
 from __future__ import annotations
 
 import ast
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def delay_steps(delay: Any, dt: Any) -> np.ndarray:
     return np.floor(np.asarray(delay) / float(dt) + 0.5).astype(np.int64)
 
 
-def arrived(where: str, code: str) -> str:
+def arrived(where: str, code: str, known: Container[str]) -> str:
     """Statements that change nothing where an event was sent before the present presentation.
 
     Parameters
@@ -51,6 +52,9 @@ def arrived(where: str, code: str) -> str:
         The projection, for messages.
     code : str
         Statements of the form ``x += ...``, ``x -= ...`` or ``x = ...``.
+    known : container of str
+        Variables of the synapses and of their targets. Any other name that is given a value stands
+        for it within the statements only, unless it ends in ``_pre`` or ``_post``.
 
     Raises
     ------
@@ -58,8 +62,16 @@ def arrived(where: str, code: str) -> str:
         If a statement has another form.
     """
     lines = ["in_time = " + _ARRIVED]
+    local: set[str] = set()
     for node in ast.parse("\n".join(line.strip() for line in code.strip().splitlines())).body:
         match node:
+            case ast.Assign(targets=[ast.Name(id=name)]) if not (
+                name in known or name.endswith(("_pre", "_post"))
+            ):
+                local.add(name)
+                lines.append(ast.unparse(node))
+            case ast.AugAssign(target=ast.Name(id=name)) if name in local:
+                lines.append(ast.unparse(node))
             case ast.AugAssign(target=ast.Name(id=name), op=op, value=value) if (
                 type(op) in _CHANGES
             ):

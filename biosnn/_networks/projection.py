@@ -230,12 +230,14 @@ class Projection:
             transmit = model.transmit
             equations = f"{equations}\n{model.equations}".strip()
             parameters = {**model.parameters, **parameters}
-        if self.short_term is not None:
-            transmit = rename(transmit, {"w": f"(w*{key}_stp_r_pre)"})
         if self.delayed and transmit:
-            transmit = arrived(f"projections[{key!r}]", transmit)
+            known = {"w", *self.variables, *Equations(equations).names}
+            known |= Equations(post.equations).names
+            transmit = arrived(f"projections[{key!r}]", transmit, known)
             if np.ndim(self.delay) == 0:
                 parameters["delay_steps"] = int(self.delay_steps(dt))
+        if self.short_term is not None:
+            transmit = rename(transmit, {"w": f"(w*{key}_stp_r_pre)"})
         return attrs.evolve(
             self, synapse=None, transmit=transmit, equations=equations, parameters=parameters
         )

@@ -299,11 +299,11 @@ class NetworkModel:
                 self._known(f"populations[{key!r}].links", name, dict.fromkeys(PROTOCOL_VARIABLES))
             else:
                 self._known(f"populations[{key!r}].links[{variable!r}]", owner, self.populations)
-        rate = population.model.parameters.get("max_rate")
-        if population.model.name == "BernoulliInput" and float(rate * self.dt) > 1:
-            raise ParameterError(
-                "bernoulli", "max_rate", rate, f"at most 1/dt = {1 / self.dt / Hz:g} Hz"
-            )
+        for rate in population.model.rates.values():
+            value = population.model.parameters[rate.parameter]
+            if rate.drawn and float(value * self.dt) > 1:
+                most = f"at most 1/dt = {1 / self.dt / Hz:g} Hz"
+                raise ParameterError(population.model.name, rate.parameter, value, most)
 
     @property
     def duration_steps(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from typing import Any
 
 import attrs
@@ -13,8 +13,6 @@ from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, NeuronModel, Operation, Trace
 from biosnn.validation import check_value, check_whole
-
-_THRESHOLD = re.compile(r"\s*(\w+)\s*>=?\s*(.+?)\s*")
 
 
 def adaptive_threshold(
@@ -63,15 +61,12 @@ def adaptive_threshold(
     Decay: Diehl & Cook 2015, sec. 2.4, doi:10.3389/fncom.2015.00099; a rate as the target:
     Querlioz et al. 2013, doi:10.1109/TNANO.2013.2250995.
     """
-    found = _THRESHOLD.fullmatch(model.threshold or "")
     equations = Equations(model.equations)
-    if found is None or found[1] not in equations.names:
-        wanted = 'a variable and what it must exceed, such as "v > V_th"'
-        raise ParameterError(model.name, "threshold", repr(model.threshold), wanted)
+    variable, comparison, bound = _comparison(model, set(equations.names))
     if (tau_theta is None) == (target_rate is None):
         wanted = "given, or target_rate; one of the two"
         raise ParameterError("adaptive_threshold", "tau_theta", tau_theta, wanted)
-    like = get_unit(equations[found[1]].dim)
+    like = get_unit(equations[variable].dim)
     check_value("adaptive_threshold", "theta_plus", theta_plus, like, ">= 0")
     parameters = {f"{name}_plus": theta_plus}
     if target_rate is None:
@@ -95,13 +90,36 @@ def adaptive_threshold(
         initial=initial,
         slow=(name,),
     )
-    threshold = model.threshold or ""
-    start = found.start(2)
     return attrs.evolve(
         model.with_traces([companion]),
-        threshold=f"{threshold[:start]}({found[2]}) + {name}",
+        threshold=f"{variable} {comparison} ({bound}) + {name}",
         double=(*model.double, name),
     )
+
+
+def _comparison(model: NeuronModel, variables: set[str]) -> tuple[str, str, str]:
+    """The variable of a threshold, ``>`` or ``>=``, and what it must exceed.
+
+    Raises
+    ------
+    ParameterError
+        If the threshold is no such comparison.
+    """
+    code = (model.threshold or "").strip()
+    match ast.parse(code).body:
+        case [
+            ast.Expr(
+                value=ast.Compare(
+                    left=ast.Name(id=variable),
+                    ops=[(ast.Gt() | ast.GtE()) as comparison],
+                    comparators=[bound],
+                )
+            )
+        ] if variable in variables:
+            sign = ">" if isinstance(comparison, ast.Gt) else ">="
+            return variable, sign, ast.get_source_segment(code, bound) or ast.unparse(bound)
+    wanted = 'a variable and what it must exceed, such as "v > V_th"'
+    raise ParameterError(model.name, "threshold", repr(model.threshold), wanted)
 
 
 def _mean_rate(name: str) -> tuple[str, tuple[Operation, ...]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import attrs
-from brian2 import Equations, Synapses, second
-from brian2.groups.neurongroup import NeuronGroup
+from brian2 import Equations, NeuronGroup, Synapses, second
+from brian2.core.namespace import get_local_namespace
 
+from biosnn._plasticity.connect import connected
 from biosnn.code_gate import check_name, check_statements, check_target_name, check_title
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
@@ -179,14 +179,6 @@ class PlasticityRule:
         known = "w" in Equations(self.equations).names
         return self.equations if known else f"w : 1\n{self.equations}"
 
-    def _on_neurons(self, side: str) -> set[str]:
-        """Variables of the neurons of one side that the rule uses."""
-        codes = [self.equations, *(part.code for part in self.statements)]
-        used = {name for code in codes for name in re.findall(r"\w+", code)}
-        ending = f"_{side}"
-        variables = used - set(self.parameters) - set(self.variables)
-        return {name.removesuffix(ending) for name in variables if name.endswith(ending)}
-
     def prefixed(self, prefix: str) -> PlasticityRule:
         """Return the rule with all that it keeps on neurons renamed ``prefix_name``.
 
@@ -279,87 +271,8 @@ class PlasticityRule:
         Raises
         ------
         ParameterError
-            If a group lacks a trace or an event, or a parameter follows a schedule (which
-            needs a network's count of learned samples).
+            If a group lacks a trace or an event or has another one of its name, the groups have
+            different time steps, or a parameter follows a schedule (which needs a network's
+            count of learned samples).
         """
-        for side, group in (("pre", pre), ("post", post)):
-            lacking = sorted(self._on_neurons(side) - set(group.variables))
-            if lacking:
-                raise ParameterError(
-                    self.name,
-                    side,
-                    f"group '{group.name}' without {lacking}",
-                    "a group that carries what the rule needs",
-                    f'Make it with model.group(n, traces=rule.needs("{side}"))',
-                )
-            used = {part.event for part in self.statements if part.side == side}
-            if used - set(group.events):
-                raise ParameterError(
-                    self.name,
-                    side,
-                    f"group '{group.name}' without {sorted(used - set(group.events))}",
-                    "a group that has the rule's events",
-                    "Give its model a threshold for spikes, and events={...} for others",
-                )
-        if self.schedules:
-            raise ParameterError(
-                self.name,
-                sorted(self.schedules)[0],
-                "a Schedule",
-                "a constant outside a NetworkModel",
-            )
-        if self.ends:
-            raise ParameterError(
-                self.name,
-                "statements",
-                'event="end"',
-                "used in a NetworkModel",
-                "Only a network has presentations that end",
-            )
-        codes: dict[str, dict[str, str]] = {"pre": {}, "post": {}}
-        events: dict[str, str] = {}
-        places: dict[str, tuple[str, int]] = {}
-        if transmit:
-            codes["pre"]["pre"] = transmit
-            events["pre"] = "spike"
-            places["pre"] = ("synapses", -1)
-        digits = len(str(len(self.statements)))
-        for number, part in enumerate(self.statements):
-            if part.side != "synapse":
-                # Brian2 breaks ties by names.
-                pathway = f"learn_{number:0{digits}}_{part.side}"
-                codes[part.side][pathway] = part.code
-                events[pathway] = part.event
-                places[pathway] = (part.when, part.order)
-        synapses = Synapses(
-            pre,
-            post,
-            self.model,
-            method=self.method,
-            on_pre=codes["pre"] or None,
-            on_post=codes["post"] or None,
-            on_event=events,
-            delay=dict.fromkeys(events, 0 * second),
-            namespace=self.parameters,
-            clock=post.clock,
-            **({"name": name} if name else {}),
-        )
-        for pathway, (when, order) in places.items():
-            getattr(synapses, pathway).when = when
-            getattr(synapses, pathway).order = order
-        for number, part in enumerate(self.statements):
-            if part.side == "synapse":
-                synapses.run_regularly(
-                    part.code,
-                    dt=part.every,
-                    when=part.when,
-                    order=part.order,
-                    name=f"{synapses.name}_learn_{number:0{digits}}_step",
-                )
-        if pairs is None:
-            synapses.connect()
-        elif isinstance(pairs, str):
-            synapses.connect(condition=pairs)
-        elif len(pairs):
-            synapses.connect(i=pairs[0], j=pairs[1])
-        return synapses
+        return connected(self, pre, post, transmit, name, pairs, get_local_namespace(1))

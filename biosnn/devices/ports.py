@@ -26,8 +26,9 @@ def ports(network: NetworkModel) -> dict[str, Port]:
 def _rate_step(network: NetworkModel, channel: str) -> float:
     """Spikes per time step of a unit with value 1, if the input sets rates."""
     rates = [
-        float(population.model.parameters["max_rate"])
+        float(population.model.parameters[rate.parameter])
         for population in network.populations.values()
-        if channel in population.drives.values() and "max_rate" in population.model.parameters
+        for variable, rate in population.model.rates.items()
+        if population.drives.get(variable) == channel
     ]
     return max(rates, default=0.0) * network.presentation.intensity * float(network.dt)
