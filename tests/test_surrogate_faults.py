@@ -10,10 +10,10 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from brian2 import Clock, Hz, NeuronGroup, SpikeMonitor, TimedArray, ms, mV, nA
+from brian2 import Clock, Function, Hz, NeuronGroup, SpikeMonitor, TimedArray, ms, mV, nA
 from brian2 import Network as BrianNetwork
 
-from biosnn import encoding, models, networks, simulation
+from biosnn import encoding, models, networks, plasticity, simulation
 from biosnn.errors import DataError, ParameterError
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 
@@ -551,3 +551,39 @@ def test_layers_refuse_what_is_not_finite(mode: str, bad: float) -> None:
     ):
         layer(x)
     assert torch.equal(layer.v, before)
+
+
+def test_steps_are_fused_whatever_variables_are_called() -> None:
+    named = models.neuron(
+        equations="dv/dt = (I - v)/tau : 1\nmy_step_ : 1\nI : 1", threshold="v > 1",
+        reset="v = 0; my_step_ = my_step_ + 1", method="euler", parameters={"tau": 5 * ms},
+    )  # fmt: skip
+    assert surrogate.SpikingLayer(named, dt=1 * ms, fuse=3).fuse == 3
+    plus = Function(lambda x: np.asarray(x) + 1, arg_units=[1], return_unit=1)
+    group = NeuronGroup(
+        2, "dv/dt = (I - v)/(5*ms) : 1\nw : 1\nI : 1", threshold="v > plus(w)", reset="v = 0",
+        method="euler", clock=Clock(dt=1 * ms), namespace={"plus": plus},
+    )  # fmt: skip
+    with pytest.raises(
+        ParameterError, match="numpy's functions, got 3, for equations that use plus"
+    ):
+        surrogate.SpikingLayer(group, fuse=3)
+
+
+def test_learners_take_finite_rewards_and_scales() -> None:
+    neurons = surrogate.SpikingLayer(surrogate.rate_neuron(), dt=1 * ms)
+    synapses = torch.nn.Linear(3, 2)
+    synapses.weight.data.fill_(0.6)
+    learner = surrogate.Learner(plasticity.mstdp(modulator="critic.r"), synapses, neurons)
+    before = synapses.weight.detach().clone()
+    for bad in (float("nan"), float("inf")):
+        for given in ({"reward": bad}, {"reward": 1.0, "scale": bad}):
+            neurons(synapses(torch.ones(1, 3)))
+            with pytest.raises(ParameterError, match="must be finite"):
+                learner.step(on_grad=False, **given)
+    assert torch.equal(synapses.weight, before)
+    learner.reset()
+    for k in range(4):  # pairs of a pre- before a postsynaptic spike
+        neurons(synapses(torch.full((1, 3), float(k % 2))))
+    learner.step(on_grad=False, reward=1.0)
+    assert not torch.equal(synapses.weight, before)

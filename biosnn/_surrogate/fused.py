@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +10,12 @@ import torch
 from torch import Tensor
 
 from biosnn._surrogate.lines import Compiled
+from biosnn._surrogate.operations import OfNumpy
 from biosnn.errors import ParameterError
 from biosnn.validation import check_whole
 
-#: What the source of a layer must not use: it would be compiled anew for every step or call.
-_VARYING = ("step_ ", "step_\n", "rand_(", "randn_(", "_on_tensors(")
+#: Names that the source of a layer must not use: it would be compiled anew for every step or call.
+_VARYING = ("step_", "rand_", "randn_")
 
 Steps = Callable[[Tensor, dict[str, Tensor], dict[str, Any]], tuple[Tensor, dict[str, Tensor]]]
 
@@ -28,7 +30,9 @@ def check_fused(where: str, n_steps: Any, compiled: Compiled) -> int:
     """
     check_whole(where, "fuse", n_steps)
     body = compiled.source[compiled.source.index("def step(") :].split("\n", 1)[1]
-    used = [name.strip("( \n") for name in _VARYING if name in body]
+    words = set(re.findall(r"[A-Za-z_]\w*", body))
+    numpys = (name for name, value in compiled.namespace.items() if isinstance(value, OfNumpy))
+    used = [name for name in (*_VARYING, *numpys) if name in words]
     if n_steps and used:
         got = f"{n_steps}, for equations that use {used[0]}"
         wanted = "0 where equations use the time (refractory periods), draws or numpy's functions"

@@ -14,7 +14,7 @@ from biosnn._surrogate.lines import Stored
 from biosnn._surrogate.monitors import InputMonitor, OutputMonitor, snapshot
 from biosnn._surrogate.places import Places, Weighted
 from biosnn._surrogate.rules import POST, PRE, SYNAPSES, Change, torch_rule
-from biosnn._surrogate.stateful import Stateful
+from biosnn._surrogate.stateful import Stateful, check_finite
 from biosnn.errors import ParameterError
 from biosnn.plasticity import PlasticityRule
 from biosnn.validation import check_choice, check_value
@@ -179,8 +179,9 @@ class Learner:
         ------
         ParameterError
             If records are not spikes, or do not belong together, or a reward is missing, not
-            expected, or of another shape.
+            expected, not finite, or of another shape.
         """
+        check_value("Learner", "scale", scale, 1.0)
         steps = self._taken()
         if not steps:
             return None
@@ -254,6 +255,7 @@ class Learner:
         found = {}
         for name, values in given.items():
             tensor = torch.as_tensor(values, dtype=image.dtype, device=image.device)
+            check_finite("Learner", name, tensor)
             shapes = [(), (len(image),)] if n_steps == 1 else [(), (n_steps,)]
             shapes.append((n_steps, len(image)))
             if tuple(tensor.shape) not in shapes:

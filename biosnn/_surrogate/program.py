@@ -322,7 +322,7 @@ class Program:
             needed |= read & set(self.stored)
         for phase in phases:
             phase.prune(needed | ports)
-        ports |= {name for p in phases for name in p.loaded if name.endswith("_fired")}
+        ports |= self.tested & {name for p in phases for name in p.loaded}
         written = {name for p in phases for name in p.defined() & needed}
         used = {name for p in phases for name in p.loaded}
         used |= {name for line in self.prepared for name in line.reads}
@@ -370,7 +370,7 @@ class Program:
                 lines.append(f'    {name} = state_["{name}"]')
             elif name in fixed:
                 lines.append(f'    {name} = fixed_["{name}"]')
-            elif name in ports or name.startswith("protocol_"):
+            elif name in ports or name in {f"protocol_{known}" for known in self.context}:
                 lines.append(f'    {name} = port_["{name}"]')
         lines += [f"    {line}" for line in phase.lines]
         for name in sorted(phase.defined()):
