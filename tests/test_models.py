@@ -426,6 +426,7 @@ def test_schedules_go_from_start_to_stop(schedule: Schedule, expected: list[floa
     group.f = [0, 0.5, 1]
     group.value = schedule.expression("f")
     np.testing.assert_allclose(si(group.value), expected, rtol=1e-12)
+    assert [schedule.value(f) for f in (0, 0.5, 1)] == pytest.approx(expected, rel=1e-12)
 
 
 # What is refused: each case makes the error and says which object and parameter it names

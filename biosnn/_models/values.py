@@ -80,3 +80,9 @@ class Schedule:
         if self.kind == "linear":
             return f"{self.start!r} + {self.stop - self.start!r}*{fraction}"
         return f"{self.start!r}*exp({math.log(self.stop / self.start)!r}*{fraction})"
+
+    def value(self, fraction: float) -> float:
+        """The value of `expression` at a learned fraction."""
+        if self.kind == "linear":
+            return self.start + (self.stop - self.start) * fraction
+        return self.start * math.exp(math.log(self.stop / self.start) * fraction)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any
@@ -336,6 +335,5 @@ def _context(network: NetworkModel, dt: float, fraction: float) -> dict[str, Val
     owners = {**{k: p.model for k, p in network.populations.items()}, **rules}
     for key, owner in owners.items():
         for name, schedule in owner.schedules.items():
-            value = eval(schedule.expression(repr(fraction)), {"exp": math.exp})
-            found[f"{key}_{name}"] = Value(repr(float(value)), "float", CONST)
+            found[f"{key}_{name}"] = Value(repr(schedule.value(fraction)), "float", CONST)
     return found
