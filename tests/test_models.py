@@ -556,7 +556,7 @@ TEXTS: dict[str, tuple[Callable[[], Any], str, str]] = {
     ),
     "initial_object": (lambda: own(initial={"v": object()}), "initial['v']", "a number"),
     "trace_name": (
-        lambda: own().with_traces([Trace(name="v", tau=5 * ms)]), "equations", "Duplicate",
+        lambda: own().with_traces([Trace(name="v", tau=5 * ms)]), "traces", "used once",
     ),
 }  # fmt: skip
 

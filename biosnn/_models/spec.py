@@ -23,12 +23,7 @@ from biosnn._models.names import names_in, without_value
 from biosnn._models.parts import Companion, Event, Operation, Rate, Trace
 from biosnn._models.poles import has_pole
 from biosnn._models.synapse import SynapseModel, check_receptor, received
-from biosnn._models.timing import (
-    SPIKE_SLOTS,
-    behind_spikes,
-    check_operations,
-    check_persistence,
-)
+from biosnn._models.timing import SPIKE_SLOTS, behind_spikes, check_operations, check_persistence
 from biosnn._models.values import Schedule
 from biosnn.code_gate import (
     check_equations,
