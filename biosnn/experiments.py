@@ -33,7 +33,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biosnn import __version__
-from biosnn._experiments.flags import Parser, folder, whole
+from biosnn._experiments.flags import (
+    Parser,
+    UpTo,
+    available,
+    folder,
+    given,
+    whole,
+    without_effect,
+)
 from biosnn._experiments.library import (
     experiment_names,
     find_experiment,
@@ -61,7 +69,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = [
+    "UpTo",
     "add_run_flags",
+    "available",
     "begin",
     "console_for",
     "environment",
@@ -69,6 +79,7 @@ __all__ = [
     "find_experiment",
     "find_script",
     "fit_settings",
+    "given",
     "interrupted_command",
     "main",
     "noted_command",
@@ -77,6 +88,7 @@ __all__ = [
     "save_figure",
     "summary",
     "whole",
+    "without_effect",
     "write_report",
 ]
 

@@ -11,7 +11,9 @@ from typing import Any
 import attrs
 import numpy as np
 
-from biosnn import datasets, encoding, plotting, simulation
+from biosnn import datasets, encoding, experiments, plotting, simulation
+from biosnn.datasets import SIDE
+from biosnn.errors import DataError
 from biosnn.networks import NetworkModel
 from biosnn.readout import (
     LinearReadout,
@@ -33,11 +35,12 @@ def add_data_flags(parser: argparse.ArgumentParser, train: int, test: int) -> No
         help="default: mnist with --data-dir, else the bundled digits",
     )
     data.add_argument("--data-dir", type=Path, help="folder with the IDX files")
-    data.add_argument("--train", type=int, default=train, help="training images")
-    data.add_argument("--test", type=int, default=test, help="test images")
+    whole, up_to = experiments.whole, experiments.UpTo
+    data.add_argument("--train", type=whole(1), default=up_to(train), help="training images")
+    data.add_argument("--test", type=whole(1), default=up_to(test), help="test images")
     data.add_argument(
         "--validation",
-        type=int,
+        type=whole(0),
         default=0,
         metavar="N",
         help="score on N images split off the training set; the test set stays shut",
@@ -56,16 +59,27 @@ class Data:
     scored_on: str
 
 
-def load(args: argparse.Namespace) -> Data:
-    """Load what the flags say."""
+def loaded(args: argparse.Namespace) -> datasets.Dataset:
+    """The dataset that the flags say, of images as MNIST's."""
     name = args.dataset or ("mnist" if args.data_dir else "digits")
     dataset = datasets.load_dataset(name, args.data_dir)
+    if dataset.train.shape != (SIDE, SIDE):
+        raise DataError(
+            f"{args.data_dir} holds images of {dataset.train.shape} pixels, and this experiment "
+            f"is one of {SIDE} x {SIDE}; scale them"
+        )
+    return dataset
+
+
+def load(args: argparse.Namespace) -> Data:
+    """Load what the flags say."""
+    dataset = loaded(args)
     train, test, scored_on = dataset.train, dataset.test, "test"
     if args.validation:
         train, test = datasets.train_validation_split(train, args.validation, seed=0)
         scored_on = "validation"
-    train = train.take(min(args.train, len(train)))
-    test = test.take(min(args.test, len(test)))
+    train = train.take(experiments.available(args, "train", len(train)))
+    test = test.take(experiments.available(args, "test", len(test)))
     return Data(train.flat(), train.labels, test.flat(), test.labels, dataset.name, scored_on)
 
 

@@ -139,15 +139,19 @@ def run() -> None:
     own.add_argument(
         "--scaled-on",
         type=experiments.whole(1),
-        default=2000,
+        default=experiments.UpTo(2000),
         metavar="N",
         help="training images whose activations give the scales",
     )
     args = parser.parse_args()
+    why = "because all of it runs in torch, on --torch-device"
+    experiments.without_effect(args, ["--device"], why)
     if args.smoke:
-        vars(args).update(SMOKE)
+        for name, most in SMOKE.items():
+            setattr(args, name, min(getattr(args, name), most))
     torch.manual_seed(args.seed)
     data = load(args)
+    experiments.available(args, "scaled_on", len(data.train))
     dtype = torch.float64 if args.precision == "double" else torch.float32
     x, y, x_test, y_test = as_tensors(data, args.torch_device, dtype)
     ann = network().to(x).eval()
@@ -199,7 +203,7 @@ def run() -> None:
         parameters={
             "channels": CHANNELS,
             "hidden": HIDDEN,
-            "n_untrained": N_UNTRAINED,
+            "n_untrained": min(N_UNTRAINED, len(x_test)),
             "learning_rate": LEARNING_RATE,
             "batch": BATCH,
             "ways": WAYS,

@@ -35,12 +35,16 @@ def parse() -> argparse.Namespace:
     model.add_argument("--rule", choices=("triplet", "power_law"), default="triplet")
     model.add_argument("--epochs", type=whole(1), default=1)
     model.add_argument(
-        "--label", type=whole(1), default=10_000, help="training images that assign the labels"
+        "--label",
+        type=whole(1),
+        default=experiments.UpTo(10_000),
+        help="training images that assign the labels",
     )
     experiments.add_run_flags(parser)
     args = parser.parse_args()
     if args.smoke:
-        args.train, args.test, args.label = 300, 100, 200
+        args.train, args.test = min(args.train, 300), min(args.test, 100)
+        args.label = min(args.label, 200)
         args.sizes = [min(args.sizes[0], 20)]
     return args
 
@@ -72,7 +76,7 @@ def one_size(args: argparse.Namespace, size: int, data: Data, timer: Timer) -> d
         "train_s": seconds,
         "ms_per_presentation": 1e3 * seconds / presentations,
     }
-    n_label = min(args.label, n_train)
+    n_label = args.label
     for name, source in (("vote", state), ("random_vote", untrained)):
         settings = {"seed": args.seed, "progress": progress, "epoch": 1000, "n_jobs": args.jobs}
         labelled, _ = runnable.run(data.train[-n_label:], source, **settings)
@@ -100,6 +104,7 @@ def run() -> None:
     """The experiment."""
     args = parse()
     data = _mnist.load(args)
+    experiments.available(args, "label", len(data.train))
     experiments.begin(args)
     timer = Timer()
     rows = [one_size(args, size, data, timer) for size in args.sizes]

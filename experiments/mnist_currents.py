@@ -173,18 +173,23 @@ def arguments() -> argparse.Namespace:
         "--train",
         type=experiments.whole(10),
         metavar="N",
-        help="training images (10000; smoke 150)",
+        default=experiments.UpTo(10_000),
+        help="training images (smoke 150)",
     )
     parser.add_argument(
-        "--test", type=experiments.whole(1), metavar="N", help="test images (10000; smoke 50)"
+        "--test",
+        type=experiments.whole(1),
+        metavar="N",
+        default=experiments.UpTo(10_000),
+        help="test images (smoke 50)",
     )
     parser.add_argument(
         "--image", type=experiments.whole(0), default=0, metavar="K", help="test image to draw"
     )
     args = parser.parse_args()
     args.dataset = args.dataset or ("mnist" if args.data_dir else "digits")
-    args.train = args.train or (150 if args.smoke else 10_000)
-    args.test = args.test or (50 if args.smoke else 10_000)
+    if args.smoke:
+        args.train, args.test = min(args.train, 150), min(args.test, 50)
     if args.image >= args.test:
         parser.error(f"argument --image: must be below --test ({args.test}), got {args.image}")
     return args
@@ -193,7 +198,8 @@ def arguments() -> argparse.Namespace:
 def run() -> None:
     args = arguments()
     data: Dataset = load_dataset(args.dataset, args.data_dir)
-    train, test = data.train.take(args.train), data.test.take(args.test)
+    train = data.train.take(experiments.available(args, "train", len(data.train)))
+    test = data.test.take(experiments.available(args, "test", len(data.test)))
     pixels = {"train": train.flat(), "test": test.flat()}
     levels = np.arange(256) / 255
     scale = np.zeros((1, N_PIXELS))

@@ -113,6 +113,7 @@ def parse() -> argparse.Namespace:
     if args.threshold_scale is None:
         args.threshold_scale = THRESHOLD_SCALE[args.encoding]
     check_value("mnist_stdp", "--threshold-scale", args.threshold_scale, 1.0, "> 0")
+    check_effects(args)
     if args.n_parallel > 1 and args.network == "diehl_cook_2015":
         wanted = "1 for diehl_cook_2015, where a sample depends on those before it"
         raise ParameterError("mnist_stdp", "--n-parallel", args.n_parallel, wanted)
@@ -122,6 +123,24 @@ def parse() -> argparse.Namespace:
         args.train, args.test = min(args.train, 1000), min(args.test, 500)
         args.neurons = min(args.neurons, 50)
     return args
+
+
+def check_effects(args: argparse.Namespace) -> None:
+    """Refuse flags that would do nothing beside others."""
+    if args.network == "diehl_cook_2015":
+        unused = ("--encoding", "--competition", "--threshold-scale")
+        experiments.without_effect(args, unused, f"with --network {args.network}")
+        if args.readout in ("latency", "spiking"):
+            wanted = f"vote, proportion or linear with --network {args.network}"
+            raise ParameterError("mnist_stdp", "--readout", args.readout, wanted)
+    if args.load:
+        used = ("--load", "--dataset", "--data-dir", "--test", "--validation", "--device", "--seed")
+        shared = ("--smoke", "--json", "--quiet")
+        words = [word.partition("=")[0] for word in args.command]
+        unused = [word for word in words if word.startswith("--") and word not in (*used, *shared)]
+        experiments.without_effect(args, unused, "with --load, which scores a saved model")
+    if args.overwrite and not args.save:
+        raise ParameterError("mnist_stdp", "--overwrite", "it", "left out without --save")
 
 
 def declare(args: argparse.Namespace, **changes: Any) -> NetworkModel:
@@ -396,6 +415,8 @@ def run() -> None:
     if args.load:
         score_saved(args, data)
         return
+    if args.loop_samples:
+        experiments.available(args, "loop_samples", len(data.train) - 1)
     experiments.begin(args)
     timer = Timer()
     norm = NORM if args.network == "winner_take_all" else None

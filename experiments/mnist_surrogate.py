@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _mnist import add_data_flags
+from _mnist import add_data_flags, loaded
 from brian2 import ms
 from torch import Tensor, nn
 
@@ -101,25 +101,34 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args()
     for name in ("tau", "lr", "scale"):
         check_value("mnist_surrogate", f"--{name}", getattr(args, name), 1.0, "> 0")
+    why = "because the network is trained in torch, in float32"
+    experiments.without_effect(args, ["--precision"], why)
+    if args.net == "conv":
+        experiments.without_effect(args, ["--deploy"], "with --net conv, which has no declaration")
+    if args.loss not in ("cross-entropy", "membrane"):
+        experiments.without_effect(args, ["--scale"], f"with --loss {args.loss}, which has none")
     if args.smoke:
         for name, most in SMOKE.items():
             setattr(args, name, min(getattr(args, name), most))
         args.shuffled_labels = True
         if args.net != "conv":
             args.deploy = args.deploy or 20
+    if not args.deploy:
+        why = "without --deploy: training is in torch, on --torch-device"
+        experiments.without_effect(args, ["--device"], why)
     return args
 
 
 def load(args: argparse.Namespace) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images as bytes, and labels, of training, validation (if any) and test."""
-    name = args.dataset or ("mnist" if args.data_dir else "digits")
-    dataset = datasets.load_dataset(name, args.data_dir)
+    dataset = loaded(args)
     split = dataset.train
     parts: dict[str, Any] = {}
     if args.validation:
         split, parts["validation"] = datasets.train_validation_split(split, args.validation, seed=0)
-    parts["train"] = split.take(min(args.train, len(split)))
-    parts["test"] = dataset.test.take(min(args.test, len(dataset.test)))
+    parts["train"] = split.take(experiments.available(args, "train", len(split)))
+    parts["test"] = dataset.test.take(experiments.available(args, "test", len(dataset.test)))
+    experiments.available(args, "deploy", args.test)
     return {key: (p.images.reshape(-1, SIDE, SIDE), p.labels) for key, p in parts.items()}
 
 
@@ -238,7 +247,7 @@ def deploy(
     args: argparse.Namespace, module: SurrogateNetwork, images: np.ndarray
 ) -> dict[str, Any]:
     """The trained network in Brian2, on encoded images: share of equal spike counts."""
-    n = min(args.deploy, len(images))
+    n = args.deploy
     spikes = PoissonEncoder(args.T)(images[:n], np.random.default_rng(args.seed))
     double = SurrogateNetwork(module.network, state=module.state(), detach_reset=True).double()
     with torch.no_grad():
@@ -292,11 +301,11 @@ def draw(args: argparse.Namespace, history: Any, module: nn.Module) -> None:
 def run() -> None:
     """The experiment."""
     args = parse()
+    data = load(args)
     experiments.begin(args)
     keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
-    data = load(args)
     loss = make_loss(args)
     test = make_batches(args, *data["test"], training=False)
     untrained = evaluate(make_module(args), test, loss)

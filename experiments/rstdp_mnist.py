@@ -87,6 +87,8 @@ def parse() -> argparse.Namespace:
         parser.set_defaults(**FULL)
     args = parser.parse_args()
     check_value("rstdp_mnist", "--eta", args.eta, 1.0, "> 0")
+    if not args.controls:
+        experiments.without_effect(args, ["--control-epochs"], "without --controls")
     if args.smoke:
         args.train, args.test = min(args.train, 1000), min(args.test, 500)
         args.features, args.patches = min(args.features, 16), min(args.patches, 6000)

@@ -193,6 +193,7 @@ def run() -> None:
     parser = experiments.parser("stdp_plus_gradient", __doc__, device="runtime")
     parser.set_defaults(precision="single")
     args = parser.parse_args()
+    experiments.without_effect(args, ["--device"], "because all of it runs in torch")
     size = SMOKE if args.smoke else FULL
     dtype = torch.float64 if args.precision == "double" else torch.float32
     found = measure(size, args.seed, dtype)

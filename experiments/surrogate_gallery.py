@@ -169,6 +169,7 @@ def draw_training(cosine: dict[str, Any], remaining: dict[str, Any], ceiling: fl
 
 def run() -> None:
     args = experiments.parser("surrogate_gallery", __doc__, device="runtime").parse_args()
+    experiments.without_effect(args, ["--device"], "because all of it runs in torch")
     size = SMOKE if args.smoke else FULL
     dtype = torch.float64 if args.precision == "double" else torch.float32
     functions = {name: made() for name, made in SURROGATES.items()}

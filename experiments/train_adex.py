@@ -344,7 +344,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seeds", type=experiments.whole(1), metavar="N", help="trainings of a kind (3; smoke 1)"
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.smoke and not experiments.given(args, "--device"):
+        args.device = "runtime"
+    return args
 
 
 def run() -> None:
@@ -372,7 +375,7 @@ def run() -> None:
                 deployable.append((module.network, module.state(), shown))
 
     console.print("Showing the test trials to Brian2 ...")
-    devices = ("runtime",) if args.smoke else dict.fromkeys(("runtime", args.device))
+    devices = dict.fromkeys(("runtime", args.device))
     deployed = {}
     shown = deployable[0][-1]
     for device in devices:

@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 from brian2 import Mohm, ms, mV
 from PIL import Image
+from typer.testing import CliRunner
 
 from biosnn import experiments, plotting
 from biosnn._experiments import library
+from biosnn.cli import app
 from biosnn.errors import DataError, ParameterError, StorageError
 
 KEYS = {
@@ -209,6 +211,64 @@ def test_a_mistake_ends_with_a_sentence(flags, said, run_script):
     assert said in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+DIGITS = ("mnist_stdp", "diehl_cook_2015", "rstdp_mnist", "mnist_surrogate", "ann2snn_mnist")
+
+
+def refused(name: str, *flags: str, out: Path) -> str:
+    """The sentence with which an experiment refuses its flags, before it does anything."""
+    result = CliRunner().invoke(app, ["run", name, *flags, "--out", str(out)])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert not list(out.iterdir())
+    return result.stderr
+
+
+@pytest.mark.parametrize("name", [*DIGITS, "mnist_currents"])
+@pytest.mark.parametrize("flag", ["--train", "--test"])
+def test_more_samples_than_there_are_are_refused(name, flag, tmp_path):
+    """W16: it took the 10,000 images that there are, and recorded 20000."""
+    said = refused(name, flag, "20000", out=tmp_path)
+    assert f"{name}.{flag} must be at most 10000, as many as there are, got 20000" in said
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("diehl_cook_2015 --label 10001", "--label must be at most 10000"),
+        ("diehl_cook_2015 --train 50 --label 60", "--label must be at most 50"),
+        ("ann2snn_mnist --train 50 --scaled-on 60", "--scaled-on must be at most 50"),
+        ("mnist_stdp --train 50 --loop-samples 50", "--loop-samples must be at most 49"),
+        ("mnist_surrogate --test 5 --deploy 6", "--deploy must be at most 5"),
+        ("mnist_stdp --train 50 --validation 20 --test 21", "--test must be at most 20"),
+        ("mnist_stdp --network diehl_cook_2015 --encoding direct", "--encoding must be left out"),
+        ("mnist_stdp --network diehl_cook_2015 --readout latency", "--readout must be vote"),
+        ("mnist_stdp --load no.biosnn --epochs 2", "--epochs must be left out with --load"),
+        ("mnist_stdp --overwrite", "--overwrite must be left out without --save"),
+        ("mnist_surrogate --device cpp", "--device must be left out without --deploy"),
+        ("mnist_surrogate --net conv --deploy 5", "--deploy must be left out with --net conv"),
+        ("mnist_surrogate --loss mse --scale 2", "--scale must be left out with --loss mse"),
+        ("ann2snn_mnist --device cpp", "--device must be left out"),
+        ("stdp_plus_gradient --device runtime", "--device must be left out"),
+        ("surrogate_gallery --device=cpp", "--device must be left out"),
+        ("rstdp_mnist --controls --control-epochs 3", "--control-epochs must be left out"),
+    ],
+)
+def test_what_has_no_effect_is_refused(command, said, tmp_path):
+    """W15: flags that nothing looked at, and counts that were cut without a word."""
+    assert said in refused(*command.split(), out=tmp_path)
+
+
+def test_defaults_take_what_there_is(args):
+    made = experiments.parser("coin", "Toss a coin.")
+    made.add_argument("--train", type=experiments.whole(1), default=experiments.UpTo(60))
+    for flags, n, taken in (((), 50, 50), ((), 70, 60), (("--train", "70"), 70, 70)):
+        parsed = made.parse_args([*flags, "--out", str(args().out)])
+        assert experiments.available(parsed, "train", n) == parsed.train == taken
+        assert experiments.given(parsed, "--train") == bool(flags)
+    with pytest.raises(ParameterError, match=r"coin\.--train must be at most 69"):
+        experiments.available(parsed, "train", 69)
 
 
 # --- the library

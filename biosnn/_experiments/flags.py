@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from biosnn.errors import ParameterError
+
 
 def whole(least: int) -> Callable[[str], int]:
     """Type of a flag that takes a whole number from ``least`` up."""
@@ -40,6 +42,56 @@ def folder(text: str) -> Path:
             f"must be a folder that you may write to, got {text!r} ({error.strerror})"
         ) from error
     return path
+
+
+class UpTo(int):
+    """Default of a flag that counts: so many, or as many as there are (see :func:`available`)."""
+
+
+def available(args: argparse.Namespace, name: str, n: int) -> int:
+    """How many samples a flag asks for, of those that there are; also noted in ``args``.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        From the parser of an experiment.
+    name : str
+        The flag's name there, e.g. ``"train"``.
+    n : int
+        How many there are.
+
+    Raises
+    ------
+    ParameterError
+        If the flag asks for more. A default of :class:`UpTo` takes what there is.
+    """
+    asked = getattr(args, name)
+    if isinstance(asked, UpTo):
+        asked = min(int(asked), n)
+    if asked > n:
+        flag = f"--{name.replace('_', '-')}"
+        raise ParameterError(args.experiment, flag, asked, f"at most {n}, as many as there are")
+    setattr(args, name, asked)
+    return asked
+
+
+def given(args: argparse.Namespace, flag: str) -> bool:
+    """Whether a flag was given on the command line."""
+    return any(word.partition("=")[0] == flag for word in args.command)
+
+
+def without_effect(args: argparse.Namespace, flags: Iterable[str], why: str) -> None:
+    """Refuse flags that would do nothing.
+
+    Raises
+    ------
+    ParameterError
+        If one of them was given.
+    """
+    for flag in flags:
+        if given(args, flag):
+            remedy = "It would have no effect"
+            raise ParameterError(args.experiment, flag, "it", f"left out {why}", remedy)
 
 
 #: Flags of one call, which a noted command does not have.
