@@ -49,12 +49,15 @@ from biosnn._experiments.library import (
     noted_command,
     summary,
 )
+from biosnn._experiments.parts import Parts
 from biosnn._experiments.runs import (
+    add_resume_flags,
     add_run_flags,
     begin,
     experiment_folder,
     finish,
     fit_settings,
+    forget,
     interrupted_command,
 )
 from biosnn.errors import BiosnnError, Interrupted, ParameterError
@@ -69,7 +72,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = [
+    "Parts",
     "UpTo",
+    "add_resume_flags",
     "add_run_flags",
     "available",
     "begin",
@@ -379,27 +384,30 @@ def main(function: Callable[[], object]) -> None:
     from biosnn import simulation
 
     shown = simulation.quiet_builds() if "--quiet" in sys.argv else contextlib.nullcontext()
+    forget()
     try:
         with shown:
             function()
     except Interrupted as error:
-        folder = experiment_folder(error.folder)
-        then = f"\nGo on with: {_resuming(folder)}" if folder else ""
-        print(f"{error}{then}", file=sys.stderr)
+        print(f"{error}{_then(error.folder)}", file=sys.stderr)
         sys.exit(128 + (error.signal or 2))
     except BiosnnError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(f"interrupted{_then(None)}", file=sys.stderr)
         sys.exit(130)
 
 
-def _resuming(folder: Path) -> str:
-    """The command that resumes; a script that is none of biosnn's has to be named."""
+def _then(inside: Path | None) -> str:
+    """How an interrupted experiment goes on; a script that is none of biosnn's is named."""
+    folder = experiment_folder(inside)
+    if folder is None:
+        return ""
     script, words = Path(sys.argv[0]).resolve(), ["biosnn", "resume", str(folder)]
     try:
         own = find_experiment(script.stem).resolve() != script
     except ParameterError:
         own = True
-    return shlex.join([*words, "--script", str(script)] if own else words)
+    command = shlex.join([*words, "--script", str(script)] if own else words)
+    return f"\nGo on with: {command}"

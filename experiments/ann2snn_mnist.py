@@ -143,6 +143,7 @@ def run() -> None:
         metavar="N",
         help="training images whose activations give the scales",
     )
+    experiments.add_resume_flags(parser)
     args = parser.parse_args()
     why = "because all of it runs in torch, on --torch-device"
     experiments.without_effect(args, ["--device"], why)
@@ -151,6 +152,8 @@ def run() -> None:
             setattr(args, name, min(getattr(args, name), most))
     torch.manual_seed(args.seed)
     data = load(args)
+    experiments.begin(args)
+    parts, console = experiments.Parts(args), experiments.console_for(args)
     experiments.available(args, "scaled_on", len(data.train))
     dtype = torch.float64 if args.precision == "double" else torch.float32
     x, y, x_test, y_test = as_tensors(data, args.torch_device, dtype)
@@ -164,14 +167,28 @@ def run() -> None:
         )
 
     untrained = over_time(n=N_UNTRAINED, **WAYS[RESULT])
-    started = time.perf_counter()
-    train(ann, x, y, args.epochs)
-    train_s = time.perf_counter() - started
+
+    def trained() -> dict[str, Any]:
+        started = time.perf_counter()
+        console.print("Training the ReLU network ...")
+        train(ann, x, y, args.epochs)
+        weights = {name: value.cpu().numpy() for name, value in ann.state_dict().items()}
+        return {"weights": weights, "seconds": time.perf_counter() - started}
+
+    found = parts("ann", trained)
+    ann.load_state_dict({name: torch.tensor(value) for name, value in found["weights"].items()})
+    ann.eval()
+    train_s = found["seconds"]
     whole = ann_accuracy(ann, x_test, y_test)
 
-    started = time.perf_counter()
-    curves = {name: over_time(**way) for name, way in WAYS.items()}
-    run_s = time.perf_counter() - started
+    def shown_in(name: str, way: dict[str, Any]) -> dict[str, Any]:
+        started = time.perf_counter()
+        console.print(f"Showing the images to spiking neurons: {name} ...")
+        return {"curve": over_time(**way), "seconds": time.perf_counter() - started}
+
+    ways = {name: parts(name, lambda n=name, w=way: shown_in(n, w)) for name, way in WAYS.items()}
+    curves = {name: way["curve"] for name, way in ways.items()}
+    run_s = sum(way["seconds"] for way in ways.values())
     unscaled = over_time(normalisation=None, initial=0.5)
     shown = [t for t in STEPS_SHOWN if t <= args.steps]
     with plotting.style():

@@ -186,6 +186,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--image", type=experiments.whole(0), default=0, metavar="K", help="test image to draw"
     )
+    experiments.add_run_flags(parser, checkpoint_every=1000, evaluates=False)
     args = parser.parse_args()
     args.dataset = args.dataset or ("mnist" if args.data_dir else "digits")
     if args.smoke:
@@ -200,6 +201,7 @@ def run() -> None:
     data: Dataset = load_dataset(args.dataset, args.data_dir)
     train = data.train.take(experiments.available(args, "train", len(data.train)))
     test = data.test.take(experiments.available(args, "test", len(data.test)))
+    experiments.begin(args)
     pixels = {"train": train.flat(), "test": test.flat()}
     levels = np.arange(256) / 255
     scale = np.zeros((1, N_PIXELS))
@@ -211,7 +213,10 @@ def run() -> None:
         network(), **options, spikes=("lif",), traces={"lif.v": range(N_PIXELS)}
     )
     shown = {"seed": args.seed, "progress": not args.quiet}
-    recordings = {k: runnable.run(currents(rows), **shown)[0] for k, rows in pixels.items()}
+    recordings = {
+        k: runnable.run(currents(rows), seed=args.seed, **experiments.fit_settings(args, k))[0]
+        for k, rows in pixels.items()
+    }
     counts = {k: recording.counts("lif") for k, recording in recordings.items()}
     level_counts = runnable.run(currents(scale), **shown)[0].counts("lif")[0, :256]
     image = pixels["test"][args.image]

@@ -93,9 +93,7 @@ def parse() -> argparse.Namespace:
         metavar="N",
         help="test images that the trained network is shown in Brian2, on --device",
     )
-    again = model.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    again.add_argument("--restart", action="store_true", help="throw the run in --out away")
+    experiments.add_resume_flags(parser)
     chosen = parser.parse_known_args()[0]
     parser.set_defaults(**PRESETS[chosen.net])
     args = parser.parse_args()

@@ -182,7 +182,7 @@ def simulate(
     slots: int,
     *,
     rewards: int | None = None,
-    progress: bool = False,
+    **run: Any,
 ) -> dict[str, Any]:
     """Simulate some slots of 10 s.
 
@@ -196,6 +196,8 @@ def simulate(
         How many.
     rewards : int, optional
         For the control: so many rewards at random times, instead of those of the critic.
+    **run
+        As in :meth:`biosnn.simulation.Runnable.run`: ``folder``, ``progress`` and so on.
 
     Returns
     -------
@@ -210,7 +212,7 @@ def simulate(
         times = np.random.default_rng(seed).integers(0, slots * frames, rewards)
         given = REWARD * np.bincount(times, minlength=slots * frames).reshape(given.shape)
     recording, state = runnable.run(
-        {"reward": given}, state, learn=True, seed=seed, progress=progress
+        {"reward": given}, state, learn=True, seed=seed, **{"progress": False, **run}
     )
     hits = recording.per_sample["critic.hits"][:, 0]
     exc, _ = targets(seed)
@@ -288,6 +290,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--slots", type=experiments.whole(SNAPSHOT), default=slots, metavar="N", help=help_slots
     )
+    experiments.add_run_flags(parser, checkpoint_every=SNAPSHOT, evaluates=False)
     args = parser.parse_args()
     if args.smoke:
         args.slots = min(args.slots, 2 * SNAPSHOT)
@@ -296,14 +299,17 @@ def arguments() -> argparse.Namespace:
 
 def run() -> None:
     args = arguments()
+    experiments.begin(args)
     runnable = compiled(args.seed, args.device, args.precision)
-    contingent = simulate(runnable, args.seed, args.slots, progress=not args.quiet)
+    contingent = simulate(
+        runnable, args.seed, args.slots, **experiments.fit_settings(args, "contingent")
+    )
     control = simulate(
         runnable,
         args.seed,
         args.slots,
         rewards=contingent["rewards"],
-        progress=not args.quiet,
+        **experiments.fit_settings(args, "random_rewards"),
     )
     with plotting.style():
         experiments.save_figure(args, draw(contingent, control), "weights")

@@ -83,6 +83,7 @@ def parse() -> argparse.Namespace:
     model.add_argument(
         "--controls", nargs="*", choices=CONTROLS, default=CONTROLS, help="which ones to run"
     )
+    experiments.add_resume_flags(parser)
     if parser.parse_known_args()[0].full:
         parser.set_defaults(**FULL)
     args = parser.parse_args()
@@ -123,8 +124,8 @@ class Filters:
     least_share: float
 
 
-def learn_filters(args: argparse.Namespace, images: np.ndarray, timer: Timer) -> Filters:
-    """Competition of the features for patches, without labels."""
+def learn_filters(args: argparse.Namespace, images: np.ndarray) -> dict[str, Any]:
+    """Competition of the features for patches, without labels: filters, and seconds by name."""
     network = networks.winner_take_all(
         KERNEL**2,
         args.features,
@@ -139,25 +140,25 @@ def learn_filters(args: argparse.Namespace, images: np.ndarray, timer: Timer) ->
     runnable = simulation.compile(
         network, args.device, precision=args.precision, per_sample=("exc.count",)
     )
-    timer.add("build_s", runnable.build_seconds)
     shown = patches(images, args.patches, args.seed)
     start = runnable.initial_state(args.seed)
     recording, state = runnable.fit(
         shown, start, epochs=PATCH_EPOCHS, seed=args.seed, progress=not args.quiet
     )
-    timer.add("filters_s", recording.seconds)
     counts = recording.counts("exc")
 
     def rows(of: State) -> np.ndarray:
         weights = of.weights("inp_exc").T
         return weights / np.linalg.norm(weights, axis=1, keepdims=True)
 
-    return Filters(
+    filters = Filters(
         learned=rows(state),
         random=rows(start),
         winners_per_patch=float(counts.sum(axis=1).mean()),
         least_share=float(counts[-len(shown) :].mean(axis=0).min() * args.features),
     )
+    seconds = {"build_s": runnable.build_seconds, "filters_s": recording.seconds}
+    return {"filters": attrs.asdict(filters), "seconds": seconds}
 
 
 def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -199,8 +200,16 @@ class Course:
 class Trainer:
     """Shows epochs of moved images, under different conditions, to one compiled network."""
 
-    def __init__(self, args: argparse.Namespace, data: Data, network: NetworkModel, timer: Timer):
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        data: Data,
+        network: NetworkModel,
+        timer: Timer,
+        parts: experiments.Parts,
+    ):
         self.args, self.data, self.network, self.timer = args, data, network, timer
+        self.parts = parts
         self.runnable = simulation.compile(
             network,
             args.device,
@@ -209,7 +218,7 @@ class Trainer:
         )
         timer.add("build_s", self.runnable.build_seconds)
         self.n_tested = 0
-        self._untrained: dict[bytes, tuple[np.ndarray, float, dict[str, float]]] = {}
+        self._untrained: dict[str, dict[str, Any]] = {}
 
     def start(self, filters: np.ndarray) -> State:
         """The state before the first image, with these filters at every place."""
@@ -217,20 +226,29 @@ class Trainer:
         weights = pattern.weights(filters.reshape(-1, 1, KERNEL, KERNEL))
         return self.runnable.initial_state(self.args.seed).updated({"inp_s1.w": weights})
 
-    def test(self, state: State) -> tuple[np.ndarray, float, dict[str, float]]:
+    def test(self, state: State) -> dict[str, Any]:
         """Decisions on the scored images with plasticity off; no label is shown."""
         recording, _ = self.runnable.run(
             {"image": self.data.test}, state, seed=self.args.seed, progress=not self.args.quiet
         )
-        self.timer.add("test_s", recording.seconds)
-        self.n_tested += len(self.data.test)
         found = decisions(recording.counts("decision"))
         accuracy = score_report(self.data.test_labels, found, N_CLASSES)["accuracy"]
         activity = {
             f"{key}_spikes_per_image": float(recording.counts(key).sum(axis=1).mean())
             for key in ("s1", "c1", "decision")
         }
-        return found, accuracy, activity
+        return {
+            "predictions": found,
+            "accuracy": accuracy,
+            "activity": activity,
+            "seconds": recording.seconds,
+        }
+
+    def count(self, tested: dict[str, Any]) -> dict[str, Any]:
+        """What a test found, when its time has been added."""
+        self.timer.add("test_s", tested["seconds"])
+        self.n_tested += len(self.data.test)
+        return tested
 
     def answers(
         self, condition: str, labels: np.ndarray, rewards: np.ndarray | None, epoch: int
@@ -248,37 +266,62 @@ class Trainer:
         self, condition: str, filters: np.ndarray, epochs: int, rewards: list[np.ndarray]
     ) -> Course:
         """Learn for some epochs; score after each of them."""
-        images, labels = self.data.train, self.data.train_labels
         state = self.start(filters)
-        key = filters.tobytes()  # conditions on the same filters begin alike
+        # Conditions on the same filters begin alike.
+        key = "random" if condition == "random_filters" else "learned"
         if key not in self._untrained:
-            self._untrained[key] = self.test(state)
-        predictions, accuracy, activity = self._untrained[key]
-        course = Course(state, [0], [accuracy], [], [], predictions, activity)
+            found = self.parts(f"untrained-{key}", lambda: self.test(state))
+            self._untrained[key] = self.count(found)
+        first = self._untrained[key]
+        course = Course(
+            state, [0], [first["accuracy"]], [], [], first["predictions"], first["activity"]
+        )
         for epoch in range(epochs):
-            order = np.random.default_rng([self.args.seed, ORDER, epoch]).permutation(len(images))
-            rng = np.random.default_rng([self.args.seed, SHIFTS, epoch])
-            given = self.answers(
-                condition, labels[order], rewards[epoch] if rewards else None, epoch
+            given = rewards[epoch] if rewards else None
+            before = course.state
+            found = self.parts(
+                f"{condition}-{epoch}",
+                lambda epoch=epoch, given=given, before=before: self.epoch(
+                    condition, before, epoch, epochs, given
+                ),
             )
-            recording, course.state = self.runnable.fit(
-                {"image": shifted(images[order], rng), **given},
-                course.state,
-                seed=self.args.seed,
-                first_epoch=epoch,
-                horizon=epochs * len(images),
-                progress=not self.args.quiet,
-            )
-            self.timer.add("train_s", recording.seconds)
-            self.timer.add("learned_images", len(images))
-            got = np.asarray(recording["environment.reward"], dtype=float).reshape(-1)
-            course.rewards.append(got)
-            course.rewarded.append(float(got.mean()))
-            if (epoch + 1) % self.args.score_every == 0 or epoch + 1 == epochs:
-                course.predictions, accuracy, course.activity = self.test(course.state)
+            self.timer.add("train_s", found["seconds"])
+            self.timer.add("learned_images", len(self.data.train))
+            course.state = found["state"]
+            course.rewards.append(found["rewards"])
+            course.rewarded.append(float(found["rewards"].mean()))
+            if found["tested"] is not None:
+                tested = self.count(found["tested"])
+                course.predictions, course.activity = tested["predictions"], tested["activity"]
                 course.epochs.append(epoch + 1)
-                course.accuracy.append(accuracy)
+                course.accuracy.append(tested["accuracy"])
         return course
+
+    def epoch(
+        self, condition: str, state: State, epoch: int, epochs: int, rewards: np.ndarray | None
+    ) -> dict[str, Any]:
+        """One epoch of a condition: the state it ends in, its rewards, and the score if due."""
+        images, labels = self.data.train, self.data.train_labels
+        order = np.random.default_rng([self.args.seed, ORDER, epoch]).permutation(len(images))
+        rng = np.random.default_rng([self.args.seed, SHIFTS, epoch])
+        recording, state = self.runnable.fit(
+            {
+                "image": shifted(images[order], rng),
+                **self.answers(condition, labels[order], rewards, epoch),
+            },
+            state,
+            seed=self.args.seed,
+            first_epoch=epoch,
+            horizon=epochs * len(images),
+            progress=not self.args.quiet,
+        )
+        due = (epoch + 1) % self.args.score_every == 0 or epoch + 1 == epochs
+        return {
+            "state": state,
+            "rewards": np.asarray(recording["environment.reward"], dtype=float).reshape(-1),
+            "seconds": recording.seconds,
+            "tested": self.test(state) if due else None,
+        }
 
 
 def draw(
@@ -306,9 +349,14 @@ def run() -> None:
     """The experiment."""
     args = parse()
     data = _mnist.load(args)
+    experiments.begin(args)
+    parts = experiments.Parts(args)
     timer = Timer()
     console = experiments.console_for(args)
-    filters = learn_filters(args, data.train, timer)
+    found = parts("filters", lambda: learn_filters(args, data.train))
+    filters = Filters(**found["filters"])
+    for name, seconds in found["seconds"].items():
+        timer.add(name, seconds)
     network = networks.convolutional_reward_network(
         args.features,
         N_CLASSES,
@@ -317,7 +365,7 @@ def run() -> None:
         stride=args.stride,
         eta=Schedule(start=args.eta, stop=ETA_STOP * args.eta),
     )
-    trainer = Trainer(args, data, network, timer)
+    trainer = Trainer(args, data, network, timer, parts)
     courses = {"reward": trainer.learn("reward", filters.learned, args.epochs, [])}
     reward = courses["reward"]
     console.print(f"reward: {', '.join(f'{value:.4f}' for value in reward.accuracy)}")

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from brian2 import Hz, ms, mV
 from matplotlib.figure import Figure
+from rich.progress import Progress
 
 from biosnn import encoding, experiments, models, plasticity, plotting, simulation
 from biosnn.models import Operation, Uniform
@@ -247,6 +248,7 @@ def arguments() -> argparse.Namespace:
     whole = experiments.whole(1)
     parser.add_argument("--runs", type=whole, default=20, metavar="N", help="seeds per rule")
     parser.add_argument("--epochs", type=whole, default=EPOCHS, metavar="N")
+    experiments.add_resume_flags(parser)
     args = parser.parse_args()
     if args.smoke:
         args.runs, args.epochs = min(args.runs, 2), min(args.epochs, 40)
@@ -255,15 +257,36 @@ def arguments() -> argparse.Namespace:
 
 def run() -> None:
     args = arguments()
-    seeds = range(args.seed, args.seed + args.runs)
+    experiments.begin(args)
+    parts = experiments.Parts(args)
     runnable = compiled(args.device, args.precision)
-    began = time.perf_counter()
-    trials = [trial(runnable, seed, args.epochs) for seed in seeds]
-    run_s = time.perf_counter() - began
-    others = {
-        "untrained": [trial(runnable, seed, 1, control="untrained") for seed in seeds],
-        "shuffled": [trial(runnable, seed, args.epochs, control="shuffled") for seed in seeds],
-    }
+    progress = Progress(console=experiments.console_for(args))
+    times: dict[str, float] = {}
+
+    def course(control: str, epochs: int) -> list[dict[str, Any]]:
+        """The trials of all seeds; the time that they took."""
+
+        def timed(seed: int) -> dict[str, Any]:
+            began = time.perf_counter()
+            made = trial(runnable, seed, epochs, control=control)
+            return {"found": made, "seconds": time.perf_counter() - began}
+
+        kind = control or "learning"
+        seeds = range(args.seed, args.seed + args.runs)
+        done = [
+            parts(f"{kind}-{seed}", lambda seed=seed: timed(seed))
+            for seed in progress.track(seeds, description=kind)
+        ]
+        times[kind] = sum(one["seconds"] for one in done)
+        return [one["found"] for one in done]
+
+    with progress:
+        trials = course("", args.epochs)
+        others = {
+            "untrained": course("untrained", 1),
+            "shuffled": course("shuffled", args.epochs),
+        }
+    run_s = times["learning"]
     results = {kind: [found[kind] for found in trials] for kind in GAMMA}
     with plotting.style():
         experiments.save_figure(args, draw(results), "rates")

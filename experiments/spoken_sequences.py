@@ -234,6 +234,7 @@ def arguments() -> argparse.Namespace:
         action="store_true",
         help="learn from 20 training utterances of each speaker and score on the other 10",
     )
+    experiments.add_run_flags(parser, checkpoint_every=270, evaluates=False)
     args = parser.parse_args()
     args.neurons = args.neurons or (60 if args.smoke else 200)
     return args
@@ -252,6 +253,7 @@ def split(args: argparse.Namespace) -> dict[str, Utterances]:
 
 def run() -> None:
     args = arguments()
+    experiments.begin(args)
     data = split(args)
     mixed = {part: shuffled(rows, args.seed) for part, rows in data.items()}
     console = experiments.console_for(args)
@@ -273,7 +275,12 @@ def run() -> None:
         )
         quiet = {"seed": args.seed, "progress": not args.quiet}
         console.print(f"Learning from sequences in {name} code ...")
-        learned, state = runnable.fit(rows["train"], epochs=args.epochs, **quiet)
+        learned, state = runnable.fit(
+            rows["train"],
+            epochs=args.epochs,
+            seed=args.seed,
+            **experiments.fit_settings(args, name),
+        )
 
         counts[name], drawn[name] = observe(runnable, rows, "exc", state, **quiet)
         metrics[name], _ = accuracies(counts[name], data, args.seed)

@@ -139,26 +139,23 @@ def batches(split: datasets.Split, batch: int, order: np.ndarray) -> Any:
         yield images, torch.from_numpy(split.labels[places])
 
 
-def measure(size: dict[str, int], seed: int, dtype: torch.dtype) -> dict[str, Any]:
-    """Accuracy after every epoch, filters and seconds of every variant."""
+def measure(variant: str, size: dict[str, int], seed: int, dtype: torch.dtype) -> dict[str, Any]:
+    """Accuracy after every epoch, filters and seconds of a variant."""
     data = datasets.load_digits()
     train, test = data.train.take(size["train"]), data.test.take(size["test"])
-    found: dict[str, Any] = {}
-    for variant in VARIANTS:
-        hybrid = Hybrid(variant, size, seed, dtype)
-        rng, began = np.random.default_rng(seed), time.perf_counter()
-        course = []
-        for _ in range(size["epochs"]):
-            for images, labels in batches(train, size["batch"], rng.permutation(len(train))):
-                hybrid.learn(images, labels)
-            course.append(hybrid.accuracy(test, 5 * size["batch"]))
-        found[variant] = {
-            "accuracy": course,
-            "start": hybrid.start[:, 0].numpy(),
-            "filters": hybrid.weights.detach()[:, 0].numpy(),
-            "seconds": time.perf_counter() - began,
-        }
-    return found
+    hybrid = Hybrid(variant, size, seed, dtype)
+    rng, began = np.random.default_rng(seed), time.perf_counter()
+    course = []
+    for _ in range(size["epochs"]):
+        for images, labels in batches(train, size["batch"], rng.permutation(len(train))):
+            hybrid.learn(images, labels)
+        course.append(hybrid.accuracy(test, 5 * size["batch"]))
+    return {
+        "accuracy": course,
+        "start": hybrid.start[:, 0].numpy(),
+        "filters": hybrid.weights.detach()[:, 0].numpy(),
+        "seconds": time.perf_counter() - began,
+    }
 
 
 def similarity(filters: np.ndarray) -> float:
@@ -192,11 +189,17 @@ def draw(found: dict[str, Any]) -> Figure:
 def run() -> None:
     parser = experiments.parser("stdp_plus_gradient", __doc__, device="runtime")
     parser.set_defaults(precision="single")
+    experiments.add_resume_flags(parser)
     args = parser.parse_args()
     experiments.without_effect(args, ["--device"], "because all of it runs in torch")
     size = SMOKE if args.smoke else FULL
     dtype = torch.float64 if args.precision == "double" else torch.float32
-    found = measure(size, args.seed, dtype)
+    experiments.begin(args)
+    parts, console = experiments.Parts(args), experiments.console_for(args)
+    found: dict[str, Any] = {}
+    for variant in VARIANTS:
+        console.print(f"Training: {variant} ...")
+        found[variant] = parts(variant, lambda v=variant: measure(v, size, args.seed, dtype))
     with plotting.style():
         experiments.save_figure(args, draw(found), "filters")
     accuracy = {name: run["accuracy"][-1] for name, run in found.items()}

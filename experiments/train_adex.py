@@ -189,6 +189,15 @@ def train(
     return Trained(losses, course, time.perf_counter() - started)
 
 
+def fitted(
+    module: surrogate.SurrogateNetwork, kind: Kind, size: dict[str, int], seed: int
+) -> dict[str, Any]:
+    """How a training went, and what the module has learned."""
+    trained = train(module, kind, size, seed)
+    learned = {key: value.cpu().numpy() for key, value in module.state_dict().items()}
+    return {"trained": attrs.asdict(trained), "module": learned}
+
+
 def accuracy(counts: Tensor, same: Tensor) -> float:
     """Share of right decisions; the output with more spikes decides, of equal ones the first."""
     return (counts.argmax(1) == same).double().mean().item()
@@ -344,6 +353,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seeds", type=experiments.whole(1), metavar="N", help="trainings of a kind (3; smoke 1)"
     )
+    experiments.add_resume_flags(parser)
     args = parser.parse_args()
     if args.smoke and not experiments.given(args, "--device"):
         args.device = "runtime"
@@ -358,6 +368,8 @@ def run() -> None:
     module = surrogate.compile(
         network(args.seed), train=KINDS["trained"].chosen, width=WIDTH, detach_reset=False
     )
+    experiments.begin(args)
+    parts = experiments.Parts(args)
     seeds = range(args.seed, args.seed + size["seeds"])
     scores: dict[str, list[float]] = {"trained": [], "untrained": []}
     runs: dict[str, list[Trained]] = {name: [] for name in KINDS}
@@ -368,7 +380,12 @@ def run() -> None:
             begin(module, kind, seed)
             if name == "trained":
                 scores["untrained"].append(show(module, size["test"], seed).accuracy)
-            runs[name].append(train(module.float(), kind, size, seed))
+            found = parts(
+                f"{name}-{seed}", lambda k=kind, s=seed: fitted(module.float(), k, size, s)
+            )
+            weights = {key: torch.tensor(value) for key, value in found["module"].items()}
+            module.float().load_state_dict(weights)
+            runs[name].append(Trained(**found["trained"]))
             shown = show(module, size["test"], seed)
             scores.setdefault(name, []).append(shown.accuracy)
             if name == "trained":

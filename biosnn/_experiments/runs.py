@@ -16,10 +16,30 @@ from biosnn.files import replace
 _COMMAND = "command.json"
 _LONGEST = 2**20  # bytes of a noted command
 _FOLDER = "checkpoints"
+_BEGUN: list[Path] = []  # output folder of the experiment that this process has begun
 
 
-def add_run_flags(parser: argparse.ArgumentParser, checkpoint_every: int = 5000) -> None:
-    """Add the flags of experiments that train for long.
+def add_resume_flags(parser: argparse.ArgumentParser) -> None:
+    """Add ``--resume`` and ``--restart``, for an experiment that keeps what it has finished.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        From :func:`biosnn.experiments.parser`.
+    """
+    again = parser.add_argument_group("long runs").add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="go on with the interrupted run in --out"
+    )
+    again.add_argument(
+        "--restart", action="store_true", help="throw the interrupted run in --out away"
+    )
+
+
+def add_run_flags(
+    parser: argparse.ArgumentParser, checkpoint_every: int = 5000, *, evaluates: bool = True
+) -> None:
+    """Add the flags of experiments that run one network for long.
 
     Parameters
     ----------
@@ -27,8 +47,11 @@ def add_run_flags(parser: argparse.ArgumentParser, checkpoint_every: int = 5000)
         From :func:`biosnn.experiments.parser`.
     checkpoint_every : int
         Default of ``--checkpoint-every``.
+    evaluates : bool
+        Whether there are ``--jobs`` and ``--portable``, too.
     """
-    group = parser.add_argument_group("long runs")
+    add_resume_flags(parser)
+    group = parser.add_argument_group("checkpoints of long runs")
     group.add_argument(
         "--checkpoint-every",
         type=whole(1),
@@ -39,13 +62,8 @@ def add_run_flags(parser: argparse.ArgumentParser, checkpoint_every: int = 5000)
     group.add_argument(
         "--keep", type=whole(1), default=2, metavar="N", help="checkpoints that are kept"
     )
-    again = group.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume", action="store_true", help="go on with the interrupted run in --out"
-    )
-    again.add_argument(
-        "--restart", action="store_true", help="throw the interrupted run in --out away"
-    )
+    if not evaluates:
+        return
     group.add_argument(
         "--jobs",
         type=whole(1),
@@ -74,7 +92,8 @@ def begin(args: argparse.Namespace) -> None:
         raise StorageError(
             f"{folder} is there already and was not made by an experiment; choose another --out"
         )
-    interrupted = any(folder.rglob("checkpoint-*.biosnn")) and not known.get("finished")
+    _BEGUN.append(args.out)
+    interrupted = any(folder.rglob("*.biosnn")) and not known.get("finished")
     if interrupted and not (args.resume or args.restart):
         raise StorageError(
             f"{args.out} holds an interrupted run; go on with it (biosnn resume {args.out}), "
@@ -88,8 +107,14 @@ def begin(args: argparse.Namespace) -> None:
     replace(command, json.dumps(said, indent=1).encode())
 
 
+def forget() -> None:
+    """Forget what has begun in this process."""
+    _BEGUN.clear()
+
+
 def finish(args: argparse.Namespace) -> None:
     """Note that the command in ``--out`` has ended well."""
+    forget()
     command = args.out / _COMMAND
     known = _known(command)
     if known:
@@ -152,7 +177,8 @@ def interrupted_command(folder: Path, script: Path | None = None) -> tuple[Path,
     if not known:
         raise StorageError(
             f"{folder} is not the output folder of an experiment that can be resumed (it has no "
-            f"{_COMMAND}). A run of your own goes on with the same call and resume=True"
+            f"{_COMMAND}): those of a few minutes keep nothing, start them again. A run of your "
+            "own goes on with the same call and resume=True"
         )
     if known["finished"]:
         raise StorageError(
@@ -163,7 +189,7 @@ def interrupted_command(folder: Path, script: Path | None = None) -> tuple[Path,
 
 
 def experiment_folder(inside: Path | None) -> Path | None:
-    """The output folder of the experiment that a run's folder belongs to."""
+    """The output folder of the experiment that a run's folder belongs to, or that has begun."""
     if inside is None:
-        return None
+        return _BEGUN[-1] if _BEGUN else None
     return next((path for path in inside.parents if (path / _COMMAND).exists()), None)
