@@ -152,9 +152,9 @@ def run() -> None:
             setattr(args, name, min(getattr(args, name), most))
     torch.manual_seed(args.seed)
     data = load(args)
+    experiments.available(args, "scaled_on", len(data.train))
     experiments.begin(args)
     parts, console = experiments.Parts(args), experiments.console_for(args)
-    experiments.available(args, "scaled_on", len(data.train))
     dtype = torch.float64 if args.precision == "double" else torch.float32
     x, y, x_test, y_test = as_tensors(data, args.torch_device, dtype)
     ann = network().to(x).eval()
