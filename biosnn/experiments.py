@@ -389,7 +389,10 @@ def main(function: Callable[[], object]) -> None:
         with shown:
             function()
     except Interrupted as error:
-        print(f"{error}{_then(error.folder)}", file=sys.stderr)
+        then = _then(error.folder)
+        # A run without a folder says that nothing is kept; the experiment keeps its parts.
+        said = "interrupted" if then and error.folder is None else error
+        print(f"{said}{then}", file=sys.stderr)
         sys.exit(128 + (error.signal or 2))
     except BiosnnError as error:
         print(f"error: {error}", file=sys.stderr)

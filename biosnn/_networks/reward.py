@@ -253,6 +253,7 @@ def convolutional_reward_network(
                 pre="decision",
                 post="environment",
                 transmit=f"reward_post = clip(reward_post + {right}, 0, 1)",
+                order_free=True,  # a sum of zeros and ones, and 1 at most
             ),
         },
         presentation=Presentation(duration=_STEPS * ms, reset="none"),
