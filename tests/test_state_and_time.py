@@ -102,7 +102,7 @@ def test_spikes_and_traces_have_the_times_of_brian2s_monitors(retried, device: s
         t, v, i, times = in_brian2(CURRENTS[sample] * factor, 600)
         shown = trace.of_sample(sample, attempt)
         np.testing.assert_allclose(shown.t, t, rtol=0, atol=1e-12)
-        np.testing.assert_allclose(shown.values, v, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(shown.values, v, rtol=0, atol=1e-14)
         np.testing.assert_allclose(shown.time, t + number * 60e-3, rtol=0, atol=1e-12)
         train = spikes.of_sample(sample, attempt)
         assert train.i.tolist() == i.tolist()
@@ -566,3 +566,82 @@ def test_a_file_with_nan_is_refused(transposable: NetworkModel, tmp_path) -> Non
     broken = State({**state, "p.v": np.full(2, np.nan)}, state.shapes, state.units)
     with pytest.raises(ParameterError, match=r"NaN in .p\.v., at index 0"):
         storage.save_state(broken, tmp_path / "other.biosnn", network=transposable)
+
+
+# Samples on their way to the neurons (W10, P6)
+
+
+@pytest.fixture(scope="module")
+def given() -> dict[str, Any]:
+    """A neuron that only holds its input, on both devices, in both precisions."""
+    model = models.neuron(equations="I : amp\nx : 1", threshold="x > 1e9", reset="")
+    network = NetworkModel(
+        name="given",
+        dt=1 * ms,
+        inputs={"current": Input(features=2), "frames": Input(features=2, kind="sequence",
+                                                              frame=1 * ms)},
+        populations={"c": Population(model=model, n=2, drives={"I": "current", "x": "frames"})},
+        presentation=Presentation(duration=2 * ms),
+        output="c",
+    )  # fmt: skip
+    kept = {"per_sample": ("c.I", "c.x")}
+    return {
+        "runtime": simulation.compile(network, "runtime", **kept),
+        "cpp": simulation.compile(network, "cpp", **kept),
+        "single": simulation.compile(network, "runtime", precision="single", **kept),
+    }
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8, np.int64])
+def test_samples_keep_their_precision(given, device: str, dtype: type) -> None:
+    """W10: .1 is .1, and not .10000000149; what needs no more takes the space of float32."""
+    values = np.array([[0.1, 1 / 3], [2.0, 1e-12], [7.0, 0.7]])
+    if np.dtype(dtype).kind in "iu":
+        values *= 30
+    values = values.astype(dtype)
+    if dtype is np.int64:
+        values[0] = 2**53 - 1
+    samples = {"current": values, "frames": np.stack([values[::-1], values], axis=1)}
+    recording, _ = given[device].run(samples, chunk_size=2, progress=False)
+    assert values.astype(float).max() >= 2
+    np.testing.assert_array_equal(recording["c.I"], values.astype(float))
+    np.testing.assert_array_equal(recording["c.x"], values.astype(float))
+
+
+def test_single_precision_stays_single(given) -> None:
+    """W10."""
+    samples = {"current": [[0.1, 0.2]], "frames": np.full((1, 1, 2), 0.1)}
+    recording, _ = given["single"].run(samples, progress=False)
+    np.testing.assert_array_equal(recording["c.I"], np.float32([[0.1, 0.2]]))
+    beyond = {**samples, "current": [[0.1, 1e39]]}
+    with pytest.raises(
+        DataError, match=r"'current' must be within .*3.4e\+38, .*1e\+39 at \(0, 1\)"
+    ):
+        given["single"].run(beyond, progress=False)
+    assert given["runtime"].run(beyond, progress=False)[0]["c.I"][0, 1] == 1e39
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_quantities_are_samples(given, device: str) -> None:
+    """P6: in any multiple of the variable's unit."""
+    frames = np.zeros((2, 1, 2))
+    currents = [[20, 30], [-1, 0]] * b2.nA
+    recording, _ = given[device].run({"current": currents, "frames": frames}, progress=False)
+    np.testing.assert_allclose(recording["c.I"], [[20e-9, 30e-9], [-1e-9, 0]], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("current", [[1, 2]] * mV, "'current' must be in A, or numbers of A, got values in V"),
+        ("frames", [[[1, 2]]] * b2.nA, "'frames' must be plain numbers, got values in A: divide"),
+        ("current", [[np.nan, 0]], r"'current' must be finite, got nan at \(0, 0\)"),
+        ("frames", [[[0, np.inf]]], r"'frames' must be finite, got inf at \(0, 0, 1\)"),
+    ],
+)
+def test_wrong_units_and_nan_are_refused(given, name: str, values: Any, message: str) -> None:
+    """P6, S3: in words that lead to the right number."""
+    samples = {"current": np.zeros((1, 2)), "frames": np.zeros((1, 1, 2)), name: values}
+    with pytest.raises(DataError, match=message):
+        given["runtime"].run(samples, progress=False)

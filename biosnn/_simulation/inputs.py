@@ -108,7 +108,8 @@ class ArraySource:
     def sample_bytes(self) -> int:
         """Bytes of a converted sample."""
         arrays = [v for v in self._values.values() if not isinstance(v, AddressEvents)]
-        return 4 * sum(int(np.prod(v.shape[1:])) for v in arrays) or 4
+        widest = 4 if self._interface.precision == "single" else 8
+        return widest * sum(int(np.prod(v.shape[1:])) for v in arrays) or widest
 
     def _blocks(self) -> Iterator[tuple[int, Chunk]]:
         rows = max(_BLOCK_BYTES // self.sample_bytes, 1)
@@ -203,7 +204,8 @@ class StreamSource:
     def sample_bytes(self) -> int:
         """Bytes of a converted sample at most."""
         ports = [p for p in self._interface.ports.values() if p.kind != "events"]
-        return 4 * sum(port.features * max(port.most_frames, 1) for port in ports) or 4
+        widest = 4 if self._interface.precision == "single" else 8
+        return widest * sum(port.features * max(port.most_frames, 1) for port in ports) or widest
 
     def begin(self, position: int, known: dict[str, int]) -> Cursor:
         """Hand out samples from a place on; what comes before is passed over.
@@ -284,8 +286,8 @@ class _StreamCursor:
             self._first = cut(chunk, 0, 1)
         if not _alike(self._first, chunk):
             raise DataError(
-                f"run: sample {self._seen} of the stream has other inputs or frames than those "
-                "before it; give the same ones for all"
+                f"run: sample {self._seen} of the stream has other inputs, frames or types than "
+                "those before it; give the same ones for all"
             )
         self._seen += source.n
         return chunk
@@ -353,6 +355,7 @@ def _alike(one: Chunk, other: Chunk) -> bool:
     return all(
         type(values) is type(other.inputs[name])
         and getattr(values, "shape", (0,))[1:] == getattr(other.inputs[name], "shape", (0,))[1:]
+        and getattr(values, "dtype", None) == getattr(other.inputs[name], "dtype", None)
         for name, values in one.inputs.items()
     )
 

@@ -24,10 +24,12 @@ def checked_shape(interface: Interface, name: str, array: Any) -> None:
     """
     port = interface.ports[name]
     unit = unit_of(array)
-    if unit:
+    if unit is not None and unit != port.unit:
+        wanted = f"in {port.unit}, or numbers of {port.unit}" if port.unit else "plain numbers"
+        remedy = "" if port.unit else ": divide them by what the value 1 stands for (max_rate)"
         raise DataError(
-            f"run: samples of {name!r} must be plain numbers, got values in {unit}: divide them by "
-            "their unit (rates by max_rate)"
+            f"run: samples of {name!r} must be {wanted}, got values in {unit or 'plain numbers'}"
+            f"{remedy}"
         )
     sequence = port.kind == "sequence"
     wanted = f"(n, T, {port.features})" if sequence else f"(n, {port.features})"
@@ -43,7 +45,7 @@ def checked_shape(interface: Interface, name: str, array: Any) -> None:
 
 
 def checked_block(interface: Interface, name: str, values: Any, first: int) -> np.ndarray:
-    """Check some samples of an input and convert them to float32.
+    """Check some samples of an input and convert them to floating-point numbers, in SI units.
 
     Parameters
     ----------
@@ -88,10 +90,20 @@ def checked_block(interface: Interface, name: str, values: Any, first: int) -> n
             f"become rates of more than one spike per time step above {most:.4g} (divide pixels "
             "by 255, or lower max_rate or dt)",
         )
-    if array.dtype.kind == "f" and array.dtype.itemsize > 4:
+    dtype = converted(interface, array.dtype)
+    if array.dtype.kind == "f" and array.dtype.itemsize > dtype.itemsize:
         largest = float(np.finfo(np.float32).max)
         refuse(np.abs(array) > largest, f"must be within +-{largest:.3g}, the range of float32")
-    return array.astype(np.float32, copy=False)
+    return array.astype(dtype, copy=False)
+
+
+def converted(interface: Interface, dtype: np.dtype) -> np.dtype:
+    """Type in which samples go to a network: exact in double precision, and no wider than that.
+
+    Bytes, float16 and float32 are exact as float32, which takes half the space.
+    """
+    narrow = interface.precision == "single" or np.can_cast(dtype, np.float32, "safe")
+    return np.dtype(np.float32 if narrow else np.float64)
 
 
 def checked_rates(interface: Interface, inputs: Mapping[str, Any], first: int) -> None:

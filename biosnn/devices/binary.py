@@ -141,7 +141,7 @@ class BinarySession:
     def _check_disk(self, chunk: Chunk, settings: Settings) -> None:
         parts = [p for p in chunk.inputs.values() if p is not None]
         need = sum(
-            12 * len(part.sample) if isinstance(part, AddressEvents) else 4 * part.size
+            12 * len(part.sample) if isinstance(part, AddressEvents) else part.nbytes
             for part in parts
         )
         need += self._state.stat().st_size

@@ -1,8 +1,8 @@
 """A chunk as files: the settings and inputs that a binary reads, and what it leaves behind.
 
-Settings are lines ``name value``. Inputs are raw arrays: float32 rows, or for events three columns
-of int32 (sample, step, unit). Results are raw arrays, too, with one row per sample, snapshot or
-point in time (``artifact.files_of``).
+Settings are lines ``name value``. Inputs are raw arrays: rows of float32 or float64, or for events
+three columns of int32 (sample, step, unit). Results are raw arrays, too, with one row per sample,
+snapshot or point in time (``artifact.files_of``).
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def settings_lines(
             data = np.ascontiguousarray(columns, dtype=np.int32)
             lines.append(f"events.{name} {len(values.sample)}")
         else:
-            data = np.ascontiguousarray(values, dtype=np.float32)
+            data = np.ascontiguousarray(values)
+            lines.append(f"width.{name} {data.itemsize}")
             lines.append(f"frames.{name} {1 if values.ndim == 2 else values.shape[1]}")
         lines.append(f"input.{name} {places.put(name, data)}")
     return lines

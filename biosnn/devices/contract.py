@@ -67,6 +67,8 @@ class Port:
         Spikes per time step of a unit with value 1; 0 unless values become rates.
     positive : bool
         Whether values must be > 0.
+    unit : str
+        SI unit of the variables that it sets; empty for plain numbers.
     """
 
     kind: str
@@ -77,6 +79,7 @@ class Port:
     absent: float = 0.0
     rate_step: float = 0.0
     positive: bool = False
+    unit: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -321,7 +324,8 @@ class Chunk:
     n : int
         Number of samples.
     inputs : dict
-        Port -> float32 array (n, features) or (n, T, features), :class:`AddressEvents`, or
+        Port -> array (n, features) or (n, T, features) of float32 or, in double precision,
+        float64, :class:`AddressEvents`, or
         ``None`` for an input that is left out.
     """
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from brian2 import Equations
+
 from biosnn.devices.contract import Port
 from biosnn.networks import NetworkModel
+from biosnn.state import unit_name
 
 
 def ports(network: NetworkModel) -> dict[str, Port]:
@@ -18,9 +21,21 @@ def ports(network: NetworkModel) -> dict[str, Port]:
             frame_steps=frame,
             most_frames=network.duration_steps // frame if frame else 0,
             rate_step=_rate_step(network, name),
+            unit=_unit(network, name),
         )
     found["intensity"] = Port(kind="static", features=1, optional=True, absent=1.0, positive=True)
     return found
+
+
+def _unit(network: NetworkModel, channel: str) -> str:
+    """SI unit of what an input sets, if that is one."""
+    units = {
+        unit_name(Equations(population.model.equations)[variable].dim)
+        for population in network.populations.values()
+        for variable, name in population.drives.items()
+        if name == channel
+    }
+    return units.pop() if len(units) == 1 else ""
 
 
 def _rate_step(network: NetworkModel, channel: str) -> float:

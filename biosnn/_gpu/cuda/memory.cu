@@ -47,7 +47,7 @@ cudaError_t put_behind(void *to, const void *from, size_t bytes) {
 }
 
 template <typename T>
-__global__ void assign_values(T *data, const float *values, size_t n) {
+__global__ void assign_values(T *data, const double *values, size_t n) {
     const size_t k = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (k < n) data[k] = (T)values[k];
 }
@@ -99,13 +99,13 @@ static void with_type(const Array &array, F action) {
 }
 
 template <typename T>
-static void assign_from(T *data, const float *values, size_t count) {
+static void assign_from(T *data, const double *values, size_t count) {
     assign_values<T><<<blocks_for(count), 256>>>(data, values, count);
 }
 
-void assign(const Array &array, size_t first, size_t count, const float *values) {
+void assign(const Array &array, size_t first, size_t count, const double *values) {
     if (count == 0) return;
-    const float *given = (const float *)staged.take(values, count * sizeof(float));
+    const double *given = (const double *)staged.take(values, count * sizeof(double));
     with_type(array, [&](auto *data) { assign_from(data + first, given, count); });
 }
 

@@ -88,12 +88,13 @@ struct Mapped {
 
 struct OpenChannel {
     Channel spec;
-    Mapped values;  // float32 rows, or int32 triplets for events
+    Mapped values;  // rows of floating-point numbers, or int32 triplets for events
+    int64_t width = 0;  // bytes of such a number
     int64_t frames = 0, n_events = 0;
     std::vector<int64_t> begins;  // first event of each sample
     std::vector<int64_t> cursor;  // next event of each replica
     std::vector<int32_t> set;     // units that fired in the step before
-    std::vector<float> rows;      // what all replicas are shown
+    std::vector<double> rows;     // what all replicas are shown
     bool given = false;
 };
 static std::map<std::string, OpenChannel> channels;
@@ -176,7 +177,7 @@ void configure(int argc, char **argv) {
     check_every_sample = number("check_every_sample") != 0;
 }
 
-static void fill(const OpenChannel &channel, const float *row);
+static void fill(const OpenChannel &channel, const double *row);
 
 static void open_recorders() {
     const int64_t networks = stride == 1 ? replicas : 1;
@@ -261,9 +262,10 @@ void load_state() {
                     std::lower_bound(samples, samples + channel.n_events, (int32_t)k) - samples);
         } else if (channel.given) {
             channel.frames = number("frames." + entry.first);
+            channel.width = number("width." + entry.first);
             channel.values.open_for_reading(
                 setting(path),
-                (size_t)n_samples * channel.frames * channel.spec.features * sizeof(float));
+                (size_t)n_samples * channel.frames * channel.spec.features * channel.width);
         }
         // A spike in the last step before the border is still set in the state.
         if (channel.spec.kind == "events") fill(channel, nullptr);
@@ -273,7 +275,7 @@ void load_state() {
     open_recorders();
 }
 
-static void fill(const OpenChannel &channel, const float *row) {
+static void fill(const OpenChannel &channel, const double *row) {
     for (const Array &target : channel.spec.targets)
         if (row)
             memory::assign(target, 0, target.size, row);
@@ -306,15 +308,17 @@ void load_channel(const char *name) {
         channel.spec.kind == "sequence" ? Network::step / channel.spec.frame_steps : 0;
     if (!channel.given || frame >= channel.frames) return fill(channel, nullptr);
     const size_t features = channel.spec.features;
-    const auto row = [&](int64_t replica) {
-        return (const float *)channel.values.data +
-               (samples[replica] * channel.frames + frame) * features;
-    };
-    if (replicas == 1) return fill(channel, shows(0) ? row(0) : nullptr);
-    channel.rows.assign(replicas * features, (float)channel.spec.absent);
-    for (int64_t replica = 0; replica < replicas; replica++)
-        if (shows(replica))
-            std::copy(row(replica), row(replica) + features, &channel.rows[replica * features]);
+    channel.rows.assign(replicas * features, channel.spec.absent);
+    for (int64_t replica = 0; replica < replicas; replica++) {
+        if (!shows(replica)) continue;
+        const char *row = (const char *)channel.values.data +
+                          (samples[replica] * channel.frames + frame) * features * channel.width;
+        double *to = &channel.rows[replica * features];
+        if (channel.width == sizeof(double))
+            std::copy_n((const double *)row, features, to);
+        else
+            std::copy_n((const float *)row, features, to);
+    }
     fill(channel, channel.rows.data());
 }
 

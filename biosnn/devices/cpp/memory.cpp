@@ -27,7 +27,7 @@ static void with_type(const Array &array, F action) {
         throw std::runtime_error("an input cannot set a variable of type " + array.kind);
 }
 
-void assign(const Array &array, size_t first, size_t count, const float *values) {
+void assign(const Array &array, size_t first, size_t count, const double *values) {
     with_type(array, [&](auto *data) { std::copy(values, values + count, data + first); });
 }
 

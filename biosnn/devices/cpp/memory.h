@@ -21,7 +21,7 @@ namespace memory {
 void read(const Array &array, size_t first, size_t count, void *to);
 void write(const Array &array, size_t first, size_t count, const void *from);
 // To an array of floating-point numbers, which may be of either precision.
-void assign(const Array &array, size_t first, size_t count, const float *values);
+void assign(const Array &array, size_t first, size_t count, const double *values);
 void fill(const Array &array, size_t first, size_t count, double value);
 // The same value at several places, counted from `first`.
 void put(const Array &array, size_t first, const std::vector<int32_t> &places, double value);
