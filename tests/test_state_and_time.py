@@ -615,9 +615,7 @@ def test_single_precision_stays_single(given) -> None:
     recording, _ = given["single"].run(samples, progress=False)
     np.testing.assert_array_equal(recording["c.I"], np.float32([[0.1, 0.2]]))
     beyond = {**samples, "current": [[0.1, 1e39]]}
-    with pytest.raises(
-        DataError, match=r"'current' must be within .*3.4e\+38, .*1e\+39 at \(0, 1\)"
-    ):
+    with pytest.raises(DataError, match=r"'current' must be within .*1e\+39 at \(0, 1\)"):
         given["single"].run(beyond, progress=False)
     assert given["runtime"].run(beyond, progress=False)[0]["c.I"][0, 1] == 1e39
 

@@ -26,7 +26,11 @@ def checked_shape(interface: Interface, name: str, array: Any) -> None:
     unit = unit_of(array)
     if unit is not None and unit != port.unit:
         wanted = f"in {port.unit}, or numbers of {port.unit}" if port.unit else "plain numbers"
-        remedy = "" if port.unit else ": divide them by what the value 1 stands for (max_rate)"
+        remedy = (
+            ""
+            if port.unit
+            else ": divide them by what 1 stands for, in this unit (rates by max_rate)"
+        )
         raise DataError(
             f"run: samples of {name!r} must be {wanted}, got values in {unit or 'plain numbers'}"
             f"{remedy}"
