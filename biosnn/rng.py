@@ -360,25 +360,25 @@ def counter_poisson(
     given, uniform = np.broadcast_arrays(np.asarray(mean, dtype=np.float64), uniform)
     found = np.zeros(given.shape, dtype=np.int32)
     todo = np.flatnonzero(given > 0)
-    mean = np.minimum(given.ravel()[todo], MAX_MEAN)
-    above, below, mode = (np.floor(mean) for _ in range(3))
-    p_above = _probability_of_mode(mean, mode)
+    rate = np.minimum(given.ravel()[todo], MAX_MEAN)
+    above, below, mode = (np.floor(rate) for _ in range(3))
+    p_above = _probability_of_mode(rate, mode)
     p_below, left = p_above, uniform.ravel()[todo] - p_above
     found.flat[todo] = mode
 
     def keep(here: NDArray[np.bool_]) -> None:
-        nonlocal todo, mean, above, below, p_above, p_below, left
-        todo, mean, above, below = todo[here], mean[here], above[here], below[here]
+        nonlocal todo, rate, above, below, p_above, p_below, left
+        todo, rate, above, below = todo[here], rate[here], above[here], below[here]
         p_above, p_below, left = p_above[here], p_below[here], left[here]
 
     keep(left >= 0)
     while todo.size:
         above = above + 1.0
-        p_above = p_above * (mean / above)
+        p_above = p_above * (rate / above)
         left = left - p_above
         found.flat[todo[left < 0]] = above[left < 0]
         keep(left >= 0)
-        p_below = p_below * (below / mean)
+        p_below = p_below * (below / rate)
         below = below - 1.0
         left = left - p_below
         found.flat[todo[left < 0]] = below[left < 0]

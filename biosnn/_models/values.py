@@ -16,7 +16,7 @@ from biosnn.validation import check_choice, check_value, plain
 @declared
 @attrs.frozen(eq=False, kw_only=True)
 class Uniform:
-    """Initial values drawn uniformly from ``[low, high)``, seeded by the network's seed."""
+    """Initial values drawn uniformly from ``[low, high)``, by the seed of the run and the name."""
 
     low: Any
     high: Any
@@ -34,7 +34,7 @@ class Uniform:
 @declared
 @attrs.frozen(eq=False, kw_only=True)
 class Normal:
-    """Initial values drawn from a normal distribution, seeded by the network's seed."""
+    """Initial values drawn from a normal distribution, by the seed of the run and the name."""
 
     mean: Any
     sd: Any
