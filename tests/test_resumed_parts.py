@@ -172,7 +172,7 @@ def figures(out: Path) -> Any:
 @pytest.mark.parametrize(
     ("name", "n_files", "flags"),
     [
-        ("rstdp_xor", 1, "--device runtime --epochs 5"),
+        ("mnist_currents", 1, "--checkpoint-every 40"),
         ("stdp_plus_gradient", 2, ""),
         ("mnist_surrogate", 2, "--train 500 --test 200 --epochs 3"),
     ],
