@@ -21,6 +21,7 @@ from platformdirs import user_cache_path
 
 from biosnn._datasets.image import SIDE, load_image
 from biosnn.errors import DataError, ParameterError
+from biosnn.validation import check_flag, check_instance, check_path, check_whole
 
 __all__ = [
     "SIDE",
@@ -190,6 +191,8 @@ def train_validation_split(split: Split, n_validation: int, seed: int) -> tuple[
     ParameterError
         If `n_validation` or `seed` is out of bounds.
     """
+    check_instance("train_validation_split", "split", split, Split)
+    check_whole("train_validation_split", "n_validation", n_validation)
     n = len(split)
     if not 1 <= n_validation < n:
         raise ParameterError(
@@ -259,6 +262,7 @@ def load_mnist(data_dir: str | Path | None = None, *, download: bool = False) ->
     ----------
     LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791.
     """
+    check_flag("load_mnist", "download", download)
     return _load_idx_dataset("mnist", "MNIST", _MNIST_SOURCE, data_dir, download)
 
 
@@ -284,6 +288,7 @@ def load_fashion_mnist(data_dir: str | Path | None = None, *, download: bool = F
     ----------
     Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747.
     """
+    check_flag("load_fashion_mnist", "download", download)
     return _load_idx_dataset("fashion-mnist", "FashionMNIST", _FASHION_SOURCE, data_dir, download)
 
 
@@ -304,6 +309,7 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
     DataError
         If the files cannot be read.
     """
+    check_instance("load_dataset", "name", name, str)
     if name == "digits":
         if data_dir is not None:
             raise ParameterError(
@@ -324,6 +330,8 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
 def _load_idx_dataset(
     name: str, torchvision_name: str, source: str, data_dir: str | Path | None, download: bool
 ) -> Dataset:
+    if data_dir is not None:
+        check_path("datasets", "data_dir", data_dir)
     root = user_cache_path("biosnn") if data_dir is None else Path(data_dir).expanduser()
     if download:
         _download(torchvision_name, root)

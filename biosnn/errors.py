@@ -37,7 +37,8 @@ class ParameterError(BiosnnError, ValueError):
         self.wanted = wanted
         self.remedy = remedy
         message = f"{obj}.{name} must be {wanted}, got {got}"
-        super().__init__(f"{message}. {remedy}" if remedy else message)
+        message = f"{message}. {remedy}" if remedy else message
+        super().__init__(" ".join(message.split()))  # in one line, whatever was given
 
 
 class DataError(BiosnnError, ValueError):

@@ -11,12 +11,21 @@ A :class:`NeuronModel` is a declaration. ``model.group(n)`` turns it into a plai
 
 from __future__ import annotations
 
+from biosnn._models.checks import (
+    check_code,
+    check_integration,
+    check_link_unit,
+    check_links,
+    check_size,
+)
 from biosnn._models.code import (
-    check_method,
     check_not_random,
+    equation_text,
+    parsed,
     random_calls,
     synaptic_equations,
 )
+from biosnn._models.methods import check_method
 from biosnn._models.names import names_in, rename, without_value
 from biosnn._models.neurons import (
     LIBRARY,
@@ -65,16 +74,27 @@ from biosnn._models.synapses import (
     tsodyks_markram,
 )
 from biosnn._models.timing import check_behind
-from biosnn._models.values import Normal, Schedule, Uniform
+from biosnn._models.units import (
+    BUILT_IN,
+    Known,
+    check_condition_units,
+    check_equation_units,
+    check_statement_units,
+    scope_of,
+    unit_name,
+)
+from biosnn._models.values import Normal, Schedule, Uniform, check_parameters
 from biosnn.validation import check_choice, check_value
 
 __all__ = [
+    "BUILT_IN",
     "LIBRARY",
     "SLOTS",
     "SYNAPSES",
     "Companion",
     "Event",
     "FiringPattern",
+    "Known",
     "NeuronModel",
     "Normal",
     "Operation",
@@ -91,8 +111,17 @@ __all__ = [
     "ampa",
     "check_behind",
     "check_choice",
+    "check_code",
+    "check_condition_units",
+    "check_equation_units",
+    "check_integration",
+    "check_link_unit",
+    "check_links",
     "check_method",
     "check_not_random",
+    "check_parameters",
+    "check_size",
+    "check_statement_units",
     "check_value",
     "competitive_unit",
     "delta",
@@ -101,6 +130,7 @@ __all__ = [
     "difference_of_exponentials_conductance",
     "difference_of_exponentials_current",
     "eif",
+    "equation_text",
     "escape_rate",
     "exponential_conductance",
     "exponential_current",
@@ -117,14 +147,17 @@ __all__ = [
     "names_in",
     "neuron",
     "nmda",
+    "parsed",
     "per_neuron",
     "pinsky_rinzel",
     "poisson_unit",
     "qif",
     "random_calls",
     "rename",
+    "scope_of",
     "synaptic_equations",
     "traub_miles",
     "tsodyks_markram",
+    "unit_name",
     "without_value",
 ]

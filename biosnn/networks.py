@@ -13,9 +13,9 @@ from biosnn._networks.connectivity import (
     FixedInDegree,
     FixedProbability,
     Pattern,
-    from_matrix,
 )
 from biosnn._networks.feedforward import feedforward, threshold_neuron
+from biosnn._networks.matrix import from_matrix
 from biosnn._networks.online import online_readout
 from biosnn._networks.projection import Normalisation, Projection
 from biosnn._networks.ready import diehl_cook_2015, spiking_readout, winner_take_all

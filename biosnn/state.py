@@ -90,6 +90,8 @@ class State(Mapping[str, np.ndarray]):
         DataError
             If a name is unknown, a shape, type or unit does not fit, or a value is not finite.
         """
+        if not isinstance(changes, Mapping):
+            raise DataError(f"state.updated takes a dict of arrays, got {type(changes).__name__}")
         arrays = dict(self._arrays)
         for name, values in changes.items():
             arrays[name] = self._fitting(name, values)

@@ -36,6 +36,7 @@ from biosnn.files import SUFFIX, check_target, packed, read, write
 from biosnn.networks import NetworkModel
 from biosnn.readout import Readout, readout_from_arrays
 from biosnn.state import State
+from biosnn.validation import check_choice, check_flag, check_instance, check_path
 
 __all__ = [
     "SUFFIX",
@@ -127,11 +128,9 @@ class TrainedModel:
     def __attrs_post_init__(self) -> None:
         where = "TrainedModel"
         for name, kind in (("network", NetworkModel), ("state", State), ("observed", str)):
-            if not isinstance(getattr(self, name), kind):
-                got = type(getattr(self, name)).__name__
-                raise ParameterError(where, name, f"a {got}", f"a {kind.__name__}")
-        if self.precision not in ("double", "single"):
-            raise ParameterError(where, "precision", repr(self.precision), '"double" or "single"')
+            check_instance(where, name, getattr(self, name), kind)
+        check_instance(where, "readout", self.readout, Readout, optional=True)
+        check_choice(where, "precision", self.precision, ("double", "single"))
         shown.check_steps(self.network, self.preprocessing)
         if self.shape is not None:
             shown.check_shape(self.network, self.shape)
@@ -243,6 +242,9 @@ def save_model(
     ParameterError
         If it has a readout, and its preprocessing does not say what an intensity of 1 becomes.
     """
+    check_instance("save_model", "model", model, TrainedModel)
+    check_path("save_model", "path", path)
+    check_flag("save_model", "overwrite", overwrite)
     meta, learned = None, {}
     if model.readout is not None:
         shown.check_scale(model.network, model.preprocessing)
@@ -283,6 +285,7 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
         If the file is missing, damaged, foreign, written by another format version, or holds
         arrays that do not fit the network in it.
     """
+    check_path("load_model", "path", path)
     path = Path(path)
     content, tensors = read(path, "model")
 
@@ -334,6 +337,10 @@ def save_state(
     StorageError
         If the file exists, cannot be written or has another suffix.
     """
+    check_instance("save_state", "state", state, State)
+    check_instance("save_state", "network", network, NetworkModel)
+    check_path("save_state", "path", path)
+    check_flag("save_state", "overwrite", overwrite)
     problem = misfit(network, state, single=True)
     if problem:
         raise ParameterError("save_state", "state", problem, f"one of {network.name}")
@@ -366,6 +373,8 @@ def load_state(path: str | os.PathLike[str], network: NetworkModel) -> State:
         If the state is another network's (naming the first difference), or for the reasons of
         :func:`load_model`.
     """
+    check_path("load_state", "path", path)
+    check_instance("load_state", "network", network, NetworkModel)
     path = Path(path)
     content, tensors = read(path, "state")
     saved = _restored(path, lambda: from_data(content["network"]))

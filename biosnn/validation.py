@@ -10,6 +10,7 @@ Brian2 is imported by checks of units only: compiled networks run without it.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -41,7 +42,7 @@ def describe(value: Any) -> str:
     name = getattr(value, "__name__", "")
     text = name if callable(value) and name else repr(value)
     short = len(text) <= 80 and "\n" not in text
-    return text if short else f"a {type(value).__name__}"
+    return text if short else _with_article(type(value).__name__)
 
 
 def check_whole(obj: str, name: str, value: Any, least: int = 0, most: int | None = None) -> int:
@@ -112,10 +113,40 @@ def check_instance(
     called = getattr(value, "__name__", "")
     remedy = f"Call the function: {called}(...)" if callable(value) and called else ""
     names = {str: "text", int: "a whole number", Mapping: "a dict"}
-    wanted = " or ".join(names.get(one, f"a {one.__name__}") for one in kinds)
+    wanted = " or ".join(names.get(one, _with_article(one.__name__)) for one in kinds)
     if optional:
         wanted += " or None"
     raise ParameterError(obj, name, describe(value), wanted, remedy)
+
+
+def _with_article(name: str) -> str:
+    return f"an {name}" if name[0] in "AEIOaeio" else f"a {name}"
+
+
+def check_numbers(obj: str, name: str, value: Any) -> np.ndarray:
+    """Check that a parameter is an array of numbers; returned in double precision.
+
+    Raises
+    ------
+    ParameterError
+        If it is none.
+    """
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(obj, name, describe(value), "an array of numbers") from error
+
+
+def check_path(obj: str, name: str, value: Any) -> None:
+    """Check that a parameter can be the name of a file or folder.
+
+    Raises
+    ------
+    ParameterError
+        If it can not.
+    """
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise ParameterError(obj, name, describe(value), "the path of a file or folder")
 
 
 def check_mapping(obj: str, name: str, value: Any) -> None:
@@ -178,14 +209,17 @@ def check_value(obj: str, name: str, value: Any, like: Any, bound: str = "finite
         If the unit differs, or the value is not a finite scalar within its bound.
     """
     numeric = isinstance(value, int | float | np.number | np.ndarray)  # a Quantity is an array
-    if not numeric or isinstance(value, bool) or np.size(value) != 1:
+    if not numeric or np.asarray(value).dtype.kind not in "iufO" or np.size(value) != 1:
         raise ParameterError(obj, name, describe(value), number_like(like))
     unit = _unit(like)
     if _dimensions(value) is not _dimensions(like):
         wanted = f"a quantity in {unit}" if unit else "a number without unit"
         remedy = "Multiply the number by the right unit" if unit else "Divide it by its unit"
         raise ParameterError(obj, name, value, wanted, remedy)
-    number = np.asarray(value).item()
+    try:
+        number = float(np.asarray(value).item())
+    except (OverflowError, TypeError, ValueError):
+        number = math.nan
     if not (math.isfinite(number) and _BOUNDS[bound](number)):
         wanted = f"{bound} {unit}" if unit and bound != "finite" else bound
         raise ParameterError(obj, name, value, wanted)
@@ -262,21 +296,40 @@ def mapping() -> Validator:
     return _validator(check_mapping)
 
 
+def check_members(obj: str, name: str, value: Any, kind: type | tuple[type, ...]) -> None:
+    """Check a tuple or list of instances of a class.
+
+    Raises
+    ------
+    ParameterError
+        If it is none, or a member is another thing.
+    """
+    check_instance(obj, name, value, (tuple, list))
+    for number, part in enumerate(value):
+        check_instance(obj, f"{name}[{number}]", part, kind)
+
+
+def check_named(obj: str, name: str, value: Any, kind: type | tuple[type, ...]) -> None:
+    """Check a dict of names to instances of a class.
+
+    Raises
+    ------
+    ParameterError
+        If it is none, or a member is another thing.
+    """
+    check_mapping(obj, name, value)
+    for key, part in value.items():
+        check_instance(obj, f"{name}[{key!r}]", part, kind)
+
+
 def members(kind: type | tuple[type, ...]) -> Validator:
-    """A dict with names as keys, or a sequence, of instances of a class."""
+    """A tuple or list of instances of a class."""
+    return _validator(check_members, kind)
 
-    def validate(owner: Any, attribute: attrs.Attribute, value: Any) -> None:
-        obj, name = type(owner).__name__, attribute.name
-        if isinstance(value, Mapping):
-            check_mapping(obj, name, value)
-            parts: Iterable[tuple[Any, Any]] = value.items()
-        else:
-            check_instance(obj, name, value, (tuple, list))
-            parts = enumerate(value)
-        for key, part in parts:
-            check_instance(obj, f"{name}[{key!r}]", part, kind)
 
-    return validate
+def named(kind: type | tuple[type, ...]) -> Validator:
+    """A dict of names to instances of a class."""
+    return _validator(check_named, kind)
 
 
 def plain(value: Any) -> Any:
@@ -295,3 +348,8 @@ def plain(value: Any) -> Any:
 def integer(value: Any) -> Any:
     """A converter: an integer of NumPy as Python's; other values as they are."""
     return int(value) if isinstance(value, np.integer) else value
+
+
+def sequence(value: Any) -> Any:
+    """A converter: a list as a tuple; what is neither is left to the validator."""
+    return tuple(value) if isinstance(value, list | tuple) else value

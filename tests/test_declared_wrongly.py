@@ -11,7 +11,7 @@ import json
 import attrs
 import numpy as np
 import pytest
-from brian2 import Mohm, cm, ms, mV, nS, uA
+from brian2 import Equations, Mohm, NeuronGroup, cm, ms, mV, nS, uA, volt
 
 from biosnn import models, plasticity
 from biosnn.declaration import from_data, to_data
@@ -308,7 +308,263 @@ NAMES = {
     ),
 }
 
+VOLTS = models.neuron(name="volts", equations="v : volt", threshold="v > 1*mV", reset="v = 0*mV")
+LEAKY = {"equations": "dv/dt = (E - v)/tau : volt", "threshold": "v > 0*mV", "reset": "v = E"}
+FALL = {"E": -70 * mV, "tau": 5 * ms}
+
+
+def leaky(**changes):
+    """A leaky neuron of one's own, with something else in it."""
+    return models.neuron(**{"name": "leaky", "parameters": FALL, **LEAKY, **changes})
+
+
+def linked(to, unit="1", **more):
+    """The network in which ``b`` has a variable linked to another population's."""
+    cell = models.neuron(name="own", equations=f"z : {unit} (linked)\nv : 1", links={"z": to})
+    return network(b=cell, **more)
+
+
+UNITS = {
+    "no time constant": (
+        lambda: leaky(equations="dv/dt = E - v : volt", reset=None, threshold=None),
+        "leaky.equations V/s dv/dt 'E - v' time constant",
+    ),
+    "a parameter without unit": (
+        lambda: leaky(parameters={"E": -70, "tau": 5 * ms}),
+        "leaky.equations dv/dt 'E' 'v' E = -70 unit?",
+    ),
+    "a subexpression": (
+        lambda: leaky(equations="dv/dt = (E - v)/tau : volt\nu = 2*v : 1"),
+        "leaky.equations plain numbers u '2*v' V",
+    ),
+    "an exponent": (
+        lambda: leaky(equations="dv/dt = (E - v)/tau*exp(v) : volt"),
+        "leaky.equations exp 'v'",
+    ),
+    "a threshold": (lambda: leaky(threshold="v > 1"), "leaky.threshold 'v > 1' '1'"),
+    "a threshold that is no condition": (lambda: leaky(threshold="v"), "leaky.threshold 'v' V_th"),
+    "a reset": (lambda: leaky(reset="v = 0"), "leaky.reset 'v = 0' V"),
+    "an event": (lambda: leaky(events={"far": "v > 1"}), "leaky.event 'far' 'v > 1'"),
+    "an operation": (
+        lambda: leaky(operations=[models.Operation(code="q = v*2\nv += q*q")]),
+        "leaky.operations[0] 'v += q * q' V",
+    ),
+    "a refractory expression": (lambda: leaky(refractory="v"), "leaky.refractory 'v' s condition"),
+    "what is transmitted": (
+        lambda: joined(transmit="v_post += w", on={"b": VOLTS}),
+        "projections['p'].transmit 'v_post += w' V",
+    ),
+    "a bound with a unit": (
+        lambda: rule("w = clip(w, 0, wmax*mV)", parameters={"wmax": 1.0}),
+        "own.statements[0] clip wmax mV",
+    ),
+    "a trace with a unit": (
+        lambda: rule("w += x_pre*mV", pre_traces=(Trace(name="x", tau=5 * ms),)),
+        "own.statements[0] 'w += x_pre * mV'",
+    ),
+    "a rule that reads a potential": (
+        lambda: joined(on={"b": VOLTS}, transmit="", rule=rule("w += v_post")),
+        "projections['p'].rule.statements[0] 'w += v_post' V",
+    ),
+    "equations of synapses": (
+        lambda: joined(equations="dx/dt = -x : 1"),
+        "projections['p'].equations Hz dx/dt '-x' time constant",
+    ),
+    "a companion": (
+        lambda: joined(
+            on={"b": VOLTS},
+            transmit="",
+            rule=rule("w += 1", post_companion=Companion(equations="q = v : 1")),
+        ),
+        "populations['b'].equations plain numbers p_q 'v' V",
+    ),
+    "a sum": (
+        lambda: joined(transmit="", weights=None, equations="v_post = 2*mV : volt (summed)"),
+        "projections['p'].equations v_post (summed) V plain numbers",
+    ),
+    "a sum of nothing": (
+        lambda: joined(transmit="", weights=None, equations="q_post = 2 : 1 (summed)"),
+        "projections['p'].equations q_post (summed)",
+    ),
+    "a link": (
+        lambda: linked("protocol.t_sample", "volt"),
+        "links['z'] 'protocol.t_sample' in s V",
+    ),
+}
+
+METHODS = {
+    "unknown": (lambda: leaky(method="rk5"), "leaky.method 'exact', 'rk5'"),
+    "none in a rule": (lambda: rule(method=None), "PlasticityRule.method text None"),
+    "not linear": (
+        lambda: leaky(equations="dv/dt = (E - v)*v/E/tau : volt"),
+        "leaky.method integrate v 'exact' linear 'euler'",
+    ),
+    "in a network": (
+        lambda: network(
+            b=attrs.evolve(leaky(), equations="dv/dt = (E - v)*v/E/tau : volt"),
+        ),
+        "leaky.method integrate v 'exact'",
+    ),
+    "time": (
+        lambda: leaky(equations="dv/dt = (E*sin(t/tau) - v)/tau : volt"),
+        "leaky.method 'exact' linear",
+    ),
+    "noise": (
+        lambda: leaky(
+            equations="dv/dt = (E - v)/tau + E*xi*tau**-0.5 : volt", method="exponential_euler"
+        ),
+        "leaky.method 'exponential_euler' xi 'euler'",
+    ),
+    "multiplicative noise": (
+        lambda: leaky(equations="dv/dt = (E - v)/tau + v*xi*tau**-0.5 : volt", method="euler"),
+        "leaky.method 'euler' additive 'heun'",
+    ),
+    "of a rule": (
+        lambda: rule(equations="dq/dt = -q*q/tau : 1", parameters={"tau": 5 * ms}, method="exact"),
+        "own.method integrate q 'exact' linear",
+    ),
+}
+
+SIZES = {
+    "initial values": (
+        lambda: network(b=attrs.evolve(PLAIN, initial={"v": np.ones(4)})),
+        "populations['b'].model.initial['v'] 3 (4,)",
+    ),
+    "initial values of a group": (
+        lambda: attrs.evolve(PLAIN, initial={"v": np.ones(4)}).group(3),
+        "plain.initial['v'] 3 (4,)",
+    ),
+    "a link": (
+        lambda: linked("c.v", c=Population(model=PLAIN, n=2)),
+        "populations['b'].links['z'] 3 'c.v' 2 neurons",
+    ),
+    "a link to nothing": (lambda: linked("a.v"), "populations['b'].links['z'] 'v'"),
+    "a link that is missing": (
+        lambda: network(b=models.neuron(name="own", equations="z : 1 (linked)")),
+        "populations['b'].links['z'] population.variable None",
+    ),
+    "a link that is not declared": (
+        lambda: models.neuron(name="own", equations="z : 1", links={"z": "c.v"}),
+        "own.links (linked) 'z'",
+    ),
+    "an initial value of an expression": (
+        lambda: models.neuron(name="own", equations="v : 1\nu = 2*v : 1", initial={"u": 1}),
+        "own.initial expressions 'u'",
+    ),
+    "more synapses than numbers": (
+        lambda: network({"p": Projection(pre="a", post="b", weights=1.0)}, sizes=(50_000, 50_000)),
+        "projections['p'].pairs 2,147,483,647 2,500,000,000 FixedInDegree",
+    ),
+    "random pairs": (
+        lambda: network(
+            {"p": Projection(pre="a", post="b", weights=1.0, pairs=FixedProbability(p=0.9))},
+            sizes=(100_000, 100_000),
+        ),
+        "projections['p'].pairs 2,147,483,647 9,000,000,000",
+    ),
+    "two sums of one variable": (
+        lambda: network(
+            {key: Projection(pre="b", post="b", synapse="g", weights=1.0) for key in "pq"},
+            b=models.lif().with_synapses(g=models.gap_junction()),
+        ),
+        "projections['q'].equations I_g_post (summed) projections['p'] with_synapses",
+    ),
+    "a delay between steps": (
+        lambda: joined(delay=0.7 * ms),
+        "projections['p'].delay multiple (0.5 ms) 0.7 ms nearest 0.5 1.",
+    ),
+    "one delay between steps": (
+        lambda: joined(delay=[0.5, 0.5, 0.5, 0.6, 0.5, 0.5] * ms),
+        "projections['p'].delay multiple 0.6 ms nearest",
+    ),
+    "uniform backwards": (lambda: Uniform(low=1, high=0), "Uniform.high >= low 1 0"),
+    "uniform of two units": (lambda: Uniform(low=1 * mV, high=2), "Uniform.high V 2"),
+    "a negative deviation": (lambda: models.Normal(mean=0, sd=-1), "Normal.sd >= 0 -1"),
+    "a reset without spikes": (
+        lambda: models.neuron(name="own", equations="v : 1", reset="v = 0"),
+        "own.reset threshold 'v = 0'",
+    ),
+    "a period without spikes": (
+        lambda: models.neuron(name="own", equations="v : 1", refractory=1 * ms),
+        "own.refractory threshold 1. ms",
+    ),
+    "a negative period": (lambda: leaky(refractory=-1 * ms), "leaky.refractory >= 0 s -1. ms"),
+    "a negative period by name": (
+        lambda: leaky(refractory="rest", parameters={**FALL, "rest": -1 * ms}),
+        "leaky.refractory >= 0 s -1. ms",
+    ),
+    "a word of C++": (lambda: models.neuron(equations="double : 1"), "'double' C++"),
+    "Greek": (
+        lambda: models.neuron(equations="v : 1", parameters={"\u03c4": 1 * ms}),
+        "ASCII \u03c4",
+    ),
+    "a modulator that is an expression": (
+        lambda: joined(
+            rule=rule("w += r_post", modulators={"r": "c.u"}),
+            on={"c": models.neuron(name="c", equations="v : 1\nu = 2*v : 1")},
+        ),
+        "projections['p'].rule.modulators['r'] holds value 'c.u'",
+    ),
+}
+
+
+def group():
+    """A group of Brian2, which is no population."""
+    made = NeuronGroup(1, "v : 1")
+    made.add_to_magic_network = False
+    return made
+
+
+CLASSES = {
+    "a group as a population": (
+        lambda: attrs.evolve(network(), populations={"b": group()}),
+        "NetworkModel.populations['b'] Population NeuronGroup",
+    ),
+    "a model as a population": (
+        lambda: attrs.evolve(network(), populations={"b": PLAIN}),
+        "NetworkModel.populations['b'] Population NeuronModel",
+    ),
+    "a group as a model": (lambda: Population(model=group(), n=1), "Population.model NeuronModel"),
+    "a word as a model": (lambda: Population(model="lif", n=1), "Population.model 'lif'"),
+    "a function as a model": (
+        lambda: Population(model=models.lif, n=1),
+        "Population.model lif(...)",
+    ),
+    "a population as a projection": (
+        lambda: attrs.evolve(network(), projections={"p": Population(model=PLAIN, n=1)}),
+        "NetworkModel.projections['p'] Projection Population",
+    ),
+    "a duration as a presentation": (
+        lambda: attrs.evolve(network(), presentation=20 * ms),
+        "NetworkModel.presentation Presentation ms",
+    ),
+    "a list of populations": (
+        lambda: attrs.evolve(network(), populations=[]),
+        "NetworkModel.populations dict []",
+    ),
+    "text as statements": (
+        lambda: PlasticityRule(name="own", statements="w += 1"),
+        "PlasticityRule.statements tuple 'w += 1'",
+    ),
+    "a word among statements": (
+        lambda: PlasticityRule(name="own", statements=["w += 1"]),
+        "PlasticityRule.statements[0] Statements 'w += 1'",
+    ),
+    "a word as an operation": (
+        lambda: models.neuron(equations="v : 1", operations=["v = 1"]),
+        "operations[0] Operation 'v = 1'",
+    ),
+    "an array as a parameter": (
+        lambda: joined(parameters={"q": np.ones(3)}),
+        "parameters['q'] number (3,)",
+    ),
+}
+
 TABLES = {
+    "units": UNITS,
+    "methods": METHODS,
+    "sizes": SIZES,
+    "classes": CLASSES,
     "names": NAMES,
     "weights": WEIGHTS,
     "code": CODES,
@@ -316,6 +572,10 @@ TABLES = {
     "receptors": RECEPTORS,
     "reset": RESETS,
 }
+
+
+def test_there_are_many_rows():
+    assert sum(map(len, TABLES.values())) >= 100
 
 
 def rows():
@@ -425,3 +685,42 @@ def test_a_pattern_of_ones_own_is_written_down_as_pairs():
     same = from_data(json.loads(json.dumps(to_data(declared))))
     assert same.fingerprint == declared.fingerprint
     np.testing.assert_array_equal(state_after(same)["b.v"], [2 * 2.0, 2 * 1.0, 0.0])
+
+
+def test_equations_of_brian2_keep_their_flags_types_and_units():
+    given = Equations("""dv/dt = (E - v)/tau : volt (unless refractory)
+        open : boolean
+        k : integer
+        g : siemens/meter**2 (constant)
+        I = g*v : amp/meter**2""")
+    cell = models.neuron(
+        name="own", equations=given, method=None, parameters=FALL, threshold="v > 1*mV", reset=""
+    )
+    assert cell.method == "exact"
+    back = Equations(cell.equations)
+    assert {name: (back[name].dim, back[name].var_type, back[name].flags) for name in back} == {
+        name: (given[name].dim, given[name].var_type, given[name].flags) for name in given
+    }
+    assert cell.group(1).v.dim is volt.dim
+
+
+@pytest.mark.parametrize(
+    ("right", "method"),
+    [
+        ("(E - v)/tau", "exact"),
+        ("(E - v)*v/E/tau", "euler"),
+        ("(E - v)/tau + E*xi*tau**-0.5", "euler"),
+        ("(E - v)/tau + v*xi*tau**-0.5", "heun"),
+    ],
+)
+def test_without_a_method_it_is_the_one_that_brian2_chooses(right, method):
+    assert leaky(equations=f"dv/dt = {right} : volt", method=None).method == method
+
+
+def test_what_fits_is_not_refused():
+    same = Population(model=PLAIN, n=3)
+    declared = linked("c.v", c=same)
+    assert declared.populations["b"].model.links == {"z": "c.v"}
+    assert joined(delay=[0.5, 1.0, 1.5, 0.0, 0.5, 0.5] * ms).projections["p"].delayed
+    assert leaky(refractory="v > 1*mV or t - lastspike < 2*ms").refractory
+    assert leaky(equations="dv/dt = clip(E - v, -1*mV, 1*mV)/tau : volt", method="euler")

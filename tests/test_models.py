@@ -473,7 +473,7 @@ NUMBERS: dict[str, tuple[Callable[[], Any], str, str, str]] = {
         "V_r",
         "below V_th",
     ),
-    "kind_of_reset": (lambda: models.lif(reset="medium"), "LIF", "reset", '"hard" or "soft"'),
+    "kind_of_reset": (lambda: models.lif(reset="medium"), "LIF", "reset", "'hard', 'soft'"),
     "conductance": (
         lambda: models.lif_conductance_based(tau_e=-5 * ms), "LIFConductance", "tau_e", "> 0 s",
     ),
@@ -552,7 +552,7 @@ TEXTS: dict[str, tuple[Callable[[], Any], str, str]] = {
     "initial_nan": (lambda: own(initial={"v": np.nan}), "initial['v']", "must be a number"),
     "initial_parameter": (lambda: own(initial={"v": "E_L"}), "initial['v']", "one of tau"),
     "initial_distribution": (
-        lambda: own(initial={"v": Uniform(low=0.0, high=5 * mV)}), "initial['v']", "a number",
+        lambda: own(initial={"v": Uniform(low=0 * mV, high=5 * mV)}), "initial['v']", "a number",
     ),
     "initial_object": (lambda: own(initial={"v": object()}), "initial['v']", "a number"),
     "trace_name": (

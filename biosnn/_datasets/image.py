@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from biosnn.errors import DataError, ParameterError
+from biosnn.validation import check_path
 
 SIDE = 28
 #: Most pixels of a picture; it is refused by its header, before memory is taken for it.
@@ -63,7 +64,8 @@ def load_image(
     ----------
     LeCun, Bottou, Bengio and Haffner (1998), section III.A, doi:10.1109/5.726791.
     """
-    if not (isinstance(invert, bool) or invert == "auto"):
+    check_path("load_image", "path", path)
+    if not isinstance(invert, bool | str) or invert not in (True, False, "auto"):
         raise ParameterError("load_image", "invert", repr(invert), "True, False or 'auto'")
     shape = checked_shape("load_image", shape)
     colours = _read(Path(path))

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from biosnn._encoding.checks import check_numbers, check_spikes, intensities, steps_of
 from biosnn._encoding.patterns import check_burst
 from biosnn._encoding.timing import check_latency
-from biosnn.errors import DataError
-from biosnn.validation import check_steps, check_value, check_whole
+from biosnn.errors import DataError, ParameterError
+from biosnn.validation import check_steps, check_value, check_whole, describe
 
 
 def _first_steps(spikes: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -313,6 +313,10 @@ def decode_delta(
     features, odd = divmod(fired.shape[2], 2)
     if odd:
         raise DataError(f"decode_delta: spikes must be of ON and OFF units, got {2 * features + 1}")
-    begin = np.broadcast_to(np.asarray(start, dtype=np.float64), (len(fired), features))
+    try:
+        begin = np.broadcast_to(np.asarray(start, dtype=np.float64), (len(fired), features))
+    except (TypeError, ValueError) as error:
+        wanted = "a number, or one per feature"
+        raise ParameterError("decode_delta", "start", describe(start), wanted) from error
     steps = np.cumsum(fired[..., :features] - fired[..., features:], axis=1)
     return begin[:, None] + threshold * steps.astype(np.float64)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from biosnn._encoding.checks import check_rate, intensities, steps_of
 from biosnn.models import NeuronModel, Operation, Rate
 from biosnn.rng import counter_uniform
-from biosnn.validation import check_value
+from biosnn.validation import LARGEST, check_value, check_whole
 
 _POISSON_SOURCE = (
     "Perkel, Gerstein & Moore (1967), Neuronal spike trains and stochastic point processes I, "
@@ -221,6 +221,8 @@ def poisson_spikes(
     values = intensities(samples, "poisson_spikes", ("n", "features"))
     n_steps, step = steps_of("poisson_spikes", duration, dt)
     per_step = check_rate("poisson_spikes", max_rate, values, step)
+    for name, number in (("seed", seed), ("stream", stream), ("first_sample", first_sample)):
+        check_whole("poisson_spikes", name, number, 0, LARGEST)
     sample = np.arange(first_sample, first_sample + len(values))[:, None]
     unit = np.arange(values.shape[1])[None, :]
     spikes = np.zeros((len(values), n_steps, values.shape[1]), dtype=bool)
@@ -329,6 +331,8 @@ def bernoulli_spikes(
     values = intensities(samples, "bernoulli_spikes", ("n", "features"))
     n_steps, step = steps_of("bernoulli_spikes", duration, dt)
     per_step = check_rate("bernoulli_spikes", max_rate, values, step)
+    for name, number in (("seed", seed), ("stream", stream), ("first_sample", first_sample)):
+        check_whole("bernoulli_spikes", name, number, 0, LARGEST)
     sample = np.arange(first_sample, first_sample + len(values))[:, None, None]
     unit = np.arange(values.shape[1])[None, None, :]
     steps = np.arange(1, n_steps + 1)[None, :, None]

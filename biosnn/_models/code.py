@@ -1,17 +1,19 @@
-"""Checks of the code that single synapses run."""
+"""Equations as text and parsed, and checks of the code that single synapses run."""
 
 from __future__ import annotations
 
 import ast
+import functools
+from typing import Any
 
 from brian2 import Equations
 from brian2.core.functions import DEFAULT_FUNCTIONS
-from brian2.equations.equations import EquationError
-from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from brian2.equations.equations import FLOAT, PARAMETER, EquationError
 from brian2.utils.stringtools import deindent
 
 from biosnn.code_gate import check_equations
 from biosnn.errors import ParameterError
+from biosnn.validation import describe
 
 #: Brian2's functions that draw random numbers: those that do not give the same twice.
 RANDOM = frozenset(name for name, function in DEFAULT_FUNCTIONS.items() if not function.stateless)
@@ -20,6 +22,59 @@ RANDOM = frozenset(name for name, function in DEFAULT_FUNCTIONS.items() if not f
 def one_line(error: Exception) -> str:
     """What an error says, in one line."""
     return " ".join(str(error).split())
+
+
+_BASE_UNITS = ("metre", "kilogram", "second", "amp", "kelvin", "mole", "candle")
+
+
+def equation_text(value: Any) -> Any:
+    """Equations of Brian2 as text, flags and types included; other values as they are.
+
+    Brian2's own text loses types and writes units that it does not read.
+    """
+    if not isinstance(value, Equations):
+        return value
+    lines = []
+    for name, equation in value.items():
+        powers = zip(_BASE_UNITS, map(float, equation.dim._dims), strict=True)
+        unit = "*".join(f"{base}**{power:g}" for base, power in powers if power) or "1"
+        kind = unit if equation.var_type == FLOAT else equation.var_type
+        left = f"d{name}/dt" if equation.type == "differential equation" else name
+        right = "" if equation.type == PARAMETER else f" = {equation.expr.code}"
+        flags = f" ({', '.join(equation.flags)})" if equation.flags else ""
+        lines.append(f"{left}{right} : {kind}{flags}")
+    return "\n".join(lines)
+
+
+def parsed(obj: str, text: str) -> Equations:
+    """Equations of Brian2 from a text, parsed once.
+
+    Parameters
+    ----------
+    obj : str
+        Whose they are, for messages.
+    text : str
+        Brian2 equations.
+
+    Raises
+    ------
+    ParameterError
+        If they are not valid.
+    """
+    if not isinstance(text, str):
+        wanted = "valid Brian2 equations, as text"
+        raise ParameterError(obj, "equations", describe(text), wanted)
+    check_equations(obj, "equations", text)
+    try:
+        return _parsed(text)
+    except (EquationError, SyntaxError, TypeError, ValueError) as error:
+        wanted = "valid Brian2 equations"
+        raise ParameterError(obj, "equations", repr(text), wanted, one_line(error)) from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(text: str) -> Equations:
+    return Equations(text)
 
 
 def synaptic_equations(obj: str, text: str) -> Equations:
@@ -37,12 +92,7 @@ def synaptic_equations(obj: str, text: str) -> Equations:
     ParameterError
         If they are not valid, event-driven or random.
     """
-    check_equations(obj, "equations", text)
-    try:
-        equations = Equations(text)
-    except (EquationError, SyntaxError, TypeError, ValueError) as error:
-        wanted = "valid Brian2 equations"
-        raise ParameterError(obj, "equations", repr(text), wanted, one_line(error)) from error
+    equations = parsed(obj, text)
     for name in equations.names:
         if "event-driven" in equations[name].flags:
             raise ParameterError(
@@ -106,28 +156,6 @@ def check_held(obj: str, equations: Equations) -> None:
             raise ParameterError(
                 obj, "equations", str(equation), "flagged (constant over dt), because it is random"
             )
-
-
-def check_method(obj: str, method: str, equations: Equations) -> None:
-    """Check that an integration method exists and can integrate the equations of synapses.
-
-    Raises
-    ------
-    ParameterError
-        If it does not or cannot.
-    """
-    known = sorted(StateUpdateMethod.stateupdaters)
-    if not isinstance(method, str) or method.lower() not in known:
-        raise ParameterError(obj, "method", repr(method), f"one of {', '.join(known)}")
-    if not equations.diff_eq_names or method.lower().startswith("gsl"):
-        return
-    try:
-        StateUpdateMethod.apply_stateupdater(equations, {}, method)
-    except UnsupportedEquationsException as error:
-        names = ", ".join(sorted(equations.diff_eq_names))
-        wanted = f"a method that can integrate the equations of {names}"
-        remedy = f"{one_line(error)} Use exponential_euler, euler or rk4"
-        raise ParameterError(obj, "method", repr(method), wanted, remedy) from error
 
 
 def _random(obj: str, name: str, found: str, code: str) -> ParameterError:

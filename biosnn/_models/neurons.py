@@ -10,6 +10,8 @@ import attrs
 from brian2.units.fundamentalunits import Quantity
 
 from biosnn._models import integrators as integrators  # Brian2 gets to know them
+from biosnn._models.code import equation_text, parsed
+from biosnn._models.methods import default_method
 from biosnn._models.parts import Event, Operation
 from biosnn._models.published import published, with_reset
 from biosnn._models.spec import NeuronModel
@@ -33,7 +35,7 @@ from biosnn.equations import pinsky_rinzel as pr_source
 from biosnn.equations import poisson_unit as poisson_source
 from biosnn.equations import qif as qif_source
 from biosnn.equations import traub_miles as tm_source
-from biosnn.validation import check_choice, check_value
+from biosnn.validation import check_choice, check_instance, check_value
 
 
 def neuron(
@@ -42,7 +44,7 @@ def neuron(
     threshold: str | None = None,
     reset: str | None = None,
     refractory: Any = None,
-    method: str = "exact",
+    method: str | None = "exact",
     parameters: Mapping[str, Any] | None = None,
     initial: Mapping[str, Any] | None = None,
     events: Mapping[str, str | Event] | None = None,
@@ -56,14 +58,17 @@ def neuron(
 ) -> NeuronModel:
     """Make a neuron model from your own equations: the same door, the same checks.
 
-    See :class:`NeuronModel` for the parameters. Every name in the equations, threshold and
-    reset needs a value in ``parameters``; nothing is taken from the surrounding script.
+    See :class:`NeuronModel` for the parameters; ``equations`` may be Brian2's ``Equations``, and
+    with ``method=None`` the method is the one that Brian2 would choose. Every name in the
+    equations, threshold and reset needs a value in ``parameters``; nothing is taken from the
+    surrounding script.
 
     Raises
     ------
     ParameterError
-        If the equations or statements do not parse, a name has no value or two meanings, an
-        initial value names no variable, or a number is not finite.
+        If the equations or statements do not parse, a name has no value or two meanings, units do
+        not fit, the method cannot integrate the equations, an initial value names no variable, or
+        a number is not finite.
 
     Examples
     --------
@@ -85,19 +90,29 @@ def neuron(
     >>> square.variables
     ('I', 'v')
     """
+    for field, given in {
+        "parameters": parameters,
+        "initial": initial,
+        "events": events,
+        "links": links,
+    }.items():
+        check_instance(name, field, given, Mapping, optional=True)
+    check_instance(name, "operations", operations, (list, tuple))
     checked = {
         key: value
         if isinstance(value, Schedule)
         else check_value(name, key, value, value if isinstance(value, Quantity) else 1.0)
         for key, value in (parameters or {}).items()
     }
+    equations = equation_text(equations)
+    known = parsed(name, equations)
     model = NeuronModel(
         name=name,
         equations=equations,
         threshold=threshold,
         reset=reset,
         refractory=refractory,
-        method=method,
+        method=default_method(known) if method is None else method,
         parameters=checked,
         initial=dict(initial or {}),
         events=dict(events or {}),

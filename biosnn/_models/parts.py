@@ -8,10 +8,10 @@ from typing import Any
 import attrs
 from brian2 import Equations, second
 
+from biosnn._models.code import equation_text, parsed
 from biosnn._models.names import rename
 from biosnn.code_gate import (
     check_bump,
-    check_equations,
     check_expression,
     check_name,
     check_statements,
@@ -19,7 +19,17 @@ from biosnn.code_gate import (
 )
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
-from biosnn.validation import check_choice, check_value
+from biosnn.validation import (
+    check_choice,
+    choice,
+    flag,
+    instance,
+    mapping,
+    members,
+    named,
+    number,
+    sequence,
+)
 
 #: Slots of Brian2's schedule in their order.
 SLOTS = tuple(
@@ -46,14 +56,14 @@ class Trace:
         Whether the synapses of the same time step see the trace with or without the bump.
     """
 
-    name: str
-    tau: Any
-    bump: str = "+= 1"
-    when: str = "before_synapses"
+    name: str = attrs.field(validator=instance(str))
+    tau: Any = attrs.field(validator=number(second, "> 0"))
+    bump: str = attrs.field(default="+= 1", validator=instance(str))
+    when: str = attrs.field(
+        default="before_synapses", validator=choice("before_synapses", "after_synapses")
+    )
 
     def __attrs_post_init__(self) -> None:
-        check_value("Trace", "tau", self.tau, second, "> 0")
-        check_choice("Trace", "when", self.when, ("before_synapses", "after_synapses"))
         check_name("Trace", "name", self.name)
         check_bump("Trace", "bump", self.bump)
 
@@ -92,14 +102,12 @@ class Event:
         Slot of Brian2's schedule in which it is tested.
     """
 
-    condition: str
-    every: str = "step"
-    when: str = "after_thresholds"
+    condition: str = attrs.field(validator=instance(str))
+    every: str = attrs.field(default="step", validator=choice("step", "presentation"))
+    when: str = attrs.field(default="after_thresholds", validator=choice(*SLOTS))
 
     def __attrs_post_init__(self) -> None:
         check_expression("Event", "condition", self.condition)
-        check_choice("Event", "every", self.every, ("step", "presentation"))
-        check_choice("Event", "when", self.when, SLOTS)
 
 
 @declared
@@ -124,11 +132,11 @@ class Operation:
         Whether it belongs to learning and is left out where learning is off.
     """
 
-    code: str
-    on: str = "step"
-    when: str = attrs.field()
-    order: int = 0
-    plastic: bool = False
+    code: str = attrs.field(validator=instance(str))
+    on: str = attrs.field(default="step", validator=instance(str))
+    when: str = attrs.field(validator=choice(*SLOTS))
+    order: int = attrs.field(default=0, validator=instance(int))
+    plastic: bool = attrs.field(default=False, validator=flag())
 
     @when.default
     def _behind_the_cause(self) -> str:
@@ -166,17 +174,17 @@ class Companion:
         Variables that a presentation leaves, or resets, as in :class:`NeuronModel`.
     """
 
-    equations: str
-    operations: Sequence[Operation] = ()
-    parameters: dict[str, Any] = attrs.Factory(dict)
-    initial: dict[str, Any] = attrs.Factory(dict)
-    links: dict[str, str] = attrs.Factory(dict)
-    events: dict[str, Event] = attrs.Factory(dict)
-    slow: Sequence[str] = attrs.field(default=(), converter=tuple)
-    transient: Sequence[str] = attrs.field(default=(), converter=tuple)
+    equations: str = attrs.field(converter=equation_text)
+    operations: Sequence[Operation] = attrs.field(default=(), validator=members(Operation))
+    parameters: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
+    initial: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
+    links: dict[str, str] = attrs.field(factory=dict, validator=named(str))
+    events: dict[str, Event] = attrs.field(factory=dict, validator=named(Event))
+    slow: Sequence[str] = attrs.field(default=(), converter=sequence, validator=members(str))
+    transient: Sequence[str] = attrs.field(default=(), converter=sequence, validator=members(str))
 
     def __attrs_post_init__(self) -> None:
-        check_equations("Companion", "equations", self.equations)
+        parsed("Companion", self.equations)
         for field in ("parameters", "initial", "links", "events"):
             for name in getattr(self, field):
                 check_name("Companion", field, name)

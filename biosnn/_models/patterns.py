@@ -17,6 +17,7 @@ from biosnn._models.spec import NeuronModel
 from biosnn._models.values import Schedule
 from biosnn.equations import adex as adex_source
 from biosnn.errors import ParameterError
+from biosnn.validation import check_instance, check_members
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -208,7 +209,9 @@ def per_neuron(models: Sequence[NeuronModel], *, name: str = "") -> NeuronModel:
     ParameterError
         If there is no model, or if models differ in more than their numbers.
     """
+    check_instance("per_neuron", "name", name, str)
     what = name or "per_neuron"
+    check_members(what, "models", models, NeuronModel)
     if not models:
         raise ParameterError(what, "models", "none", "at least one model")
     first = models[0]

@@ -9,7 +9,7 @@ from typing import Any
 from biosnn._models.parts import Operation
 from biosnn._models.spec import NeuronModel
 from biosnn.errors import ParameterError
-from biosnn.validation import check_value
+from biosnn.validation import check_choice, check_value
 
 #: A reset potential is below the first of these that a model has.
 _SPIKE_POTENTIALS = ("V_th", "V_peak")
@@ -81,7 +81,6 @@ def with_reset(source: ModuleType, kind: str, subtracted: str) -> str:
     ParameterError
         If the kind is neither "hard" nor "soft".
     """
-    if kind not in ("hard", "soft"):
-        raise ParameterError(source.NAME, "reset", repr(kind), '"hard" or "soft"')
+    check_choice(source.NAME, "reset", kind, ("hard", "soft"))
     hard = source.RESET
     return hard if kind == "hard" else hard.replace("v = V_r", f"v -= {subtracted}")

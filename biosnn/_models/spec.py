@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 import numpy as np
 from brian2 import Equations, NeuronGroup
-from brian2.equations.equations import EquationError
 from brian2.units.fundamentalunits import (
     Dimension,
     DimensionMismatchError,
@@ -16,7 +15,17 @@ from brian2.units.fundamentalunits import (
     fail_for_dimension_mismatch,
 )
 
-from biosnn._models.code import check_held
+from biosnn._models.checks import (
+    check_code,
+    check_integration,
+    check_links,
+    check_size,
+    check_spikes,
+    check_texts,
+    conditions,
+    statements,
+)
+from biosnn._models.code import check_held, equation_text, parsed
 from biosnn._models.exact import linear_apart
 from biosnn._models.group import make_group
 from biosnn._models.names import names_in, without_value
@@ -25,17 +34,21 @@ from biosnn._models.poles import has_pole
 from biosnn._models.synapse import SynapseModel, check_receptor, received
 from biosnn._models.timing import SPIKE_SLOTS, behind_spikes, check_operations, check_persistence
 from biosnn._models.values import Schedule
-from biosnn.code_gate import (
-    check_equations,
-    check_expression,
-    check_name,
-    check_statements,
-    check_target_name,
-    check_title,
-)
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
-from biosnn.validation import check_choice, check_value, check_whole, number_like
+from biosnn.validation import (
+    check_choice,
+    check_instance,
+    check_members,
+    check_value,
+    check_whole,
+    instance,
+    mapping,
+    members,
+    named,
+    number_like,
+    sequence,
+)
 
 
 @declared
@@ -89,35 +102,31 @@ class NeuronModel:
         Source with DOI.
     """
 
-    name: str
-    equations: str
-    threshold: str | None = None
-    reset: str | None = None
+    name: str = attrs.field(validator=instance(str))
+    equations: str = attrs.field(converter=equation_text)
+    threshold: str | None = attrs.field(default=None, validator=instance(str, optional=True))
+    reset: str | None = attrs.field(default=None, validator=instance(str, optional=True))
     refractory: Any = None
-    method: str = "exact"
-    parameters: dict[str, Any] = attrs.Factory(dict)
-    initial: dict[str, Any] = attrs.Factory(dict)
-    events: dict[str, Any] = attrs.Factory(dict)
-    operations: Sequence[Operation] = ()
-    links: dict[str, str] = attrs.Factory(dict)
-    rates: dict[str, Rate] = attrs.Factory(dict)
-    receptors: dict[str, SynapseModel] = attrs.Factory(dict)
+    method: str = attrs.field(default="exact", validator=instance(str))
+    parameters: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
+    initial: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
+    events: dict[str, Any] = attrs.field(factory=dict, validator=named((str, Event)))
+    operations: Sequence[Operation] = attrs.field(default=(), validator=members(Operation))
+    links: dict[str, str] = attrs.field(factory=dict, validator=named(str))
+    rates: dict[str, Rate] = attrs.field(factory=dict, validator=named(Rate))
+    receptors: dict[str, SynapseModel] = attrs.field(factory=dict, validator=named(SynapseModel))
     spike_when: str = "thresholds"
-    double: Sequence[str] = ()
-    exact: Sequence[str] = ()
-    slow: Sequence[str] = attrs.field(default=(), converter=tuple)
-    transient: Sequence[str] = attrs.field(default=(), converter=tuple)
+    double: Sequence[str] = attrs.field(default=(), validator=members(str))
+    exact: Sequence[str] = attrs.field(default=(), validator=members(str))
+    slow: Sequence[str] = attrs.field(default=(), converter=sequence, validator=members(str))
+    transient: Sequence[str] = attrs.field(default=(), converter=sequence, validator=members(str))
     reference: str = ""
 
     def __attrs_post_init__(self) -> None:
-        self._check_texts()
+        check_texts(self)
         check_choice(self.name, "spike_when", self.spike_when, SPIKE_SLOTS)
-        try:
-            known = Equations(self.equations)
-        except (EquationError, SyntaxError, TypeError) as error:
-            raise ParameterError(
-                self.name, "equations", repr(self.equations), "valid Brian2 equations", str(error)
-            ) from error
+        known = parsed(self.name, self.equations)
+        check_spikes(self)
         for variable, value in self.initial.items():
             if variable not in known.names:
                 raise ParameterError(
@@ -140,25 +149,6 @@ class NeuronModel:
                 raise ParameterError(self.name, "exact", repr(variable), wanted)
         check_persistence(self)
         check_operations(self)
-
-    def _check_texts(self) -> None:
-        """Check all that becomes code, before anything reads it."""
-        check_title("NeuronModel", "name", self.name)
-        check_equations(self.name, "equations", self.equations)
-        for field, text in (("threshold", self.threshold), ("refractory", self.refractory)):
-            if isinstance(text, str):
-                check_expression(self.name, field, text)
-        if self.reset is not None:
-            check_statements(self.name, "reset", self.reset)
-        for event, spec in self.events.items():
-            check_name(self.name, "events", event)
-            if not isinstance(spec, Event):
-                check_expression(self.name, f"events[{event!r}]", spec)
-        for field in ("parameters", "initial", "links", "receptors"):
-            for name in getattr(self, field):
-                check_name(self.name, field, name)
-        for variable, target in self.links.items():
-            check_target_name(self.name, f"links[{variable!r}]", target)
 
     def _check_initial(self, variable: str, value: Any, dim: Dimension) -> None:
         what = f"initial[{variable!r}]"
@@ -191,23 +181,20 @@ class NeuronModel:
             )
 
     def check_names(self) -> None:
-        """Check that conditions and statements parse, and that all their names have one value.
+        """Check code, names, units and the method.
 
         Raises
         ------
         ParameterError
-            If they do not, or if a parameter has the name of a variable.
+            If conditions and statements do not parse, a name has no value or two meanings, units
+            do not fit, or the method cannot integrate the equations.
         """
         for name in sorted(set(Equations(self.equations).names) & set(self.parameters)):
             raise ParameterError(self.name, name, "a parameter", "a variable or a parameter only")
-        codes = {"threshold": self.threshold, "reset": self.reset, "refractory": self.refractory}
-        for event, spec in self.events.items():
-            codes[f"event {event!r}"] = spec.condition if isinstance(spec, Event) else spec
-        for number, operation in enumerate(self.operations):
-            codes[f"operations[{number}]"] = operation.code
+        codes = {**dict(conditions(self)), **dict(statements(self))}
+        if isinstance(self.refractory, str):
+            codes["refractory"] = self.refractory
         for where, code in codes.items():
-            if not isinstance(code, str):
-                continue
             try:
                 names = names_in(code)
             except SyntaxError as error:
@@ -215,6 +202,9 @@ class NeuronModel:
                     self.name, where, repr(code), "valid Brian2 code", str(error)
                 ) from error
             self._check_known(where, names)
+        check_code(self)
+        check_integration(self)
+        check_links(self)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -291,7 +281,9 @@ class NeuronModel:
         self, equations: str = "", *operations: Operation, links: Mapping[str, str] | None = None
     ) -> NeuronModel:
         """Return a copy with more equations (those it has are kept), operations and links."""
-        known = Equations(self.equations)
+        check_instance(self.name, "equations", equations, str)
+        parsed(self.name, equations)
+        known = parsed(self.name, self.equations)
         added = [
             line
             for line in equations.splitlines()
@@ -307,6 +299,8 @@ class NeuronModel:
     def with_traces(self, traces: Iterable[Trace | Companion]) -> NeuronModel:
         """Return a copy that carries traces, bumped by its spikes, and companions."""
         model = self
+        traces = tuple(traces) if np.ndim(traces) or isinstance(traces, Iterator) else traces
+        check_members(self.name, "traces", traces, (Trace, Companion))
         for trace in traces:
             if isinstance(trace, Companion):
                 model = model._with_companion(trace)
@@ -381,6 +375,7 @@ class NeuronModel:
         True
         """
         model = self
+        check_instance(self.name, "method", method, str, optional=True)
         for name, synapse in synapses.items():
             check_receptor(self.name, Equations(model.equations), model.receptors, name, synapse)
             own = synapse.named(name)
@@ -436,10 +431,13 @@ class NeuronModel:
         ParameterError
             If ``n`` is not a positive integer.
         """
-        traces = tuple(traces)
+        n = check_whole(self.name, "n", n, 1)
+        check_size(self, n)
+        check_instance(self.name, "name", name, str, optional=True)
+        traces = tuple(traces) if isinstance(traces, Iterator) else traces
         group = make_group(
             self.with_traces(traces),
-            check_whole(self.name, "n", n, 1),
+            n,
             single_precision=single_precision,
             **({"name": name} if name else {}),
             **kwargs,

@@ -13,13 +13,14 @@ from brian2.equations.equations import PARAMETER, SUBEXPRESSION
 from brian2.equations.unitcheck import check_dimensions
 from brian2.units.fundamentalunits import DimensionMismatchError, get_dimensions
 
-from biosnn._models.code import check_not_random, synaptic_equations
+from biosnn._models.code import check_not_random, equation_text, synaptic_equations
 from biosnn._models.names import names_in, rename
 from biosnn._models.parts import Companion
 from biosnn._models.values import Schedule
 from biosnn.code_gate import check_expression, check_name, check_statements, check_title
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
+from biosnn.validation import instance, mapping
 
 _INPUT = re.compile(r"^[ \t]*I[ \t]*(?:=(?P<terms>[^:]+))?:(?P<unit>.+)$", flags=re.MULTILINE)
 
@@ -52,12 +53,12 @@ class SynapseModel:
         Source with DOI and equation.
     """
 
-    name: str
-    companion: Companion
-    current: str = ""
-    transmit: str = ""
-    equations: str = ""
-    parameters: dict[str, Any] = attrs.Factory(dict)
+    name: str = attrs.field(validator=instance(str))
+    companion: Companion = attrs.field(validator=instance(Companion))
+    current: str = attrs.field(default="", validator=instance(str))
+    transmit: str = attrs.field(default="", validator=instance(str))
+    equations: str = attrs.field(default="", converter=equation_text)
+    parameters: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
     reference: str = ""
 
     def __attrs_post_init__(self) -> None:

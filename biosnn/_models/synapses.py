@@ -228,6 +228,7 @@ def gap_junction(*, v_unit: Any = 1 * volt, **parameters: Any) -> SynapseModel:
     """
     source = texts.gap_junction
     checked = _checked(source, parameters)
+    check_value(source.NAME, "v_unit", v_unit, v_unit, "> 0")
     current = _unit(get_dimensions(checked["g_max"] * v_unit))
     return SynapseModel(
         name=source.NAME,

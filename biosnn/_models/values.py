@@ -9,8 +9,23 @@ import attrs
 import numpy as np
 
 from biosnn.declaration import declared
+from biosnn.errors import ParameterError
 from biosnn.state import Draw
-from biosnn.validation import check_choice, check_value, plain
+from biosnn.validation import check_choice, check_mapping, check_value, plain
+
+
+def check_parameters(obj: str, parameters: Any) -> None:
+    """Check constants of equations: finite numbers with or without unit, or schedules.
+
+    Raises
+    ------
+    ParameterError
+        Naming the parameter.
+    """
+    check_mapping(obj, "parameters", parameters)
+    for name, value in parameters.items():
+        if not isinstance(value, Schedule):
+            check_value(obj, f"parameters[{name!r}]", value, value)
 
 
 @declared
@@ -20,6 +35,12 @@ class Uniform:
 
     low: Any
     high: Any
+
+    def __attrs_post_init__(self) -> None:
+        check_value("Uniform", "low", self.low, self.low)
+        check_value("Uniform", "high", self.high, self.low)
+        if self.low > self.high:
+            raise ParameterError("Uniform", "high", self.high, f">= low ({self.low})")
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Draw an array of SI values of the given shape."""
@@ -38,6 +59,10 @@ class Normal:
 
     mean: Any
     sd: Any
+
+    def __attrs_post_init__(self) -> None:
+        check_value("Normal", "mean", self.mean, self.mean)
+        check_value("Normal", "sd", self.sd, self.mean, ">= 0")
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Draw an array of SI values of the given shape."""

@@ -99,6 +99,7 @@ def balanced_network(
     after Vogels & Abbott 2005, J. Neurosci. 25:10786, doi:10.1523/JNEUROSCI.3508-05.2005.
     """
     check_choice("balanced_network", "kind", kind, KINDS)
+    check_whole("balanced_network", "seed", seed)
     if check_whole("balanced_network", "n_neurons", n_neurons, 5) % 5:
         raise ParameterError("balanced_network", "n_neurons", n_neurons, "a multiple of 5, > 0")
     cell, w_exc, w_inh = {"COBA": _coba, "CUBA": _cuba, "COBAHH": _cobahh}[kind]()

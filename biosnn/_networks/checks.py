@@ -8,7 +8,6 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Equations
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
 
 from biosnn.declaration import to_data
@@ -145,8 +144,3 @@ def check_bounds(where: str, weights: Any, parameters: Mapping[str, Any]) -> Non
         if isinstance(bound, int | float) and breach(values, bound).any():
             wanted = f"{'>=' if name == 'w_min' else '<='} {name} = {bound} of the rule"
             raise ParameterError(where, "weights", values[breach(values, bound)][0], wanted)
-
-
-def variables_of(equations: str, ending: str) -> set[str]:
-    """Variables of a neuron as synapses know them."""
-    return {f"{name}{ending}" for name in Equations(equations).names}

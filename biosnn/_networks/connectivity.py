@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +11,10 @@ from typing import Any
 import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from biosnn.declaration import declared, is_declared
 from biosnn.errors import ParameterError
-from biosnn.validation import check_choice, check_value, check_whole
+from biosnn.validation import check_choice, check_numbers, check_value, check_whole, describe
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -41,6 +41,10 @@ class Pattern:
         ParameterError
             If it does not.
         """
+
+    def expected(self, n_pre: int, n_post: int) -> int:
+        """About how many pairs are connected, without drawing them; 0 if that is not known."""
+        return 0
 
     @property
     def without_seed(self) -> bool:
@@ -119,6 +123,10 @@ class FixedProbability(Pattern):
         check_value("FixedProbability", "p", self.p, 1.0, "in [0, 1]")
         _check_seed("FixedProbability", self.seed)
 
+    def expected(self, n_pre: int, n_post: int) -> int:
+        """See :class:`Pattern`."""
+        return round(self.p * n_pre * n_post)
+
     def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`Pattern`."""
         rng = np.random.default_rng(self.seed or 0)
@@ -163,6 +171,10 @@ class FixedInDegree(Pattern):
             wanted = f"at most the number of presynaptic neurons ({most})"
             remedy = "Use replacement=True to connect pairs several times"
             raise ParameterError(f"{where}.pairs", "k", self.k, wanted, remedy)
+
+    def expected(self, n_pre: int, n_post: int) -> int:
+        """See :class:`Pattern`."""
+        return self.k * n_post
 
     def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`Pattern`."""
@@ -238,7 +250,8 @@ class DistanceDependent(Pattern):
             raise ParameterError(name, "post", f"positions in {dimensions['post']}", wanted)
 
     def _extent(self, dimensions: int) -> np.ndarray:
-        extent = np.ones(dimensions) if self.extent is None else np.asarray(self.extent, float)
+        given = np.ones(dimensions) if self.extent is None else self.extent
+        extent = check_numbers("DistanceDependent", "extent", given)
         if extent.shape != (dimensions,) or not (np.isfinite(extent) & (extent > 0)).all():
             wanted = f"{dimensions} finite sizes > 0"
             raise ParameterError("DistanceDependent", "extent", self.extent, wanted)
@@ -247,6 +260,8 @@ class DistanceDependent(Pattern):
     def positions(self, side: str) -> NDArray[np.float64]:
         """Positions of the neurons of a side ("pre" or "post"), shape (n, dimensions)."""
         given = np.asarray(getattr(self, side))
+        if given.dtype.kind not in "iuf":
+            given = np.empty(0)
         if given.ndim == 1 and given.size and given.dtype.kind in "iu" and given.min() > 0:
             steps = [(np.arange(n) + 0.5) / n for n in given]
             grid = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1)
@@ -315,9 +330,9 @@ class Convolution(Pattern):
     padding: Any = 0
 
     def __attrs_post_init__(self) -> None:
-        if len(self.in_shape) != 3:
+        if not isinstance(self.in_shape, tuple | list) or len(self.in_shape) != 3:
             wanted = "(channels, height, width)"
-            raise ParameterError("Convolution", "in_shape", tuple(self.in_shape), wanted)
+            raise ParameterError("Convolution", "in_shape", describe(self.in_shape), wanted)
         for size in self.in_shape:
             check_whole("Convolution", "in_shape", size, 1)
         check_whole("Convolution", "out_channels", self.out_channels, 1)
@@ -359,6 +374,11 @@ class Convolution(Pattern):
         element = np.ravel_multi_index((o, c, ky, kx), (self.out_channels, channels, *kernel))
         return pre[inside], post[inside], element[inside]
 
+    def expected(self, n_pre: int, n_post: int) -> int:
+        """See :class:`Pattern`."""
+        kernel = _pair_of("Convolution", "kernel", self.kernel, 1)
+        return math.prod((*self.out_shape, self.in_shape[0], *kernel))
+
     def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`Pattern`."""
         self.check("Convolution", n_pre, n_post)
@@ -398,43 +418,3 @@ class Convolution(Pattern):
 
 
 _FIELD = ("kernel", "stride", "padding")
-
-
-def from_matrix(matrix: Any) -> tuple[Pairs, NDArray[np.float64]]:
-    """Pairs and weights of a matrix, for ``Projection(pairs=..., weights=...)``.
-
-    Parameters
-    ----------
-    matrix : array_like or scipy.sparse matrix
-        Weights, shape (n_pre, n_post). Zeros of a dense matrix are no connections; a sparse matrix
-        connects what it stores, zeros included, and entries of one pair are added up.
-
-    Returns
-    -------
-    (i, j) : tuple of numpy.ndarray
-        Indices of the connected pairs, in the order (pre, post).
-    weights : numpy.ndarray
-        Their weights.
-
-    Raises
-    ------
-    ParameterError
-        If it is no matrix, or a value is not finite.
-
-    Examples
-    --------
-    >>> pairs, weights = from_matrix([[0, 2.5], [1, 0]])
-    >>> pairs[1].tolist(), weights.tolist()
-    ([1, 0], [2.5, 1.0])
-    """
-    dense = None if sparse.issparse(matrix) else np.asarray(matrix, dtype=float)
-    if dense is not None and dense.ndim != 2:
-        raise ParameterError("from_matrix", "matrix", f"shape {dense.shape}", "(n_pre, n_post)")
-    rows = sparse.csr_array(matrix if dense is None else dense).astype(float)
-    rows.sum_duplicates()
-    entries = rows.tocoo()
-    if not np.isfinite(entries.data).all():
-        bad = entries.data[~np.isfinite(entries.data)][0]
-        raise ParameterError("from_matrix", "matrix", bad, "finite everywhere")
-    i, j = (np.asarray(part, dtype=np.int64) for part in entries.coords)
-    return (i, j), np.asarray(entries.data)

@@ -144,6 +144,9 @@ def feedforward(
     for name, value, least in (("steps", steps, 1), ("rest_steps", rest_steps, 0)):
         if value is not None:
             check_whole(where, name, value, least)
+    check_whole(where, "steps", steps, 1)
+    check_value(where, "dt", dt, ms, "> 0")
+    check_instance(where, "neuron", neuron, NeuronModel, optional=True)
     direct = encoding == "direct"
     names = ["input", *(f"hidden{k}" for k in range(1, len(widths) - 1)), "output"]
     cell = threshold_neuron() if neuron is None else neuron

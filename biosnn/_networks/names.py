@@ -5,12 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from brian2 import Equations
-from brian2.units.fundamentalunits import DIMENSIONLESS
+from brian2.equations.equations import PARAMETER
 
-from biosnn._networks.checks import check_code_names, variables_of
+from biosnn._networks.checks import check_code_names
 from biosnn._networks.synapse_order import check_order
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, NeuronModel, check_behind
+from biosnn.models import (
+    BUILT_IN,
+    Companion,
+    Known,
+    NeuronModel,
+    check_behind,
+    check_equation_units,
+    check_statement_units,
+    parsed,
+    scope_of,
+    unit_name,
+)
 
 if TYPE_CHECKING:
     from biosnn._networks.projection import Projection
@@ -39,7 +50,7 @@ def check_own_names(network: NetworkModel, key: str) -> None:
         for name, projection in network.projections.items()
         if projection.post == key and projection.normalise is not None
     }
-    variables = set(Equations(model.equations).names)
+    variables = set(parsed(key, model.equations).names)
     for kind, own, taken in (
         ("parameter", set(model.parameters), {*_GIVEN, *_KEPT, *norms}),
         ("variable", variables, {*_GIVEN, *_KEPT, *norms}),
@@ -63,7 +74,7 @@ def check_companions(network: NetworkModel, key: str) -> None:
         If two do, such as traces of one name on both sides of a recurrent projection.
     """
     model = network.populations[key].model
-    taken = {name: model.name for name in {*Equations(model.equations).names, *model.parameters}}
+    taken = {name: model.name for name in {*parsed(key, model.equations).names, *model.parameters}}
     for owner, part in _carried(network, key):
         names = part.own() if isinstance(part, Companion) else {part.name, f"tau_{part.name}"}
         for name in sorted(names):
@@ -91,7 +102,7 @@ def _carried(network: NetworkModel, key: str) -> list[tuple[str, Any]]:
     return found
 
 
-def check_statements(network: NetworkModel, key: str) -> None:
+def check_projection(network: NetworkModel, key: str) -> None:
     """Check events and names of what a projection transmits and learns.
 
     Raises
@@ -104,17 +115,21 @@ def check_statements(network: NetworkModel, key: str) -> None:
     sides = {"pre": given.pre, "post": given.post}
     models = {side: network.whole_model(name) for side, name in sides.items()}
     projection = given.resolved(key, models["post"], network.dt)
-    known = _known(network, key, projection, models)
+    scope = _scope(key, projection, models)
     for name in {*projection.parameters, *(given.rule.parameters if given.rule else ())}:
         if name in _SYNAPTIC and name not in ({"delay_steps"} if given.delayed else ()):
             wanted = "without this name, which the network uses itself"
             raise ParameterError(where, "parameters", repr(name), wanted)
-        if name in Equations(models["post"].equations).names:
+        if name in parsed(key, models["post"].equations).names:
             got = f"{name!r} of the synapses and of {given.post}"
             raise ParameterError(
                 where, "parameters", got, "a name used once", "Give the parameter another name"
             )
-    check_code_names(where, "transmit", projection.transmit, known)
+    check_code_names(where, "transmit", projection.transmit, scope)
+    check_statement_units(where, "transmit", projection.transmit, scope)
+    equations = parsed(where, projection.equations)
+    check_equation_units(where, "equations", equations, scope)
+    _check_summed(where, equations, models["post"])
     codes = {"transmit": given.transmit}
     if given.synapse is not None:
         codes["synapse"] = models["post"].receptors[given.synapse].transmit
@@ -127,9 +142,11 @@ def check_statements(network: NetworkModel, key: str) -> None:
     if given.rule is None:
         return
     rule = given.rule.prefixed(key)
+    check_equation_units(where, "rule.equations", parsed(where, rule.equations), scope)
     for number, part in enumerate(rule.statements):
         field = f"rule.statements[{number}]"
-        check_code_names(where, field, part.code, known)
+        check_code_names(where, field, part.code, scope)
+        check_statement_units(where, field, part.code, scope)
         if part.side == "synapse":
             continue
         model = models[part.side]
@@ -139,29 +156,63 @@ def check_statements(network: NetworkModel, key: str) -> None:
             wanted = f"an event of {sides[part.side]} ({among})"
             raise ParameterError(where, f"{field}.event", repr(part.event), wanted)
         check_behind(where, f"{field}.when", model, part.event, part.when, part.order)
-    for name, target in given.rule.modulators.items():
-        owner, _, variable = target.partition(".")
-        dimensions = Equations(network.populations[owner].model.equations)[variable].dim
-        if dimensions is not DIMENSIONLESS:
-            got = f"{target!r} in {dimensions!r}"
-            wanted = "a plain number, without unit"
-            raise ParameterError(where, f"rule.modulators[{name!r}]", got, wanted)
 
 
-def _known(
-    network: NetworkModel, key: str, projection: Projection, models: dict[str, NeuronModel]
-) -> set[str]:
-    """All names that statements of a projection may use."""
-    rule = projection.rule
-    known = {*projection.parameters, *Equations(projection.equations).names, "lastupdate"}
-    known |= {"w"} if projection.weights is not None else set()
-    known |= {"steps_per_presentation", "delay_steps"} if projection.delayed else set()
-    if rule is not None:
-        known |= {*rule.parameters, *Equations(rule.equations).names}
-        known |= {f"{key}_{name}_post" for name in rule.schedules}
-    for side, model in models.items():
-        schedules = {f"{name}_{side}" for name in model.schedules}
-        known |= variables_of(model.equations, f"_{side}") | schedules
-        known |= {f"{name}_{side}" for name in ("lastspike", "not_refractory")}
+def _check_summed(where: str, equations: Equations, post: NeuronModel) -> None:
+    """Check that summed variables are parameters of the target, of the same unit."""
+    known = parsed(where, post.equations)
+    for name, equation in equations.items():
+        target = name.removesuffix("_post")
+        if "summed" not in equation.flags or target == name:
+            continue
+        if target not in known.names or known[target].type != PARAMETER:
+            wanted = "the sum of a variable that the target declares without an equation"
+            raise ParameterError(where, "equations", f"{name} (summed)", wanted)
+        if equation.dim is not known[target].dim:
+            got = f"{name} (summed) in {unit_name(equation.dim)}"
+            raise ParameterError(where, "equations", got, f"in {unit_name(known[target].dim)}")
+
+
+def check_summed_once(network: NetworkModel) -> None:
+    """Check that no variable is the sum of two projections: the later would replace the other.
+
+    Raises
+    ------
+    ParameterError
+        If one is.
+    """
+    owners: dict[tuple[str, str], str] = {}
+    for key in network.projections:
+        projection = network.resolved(key)
+        for name, equation in parsed(key, projection.equations).items():
+            if "summed" not in equation.flags:
+                continue
+            variable, _, side = name.rpartition("_")
+            place = getattr(projection, side, ""), variable
+            if place in owners:
+                got = f"{name} (summed), as in projections[{owners[place]!r}]"
+                wanted = "summed by one projection only"
+                remedy = "Give the target a synapse for each: with_synapses(a=..., b=...)"
+                raise ParameterError(f"projections[{key!r}]", "equations", got, wanted, remedy)
+            owners[place] = key
+
+
+def _scope(key: str, projection: Projection, models: dict[str, NeuronModel]) -> dict[str, Known]:
+    """All names that statements of a projection may use, and their units."""
+    rule = None if projection.rule is None else projection.rule.prefixed(key)
     # Without an ending, a name is the postsynaptic neuron's.
-    return known | set(Equations(models["post"].equations).names)
+    scope = dict(scope_of(parsed(key, models["post"].equations), {}))
+    for side, model in models.items():
+        scope |= scope_of(parsed(key, model.equations), {}, f"_{side}")
+        scope |= {f"{name}_{side}": Known() for name in model.schedules}
+        scope |= {f"{name}_{side}": BUILT_IN[name] for name in ("lastspike", "not_refractory")}
+    if rule is not None:
+        scope |= scope_of(parsed(key, rule.equations), rule.parameters)
+        scope |= {f"{key}_{name}_post": Known() for name in rule.schedules}
+    scope |= scope_of(parsed(key, projection.equations), projection.parameters)
+    scope["lastupdate"] = BUILT_IN["lastupdate"]
+    if projection.weights is not None:
+        scope["w"] = Known()
+    if projection.delayed:
+        scope |= {"steps_per_presentation": Known(), "delay_steps": Known()}
+    return scope

@@ -11,7 +11,7 @@ from biosnn import plasticity
 from biosnn._networks.projection import Projection
 from biosnn._networks.spec import Input, NetworkModel, Population, Presentation
 from biosnn.models import Event, NeuronModel, Normal, Operation, Schedule
-from biosnn.validation import check_choice, check_value
+from biosnn.validation import check_choice, check_value, check_whole
 
 _NAME = "online_readout"
 _ENCODINGS = ("poisson", "bernoulli", "regular", "address_events")
@@ -131,6 +131,9 @@ def online_readout(
     check_choice(_NAME, "encoding", encoding, _ENCODINGS)
     check_value(_NAME, "tau_m", tau_m, ms, "> 0")
     check_value(_NAME, "tau_out", tau_out, ms, "> 0")
+    for name, size in (("n_inputs", n_inputs), ("n_classes", n_classes)):
+        check_whole(_NAME, name, size, 1)
+    check_value(_NAME, "width", width, 1.0, "> 0")
     check_value(_NAME, "gain", gain, 1.0, "> 0")
     if encoding == "address_events":
         source, kind = encoders.address_events(), "events"

@@ -28,6 +28,7 @@ from biosnn.models import (
     Uniform,
     check_method,
     check_not_random,
+    check_parameters,
     rename,
     synaptic_equations,
 )
@@ -37,7 +38,6 @@ from biosnn.validation import (
     check_choice,
     check_flag,
     check_instance,
-    check_mapping,
     choice,
     describe,
     flag,
@@ -169,7 +169,7 @@ class Projection:
         check_choice(where, "when", self.when, SLOTS)
         check_flag(where, "order_free", self.order_free)
         check_instance(where, "order", self.order, int)
-        check_mapping(where, "parameters", self.parameters)
+        check_parameters(where, self.parameters)
         known = ("all", "one_to_one", "all_but_self")
         pattern = isinstance(self.pairs, Pattern | tuple | list)
         if not pattern and not (isinstance(self.pairs, str) and self.pairs in known):

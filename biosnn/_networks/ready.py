@@ -11,20 +11,16 @@ from biosnn import encoding as encoders
 from biosnn import models, plasticity
 from biosnn._networks.projection import Normalisation, Projection
 from biosnn._networks.spec import Input, NetworkModel, Population, Presentation
-from biosnn.errors import ParameterError
 from biosnn.models import Event, NeuronModel, Operation, Schedule, Uniform
-from biosnn.validation import check_value
+from biosnn.validation import check_choice, check_value, check_whole
 
 _COMPETITIONS = ("argmax", "pool", "none")
 
 
-def _choice(obj: str, name: str, value: str, among: tuple[str, ...]) -> None:
-    if value not in among:
-        raise ParameterError(obj, name, repr(value), "one of " + ", ".join(map(repr, among)))
-
-
 def _input_model(encoding: str, max_rate: Any, cutoff: float) -> NeuronModel:
-    _choice("winner_take_all", "encoding", encoding, ("poisson", "regular", "bernoulli", "direct"))
+    check_choice(
+        "winner_take_all", "encoding", encoding, ("poisson", "regular", "bernoulli", "direct")
+    )
     if encoding == "direct":
         return encoders.direct(cutoff=cutoff)
     return getattr(encoders, encoding)(max_rate=max_rate)
@@ -130,10 +126,14 @@ def winner_take_all(
         Populations ``inp``, ``exc`` (the output), ``pool``, ``readout``; projections
         ``inp_exc``, ``exc_readout``; inputs ``image``, ``label``.
     """
-    _choice("winner_take_all", "competition", competition, _COMPETITIONS)
+    for name, value in (("n_inputs", n_inputs), ("n_neurons", n_neurons)):
+        check_whole("winner_take_all", name, value, 1)
+    check_value("winner_take_all", "weight_norm", weight_norm, 1.0, "> 0")
+    check_choice("winner_take_all", "competition", competition, _COMPETITIONS)
     source = _input_model(encoding, max_rate, cutoff)
     graded = encoding == "direct"
     check_value("winner_take_all", "tau_m", tau_m, ms, "> 0")
+    check_value("winner_take_all", "inhibition", inhibition, 1.0, ">= 0")
     if duration is None:
         duration = 24 * ms if graded else 100 * ms
     if eta is None:
@@ -303,7 +303,12 @@ def diehl_cook_2015(
     -----
     doi:10.3389/fncom.2015.00099.
     """
-    _choice("diehl_cook_2015", "rule", rule, ("triplet", "power_law"))
+    for name, size in (("n_inputs", n_inputs), ("n_neurons", n_neurons)):
+        check_whole("diehl_cook_2015", name, size, 1)
+    check_value("diehl_cook_2015", "weight_sum", weight_sum, 1.0, "> 0")
+    for name, value in (("w_exc_inh", w_exc_inh), ("w_inh_exc", w_inh_exc)):
+        check_value("diehl_cook_2015", name, value, 1.0, ">= 0")
+    check_choice("diehl_cook_2015", "rule", rule, ("triplet", "power_law"))
     learning = (
         plasticity.diehl_cook_triplet() if rule == "triplet" else plasticity.diehl_cook_power_law()
     )

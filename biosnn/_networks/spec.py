@@ -8,16 +8,24 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Equations, Hz, ms
+from brian2 import ms
+from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from biosnn._networks import states
 from biosnn._networks.connectivity import seed_of
-from biosnn._networks.names import check_companions, check_own_names, check_statements
+from biosnn._networks.names import (
+    check_companions,
+    check_own_names,
+    check_projection,
+    check_summed_once,
+)
+from biosnn._networks.populations import check_carried, check_population
 from biosnn._networks.projection import Projection
+from biosnn._networks.sizes import check_memory
 from biosnn.code_gate import check_name, check_title
 from biosnn.declaration import declared, fingerprint
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, NeuronModel, Trace
+from biosnn.models import Companion, NeuronModel, Trace, parsed, unit_name
 from biosnn.state import Draw, State
 from biosnn.validation import (
     LARGEST,
@@ -25,20 +33,15 @@ from biosnn.validation import (
     check_instance,
     check_steps,
     check_value,
+    check_whole,
     choice,
     flag,
     instance,
     integer,
-    members,
+    named,
     number,
     whole,
 )
-
-#: Variables of the protocol, which populations may link to as ``protocol.name``.
-PROTOCOL_VARIABLES = (
-    "t_sample", "step", "sample", "attempt", "intensity", "seed", "pass_id", "sample_id",
-    "seen", "fraction",
-)  # fmt: skip
 
 _RESERVED = ("protocol", "intensity", "n_samples")
 
@@ -95,7 +98,7 @@ class Population:
 
     model: NeuronModel = attrs.field(validator=instance(NeuronModel))
     n: int = attrs.field(converter=integer, validator=whole(1, LARGEST))
-    drives: dict[str, str] = attrs.field(factory=dict, validator=members(str))
+    drives: dict[str, str] = attrs.field(factory=dict, validator=named(str))
 
 
 @declared
@@ -180,12 +183,10 @@ class NetworkModel:
 
     name: str = attrs.field(validator=instance(str))
     dt: Any
-    inputs: dict[str, Input] = attrs.field(converter=_copied, validator=members(Input))
-    populations: dict[str, Population] = attrs.field(
-        converter=_copied, validator=members(Population)
-    )
+    inputs: dict[str, Input] = attrs.field(converter=_copied, validator=named(Input))
+    populations: dict[str, Population] = attrs.field(converter=_copied, validator=named(Population))
     projections: dict[str, Projection] = attrs.field(
-        converter=_copied, factory=dict, validator=members(Projection)
+        converter=_copied, factory=dict, validator=named(Projection)
     )
     presentation: Presentation = attrs.field(validator=instance(Presentation))
     output: str = attrs.field(validator=instance(str))
@@ -201,11 +202,12 @@ class NetworkModel:
                 wanted = f"a unique identifier other than {', '.join(_RESERVED)}"
                 raise ParameterError(self.name, "names", repr(name), wanted)
         self._known("output", self.output, self.populations)
-        for key, population in self.populations.items():
-            self._check_population(key, population)
+        for key in self.populations:
+            check_population(self, key)
         for key, projection in self.projections.items():
             for side in (projection.pre, projection.post):
                 self._known(f"projections[{key!r}]", side, self.populations)
+            check_memory(self, key)
             pre, post = self.populations[projection.pre], self.populations[projection.post]
             projection.check(key, pre.model, post.model, *self.drawing(key))
             projection = projection.written_out(pre.n, post.n)
@@ -215,8 +217,10 @@ class NetworkModel:
         for key in self.populations:
             check_own_names(self, key)
             check_companions(self, key)
+            check_carried(self, key)
         for key in self.projections:
-            check_statements(self, key)
+            check_projection(self, key)
+        check_summed_once(self)
         if self.presentation.watch is not None:
             self._known("presentation.watch", self.presentation.watch, self.populations)
         states.check_reset(self)
@@ -238,6 +242,7 @@ class NetworkModel:
     def _check_times(self, key: str, projection: Projection) -> None:
         """Check delays, intervals of learning, and where modulators come from."""
         where = f"projections[{key!r}]"
+        self._check_delay(where, projection)
         longest = int(np.max(projection.delay_steps(self.dt), initial=0))
         if longest >= self.steps_per_presentation:
             slot = self.dt * self.steps_per_presentation
@@ -254,14 +259,26 @@ class NetworkModel:
             owner, _, variable = target.partition(".")
             self._known(f"{where}.rule.modulators[{name!r}]", owner, self.populations)
             source = self.populations[owner]
-            if variable not in Equations(source.model.equations).names or source.n != 1:
-                wanted = "a variable of a population of one neuron"
+            if variable not in source.model.variables or source.n != 1:
+                wanted = "a variable, which holds a value, of a population of one neuron"
                 raise ParameterError(where, f"rule.modulators[{name!r}]", repr(target), wanted)
+            dimensions = parsed(owner, source.model.equations)[variable].dim
+            if dimensions is not DIMENSIONLESS:
+                got = f"{target!r} in {unit_name(dimensions)}"
+                wanted = "a plain number, without unit"
+                raise ParameterError(where, f"rule.modulators[{name!r}]", got, wanted)
+
+    def _check_delay(self, where: str, projection: Projection) -> None:
+        """Check that delays are multiples of the time step."""
+        steps = np.asarray(projection.delay, dtype=float).ravel() / float(self.dt)
+        uneven = np.flatnonzero(np.abs(steps - np.round(steps)) > 1e-6 * np.maximum(1, steps))
+        if uneven.size:
+            check_steps(where, "delay", steps[uneven[0]] * self.dt, self.dt)
 
     def _check_synaptic(self, key: str, post: NeuronModel) -> None:
         """Check that no variable of the synapses has the name of one of their targets."""
         own = {"w"} if self.projections[key].weights is not None else set()
-        twice = sorted((own | set(self.synaptic(key))) & set(Equations(post.equations).names))
+        twice = sorted((own | set(self.synaptic(key))) & set(parsed(key, post.equations).names))
         if twice:
             raise ParameterError(
                 f"projections[{key!r}]",
@@ -270,40 +287,6 @@ class NetworkModel:
                 "a name used once",
                 "Give the neuron's variable another name",
             )
-
-    def _check_population(self, key: str, population: Population) -> None:
-        variables = Equations(population.model.equations).names
-        for variable, channel in population.drives.items():
-            self._known(f"populations[{key!r}].drives", channel, self.inputs)
-            if variable not in variables:
-                raise ParameterError(
-                    self.name, f"populations[{key!r}].drives", repr(variable), "a model's variable"
-                )
-            if variable not in population.model.variables:
-                ext = f"{variable}_ext"
-                remedy = f"Use {ext}, which is added to it" if ext in variables else ""
-                field = f"populations[{key!r}].drives"
-                wanted = "a variable that holds a value, not an expression or a link"
-                raise ParameterError(self.name, field, repr(variable), wanted, remedy)
-            if self.inputs[channel].features != population.n:
-                raise ParameterError(
-                    self.name,
-                    f"populations[{key!r}].n",
-                    population.n,
-                    f"the number of features of input {channel!r} "
-                    f"({self.inputs[channel].features})",
-                )
-        for variable, target in population.model.links.items():
-            owner, _, name = target.partition(".")
-            if owner == "protocol":
-                self._known(f"populations[{key!r}].links", name, dict.fromkeys(PROTOCOL_VARIABLES))
-            else:
-                self._known(f"populations[{key!r}].links[{variable!r}]", owner, self.populations)
-        for rate in population.model.rates.values():
-            value = population.model.parameters[rate.parameter]
-            if rate.drawn and float(value * self.dt) > 1:
-                most = f"at most 1/dt = {1 / self.dt / Hz:g} Hz"
-                raise ParameterError(population.model.name, rate.parameter, value, most)
 
     @property
     def duration_steps(self) -> int:
@@ -417,6 +400,7 @@ class NetworkModel:
         State
             All variables that models and projections declare, and ``protocol.seen`` = 0.
         """
+        check_whole("initial_state", "seed", seed, 0, LARGEST)
         arrays = {
             name: value.sample(seed, name) if isinstance(value, Draw) else value
             for name, value in self.initial_values().items()

@@ -9,14 +9,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy
 from brian2 import NeuronGroup, Subgroup, Synapses, second
+from brian2.core.spikesource import SpikeSource
 from brian2.parsing.sympytools import str_to_sympy
 
 from biosnn.declaration import to_data
 from biosnn.errors import ParameterError
-from biosnn.models import Trace
+from biosnn.models import Trace, names_in, without_value
+from biosnn.validation import check_instance, describe
 
 if TYPE_CHECKING:
     from biosnn._plasticity.spec import PlasticityRule
+
+
+def _check_pairs(rule: str, pairs: Any) -> None:
+    if isinstance(pairs, str):
+        unknown = without_value(names_in(pairs), ("j",))
+        if unknown:
+            wanted = f"a condition with i and j, not {', '.join(unknown)}"
+            raise ParameterError(rule, "pairs", repr(pairs), wanted)
+    elif pairs is not None and not (isinstance(pairs, tuple | list) and len(pairs) in (0, 2)):
+        raise ParameterError(rule, "pairs", describe(pairs), "a condition, or arrays (i, j)")
 
 
 def connected(
@@ -32,7 +44,10 @@ def connected(
 
     ``namespace`` is where the equations of groups that biosnn has not made find their constants.
     """
+    check_instance(rule.name, "transmit", transmit, str)
+    _check_pairs(rule.name, pairs)
     for side, group in (("pre", pre), ("post", post)):
+        check_instance(rule.name, side, group, SpikeSource)
         _check_group(rule, side, group, namespace)
     if float(pre.clock.dt) != float(post.clock.dt):
         got = f"a time step of {pre.clock.dt} beside {post.clock.dt} of '{post.name}'"

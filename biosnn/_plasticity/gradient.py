@@ -28,7 +28,7 @@ from biosnn._plasticity.checks import bounds, number, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, NeuronModel, Operation, Trace
-from biosnn.validation import check_choice, check_value
+from biosnn.validation import check_choice, check_instance, check_value
 
 UPDATES = ("step", "presentation")
 
@@ -305,6 +305,7 @@ def spike_error(
     output unit, whose square is the distance of van Rossum 2001, Neural Comput. 13:751,
     doi:10.1162/089976601300014321, with another kernel.
     """
+    check_instance("spike_error", "model", model, NeuronModel)
     if model.threshold is None:
         raise ParameterError(model.name, "threshold", None, "given: its spikes are compared")
     parameters = {

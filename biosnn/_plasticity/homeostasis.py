@@ -12,7 +12,7 @@ from biosnn._plasticity.checks import bounds, number, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, NeuronModel, Operation, Trace
-from biosnn.validation import check_value, check_whole
+from biosnn.validation import check_instance, check_value, check_whole
 
 
 def adaptive_threshold(
@@ -61,6 +61,7 @@ def adaptive_threshold(
     Decay: Diehl & Cook 2015, sec. 2.4, doi:10.3389/fncom.2015.00099; a rate as the target:
     Querlioz et al. 2013, doi:10.1109/TNANO.2013.2250995.
     """
+    check_instance("adaptive_threshold", "model", model, NeuronModel)
     equations = Equations(model.equations)
     variable, comparison, bound = _comparison(model, set(equations.names))
     if (tau_theta is None) == (target_rate is None):

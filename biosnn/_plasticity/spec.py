@@ -15,15 +15,31 @@ from biosnn.errors import ParameterError
 from biosnn.models import (
     SLOTS,
     Companion,
+    Known,
     Operation,
     Schedule,
     Trace,
+    check_equation_units,
     check_method,
     check_not_random,
+    check_parameters,
+    check_statement_units,
+    equation_text,
+    parsed,
     rename,
+    scope_of,
     synaptic_equations,
 )
-from biosnn.validation import check_choice, check_value
+from biosnn.validation import (
+    check_choice,
+    check_value,
+    choice,
+    instance,
+    mapping,
+    members,
+    named,
+    sequence,
+)
 
 
 @declared
@@ -48,18 +64,16 @@ class Statements:
         Time between two runs with ``event="step"``; it must divide a presentation.
     """
 
-    side: str
-    code: str
-    event: str = "spike"
-    order: int = 0
-    when: str = "synapses"
+    side: str = attrs.field(validator=choice("pre", "post", "synapse"))
+    code: str = attrs.field(validator=instance(str))
+    event: str = attrs.field(default="spike", validator=instance(str))
+    order: int = attrs.field(default=0, validator=instance(int))
+    when: str = attrs.field(default="synapses", validator=choice(*SLOTS))
     every: Any = None
 
     def __attrs_post_init__(self) -> None:
         check_statements("Statements", "code", self.code)
         check_name("Statements", "event", self.event)
-        check_choice("Statements", "side", self.side, ("pre", "post", "synapse"))
-        check_choice("Statements", "when", self.when, SLOTS)
         if self.side == "synapse":
             check_choice("Statements", "event", self.event, ("step", "end"))
         elif self.event in ("step", "end"):
@@ -110,18 +124,28 @@ class PlasticityRule:
         Source with DOI and equation.
     """
 
-    name: str
-    statements: tuple[Statements, ...] = attrs.field(converter=tuple)
-    pre_traces: tuple[Trace, ...] = attrs.field(default=(), converter=tuple)
-    post_traces: tuple[Trace, ...] = attrs.field(default=(), converter=tuple)
-    pre_companion: Companion | None = None
-    post_companion: Companion | None = None
-    modulators: dict[str, str] = attrs.Factory(dict)
-    equations: str = ""
-    method: str = "exponential_euler"
-    transient: tuple[str, ...] = attrs.field(default=(), converter=tuple)
-    slow: tuple[str, ...] = attrs.field(default=(), converter=tuple)
-    parameters: dict[str, Any] = attrs.Factory(dict)
+    name: str = attrs.field(validator=instance(str))
+    statements: tuple[Statements, ...] = attrs.field(
+        converter=sequence, validator=members(Statements)
+    )
+    pre_traces: tuple[Trace, ...] = attrs.field(
+        default=(), converter=sequence, validator=members(Trace)
+    )
+    post_traces: tuple[Trace, ...] = attrs.field(
+        default=(), converter=sequence, validator=members(Trace)
+    )
+    pre_companion: Companion | None = attrs.field(
+        default=None, validator=instance(Companion, optional=True)
+    )
+    post_companion: Companion | None = attrs.field(
+        default=None, validator=instance(Companion, optional=True)
+    )
+    modulators: dict[str, str] = attrs.field(factory=dict, validator=named(str))
+    equations: str = attrs.field(default="", converter=equation_text)
+    method: str = attrs.field(default="exponential_euler", validator=instance(str))
+    transient: tuple[str, ...] = attrs.field(default=(), converter=sequence, validator=members(str))
+    slow: tuple[str, ...] = attrs.field(default=(), converter=sequence, validator=members(str))
+    parameters: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
     reference: str = ""
 
     def __attrs_post_init__(self) -> None:
@@ -131,15 +155,31 @@ class PlasticityRule:
                 check_name(self.name, field, name)
         for name, target in self.modulators.items():
             check_target_name(self.name, f"modulators[{name!r}]", target)
-        check_method(self.name, self.method, synaptic_equations(self.name, self.equations))
+        check_parameters(self.name, self.parameters)
+        equations = synaptic_equations(self.name, self.equations)
+        check_method(self.name, self.method, equations)
+        scope = self.scope()
+        check_equation_units(self.name, "equations", equations, scope)
         for number, part in enumerate(self.statements):
             check_not_random(self.name, f"statements[{number}]", part.code)
+            check_statement_units(self.name, f"statements[{number}]", part.code, scope)
         for field in ("transient", "slow"):
             for name in getattr(self, field):
                 if name not in self.variables:
                     known = ", ".join(self.variables) or "none"
                     wanted = f"state variables of the synapse ({known})"
                     raise ParameterError(self.name, field, repr(name), wanted)
+
+    def scope(self) -> dict[str, Known]:
+        """Units of the names that the rule itself gives to its statements."""
+        scope = {"w": Known(), **scope_of(parsed(self.name, self.equations), self.parameters)}
+        for side in ("pre", "post"):
+            traces: tuple[Trace, ...] = getattr(self, f"{side}_traces")
+            scope |= {f"{trace.name}_{side}": Known() for trace in traces}
+            companion: Companion | None = getattr(self, f"{side}_companion")
+            if companion is not None:
+                scope |= scope_of(parsed(self.name, companion.equations), {}, f"_{side}")
+        return scope | {f"{name}_post": Known() for name in self.modulators}
 
     def needs(self, side: str) -> tuple[Trace | Companion, ...]:
         """What the rule needs on the neurons of one side, ``"pre"`` or ``"post"``."""

@@ -105,7 +105,8 @@ def linear_readout(
     check_positive("linear_readout", "C", C)
     check_positive("linear_readout", "alpha", alpha)
     check_whole("linear_readout", "max_iter", max_iter, 1)
-    match kind:
+    check_whole("linear_readout", "seed", seed, 0, 2**32 - 1)
+    match kind if isinstance(kind, str) else None:
         case "logistic":
             model = LogisticRegression(C=C, max_iter=max_iter, random_state=seed)
         case "svc":
@@ -215,7 +216,7 @@ class LinearReadout(Readout):
         return super()._scores(features) + self.intercept_
 
     def _features(self, X: ArrayLike, *, reset: bool = False) -> NDArray[np.floating]:
-        match self.features:
+        match self.features if isinstance(self.features, str) else None:
             case "counts":
                 return self._counts(X, reset=reset, dtype=np.float32)
             case "latency":

@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from biosnn._surrogate.fingerprints import digest
 from biosnn.encoding import intensities
-from biosnn.errors import DataError
-from biosnn.validation import check_instance, check_whole, whole
+from biosnn.errors import DataError, ParameterError
+from biosnn.validation import check_flag, check_instance, check_whole, describe, whole
 
 Encoder = Callable[[NDArray, np.random.Generator], Tensor]
 
@@ -171,6 +171,11 @@ class Batches(Dataset):
         shuffle: bool = True,
         workers: int = 0,
     ):
+        for name, given in (("samples", samples), ("labels", labels)):
+            if not hasattr(given, "__len__") or isinstance(given, str):
+                raise ParameterError("Batches", name, describe(given), "an array")
+        check_whole("Batches", "seed", seed)
+        check_flag("Batches", "shuffle", shuffle)
         if len(samples) != len(labels) or not len(samples):
             raise DataError(
                 f"there must be one label per sample, got {len(labels)} for {len(samples)}"

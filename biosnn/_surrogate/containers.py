@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from biosnn.errors import ParameterError
+from biosnn.validation import check_instance
 
 from .helpers import in_step_mode, stateful_layers
 from .kept import changes, kept_by, stateless
@@ -140,7 +141,7 @@ class Sequential(Stepped, nn.Sequential):
 
     @order.setter
     def order(self, order: str) -> None:
-        if order not in ORDERS:
+        if not isinstance(order, str) or order not in ORDERS:
             raise ParameterError("Sequential", "order", repr(order), '"layer" or "step"')
         self._order = order
 
@@ -237,6 +238,7 @@ class Stateless(Stepped, nn.Module):
 
     def __init__(self, module: nn.Module, *, step_mode: str = "single"):
         super().__init__()
+        check_instance("Stateless", "module", module, nn.Module)
         if held := stateful_layers(module):
             wanted = "a module without a state"
             got = f"{type(module).__name__} with {type(next(iter(held.values()))).__name__}"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from torch import nn
 
 from biosnn.errors import ParameterError
+from biosnn.validation import check_instance
 
 from .stateful import Stateful, Stepped, check_step_mode
 
@@ -47,6 +48,7 @@ def choose_layers(net: nn.Module, layers: Choices) -> dict[str, nn.Module]:
 
 def stateful_layers(net: nn.Module) -> dict[str, Stateful]:
     """All modules of a network that keep a state, by name."""
+    check_instance("surrogate", "net", net, nn.Module)
     return {name: layer for name, layer in net.named_modules() if isinstance(layer, Stateful)}
 
 
@@ -75,6 +77,7 @@ def set_step_mode(net: nn.Module, mode: str, *, keep: Choices = ()) -> None:
         Layers, as in `choose_layers`, whose mode stays as it is, and that of all in them.
         `Sequential` puts layers of either mode behind each other.
     """
+    check_instance("set_step_mode", "net", net, nn.Module)
     check_step_mode("set_step_mode", mode)
     kept = choose_layers(net, keep)
     before = [(part, part.step_mode) for module in kept.values() for part in _stepped(module)]

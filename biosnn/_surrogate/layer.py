@@ -21,7 +21,7 @@ from biosnn._surrogate.stateful import Stateful, copied
 from biosnn._surrogate.trained import trained_constants
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Normal, Uniform
-from biosnn.validation import check_value
+from biosnn.validation import check_instance, check_value
 
 _ADDED = re.compile(r"^\s*(?P<name>\w+)\s*\+=\s*x\s*$")
 #: Units of the size that variables of neurons have.
@@ -108,6 +108,9 @@ class SpikingLayer(Stateful):
         step_mode: str = "single",
     ):
         super().__init__(step_mode=step_mode)
+        check_instance("SpikingLayer", "model", model, (NeuronModel, NeuronGroup))
+        check_instance("SpikingLayer", "drive", drive, str)
+        check_instance("SpikingLayer", "output", output, str, optional=True)
         self.model: NeuronModel | NeuronGroup | None = model
         self._name = model.name
         group = _group_of(model, dt)

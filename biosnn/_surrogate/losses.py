@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from biosnn.errors import ParameterError
-from biosnn.validation import number
+from biosnn.validation import check_choice, number
 
 
 class Loss(Protocol):
@@ -143,9 +143,7 @@ class MembraneCrossEntropy:
     observes: ClassVar[str] = "v"
 
     def __attrs_post_init__(self) -> None:
-        wanted = '"max", "mean" or "last"'
-        if self.over not in ("max", "mean", "last"):
-            raise ParameterError(type(self).__name__, "over", repr(self.over), wanted)
+        check_choice(type(self).__name__, "over", self.over, ("max", "mean", "last"))
 
     def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
         """Loss of potentials ``[T, N, n_classes]`` and labels ``[N]``."""

@@ -19,7 +19,7 @@ from biosnn._surrogate.trained import trained_constants
 from biosnn.errors import DataError, ParameterError
 from biosnn.networks import NetworkModel
 from biosnn.state import State
-from biosnn.validation import check_whole
+from biosnn.validation import check_instance, check_whole
 
 ORDERS = ("layer", "step")
 
@@ -83,7 +83,8 @@ class SurrogateNetwork(nn.Module):
         order: str = "layer",
     ):
         super().__init__()
-        if order not in ORDERS:
+        check_instance("surrogate.compile", "network", network, NetworkModel)
+        if not isinstance(order, str) or order not in ORDERS:
             raise ParameterError("surrogate.compile", "order", repr(order), '"layer" or "step"')
         self.order, self._declared = order, network
         self._begin = network.initial_state(seed)

@@ -18,7 +18,7 @@ STEP_MODES = ("single", "multi")
 
 def check_step_mode(obj: str, mode: str) -> str:
     """Return `mode`, or raise ``ParameterError`` if it is neither "single" nor "multi"."""
-    if mode not in STEP_MODES:
+    if not isinstance(mode, str) or mode not in STEP_MODES:
         raise ParameterError(obj, "step_mode", repr(mode), '"single" or "multi"')
     return mode
 

@@ -22,7 +22,7 @@ from biosnn._surrogate.losses import Loss, RateCrossEntropy
 from biosnn._surrogate.network import SurrogateNetwork
 from biosnn._surrogate.progress import Bar, draw_curves, log_epoch, tensorboard_log
 from biosnn.errors import DataError, Interrupted, ParameterError
-from biosnn.validation import check_flag, check_whole
+from biosnn.validation import check_flag, check_instance, check_whole, describe
 
 OPTIMISERS = ("adam", "sgd")
 _DRAW_EVERY = 20.0  # s
@@ -185,9 +185,14 @@ def train(
     Interrupted
         On Ctrl-C; the epochs before are in the folder.
     """
+    check_instance("train", "module", module, torch.nn.Module)
     check_whole("train", "epochs", epochs, 1)
     for name, flag in (("amp", amp), ("resume", resume), ("overwrite", overwrite)):
         check_flag("train", name, flag)
+    if not hasattr(batches, "__len__") or not hasattr(batches, "__iter__"):
+        wanted = "batches that can be counted and shown again, such as a list"
+        raise ParameterError("train", "batches", describe(batches), wanted)
+    check_instance("train", "optimiser", optimiser, (str, torch.optim.Optimizer))
     if (resume or overwrite or tensorboard) and folder is None:
         raise ParameterError("train", "folder", None, "given, to resume from or to log into")
     if resume and overwrite:

@@ -23,7 +23,7 @@ from biosnn.plotting.checks import (
     same_shape,
     with_unit,
 )
-from biosnn.validation import check_whole
+from biosnn.validation import check_instance, check_members, check_whole
 
 TIME = "time (ms)"
 MAX_LEGEND = 10
@@ -70,6 +70,8 @@ def membrane(
     same_shape(where, "v", traces, "[n_neurons, n_times]", (n_neurons, len(times)))
     levels = None if threshold is None else _levels(threshold, traces.shape)
     strokes = None if spikes is None else _spikes_per_trace(spikes, n_neurons)
+    if labels is not None:
+        check_members(where, "labels", labels, str)
     if labels is None:
         numbered = 1 < n_neurons <= MAX_LEGEND
         labels = [f"neuron {k}" if numbered else "" for k in range(n_neurons)]
@@ -288,6 +290,7 @@ def plasticity_traces(
         _spike_times(where, name, train)
         for name, train in (("pre_spikes", pre_spikes), ("post_spikes", post_spikes))
     ]
+    check_instance(where, "traces", traces, Mapping)
     if not traces:
         raise ParameterError(where, "traces", "none", "at least one array by name")
     trace_unit = min((best_unit(where, "traces", trace) for trace in traces.values()), key=float)
@@ -335,6 +338,7 @@ def _spikes_per_trace(
     spikes: Sequence[ArrayLike] | tuple[ArrayLike, ArrayLike], n_neurons: int
 ) -> list[Floats]:
     where = "membrane"
+    check_instance("membrane", "spikes", spikes, (list, tuple))
     if isinstance(spikes, tuple):
         if len(spikes) != 2:
             raise ParameterError(where, "spikes", f"a tuple of {len(spikes)}", "a tuple (i, t)")

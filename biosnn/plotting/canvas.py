@@ -15,6 +15,7 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from biosnn.errors import ParameterError, StorageError
+from biosnn.validation import check_path
 
 
 def axes_or_new(ax: Axes | None, figsize: tuple[float, float] = (6.4, 4.0)) -> Axes:
@@ -68,6 +69,7 @@ def save(figure_or_axes: Figure | Axes | NDArray[np.object_], path: str | os.Pat
     StorageError
         If the file cannot be written.
     """
+    check_path("save", "path", path)
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ParameterError("save", "path", path, "a file name ending in .png")

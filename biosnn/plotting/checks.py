@@ -11,6 +11,7 @@ from brian2.units.fundamentalunits import DimensionMismatchError, get_unit_for_d
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn.errors import ParameterError
+from biosnn.validation import describe
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
@@ -88,9 +89,10 @@ def same_shape(where: str, name: str, array: NDArray, like: str, shape: Sequence
 
 def image_shape(where: str, shape: Sequence[int], n_pixels: int) -> tuple[int, int]:
     """Return `shape` (height, width) if it holds `n_pixels`."""
-    if len(shape) != 2 or np.prod(shape) != n_pixels:
+    whole = isinstance(shape, list | tuple) and all(isinstance(n, int | np.integer) for n in shape)
+    if not whole or len(shape) != 2 or np.prod(shape) != n_pixels:
         wanted = f"(height, width) with height * width = {n_pixels}"
-        raise ParameterError(where, "shape", tuple(shape), wanted)
+        raise ParameterError(where, "shape", describe(shape), wanted)
     return int(shape[0]), int(shape[1])
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from biosnn.errors import ParameterError
 from biosnn.plotting.canvas import axes_or_new, axes_row, colorbar, legend_beside
 from biosnn.plotting.checks import Floats, best_unit, indices, numbers, same_shape
-from biosnn.validation import check_whole
+from biosnn.validation import check_instance, check_members, check_whole, describe
 
 SILENT = -1
 
@@ -43,6 +43,7 @@ def learning_curve(
     """
     where = "learning_curve"
     samples = numbers(where, "n_samples", n_samples, ndim=1)
+    check_instance(where, "accuracy", accuracy, Mapping)
     if not accuracy:
         raise ParameterError(where, "accuracy", "none", "at least one array by name")
     curves = {}
@@ -92,6 +93,8 @@ def confusion_matrix(
         With the accuracy in its title.
     """
     where = "confusion_matrix"
+    if class_names is not None:
+        check_members(where, "class_names", class_names, str)
     if n_classes is None and class_names is not None:
         n_classes = len(class_names)
     n = None if n_classes is None else check_whole(where, "n_classes", n_classes, 1)
@@ -162,8 +165,8 @@ def image_pair(
     array of 2 Axes
     """
     where = "image_pair"
-    if len(shape) != 2:
-        raise ParameterError(where, "shape", tuple(shape), "(height, width)")
+    if not isinstance(shape, tuple | list) or len(shape) != 2:
+        raise ParameterError(where, "shape", describe(shape), "(height, width)")
     first = _picture(where, "original", original, shape)
     second = _picture(where, "reconstruction", reconstruction, shape)
     if np.ptp(first) and np.ptp(second):
