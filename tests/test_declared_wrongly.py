@@ -92,8 +92,12 @@ WEIGHTS = {
     ),
     "a word": (lambda: joined(weights="rand()"), "weights 'rand()' a number Uniform"),
     "turned": (lambda: joined(weights=np.ones((3, 2))), "projections['p'].weights (2, 3) (3, 2)"),
+    "one to one between sizes": (  # C2
+        lambda: joined(pairs="one_to_one"),
+        "projections['p'].pairs one size 2 to 3 neurons index arrays",
+    ),
     "a matrix for some pairs": (
-        lambda: joined(weights=np.ones((2, 3)), pairs="one_to_one"),
+        lambda: joined(weights=np.ones((2, 3)), pairs="all_but_self"),
         'weights (2, 3) one per pair "all"',
     ),
     "above the rule's": (
@@ -612,7 +616,7 @@ def test_a_current_density_makes_a_squid_axon_fire():
     assert firing > 0
 
 
-@pytest.mark.parametrize("pairs", ["all", "one_to_one", "all_but_self", FixedProbability(p=0.5)])
+@pytest.mark.parametrize("pairs", ["all", "all_but_self", FixedProbability(p=0.5)])
 def test_synapses_are_counted(pairs):
     declared = joined(pairs=pairs)
     assert declared.n_synapses("p") == len(declared.indices("p")[0]) > 0

@@ -103,7 +103,10 @@ def medley() -> NetworkModel:
                 weights=models.Uniform(low=0.0, high=0.6),
             ),
             "source_cells": Projection(
-                pre="source", post="cells", transmit="v_post += 0.5", pairs="one_to_one"
+                pre="source",
+                post="cells",
+                transmit="v_post += 0.5",
+                pairs=([0, 1, 2, 3], [0, 1, 2, 3]),
             ),
             "cells_cells": Projection(
                 pre="cells",

@@ -643,3 +643,34 @@ def test_wrong_units_and_nan_are_refused(given, name: str, values: Any, message:
     samples = {"current": np.zeros((1, 2)), "frames": np.zeros((1, 1, 2)), name: values}
     with pytest.raises(DataError, match=message):
         given["runtime"].run(samples, progress=False)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_projection_without_any_synapse_runs(device: str) -> None:
+    """C3: a pattern that connects nothing, and empty lists."""
+    encoder = encoding.poisson(max_rate=1000 * b2.Hz)
+    network = NetworkModel(
+        name="unconnected",
+        dt=0.1 * ms,
+        inputs={"x": Input(features=3)},
+        populations={
+            "a": Population(model=encoder, n=3, drives={"x": "x"}),
+            "b": Population(model=models.lif(), n=2),
+        },
+        projections={
+            key: Projection(pre="a", post="b", transmit="v_post += w*mV", weights=0.5, **more)
+            for key, more in {
+                "none": {"pairs": networks.FixedProbability(p=0)},
+                "listed": {"pairs": ([], []), "delay": 1 * ms, "rule": plasticity.pair_stdp()},
+            }.items()
+        },
+        presentation=Presentation(duration=5 * ms),
+        output="b",
+    )
+    kept: dict[str, Any] = {"per_sample": ("a.count", "b.v"), "snapshots": {"none.w": 1}}
+    recording, state = simulation.compile(network, device, **kept).run(
+        np.ones((2, 3)), learn=True, progress=False
+    )
+    assert recording["a.count"].sum() > 5
+    np.testing.assert_allclose(recording["b.v"], -65e-3)
+    assert state["none.w"].shape == state["listed.w"].shape == (0,)

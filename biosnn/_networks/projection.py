@@ -335,6 +335,10 @@ class Projection:
             among = f"one of {self.post}'s ({', '.join(post.receptors) or 'it has none'})"
             remedy = "Give its model one: model.with_synapses(name=...)"
             raise ParameterError(where, "synapse", repr(self.synapse), among, remedy)
+        if isinstance(self.pairs, str) and self.pairs == "one_to_one" and n_pre != n_post:
+            got = f"'one_to_one' from {n_pre} to {n_post} neurons"
+            remedy = "Give index arrays (i, j) of the pairs"
+            raise ParameterError(where, "pairs", got, "between populations of one size", remedy)
         if isinstance(self.pairs, Pattern):
             self.pairs.check(where, n_pre, n_post)
         elif not isinstance(self.pairs, str):

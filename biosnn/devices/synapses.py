@@ -132,8 +132,7 @@ def _connect(
         elif isinstance(projection.pairs, str) and projection.pairs == "all_but_self":
             made.connect(j=f"{within} if k - i // {n_pre}*{n_post} != i % {n_pre}")
         else:
-            i, j = replicas.pairs(*network.indices(key), n_pre, n_post)
-            made.connect(i=i, j=j)
+            _connect_pairs(made, *replicas.pairs(*network.indices(key), n_pre, n_post))
         return
     if isinstance(projection.pairs, str):
         if projection.pairs == "all":
@@ -143,8 +142,15 @@ def _connect(
         else:
             made.connect(condition="i != j")
         return
-    i, j = network.indices(key)
-    made.connect(i=i, j=j)
+    _connect_pairs(made, *network.indices(key))
+
+
+def _connect_pairs(made: Synapses, i: np.ndarray, j: np.ndarray) -> None:
+    """Connect pairs, of which there may be none: Brian2 takes no empty lists."""
+    if len(i):
+        made.connect(i=i, j=j)
+    else:
+        made.connect(condition="i < 0", namespace={})
 
 
 def learning(
