@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from brian2 import Hz, ms, mV
+from brian2 import Hz, Network, StateMonitor, ms, mV
 
 from biosnn import datasets, encoding, models, networks, plasticity, simulation
 from biosnn.errors import ParameterError
@@ -160,7 +160,10 @@ RESPONSE = {"timed": double(TAU_M, TAU_SYN), "readout": decay(TAU_M)}
 
 
 def run(network: NetworkModel, key: str, samples: dict[str, Any]):
-    """Spike counts, eligibility (sample, step, pre, post) if it has one, weights per sample."""
+    """Spike counts, eligibility (sample, step, pre, post) if it has one, weights per sample.
+
+    The eligibility is that at the beginning of each step.
+    """
     name, w = f"{key}.eligibility", f"{key}.w"
     traced = {name: range(N_PRE * N_POST)} if "eligibility" in network.synaptic(key) else {}
     runnable = simulation.compile(network, "runtime", traces=traced, snapshots={w: 1})
@@ -185,6 +188,12 @@ def run_readout(cell: str, loss: str):
 
 
 # --- closed forms ----------------------------------------------------------------------------
+
+
+def assert_follows(eligibility: np.ndarray, ends: np.ndarray) -> None:
+    """A presentation starts from zero, and each step from what the step before has left."""
+    np.testing.assert_array_equal(eligibility[0], 0)
+    np.testing.assert_allclose(eligibility[1:], ends[:-1], rtol=0, atol=1e-9)
 
 
 def expected_superspike(sample: int, weights: np.ndarray):
@@ -220,7 +229,7 @@ def test_superspike_is_its_sum() -> None:
         assert z.sum() > 5
         assert np.abs(eligible).max() > 0.05
         np.testing.assert_array_equal(counts[sample], z.sum(0))
-        np.testing.assert_allclose(eligibility[sample], eligible, rtol=0, atol=1e-9)
+        assert_follows(eligibility[sample], eligible)
         wanted = wanted + ETA * change
         np.testing.assert_allclose(weights[sample], wanted, rtol=0, atol=1e-9)
     assert np.abs(wanted - WEIGHTS).min() > 1e-5
@@ -238,7 +247,7 @@ def test_readout_is_its_sum(cell, loss) -> None:
         if cell == "lif":
             assert z.sum() > 5
             np.testing.assert_array_equal(counts[sample], z.sum(0))
-            np.testing.assert_allclose(eligibility[sample], eligible, rtol=0, atol=1e-9)
+            assert_follows(eligibility[sample], eligible)
         wanted = wanted + ETA * change
         np.testing.assert_allclose(weights[sample], wanted, rtol=0, atol=1e-9)
     assert np.abs(wanted - WEIGHTS).min() > 1e-5
@@ -251,7 +260,8 @@ def test_in_every_step_the_weights_are_those_of_the_step() -> None:
     name = "inp_readout.w"
     runnable = simulation.compile(network, "runtime", traces={name: range(N_PRE * N_POST)})
     recording, _ = runnable.run(samples, learn=True, progress=False)
-    course = recording.traces[name].values.T.reshape(-1, N_PRE, N_POST)[:STEPS]
+    # The weights that a step leaves are those from which the next one starts.
+    course = recording.traces[name].values.T.reshape(-1, N_PRE, N_POST)[1 : STEPS + 1]
     x = convolved(later(decay(TAU_M)), SPIKES[0].astype(float))
     charge, v, z = (np.zeros((STEPS, N_POST)) for _ in range(3))
     weights, eligibility, r = WEIGHTS.copy(), np.zeros((N_PRE, N_POST)), np.zeros(N_POST)
@@ -268,6 +278,23 @@ def test_in_every_step_the_weights_are_those_of_the_step() -> None:
         np.testing.assert_allclose(course[step], weights, rtol=0, atol=1e-9)
     assert z.sum() > 5
     assert np.abs(weights - WEIGHTS).min() > 1e-5
+
+
+@pytest.mark.parametrize("method", ["exact", "euler", "exponential_euler"])
+@pytest.mark.usefixtures("fresh_brian2")
+def test_filters_are_exact_whatever_the_method_of_their_neuron(method) -> None:
+    """What an input spike of weight 1 does to an exact cell, and the error of a desired spike."""
+    rule = plasticity.superspike(tau_m=TAU_M * ms, tau_syn=TAU_SYN * ms)
+    cell = plasticity.spike_error(
+        attrs.evolve(models.lif(), method=method), tau_rise=TAU_RISE * ms, tau_decay=TAU_DECAY * ms
+    )
+    group = cell.group(1, traces=rule.needs("pre"), dt=DT * ms)
+    group.x_syn = 1
+    group.L_rise = 1
+    monitor = StateMonitor(group, ("x", "L"), record=True)
+    Network(group, monitor).run(STEPS * DT * ms)
+    np.testing.assert_allclose(monitor.x[0], double(TAU_M, TAU_SYN), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(monitor.L[0], double(TAU_DECAY, TAU_RISE), rtol=0, atol=1e-12)
 
 
 def test_rmaxprop_gives_every_synapse_its_own_rate() -> None:

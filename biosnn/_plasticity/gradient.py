@@ -5,9 +5,10 @@ to its threshold (the surrogate derivative), and a learning signal, which is a v
 postsynaptic neuron: what it should do minus what it does. :func:`spike_error` makes one from
 desired spikes, :func:`biosnn.networks.online_readout` one from labels.
 
-For one feed-forward layer of leaky integrate-and-fire neurons whose reset subtracts and is
-detached, the change over a presentation is the surrogate gradient of backpropagation through
-time, apart from a constant factor that is the same for all synapses.
+For one feed-forward layer of leaky integrate-and-fire neurons that are integrated exactly, as all
+filters of these rules are, and whose reset subtracts and is detached, the change over a
+presentation is the surrogate gradient of backpropagation through time, apart from a constant
+factor that is the same for all synapses.
 
 >>> from biosnn import models, plasticity
 >>> cell = plasticity.spike_error(models.lif())
