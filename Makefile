@@ -1,7 +1,7 @@
 # "make" alone lists the targets. scripts/setup.sh makes .venv and keeps it current.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-cuda validate lint format typecheck lock setup setup-core clean
+.PHONY: help demo test test-newest test-cuda validate lint format typecheck lock setup setup-core clean
 
 BIN := .venv/bin
 # Brian2's makefiles call g++ unless CXX says otherwise.
@@ -17,6 +17,9 @@ demo: setup-core ## train on small digits and write the result to runs/demo
 
 test: setup ## run the tests (more options: make test ARGS="-k doctor")
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+
+test-newest: setup ## run the tests that touch Brian2 with its newest version (Python 3.13)
+	scripts/test-newest.sh $(ARGS)
 
 test-cuda: setup ## have nvcc compile large networks; needs no GPU, takes many minutes
 	BIOSNN_TEST_CUDA=all $(BIN)/python -m pytest -q tests/test_cuda_code.py tests/test_cuda_compile.py $(ARGS)
