@@ -371,3 +371,101 @@ def test_rates_are_what_a_model_says_and_no_name() -> None:
         simulation.compile(declared, device="runtime").run(np.array([[-1.0]]), progress=False)
     with pytest.raises(ParameterError, match=r"rates must be a variable and a parameter of it"):
         attrs.evolve(cell, rates={"x": models.Rate(parameter="rate")})
+
+
+# --- variables that all neurons or synapses share
+
+
+SHARING = NeuronModel(
+    name="sharing",
+    equations="du/dt = (G - u)/tau : 1\ng : 1 (shared)\nG = 2*g : 1 (shared)\ns : 1",
+    threshold="s > 0.5",
+    reset="",
+    method="euler",
+    parameters={"tau": 5 * ms},
+    initial={"g": 0.5, "u": 1.0},
+    operations=(Operation(code="g = g + 0.25", when="end"),),
+)
+SHARING_RULE = PlasticityRule(
+    name="sharing",
+    equations="m : 1 (shared)",
+    statements=(
+        Statements(side="synapse", event="step", code="m = m + 0.5\nw += 0.01*m", when="end"),
+    ),
+)
+
+
+def sharing() -> NetworkModel:
+    return NetworkModel(
+        name="sharing",
+        dt=DT,
+        inputs={"x": Input(features=3, kind="events")},
+        populations={"a": Population(model=SHARING, n=3, drives={"s": "x"})},
+        projections={
+            "syn": Projection(
+                pre="a",
+                post="a",
+                transmit="u_post += w*h*g_pre",
+                equations="h : 1 (shared)",
+                weights=1.0,
+                rule=SHARING_RULE,
+            )
+        },
+        presentation=Presentation(duration=6 * DT, reset="none"),
+        output="a",
+    )
+
+
+@pytest.mark.parametrize("device", ["runtime", "cpp"])
+def test_what_neurons_or_synapses_share_has_one_value(device: str) -> None:
+    """C1."""
+    runnable = simulation.compile(sharing(), device=device, traces={"a.g": [0]})
+    start = runnable.initial_state()
+    assert {k: start[k].shape for k in ("a.g", "syn.h", "syn.m", "a.u", "syn.w")} == {
+        "a.g": (1,), "syn.h": (1,), "syn.m": (1,), "a.u": (3,), "syn.w": (9,),
+    }  # fmt: skip
+    events = (np.zeros(1, int), np.ones(1, int), np.array([2e-3]))
+    recording, state = runnable.run(
+        {"x": events, "n_samples": 2},
+        state=start.updated({"syn.h": np.array([0.5])}),
+        learn=True,
+        progress=False,
+    )
+    g, u, m, w = 0.5, 1.0, 0.0, 1.0
+    course = []
+    for step in range(12):
+        u += (2 * g - u) / 5
+        u += w * 0.5 * g * (step == 2)
+        course.append(g)
+        g += 0.25
+        m += 0.5
+        w += 0.01 * m
+    found = {k: state[k].ravel() for k in ("a.g", "syn.m", "syn.h", "a.u", "syn.w")}
+    assert recording.counts("a").sum() == 1
+    assert (found["a.g"], found["syn.m"], found["syn.h"]) == (g, m, 0.5)
+    assert found["a.u"] == pytest.approx(np.full(3, u), rel=1e-9)
+    assert found["syn.w"] == pytest.approx(np.full(9, w), rel=1e-9)
+    traced = np.concatenate([np.ravel(recording.traces["a.g"].values)])
+    assert {0.5, 0.75, g - 0.25} <= set(traced)
+
+
+def test_where_nothing_can_be_shared_it_is_refused() -> None:
+    """C1: differential equations, copies side by side, inputs, torch."""
+    for make in (
+        lambda: attrs.evolve(SHARING, equations="dg/dt = -g/tau : 1 (shared)\ns : 1\nu : 1"),
+        lambda: PlasticityRule(
+            name="r", statements=(), equations="dz/dt = -z/tau : 1 (shared)", parameters={"tau": DT}
+        ),
+    ):
+        with pytest.raises(ParameterError, match=r"without it: a differential equation may be"):
+            make()
+    with pytest.raises(ParameterError, match=r"n_parallel must be 1 .* a\.g \(shared\)"):
+        simulation.compile(sharing(), device="cpp", n_parallel=2)
+    population = Population(model=SHARING, n=3, drives={"g": "x"})
+    with pytest.raises(ParameterError, match=r"a variable of each neuron, got 'g' \(shared\)"):
+        attrs.evolve(sharing(), populations={"a": population})
+    pytest.importorskip("torch")
+    from biosnn import surrogate
+
+    with pytest.raises(ParameterError, match=r"a variable of each neuron or synapse, got g"):
+        surrogate.compile(sharing())

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import ast
 import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from brian2 import Equations
 from brian2.core.functions import DEFAULT_FUNCTIONS
-from brian2.equations.equations import FLOAT, PARAMETER, EquationError
+from brian2.equations.equations import (
+    DIFFERENTIAL_EQUATION,
+    FLOAT,
+    PARAMETER,
+    SUBEXPRESSION,
+    EquationError,
+)
 from brian2.utils.stringtools import deindent
 
 from biosnn.code_gate import check_equations
@@ -140,6 +147,36 @@ def check_not_random(obj: str, name: str, code: str) -> None:
         return  # which is refused where names are checked
     for call in calls:
         raise _random(obj, name, ast.unparse(call), code)
+
+
+#: Flags that equations of neurons and of synapses may have, by their type.
+NEURONAL: dict[str, Sequence[str]] = {
+    DIFFERENTIAL_EQUATION: ("unless refractory",),
+    PARAMETER: ("constant", "shared", "linked"),
+    SUBEXPRESSION: ("shared", "constant over dt"),
+}
+SYNAPTIC: dict[str, Sequence[str]] = {
+    DIFFERENTIAL_EQUATION: ("event-driven", "clock-driven"),
+    PARAMETER: ("constant", "shared"),
+    SUBEXPRESSION: ("summed", "shared", "constant over dt"),
+}
+
+
+def check_flags(obj: str, equations: Equations, allowed: Mapping[str, Sequence[str]]) -> None:
+    """Check that equations have flags of their type only.
+
+    Raises
+    ------
+    ParameterError
+        If one has another, such as a differential equation that is ``(shared)``.
+    """
+    for name, equation in equations.items():
+        for flag in equation.flags:
+            if flag not in allowed[equation.type]:
+                wanted = (
+                    f"without it: a {equation.type} may be {' or '.join(allowed[equation.type])}"
+                )
+                raise ParameterError(obj, "equations", f"({flag}) for {name}", wanted)
 
 
 def check_held(obj: str, equations: Equations) -> None:

@@ -25,7 +25,7 @@ from biosnn._models.checks import (
     conditions,
     statements,
 )
-from biosnn._models.code import check_held, equation_text, parsed
+from biosnn._models.code import NEURONAL, check_flags, check_held, equation_text, parsed
 from biosnn._models.exact import linear_apart
 from biosnn._models.group import make_group
 from biosnn._models.names import names_in, without_value
@@ -137,16 +137,16 @@ class NeuronModel:
                 )
             self._check_initial(variable, value, known[variable].dim)
         self._check_known("equations", known.identifiers - known.stochastic_variables)
+        check_flags(self.name, known, NEURONAL)
         check_held(self.name, known)
         for variable, rate in self.rates.items():
             if not {variable, rate.parameter} <= {*known.names, *self.parameters}:
                 got = f"{variable!r} with {rate.parameter!r}"
                 raise ParameterError(self.name, "rates", got, "a variable and a parameter of it")
         apart = linear_apart(self.equations, self.exact, self.parameters) if self.exact else ()
-        for variable in self.exact:
-            if variable not in apart:
-                wanted = "variables with linear differential equations of their own"
-                raise ParameterError(self.name, "exact", repr(variable), wanted)
+        for variable in set(self.exact) - set(apart):
+            wanted = "variables with linear differential equations of their own"
+            raise ParameterError(self.name, "exact", repr(variable), wanted)
         check_persistence(self)
         check_operations(self)
 

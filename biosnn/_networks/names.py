@@ -136,9 +136,8 @@ def check_projection(network: NetworkModel, key: str) -> None:
     if given.rule is not None:
         parts = given.rule.prefixed(key).statements
         codes |= {f"rule.statements[{number}]": part.code for number, part in enumerate(parts)}
-    sizes = [network.populations[side].n for side in sides.values()]
     for field, code in codes.items() if not given.order_free else ():
-        check_order(where, field, code, models, projection.variables, lambda: given.indices(*sizes))
+        check_order(where, field, code, models, projection.variables, lambda: network.indices(key))
     if given.rule is None:
         return
     rule = given.rule.prefixed(key)

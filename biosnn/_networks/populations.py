@@ -67,7 +67,8 @@ def _known(obj: str, field: str, name: str, among: Iterable[str]) -> None:
 
 def _check_drives(network: NetworkModel, key: str) -> None:
     population, where = network.populations[key], f"populations[{key!r}].drives"
-    variables = parsed(key, population.model.equations).names
+    equations = parsed(key, population.model.equations)
+    variables = equations.names
     for variable, channel in population.drives.items():
         _known(network.name, where, channel, network.inputs)
         if variable not in variables:
@@ -77,6 +78,9 @@ def _check_drives(network: NetworkModel, key: str) -> None:
             remedy = f"Use {ext}, which is added to it" if ext in variables else ""
             wanted = "a variable that holds a value, not an expression or a link"
             raise ParameterError(network.name, where, repr(variable), wanted, remedy)
+        if "shared" in equations[variable].flags:
+            got, wanted = f"{variable!r} (shared)", "a variable of each neuron"
+            raise ParameterError(network.name, where, got, wanted)
         features = network.inputs[channel].features
         if features != population.n:
             wanted = f"the number of features of input {channel!r} ({features})"

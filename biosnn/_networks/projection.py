@@ -219,6 +219,12 @@ class Projection:
             driven = (driven | set(rule.transient)) - set(rule.slow)
         return tuple(sorted(driven))
 
+    @property
+    def shared(self) -> set[str]:
+        """Those of the variables of which all synapses have one."""
+        parsed = [Equations(t) for t in (self.equations, self.rule.equations if self.rule else "")]
+        return {name for e in parsed for name in e.names if "shared" in e[name].flags}
+
     def resolved(self, key: str, post: NeuronModel, dt: Any) -> Projection:
         """Return a copy in which ``transmit``, ``equations`` and ``parameters`` say all.
 

@@ -383,7 +383,8 @@ class NetworkModel:
             if p.full:
                 names = ("w", *self.synaptic(key)) if p.weights is not None else self.synaptic(key)
                 shape = self.populations[p.pre].n, self.populations[p.post].n
-                shapes.update({f"{key}.{name}": shape for name in names})
+                shared = self.resolved(key).shared
+                shapes.update({f"{key}.{name}": shape for name in names if name not in shared})
         return shapes
 
     def initial_state(self, seed: int = 0) -> State:

@@ -26,20 +26,21 @@ def initial_values(network: NetworkModel) -> dict[str, np.ndarray | Draw]:
         equations = Equations(model.equations)
         for variable in model.variables:
             value = model.initial_value(variable)
+            n = 1 if "shared" in equations[variable].flags else population.n
             if isinstance(value, Uniform | Normal):
-                values[f"{key}.{variable}"] = value.draw(population.n)
+                values[f"{key}.{variable}"] = value.draw(n)
                 continue
             dtype = np.int64 if equations[variable].var_type == "integer" else np.float64
             values[f"{key}.{variable}"] = np.broadcast_to(
-                np.asarray(value, dtype=dtype), (population.n,)
+                np.asarray(value, dtype=dtype), (n,)
             ).copy()
     for key, projection in network.projections.items():
         if projection.weights is not None:
             values[f"{key}.w"] = projection.initial_weights(*network.drawing(key))
         names = network.synaptic(key)
         if names:
-            n = network.n_synapses(key)
-            values.update({f"{key}.{name}": np.zeros(n) for name in names})
+            n, shared = network.n_synapses(key), network.resolved(key).shared
+            values |= {f"{key}.{k}": np.zeros(1 if k in shared else n) for k in names}
     return values
 
 

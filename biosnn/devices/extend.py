@@ -71,7 +71,9 @@ def reset_code(
     """
     equations = Equations(model.equations)
     lines = []
-    for name in network.resets.get(key, ()):
+    shared = {name for name, equation in equations.items() if "shared" in equation.flags}
+    # Brian2 wants what all neurons share to be written first.
+    for name in sorted(network.resets.get(key, ()), key=lambda name: name not in shared):
         if name == "lastspike":
             lines += ["not_refractory = True", f"lastspike = t - {LONG_AGO}*second"]
             continue

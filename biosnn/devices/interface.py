@@ -32,7 +32,7 @@ def interface(
             Variable(
                 name=name,
                 dtype=np.dtype(spec.dtype).str,
-                size=network.n_synapses(key) if role == "weight" else int(spec.size) // n,
+                size=int(begins.size) if role == "weight" else int(spec.size) // n,
                 unit=unit_name(spec.dim),
                 role="protocol" if key == "protocol" else role,
                 shape=shapes.get(name),

@@ -156,9 +156,19 @@ def _synaptic(network: NetworkModel, key: str) -> set[str]:
     return weight | set(network.synaptic(key))
 
 
+def shared(network: NetworkModel) -> set[str]:
+    """State variables of which all neurons of a population, or all synapses, have one."""
+    found = {f"{k}.{name}" for k in network.projections for name in network.resolved(k).shared}
+    for key, population in network.populations.items():
+        equations = Equations(population.model.with_traces(network.companions(key)).equations)
+        found |= {f"{key}.{name}" for name, e in equations.items() if "shared" in e.flags}
+    return found
+
+
 def _check_trace(network: NetworkModel, name: str, trace: TraceOf) -> None:
     key = name.partition(".")[0]
     n = network.n_synapses(key) if key in network.projections else network.populations[key].n
+    n = 1 if name in shared(network) else n
     found = np.asarray(trace.indices)
     valid = found.ndim == 1 and found.size > 0 and found.dtype.kind in "iu"
     if not valid or found.min() < 0 or found.max() >= n:

@@ -234,4 +234,6 @@ def at_end(rule: PlasticityRule, made: Synapses) -> list[BrianObject]:
 
 def synaptic_reset(network: NetworkModel, key: str) -> str:
     """Statements that give synaptic variables other than the weight their first value."""
-    return "\n".join(f"{name} = 0" for name in network.resets.get(key, ()))
+    shared = network.resolved(key).shared
+    names = sorted(network.resets.get(key, ()), key=lambda name: name not in shared)
+    return "\n".join(f"{name} = 0" for name in names)
