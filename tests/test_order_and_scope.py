@@ -459,7 +459,7 @@ def test_where_nothing_can_be_shared_it_is_refused() -> None:
     ):
         with pytest.raises(ParameterError, match=r"without it: a differential equation may be"):
             make()
-    with pytest.raises(ParameterError, match=r"n_parallel must be 1 .* a\.g \(shared\)"):
+    with pytest.raises(ParameterError, match=r"n_parallel must be 1 .* a\.G \(shared\)"):
         simulation.compile(sharing(), device="cpp", n_parallel=2)
     population = Population(model=SHARING, n=3, drives={"g": "x"})
     with pytest.raises(ParameterError, match=r"a variable of each neuron, got 'g' \(shared\)"):
@@ -467,5 +467,5 @@ def test_where_nothing_can_be_shared_it_is_refused() -> None:
     pytest.importorskip("torch")
     from biosnn import surrogate
 
-    with pytest.raises(ParameterError, match=r"a variable of each neuron or synapse, got g"):
+    with pytest.raises(ParameterError, match=r"a variable of each neuron or synapse, got G"):
         surrogate.compile(sharing())

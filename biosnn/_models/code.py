@@ -114,6 +114,7 @@ def synaptic_equations(obj: str, text: str) -> Equations:
             check_not_random(obj, "equations", equations[name].expr.code)
     for name in sorted(equations.stochastic_variables):
         raise _random(obj, "equations", name, text)
+    check_flags(obj, equations, SYNAPTIC)
     return equations
 
 

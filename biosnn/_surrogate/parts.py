@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from brian2 import Equations, SpikeMonitor, StateMonitor
+from brian2 import Equations, SpikeMonitor, StateMonitor, Synapses
 from brian2.core.base import BrianObject
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -192,7 +192,7 @@ def components_of(network: NetworkModel, settings: Settings, fraction: float = 1
         for owner in (*built.groups.values(), *built.synapses.values())
         for o in owner.contained_objects
         if owner is not built.groups["protocol"]
-        and not isinstance(o, SpikeMonitor | StateMonitor)
+        and not isinstance(o, SpikeMonitor | StateMonitor | Synapses)
         and o.name not in learning | border
     ]
     together: set[frozenset[str]] = {

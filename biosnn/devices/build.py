@@ -42,7 +42,7 @@ from biosnn.devices.protocol import (
     TRACE,
     protocol_group,
 )
-from biosnn.devices.record import Record, check_record, shared
+from biosnn.devices.record import Record, check_record
 from biosnn.devices.replicas import Replicas
 from biosnn.devices.synapses import (
     at_end,
@@ -51,7 +51,6 @@ from biosnn.devices.synapses import (
     note_layout,
     synaptic_reset,
 )
-from biosnn.errors import ParameterError
 from biosnn.models import Event, NeuronModel
 from biosnn.networks import NetworkModel
 
@@ -129,10 +128,6 @@ def build(
         The objects, not yet run. Brian2 does not warn of them when they are dropped without a run.
     """
     check_record(network, record)
-    one = shared(network)
-    if one and replicas is not None and replicas.n > 1:
-        got = f"{sorted(one)[0]} (shared), of which all copies would have one"
-        raise ParameterError("compile", "n_parallel", got, "1 for this network")
     try:
         built = _build(network, record, hooks, single_precision, replicas or Replicas())
     except Exception as error:

@@ -11,16 +11,26 @@ from typing import Any
 
 from biosnn.declaration import to_data
 from biosnn.devices.artifact import BINARY, open_artifact
-from biosnn.devices.record import Record
+from biosnn.devices.record import Record, shared
 from biosnn.devices.replicas import Replicas
-from biosnn.errors import DeviceError, StorageError
+from biosnn.errors import DeviceError, ParameterError, StorageError
 from biosnn.networks import NetworkModel
 
 
 def request_of(
     network: NetworkModel, record: Record, precision: str, replicas: Replicas | None = None
 ) -> dict[str, Any]:
-    """What is asked of the child process that writes the code."""
+    """What is asked of the child process that writes the code.
+
+    Raises
+    ------
+    ParameterError
+        If copies of the network would have one value of a variable that is ``(shared)``.
+    """
+    one = shared(network) if replicas is not None and replicas.n > 1 else None
+    if one:
+        got = f"{min(one)} (shared), of which all copies would have one"
+        raise ParameterError("compile", "n_parallel", got, "1 for this network")
     return {
         "network": to_data(network),
         "record": record.to_data(network.dt),
