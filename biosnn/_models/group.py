@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from brian2 import Equations, NeuronGroup
+from brian2 import NeuronGroup
 from brian2.equations.equations import FLOAT
 from brian2.groups.group import CodeRunner
 from brian2.units.fundamentalunits import Quantity
 
+from biosnn._models.code import parsed
 from biosnn._models.exact import with_exact
 from biosnn._models.parts import Event, Operation
 from biosnn._models.poles import has_pole
@@ -25,7 +26,7 @@ _TIMES = frozenset({"lastspike", "t_next", "t_onset"})
 
 def make_group(model: NeuronModel, n: int, *, single_precision: bool, **kwargs: Any) -> NeuronGroup:
     """The group of :meth:`biosnn.models.NeuronModel.group`, for a model that has its traces."""
-    stored = Equations(model.equations)
+    stored = parsed("", model.equations)
     keep_double = {*_TIMES, *model.double}
     dtype = {
         variable: np.float64 if variable in keep_double or not single_precision else np.float32

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
-from brian2 import Equations, second
+from brian2 import second
 
 from biosnn._models.code import equation_text, parsed
 from biosnn._models.names import rename
@@ -193,14 +193,14 @@ class Companion:
 
     def own(self) -> set[str]:
         """Names of its variables, parameters and events."""
-        return {*Equations(self.equations).names, *self.parameters, *self.events}
+        return {*parsed("", self.equations).names, *self.parameters, *self.events}
 
     def renamed(self, names: Mapping[str, str], of: str) -> Companion:
         """Return a copy with other names for its variables, parameters and events.
 
         Its noise is called after whom it is ``of``: ``xi`` becomes ``xi_of``, ``xi_1`` ``xi_of_1``.
         """
-        known = Equations(self.equations)
+        known = parsed("", self.equations)
         names = {**names, **{xi: f"xi_{of}{xi[2:]}" for xi in known.stochastic_variables}}
         driven = known.diff_eq_names & set(names)
         rates = {f"d{name}": f"d{names[name]}" for name in driven}

@@ -170,7 +170,7 @@ class NeuronModel:
 
     def _check_known(self, where: str, names: set[str]) -> None:
         """Check that names have a value without looking into the surrounding script."""
-        missing = without_value(names, {*Equations(self.equations).names, *self.parameters})
+        missing = without_value(names, {*parsed("", self.equations).names, *self.parameters})
         if missing:
             raise ParameterError(
                 self.name,
@@ -189,7 +189,7 @@ class NeuronModel:
             If conditions and statements do not parse, a name has no value or two meanings, units
             do not fit, or the method cannot integrate the equations.
         """
-        for name in sorted(set(Equations(self.equations).names) & set(self.parameters)):
+        for name in sorted(set(parsed("", self.equations).names) & set(self.parameters)):
             raise ParameterError(self.name, name, "a parameter", "a variable or a parameter only")
         codes = {**dict(conditions(self)), **dict(statements(self))}
         if isinstance(self.refractory, str):
@@ -209,7 +209,7 @@ class NeuronModel:
     @property
     def variables(self) -> tuple[str, ...]:
         """State variables and parameters that a group stores (linked ones excluded)."""
-        equations = Equations(self.equations)
+        equations = parsed("", self.equations)
         return tuple(
             name
             for name in sorted(equations.diff_eq_names | equations.parameter_names)
@@ -219,7 +219,7 @@ class NeuronModel:
     @property
     def fast(self) -> tuple[str, ...]:
         """What ``Presentation(reset="all")`` resets; ``lastspike`` stands for refractoriness."""
-        driven = Equations(self.equations).diff_eq_names | set(self.transient)
+        driven = parsed("", self.equations).diff_eq_names | set(self.transient)
         since = ("lastspike",) if self.refractory is not None else ()
         return tuple(name for name in (*sorted(driven), *since) if name not in self.slow)
 
@@ -304,12 +304,15 @@ class NeuronModel:
         for trace in traces:
             if isinstance(trace, Companion):
                 model = model._with_companion(trace)
-                driven = sorted(Equations(trace.equations).diff_eq_names)
+                driven = sorted(parsed("", trace.equations).diff_eq_names)
                 exact = linear_apart(model.equations, driven, model.parameters)
                 model = attrs.evolve(model, exact=(*model.exact, *exact))
                 continue
             tau = f"tau_{trace.name}"
-            taken = {trace.name, tau} & {*Equations(model.equations).names, *model.parameters}
+            taken = {trace.name, tau} & {
+                *parsed("", model.equations).names,
+                *model.parameters,
+            }
             if taken:
                 got = f"{sorted(taken)[0]!r} of a trace and of the model itself"
                 remedy = 'Rename those of the rule: rule = rule.prefixed("stdp")'
@@ -325,7 +328,7 @@ class NeuronModel:
         return model
 
     def _with_companion(self, companion: Companion) -> NeuronModel:
-        known = {*Equations(self.equations).names, *self.parameters, *self.events}
+        known = {*parsed("", self.equations).names, *self.parameters, *self.events}
         taken = known & companion.own()
         if taken:
             raise ParameterError(
@@ -377,7 +380,7 @@ class NeuronModel:
         model = self
         check_instance(self.name, "method", method, str, optional=True)
         for name, synapse in synapses.items():
-            check_receptor(self.name, Equations(model.equations), model.receptors, name, synapse)
+            check_receptor(self.name, parsed("", model.equations), model.receptors, name, synapse)
             own = synapse.named(name)
             model = model._with_companion(own.companion)
             equations = received(model.name, model.equations, model.parameters, name, own)
@@ -385,12 +388,12 @@ class NeuronModel:
             model = attrs.evolve(model, equations=equations, receptors=receptors)
         if method is None and self.method == "exact":
             all_received = model.receptors.values()
-            driven = sum(len(Equations(s.companion.equations).diff_eq_names) for s in all_received)
+            driven = sum(len(parsed("", s.companion.equations).diff_eq_names) for s in all_received)
             nonlinear = any(synapse.depends_on_v for synapse in all_received)
             inexact = nonlinear or driven > 1 or has_pole(model.equations, model.parameters)
             method = "exponential_euler" if inexact else "exact"
         initial = dict(model.initial)
-        if "I" in initial and "I_ext" in Equations(model.equations).names:
+        if "I" in initial and "I_ext" in parsed("", model.equations).names:
             initial["I_ext"] = initial.pop("I")
         return attrs.evolve(model, method=method or self.method, initial=initial)
 

@@ -13,7 +13,7 @@ from brian2.equations.equations import PARAMETER, SUBEXPRESSION
 from brian2.equations.unitcheck import check_dimensions
 from brian2.units.fundamentalunits import DimensionMismatchError, get_dimensions
 
-from biosnn._models.code import check_not_random, equation_text, synaptic_equations
+from biosnn._models.code import check_not_random, equation_text, parsed, synaptic_equations
 from biosnn._models.names import names_in, rename
 from biosnn._models.parts import Companion
 from biosnn._models.values import Schedule
@@ -75,7 +75,7 @@ class SynapseModel:
     def depends_on_v(self) -> bool:
         """Whether its current or its state depends on the neuron's potential."""
         current = names_in(self.current) if self.current else set()
-        return "v" in current | Equations(self.companion.equations).identifiers
+        return "v" in current | parsed("", self.companion.equations).identifiers
 
     def named(self, name: str) -> SynapseModel:
         """Return a copy whose variables and parameters all end in ``_name``."""
@@ -158,7 +158,7 @@ def received(
     """
     if not synapse.current:
         return equations
-    known = Equations(equations)
+    known = parsed("", equations)
     line = _INPUT.search(equations)
     if line is None or known["I"].type not in (PARAMETER, SUBEXPRESSION):
         raise ParameterError(

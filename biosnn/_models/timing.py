@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from brian2 import Equations
-
+from biosnn._models.code import parsed
 from biosnn._models.parts import SLOTS, Event
 from biosnn.errors import ParameterError
 
@@ -84,7 +83,7 @@ def check_persistence(model: NeuronModel) -> None:
     ParameterError
         If a slow or transient variable is none of the model's, or both.
     """
-    equations = Equations(model.equations)
+    equations = parsed("", model.equations)
     stored = {*model.variables, *(["lastspike"] if model.refractory is not None else [])}
     for name in model.slow:
         if name not in stored:

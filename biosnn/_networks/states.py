@@ -8,7 +8,7 @@ import numpy as np
 from brian2 import Equations
 
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, Normal, Uniform
+from biosnn.models import Companion, Normal, Uniform, parsed
 from biosnn.state import Draw, unit_name
 from biosnn.validation import check_choice
 
@@ -23,7 +23,7 @@ def initial_values(network: NetworkModel) -> dict[str, np.ndarray | Draw]:
         model = population.model.with_traces(
             part for part in network.companions(key) if isinstance(part, Companion)
         )
-        equations = Equations(model.equations)
+        equations = parsed("", model.equations)
         for variable in model.variables:
             value = model.initial_value(variable)
             n = 1 if "shared" in equations[variable].flags else population.n

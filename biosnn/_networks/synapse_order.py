@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from brian2 import Equations
 from brian2.codegen.permutation_analysis import (
     OrderDependenceError,
     check_for_order_independence,
@@ -19,7 +18,7 @@ from brian2.equations.equations import SUBEXPRESSION
 from brian2.utils.stringtools import get_identifiers
 
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, rename
+from biosnn.models import NeuronModel, parsed, rename
 
 _INDEX = {"pre": "_presynaptic_idx", "post": "_postsynaptic_idx"}
 _TYPES = {"boolean": bool, "integer": np.int32, "float": np.float64}
@@ -123,7 +122,7 @@ def _scope(
         variables[name] = Variable(name, dtype=np.float64)
         places[name] = "_idx"
     for side, model in models.items():
-        equations = Equations(model.equations)
+        equations = parsed("", model.equations)
         endings = {name: f"{name}_{side}" for name in equations.names}
         for name, equation in equations.items():
             # Without an ending, a name is the postsynaptic neuron's.

@@ -6,12 +6,12 @@ import ast
 from typing import Any
 
 import attrs
-from brian2 import Equations, Hz, get_unit, ms, second
+from brian2 import Hz, get_unit, ms, second
 
 from biosnn._plasticity.checks import bounds, number, tau
 from biosnn._plasticity.spec import PlasticityRule, Statements
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, NeuronModel, Operation, Trace
+from biosnn.models import Companion, NeuronModel, Operation, Trace, parsed
 from biosnn.validation import check_instance, check_value, check_whole
 
 
@@ -62,7 +62,7 @@ def adaptive_threshold(
     Querlioz et al. 2013, doi:10.1109/TNANO.2013.2250995.
     """
     check_instance("adaptive_threshold", "model", model, NeuronModel)
-    equations = Equations(model.equations)
+    equations = parsed("", model.equations)
     variable, comparison, bound = _comparison(model, set(equations.names))
     if (tau_theta is None) == (target_rate is None):
         wanted = "given, or target_rate; one of the two"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-from brian2 import Equations, NeuronGroup, Synapses, second
+from brian2 import NeuronGroup, Synapses, second
 from brian2.core.namespace import get_local_namespace
 
 from biosnn._plasticity.connect import connected
@@ -200,7 +200,7 @@ class PlasticityRule:
     @property
     def variables(self) -> tuple[str, ...]:
         """State variables of a synapse besides the weight."""
-        equations = Equations(self.equations)
+        equations = parsed("", self.equations)
         return tuple(sorted((equations.diff_eq_names | equations.parameter_names) - {"w"}))
 
     @property
@@ -216,7 +216,7 @@ class PlasticityRule:
     @property
     def model(self) -> str:
         """Equations of a synapse, the weight included."""
-        known = "w" in Equations(self.equations).names
+        known = "w" in parsed("", self.equations).names
         return self.equations if known else f"w : 1\n{self.equations}"
 
     def prefixed(self, prefix: str) -> PlasticityRule:
