@@ -221,6 +221,8 @@ def _combined(op: ast.operator, left: Size, right: Size) -> Size:
     ):
         wanted = f"of at most {MAX_TERMS_OF_REMAINDER} terms where a remainder is taken"
         raise RefusedError(wanted, "% or //", "Give its sides names as subexpressions")
+    if isinstance(op, ast.Div | ast.FloorDiv | ast.Mod) and right.value == 0:
+        raise RefusedError("without divisions by zero", "a constant divisor of 0")
     value, bits = None, 0
     if left.value is not None and right.value is not None:
         value = _value(ARITHMETIC[type(op)], left.value, right.value)
