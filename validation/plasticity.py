@@ -21,7 +21,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import attrs
 import numpy as np
 from brian2 import Hz, ms, mV, nS, pA, pF, second
 from numpy.typing import NDArray
@@ -197,11 +196,13 @@ def voltage(device: str, conditions: Sequence[tuple[int, int]]) -> dict[str, Any
     """
     parts = [(c, *episode) for c in conditions for episode in _episodes(*c)]
     n_steps = TAIL + max(max(*pre, *post) for _, _, pre, post in parts)
-    # The code lets the presynaptic trace decay from the step after the next one on.
+    # Euler's steps of the code are an exact decay with another time constant; and it lets the
+    # presynaptic trace decay from the step after the next one on.
+    tau_x = -1 / np.log1p(-1 / TAU_X)
     rule = plasticity.voltage_stdp(
-        A_LTP=8e-5 / mV**2 * TAU_X / (TAU_X - 1), lag=3, w_min=-10.0, w_max=10.0
+        A_LTP=8e-5 / mV**2 * tau_x / (TAU_X - 1), tau_x=tau_x * ms, lag=3, w_min=-10.0, w_max=10.0
     )
-    source = attrs.evolve(encoding.address_events(), method="euler")
+    source = encoding.address_events()
     n = len(parts)
     network = NetworkModel(
         name="clopath",

@@ -100,7 +100,7 @@ def balanced_network(
     """
     check_choice("balanced_network", "kind", kind, KINDS)
     check_whole("balanced_network", "seed", seed)
-    if check_whole("balanced_network", "n_neurons", n_neurons, 5) % 5:
+    if check_whole("balanced_network", "n_neurons", n_neurons) % 5 or n_neurons <= 0:
         raise ParameterError("balanced_network", "n_neurons", n_neurons, "a multiple of 5, > 0")
     cell, w_exc, w_inh = {"COBA": _coba, "CUBA": _cuba, "COBAHH": _cobahh}[kind]()
     share = min(80 / n_neurons, 1.0) if p is None else p
