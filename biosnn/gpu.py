@@ -176,7 +176,7 @@ def write(
 
     kept = observed(network, per_sample)
     record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
-    check_parallel(n_parallel, record)
+    check_parallel(network, n_parallel, record)
     replicas = Replicas(n=int(n_parallel))
     return folders.write(network, Path(folder), record, precision, math, architecture, replicas)
 

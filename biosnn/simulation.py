@@ -108,8 +108,8 @@ def compile(
     n_parallel : int
         Number of samples that a run shows at once, to copies of the network that share its
         weights; plasticity is off then. With ``math="strict"`` results are those of one sample
-        after the other, to the bit. A run refuses networks whose samples depend on those before
-        them. Projections that are not full, or have delays, a value per synapse besides the
+        after the other, to the bit. Networks whose samples depend on those before them are
+        refused. Projections that are not full, or have delays, a value per synapse besides the
         weight, or statements for all synapses, have their synapses once per copy.
     progress : bool
         Say on stderr that the network is being built, if it takes longer than two seconds.
@@ -121,7 +121,8 @@ def compile(
     Raises
     ------
     ParameterError
-        If the device, the precision or what shall be recorded is unknown.
+        If the device, the precision or what shall be recorded is unknown, or samples shall be shown
+        at once but depend on those before them.
     DeviceError
         If there is no working compiler, or the build fails; for ``cuda``, if Brian2CUDA, a CUDA
         toolkit or cuRAND is missing or does not fit.
@@ -141,7 +142,7 @@ def compile(
         raise ParameterError("compile", "device", repr(device), f"one of {among}")
     kept = observed(network, per_sample)
     record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
-    check_parallel(n_parallel, record)
+    check_parallel(network, n_parallel, record)
     if n_parallel > 1 and device == "runtime":
         wanted = '1 on the device "runtime"'
         raise ParameterError("compile", "n_parallel", n_parallel, wanted, 'Use device="cpp"')

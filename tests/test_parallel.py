@@ -10,6 +10,7 @@ import pytest
 from brian2 import Hz, ms
 
 from biosnn import encoding, models, networks, simulation
+from biosnn.devices.carried import carried
 from biosnn.errors import DataError, DeviceError, ParameterError
 from biosnn.models import Operation
 from biosnn.networks import (
@@ -68,6 +69,7 @@ def medley() -> NetworkModel:
         name="Pool",
         equations="fired : 1",
         operations=(Operation(code="fired = 0", on="step"),),
+        transient=("fired",),  # the cells read it before it is set to zero in the first step
     )
     return NetworkModel(
         name="medley",
@@ -220,28 +222,117 @@ def test_a_program_of_copies_can_be_exported(four: Runnable, tmp_path) -> None:
     assert_same(found, loaded.run(IMAGES, seed=5, folder=tmp_path / "run"))
 
 
-def test_samples_that_depend_on_others_are_refused() -> None:
-    cell = models.neuron(
-        name="Leaky",
-        equations="dv/dt = (x - v)/(50*ms) : 1\nx : 1",
-        threshold="v > 0.9",
-        reset="v = 0",
-        method="exponential_euler",
-    )
-    network = NetworkModel(
+def leaky(reset: Any, **changes: Any) -> NetworkModel:
+    """Two leaky units that a sample's currents drive."""
+    options: dict[str, Any] = {
+        "equations": "dv/dt = (x - v)/(50*ms) : 1\nx : 1",
+        "threshold": "v > 0.9",
+        "reset": "v = 0",
+        **changes,
+    }
+    cell = models.neuron(name="Leaky", method="exponential_euler", **options)
+    return NetworkModel(
         name="carries",
         dt=1 * ms,
         inputs={"x": Input(features=2)},
         populations={"cells": Population(model=cell, n=2, drives={"x": "x"})},
-        presentation=Presentation(duration=30 * ms, reset="none"),
+        presentation=Presentation(duration=30 * ms, reset=reset),
         output="cells",
     )
-    many = simulation.compile(network, n_parallel=2)
-    with pytest.raises(ParameterError, match=r"n_parallel must be 1 .*cells\.v depends on"):
-        many.run(np.full((4, 2), 1.7))
-    # One sample per chunk is one after the other: nothing to refuse.
-    recording, _ = many.run(np.full((4, 2), 1.7), chunk_size=1)
-    assert recording.per_sample["cells.count"].sum() > 0
+
+
+STEP = {"equations": "dv/dt = (x - v)/(50*ms) : 1\nx : 1\nu : 1"}
+THETA = {
+    "equations": "dv/dt = (x - v)/(50*ms) : 1\nx : 1\ntheta : 1",
+    "threshold": "v > 0.9 + theta",
+}
+
+
+@pytest.mark.parametrize(
+    ("reset", "changes", "found"),
+    [
+        ("all", {}, ()),
+        ("none", {}, ("cells.v",)),
+        ({"cells": ("v",)}, {}, ()),
+        ("none", {"operations": (Operation(code="v = 0.1*x", on="onset"),)}, ()),
+        ("none", {"operations": (Operation(code="v = 0.1*v", on="onset"),)}, ("cells.v",)),
+        # Refractoriness outlives a presentation unless a dict names it.
+        ("all", {"refractory": 5 * ms}, ()),
+        ({"cells": ("v",)}, {"refractory": 5 * ms}, ("cells.lastspike",)),
+        ({"cells": ("v", "lastspike")}, {"refractory": 5 * ms}, ()),
+        # Without learning a plastic threshold stands still; a threshold that is not is carried.
+        ("all", {**THETA, "operations": (Operation(code="theta += 1", on="spike"),)}, "theta"),
+        (
+            "all",
+            {
+                **THETA,
+                "operations": (Operation(code="theta += 1", on="spike"),),
+                "transient": ("theta",),
+            },
+            (),
+        ),
+        # Written in every step, before it is read or after.
+        ("all", {**STEP, "operations": (Operation(code="u = x"), Operation(code="v += u"))}, ()),
+        ("all", {**STEP, "operations": (Operation(code="v += u"), Operation(code="u = x"))}, "u"),
+        ("all", {**STEP, "operations": (Operation(code="u += x"),)}, "u"),
+        ("all", {**STEP, "operations": (Operation(code="u = x", on="spike"),)}, "u"),
+        # A value that is held for a step is computed before the onset resets anything.
+        (
+            "all",
+            {"equations": "dv/dt = (x - held)/(50*ms) : 1\nx : 1\nheld = v : 1 (constant over dt)"},
+            "v",
+        ),
+        ("all", {"equations": "dv/dt = (x - v)/(50*ms)*sin(t/ms) : 1\nx : 1"}, ("t",)),
+    ],
+)
+def test_what_is_carried_is_read_from_the_declaration(reset, changes, found) -> None:
+    """S5."""
+    names = (f"cells.{found}",) if isinstance(found, str) else found
+    assert carried(leaky(reset, **changes)) == names
+
+
+def test_a_plastic_threshold_stands_still_without_learning() -> None:
+    """S5."""
+    network = wta()
+    assert carried(network) == ()
+    operations = tuple(
+        attrs.evolve(part, plastic=False) for part in network.populations["exc"].model.operations
+    )
+    model = attrs.evolve(network.populations["exc"].model, operations=operations)
+    population = attrs.evolve(network.populations["exc"], model=model)
+    moving = attrs.evolve(network, populations={**network.populations, "exc": population})
+    assert carried(moving) == ("exc.theta",)
+    assert carried(networks.diehl_cook_2015(20, 4))  # it goes on from sample to sample
+
+
+def test_what_synapses_and_links_hand_on() -> None:
+    """S5: the cells read what the last step of a presentation left in the pool."""
+    network = medley()
+    assert carried(network) == ()
+    model = attrs.evolve(network.populations["pool"].model, transient=())
+    late = {**network.populations, "pool": Population(model=model, n=1)}
+    assert carried(attrs.evolve(network, populations=late)) == ("pool.fired",)
+    early = {"pool": late["pool"], **late}
+    assert carried(attrs.evolve(network, populations=early)) == ()
+    source = attrs.evolve(network.projections["source_cells"], transmit="bias_post += 0.5")
+    changed = attrs.evolve(network, projections={**network.projections, "source_cells": source})
+    assert carried(changed) == ("cells.bias",)
+
+
+def test_samples_that_depend_on_others_are_refused() -> None:
+    """S5: the last of five weak samples makes a spike, thanks to those before it."""
+    network = leaky("none")
+    samples = np.array([[0.2, 0.2]] * 2 + [[1.1, 1.1]] * 3)
+    alone = simulation.compile(network, "runtime")
+    recording, _ = alone.run(samples)
+    one_by_one = np.concatenate(
+        [alone.run(samples[k : k + 1])[0].counts("cells") for k in range(5)]
+    )
+    assert recording.counts("cells")[:, 0].tolist() == [0, 0, 0, 0, 1]
+    assert one_by_one.sum() == 0
+    message = r"n_parallel must be 1 for this network: samples depend .* through cells\.v, got 2"
+    with pytest.raises(ParameterError, match=message):
+        simulation.compile(network, n_parallel=2)
 
 
 def test_members_are_the_networks_alone(one: Runnable, three_networks: Ensemble) -> None:

@@ -1,10 +1,8 @@
 """Several processes share the samples of a run without plasticity.
 
 Samples belong to parts, one per process, which all start from the same state. That is the same
-as one process only if no sample leaves anything behind that a later one notices, so it is
-checked: after each part its successor's first sample is shown once more, from the state in which
-that part ended. If the state afterwards and the recording are the same to the bit, so is all
-that follows.
+as one process only if no sample leaves anything behind for a later one, which the declaration says
+(:func:`biosnn.devices.carried.carried`).
 """
 
 from __future__ import annotations
@@ -18,12 +16,12 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from biosnn._simulation.course import Course, Order
-from biosnn._simulation.independence import check_same
 from biosnn._simulation.inputs import ArraySource
 from biosnn._simulation.progress import ProgressBar
 from biosnn._simulation.safepoint import SafePoint
 from biosnn._simulation.sinks import MemorySink
 from biosnn.devices.binary import CompiledNetwork
+from biosnn.devices.independence import check_independent
 from biosnn.errors import Interrupted, ParameterError
 from biosnn.recording import Recording
 from biosnn.state import State
@@ -58,6 +56,7 @@ def run(
     """
     if made.interface.snapshots:
         raise ParameterError("run", "n_jobs", n_jobs, "1 together with snapshots")
+    check_independent("run", "n_jobs", n_jobs, made.interface.carried)
     source.check()
     whole = MemorySink(made.interface, source.n, order.memory_limit)
     bounds = np.linspace(0, source.n, min(n_jobs, source.n) + 1).astype(int).tolist()
@@ -81,12 +80,6 @@ def run(
                 stop.request()  # the others need not go on
                 raise
 
-        def check(border: int, before: State) -> None:
-            one, other = show(border, border + 1, before), show(border, border + 1, start)
-            check_same(made.interface, one, other, "n_jobs", n_jobs)
-
-        if len(bounds) > 2:
-            check(bounds[1], show(0, 1, start)[1])  # most networks that depend are found at once
         # Threads suffice: each waits for a binary of its own.
         parts = Parallel(n_jobs=len(bounds) - 1, backend="threading")(
             delayed(job)(first, last, number)
@@ -95,8 +88,6 @@ def run(
         done = [part for part in parts if part is not None]
         if len(done) < len(parts):
             raise Interrupted("stopped; a run with n_jobs > 1 keeps nothing", stop.signal)
-        for border, (_, before) in zip(bounds[1:-1], done[:-1], strict=True):
-            check(border, before)
     if stop.signal:
         raise Interrupted("stopped; a run with n_jobs > 1 keeps nothing", stop.signal)
     end = done[-1][1]

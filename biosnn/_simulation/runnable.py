@@ -11,7 +11,6 @@ from biosnn._simulation import parallel
 from biosnn._simulation.checks import checked_state, learning_of
 from biosnn._simulation.course import Course, Order, default_limit
 from biosnn._simulation.inputs import ArraySource, StreamSource, source_of
-from biosnn._simulation.replicated import Replicated
 from biosnn.devices.artifact import export
 from biosnn.devices.binary import CompiledNetwork
 from biosnn.devices.contract import SPIKE_BYTES, Device
@@ -203,9 +202,8 @@ class Runnable:
         DataError
             If samples or state have the wrong shape or values.
         ParameterError
-            If another argument is out of its range, or the recording does not fit; if samples
-            shall be shown at once (``n_parallel``) or by several processes, but depend on those
-            before them.
+            If another argument is out of its range, or the recording does not fit; if several
+            processes shall share samples that depend on those before them.
         DeviceError
             If the run fails or a state variable becomes NaN or infinite.
         StorageError
@@ -400,6 +398,4 @@ class Runnable:
             if not isinstance(source, ArraySource):
                 raise ParameterError("run", "n_jobs", n_jobs, "1 with a stream of samples")
             return parallel.run(self._made, source, start, order, n_jobs, progress)
-        made = self._made if self.n_parallel == 1 else Replicated(self._made)
-        course = Course(made, source, start, order, progress)
-        return course.run(folder, resume)
+        return Course(self._made, source, start, order, progress).run(folder, resume)

@@ -25,7 +25,7 @@ from biosnn.errors import DeviceError, StorageError
 from biosnn.files import inside
 from biosnn.state import State
 
-FORMAT = 3
+FORMAT = 4
 BINARY, STATE, MANIFEST = "main", "state", "manifest.json"
 #: What reading JSON that says something unexpected raises.
 UNREADABLE = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)

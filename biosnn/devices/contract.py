@@ -158,6 +158,9 @@ class Interface:
     ordered : bool
         Whether sums are made in the same order in each run, so that the same input gives the same
         bits. Not so where many threads add to one number.
+    carried : tuple of str
+        Variables through which samples depend on those before them, with plasticity off
+        (:func:`biosnn.devices.carried.carried`).
     """
 
     name: str
@@ -179,6 +182,7 @@ class Interface:
     replicas: int = 1
     shared: bool = True
     ordered: bool = True
+    carried: tuple[str, ...] = ()
 
     def to_data(self) -> dict[str, Any]:
         """JSON types."""
@@ -206,6 +210,7 @@ class Interface:
                 "ports": {key: Port(**part) for key, part in data["ports"].items()},
                 "variables": tuple(map(_variable, data["variables"])),
                 "plastic": tuple(data["plastic"]),
+                "carried": tuple(data["carried"]),
                 **{name: columns(name) for name in ("per_sample", "snapshots", "traces")},
             }
         )

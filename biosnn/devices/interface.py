@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from biosnn.devices.build import Built
+from biosnn.devices.carried import carried
 from biosnn.devices.contract import Column, Interface, Variable
 from biosnn.devices.extend import LONG_AGO
 from biosnn.devices.ports import ports
@@ -78,6 +79,7 @@ def interface(
         spikes={key: network.populations[key].n for key in record.spikes},
         replicas=n,
         shared=built.replicas.shared,
+        carried=carried(network),
     )
 
 

@@ -9,7 +9,9 @@ import attrs
 import numpy as np
 from brian2 import Equations
 
+from biosnn.devices.carried import carried
 from biosnn.devices.contract import TraceOf
+from biosnn.devices.independence import check_independent
 from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel
 from biosnn.validation import check_value, check_whole
@@ -113,13 +115,14 @@ def observed(network: NetworkModel, per_sample: Sequence[str] | None) -> Sequenc
     return (f"{network.output}.count",) if spiking else ()
 
 
-def check_parallel(n_parallel: int, record: Record) -> None:
+def check_parallel(network: NetworkModel, n_parallel: int, record: Record) -> None:
     """Check how many samples a program shows at once.
 
     Raises
     ------
     ParameterError
-        If that is no number, or excludes something that shall be recorded.
+        If that is no number, or excludes something that shall be recorded, or if samples depend on
+        those before them.
     """
     check_whole("compile", "n_parallel", n_parallel, 1)
     for name, refused in (("traces", record.traces), ("snapshots", record.snapshots)):
@@ -127,6 +130,8 @@ def check_parallel(n_parallel: int, record: Record) -> None:
             wanted = f"left out with n_parallel={n_parallel}, where samples run side by side"
             remedy = "Record them with a network of its own"
             raise ParameterError("compile", name, sorted(refused), wanted, remedy)
+    if n_parallel > 1:
+        check_independent("compile", "n_parallel", n_parallel, carried(network))
 
 
 def _check_variable(network: NetworkModel, what: str, name: str) -> None:
