@@ -17,6 +17,7 @@ import _mnist
 from _mnist import Data, Timer
 
 from biosnn import experiments, networks, plotting, simulation
+from biosnn.errors import ParameterError
 from biosnn.readout import VoteReadout, score_report
 
 PAPER = {100: 0.829, 400: 0.870, 1600: 0.919, 6400: 0.950}
@@ -42,6 +43,9 @@ def parse() -> argparse.Namespace:
     )
     experiments.add_run_flags(parser)
     args = parser.parse_args()
+    if args.jobs > 1:
+        wanted = "1 for this network, where a sample depends on those before it"
+        raise ParameterError("diehl_cook_2015", "--jobs", args.jobs, wanted)
     if args.smoke:
         args.train, args.test = min(args.train, 300), min(args.test, 100)
         args.label = min(args.label, 200)
@@ -78,7 +82,7 @@ def one_size(args: argparse.Namespace, size: int, data: Data, timer: Timer) -> d
     }
     n_label = args.label
     for name, source in (("vote", state), ("random_vote", untrained)):
-        settings = {"seed": args.seed, "progress": progress, "epoch": 1000, "n_jobs": args.jobs}
+        settings = {"seed": args.seed, "progress": progress, "epoch": 1000}
         labelled, _ = runnable.run(data.train[-n_label:], source, **settings)
         shown, _ = runnable.run(data.test, source, first_sample=n_label, **settings)
         timer.add("score_s", labelled.seconds + shown.seconds)

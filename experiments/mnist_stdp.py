@@ -114,9 +114,10 @@ def parse() -> argparse.Namespace:
         args.threshold_scale = THRESHOLD_SCALE[args.encoding]
     check_value("mnist_stdp", "--threshold-scale", args.threshold_scale, 1.0, "> 0")
     check_effects(args)
-    if args.n_parallel > 1 and args.network == "diehl_cook_2015":
-        wanted = "1 for diehl_cook_2015, where a sample depends on those before it"
-        raise ParameterError("mnist_stdp", "--n-parallel", args.n_parallel, wanted)
+    for flag, value in (("--n-parallel", args.n_parallel), ("--jobs", args.jobs)):
+        if value > 1 and args.network == "diehl_cook_2015":
+            wanted = "1 for diehl_cook_2015, where a sample depends on those before it"
+            raise ParameterError("mnist_stdp", flag, value, wanted)
     if args.save:
         storage.check_target(args.save, overwrite=args.overwrite)
     if args.smoke:
