@@ -17,6 +17,7 @@ from biosnn._models.checks import (
     check_link_unit,
     check_links,
     check_size,
+    used_names,
 )
 from biosnn._models.code import (
     check_not_random,
@@ -159,5 +160,6 @@ __all__ = [
     "traub_miles",
     "tsodyks_markram",
     "unit_name",
+    "used_names",
     "without_value",
 ]

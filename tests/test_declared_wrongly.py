@@ -429,6 +429,48 @@ METHODS = {
     ),
 }
 
+EFFECTS = {  # W15
+    "an input that nothing reads": (
+        lambda: network(inputs={"image": Input(features=3)}),
+        "net.inputs['image'] read by a population Population(drives=",
+    ),
+    "an optional input that nothing reads": (
+        lambda: network(inputs={"gift": Input(features=1, optional=True)}),
+        "net.inputs['gift'] read by a population",
+    ),
+    "a parameter of a projection": (
+        lambda: joined(transmit="v_post += w*gain", parameters={"gain": 1.0, "gian": 2.0}),
+        "projections['p'].parameters used gain 'gian' no effect",
+    ),
+    "a parameter of a rule": (
+        lambda: joined(rule=rule("w += eta", parameters={"eta": 0.1, "tau": 5 * ms})),
+        "projections['p'].rule.parameters used eta 'tau'",
+    ),
+    "a parameter of a neuron": (
+        lambda: network(b=attrs.evolve(PLAIN, parameters={"tau": 5 * ms})),
+        "populations['b'].model.parameters used 'tau'",
+    ),
+    "a parameter of a companion": (
+        lambda: joined(
+            rule=rule(
+                "w += q_post", post_companion=Companion(equations="q : 1", parameters={"k": 1.0})
+            )
+        ),
+        "populations['b'].model.parameters used 'p_k'",
+    ),
+    "a parameter of a synapse": (
+        lambda: network(
+            b=models.lif().with_synapses(
+                exc=attrs.evolve(
+                    models.exponential_current(),
+                    parameters={**models.exponential_current().parameters, "g": 1.0},
+                )
+            )
+        ),
+        "populations['b'].model.receptors['exc'].parameters used 'g_exc'",
+    ),
+}
+
 SIZES = {
     "initial values": (
         lambda: network(b=attrs.evolve(PLAIN, initial={"v": np.ones(4)})),
@@ -567,6 +609,7 @@ CLASSES = {
 TABLES = {
     "units": UNITS,
     "methods": METHODS,
+    "effects": EFFECTS,
     "sizes": SIZES,
     "classes": CLASSES,
     "names": NAMES,

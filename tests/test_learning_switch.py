@@ -29,7 +29,7 @@ def network(populations, projections, reset="none") -> NetworkModel:
     return NetworkModel(
         name="switch",
         dt=1 * ms,
-        inputs={"unused": Input(features=1, optional=True)},
+        inputs={},
         populations={
             key: part if isinstance(part, Population) else Population(model=part, n=1)
             for key, part in populations.items()
@@ -112,6 +112,23 @@ def test_a_threshold_adapts_only_while_something_learns() -> None:
     on, off = final(model, learn=True), final(model, learn=False)
     assert on["b.theta"][0] > 0
     assert off["b.theta"][0] == 0
+
+
+def test_learning_is_refused_where_nothing_can_learn() -> None:  # W15
+    model = network(
+        {"a": source(5), "b": COUNTER},
+        {"ab": Projection(pre="a", post="b", transmit="v_post += 1")},
+    )
+    runnable = simulation.compile(model, device="runtime", per_sample=())
+    for learn in (False, (), []):
+        assert runnable.run({"n_samples": 2}, learn=learn)[1]["b.v"][0] == 2
+    assert runnable.run({"n_samples": 2})[1]["b.v"][0] == 2
+    with pytest.raises(ParameterError, match=r"run\.learn must be False, because no projection"):
+        runnable.run({"n_samples": 2}, learn=True)
+    with pytest.raises(ParameterError, match="has a rule, got True"):
+        runnable.fit({"n_samples": 2})
+    with pytest.raises(ParameterError, match=r"run\.learn"):
+        runnable.run({"n_samples": 2}, learn="ab")
 
 
 def test_a_projections_own_equations_go_on_or_are_refused() -> None:

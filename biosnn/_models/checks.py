@@ -11,6 +11,7 @@ from brian2.units.fundamentalunits import Quantity
 
 from biosnn._models.code import parsed
 from biosnn._models.methods import check_method
+from biosnn._models.names import names_in
 from biosnn._models.parts import Event
 from biosnn._models.units import (
     check_condition_units,
@@ -48,6 +49,15 @@ def statements(model: NeuronModel) -> Iterator[tuple[str, str]]:
         yield "reset", model.reset
     for number, operation in enumerate(model.operations):
         yield f"operations[{number}]", operation.code
+
+
+def used_names(model: NeuronModel) -> set[str]:
+    """Names that equations, conditions, statements and initial values of a neuron model use."""
+    texts = [code for _, code in (*conditions(model), *statements(model))]
+    texts += [model.refractory] if isinstance(model.refractory, str) else []
+    used = {value for value in model.initial.values() if isinstance(value, str)}
+    used |= {rate.parameter for rate in model.rates.values()}
+    return used.union(parsed(model.name, model.equations).identifiers, *map(names_in, texts))
 
 
 def check_texts(model: NeuronModel) -> None:

@@ -49,9 +49,10 @@ def _competitor(competition: str, inhibition: float, homeostasis: Schedule | flo
             code="v -= inhibition*(wins - spiked)\nspiked = 0", on="step", when="resets", order=1
         )
         changes = {"reset": "v = 0\nspiked = 1"}
+    given = {} if competition == "argmax" else {"inhibition": inhibition}
     return attrs.evolve(
         unit,
-        parameters={**unit.parameters, "step_size": homeostasis, "inhibition": inhibition},
+        parameters={**unit.parameters, "step_size": homeostasis, **given},
         operations=(*unit.operations, winner_takes_all),
         **changes,
     )

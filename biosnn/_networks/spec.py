@@ -13,6 +13,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from biosnn._networks import states
 from biosnn._networks.connectivity import seed_of
+from biosnn._networks.effects import check_effects
 from biosnn._networks.names import (
     check_companions,
     check_own_names,
@@ -178,7 +179,8 @@ class NetworkModel:
     Raises
     ------
     ParameterError
-        If names are not identifiers, refer to nothing, or numbers do not fit together.
+        If names are not identifiers or refer to nothing, numbers do not fit together, no population
+        reads an input, or nothing uses a parameter.
     """
 
     name: str = attrs.field(validator=instance(str))
@@ -234,6 +236,7 @@ class NetworkModel:
                 raise ParameterError(
                     f"Input({key})", "frame", channel.frame, "a divisor of duration + rest"
                 )
+        check_effects(self)
 
     def _known(self, field: str, name: str, among: Mapping[str, Any]) -> None:
         if name not in among:

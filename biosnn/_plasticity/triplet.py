@@ -95,8 +95,8 @@ def triplet_stdp(
     pairing : {"all", "nearest"}
         Traces that grow by 1 or are set to 1 by a spike.
     A2_plus, A3_plus, A2_minus, A3_minus : float or Schedule, optional
-        Amplitudes of pairs and triplets, >= 0. A trace that only a zero amplitude uses is left
-        out.
+        Amplitudes of pairs and triplets, >= 0. A triplet's amplitude of zero is left out,
+        with its trace.
     tau_plus, tau_minus, tau_x, tau_y : Quantity, optional
         Time constants.
     w_min, w_max : float
@@ -131,6 +131,8 @@ def triplet_stdp(
     slow_post = _used(amplitudes["A3_plus"])
     depression = "A2_minus + A3_minus*r2_pre" if slow_pre else "A2_minus"
     potentiation = "A2_plus + A3_plus*o2_post" if slow_post else "A2_plus"
+    left_out = {"A3_minus": not slow_pre, "A3_plus": not slow_post}
+    amplitudes = {name: value for name, value in amplitudes.items() if not left_out.get(name)}
     return PlasticityRule(
         name=rule,
         statements=(

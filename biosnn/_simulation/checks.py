@@ -17,10 +17,14 @@ def learning_of(interface: Interface, learn: bool | Iterable[str]) -> tuple[str,
     Raises
     ------
     ParameterError
-        If one has no rule.
+        If one has no rule, or all shall learn and there is none that has one.
     """
     plastic = interface.plastic
     if isinstance(learn, bool | np.bool_):
+        if learn and not plastic:
+            wanted = f"False, because no projection of {interface.name} has a rule"
+            remedy = "Give one a rule, Projection(rule=...), or use run without learn"
+            raise ParameterError("run", "learn", bool(learn), wanted, remedy)
         return plastic if learn else ()
     if not isinstance(learn, Iterable):
         wanted = "True, False or names of projections"

@@ -160,7 +160,8 @@ class Runnable:
         state : State, optional
             State to start from; default: the initial state for ``seed``. It is not changed.
         learn : bool or iterable of str
-            Whether plasticity is on, or the names of the projections that learn.
+            Whether plasticity is on, which needs a projection with a rule, or the names of the
+            projections that learn.
         seed, epoch, first_sample : int
             Key of all draws: sample ``k`` of this call gets the input spikes and the noise of
             ``(seed, epoch, first_sample + k)`` on every device, however it is chunked.
