@@ -69,7 +69,8 @@ def shown(declared: NetworkModel, device: str = "runtime") -> Any:
     events = (np.zeros(2, int), np.zeros(2, int), np.array(STEPS) * 1e-3)
     samples = {name: events for name in declared.inputs}
     runnable = simulation.compile(declared, device=device, per_sample=(f"{declared.output}.count",))
-    recording, state = runnable.run({**samples, "n_samples": 1}, learn=True, progress=False)
+    learn = bool(runnable.network.plastic_projections)
+    recording, state = runnable.run({**samples, "n_samples": 1}, learn=learn, progress=False)
     assert recording.counts(declared.output).tolist() == [[2]]
     return state
 
