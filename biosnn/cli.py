@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from biosnn import __version__
 from biosnn._cli.scripts import run_script
-from biosnn.errors import BiosnnError, ParameterError
+from biosnn.errors import BiosnnError, ParameterError, printable
 
 _SILENT = "-1 (silent)"
 
@@ -28,7 +28,7 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except BiosnnError as error:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(f"error: {printable(error)}", err=True)
             raise typer.Exit(2) from error
 
 
@@ -231,9 +231,10 @@ def classify(
         typer.echo(json.dumps(report))
     else:
         for one in (one for one in found if "label" in one):
-            typer.echo(f"{one['image']}: {_SILENT if one['label'] < 0 else one['label']}")
+            said = _SILENT if one["label"] < 0 else one["label"]
+            typer.echo(f"{printable(one['image'])}: {said}")
     for problem in problems:
-        typer.echo(f"error: {problem}", err=True)
+        typer.echo(f"error: {printable(problem)}", err=True)
     if problems:
         raise typer.Exit(2)
 
@@ -254,9 +255,9 @@ def plot(
 
     problems: list[BiosnnError] = []
     for path in figures.draw(run, out, problems):
-        typer.echo(str(path))
+        typer.echo(printable(path))
     for problem in problems:
-        typer.echo(f"error: {problem}", err=True)
+        typer.echo(f"error: {printable(problem)}", err=True)
     if problems:
         raise typer.Exit(2)
 

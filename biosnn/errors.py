@@ -9,6 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def printable(text: object) -> str:
+    """A text for a terminal: characters that would control it are shown as escapes."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in str(text)
+    )
+
+
 class BiosnnError(Exception):
     """Base class of all errors that biosnn raises on purpose."""
 

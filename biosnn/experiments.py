@@ -60,7 +60,7 @@ from biosnn._experiments.runs import (
     forget,
     interrupted_command,
 )
-from biosnn.errors import BiosnnError, Interrupted, ParameterError
+from biosnn.errors import BiosnnError, Interrupted, ParameterError, printable
 from biosnn.files import replace
 
 if TYPE_CHECKING:
@@ -395,7 +395,7 @@ def main(function: Callable[[], object]) -> None:
         print(f"{said}{then}", file=sys.stderr)
         sys.exit(128 + (error.signal or 2))
     except BiosnnError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"interrupted{_then(None)}", file=sys.stderr)

@@ -31,8 +31,9 @@ from biosnn import __version__, simulation
 from biosnn._storage import images as shown
 from biosnn._storage.fit import difference, misfit
 from biosnn.declaration import from_data, to_data
+from biosnn.devices.record import Record, check_record
 from biosnn.errors import BiosnnError, ParameterError, StorageError
-from biosnn.files import SUFFIX, check_target, packed, read, write
+from biosnn.files import SUFFIX, check_target, packed, read, short, write
 from biosnn.networks import NetworkModel
 from biosnn.readout import Readout, readout_from_arrays
 from biosnn.state import State
@@ -144,6 +145,11 @@ class TrainedModel:
         if problem:
             remedy = "Take over what another network has learned with initial_state().transferred()"
             raise ParameterError(where, "state", problem, f"one of {self.network.name}", remedy)
+        try:
+            check_record(self.network, Record(per_sample=(self.observed,)))
+        except ParameterError as error:
+            got = repr(self.observed)
+            raise ParameterError(where, "observed", got, error.wanted) from error
         if self.readout is not None:
             n_neurons = getattr(self.readout, "n_features_in_", None)
             if n_neurons != self.network.populations[population].n:
@@ -295,10 +301,10 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
             network=network,
             state=State(_part(tensors, "state/"), _shapes(content), getattr(network, "units", {})),
             readout=meta and readout_from_arrays(meta, _part(tensors, "readout/")),
-            preprocessing=from_data(content["preprocessing"]),
+            preprocessing=from_data(_table(content, "preprocessing")),
             observed=content["observed"],
             precision=content["precision"],
-            provenance=from_data(content["provenance"]),
+            provenance=from_data(_table(content, "provenance")),
             shape=tuple(content["shape"]) if content.get("shape") else None,
         )
 
@@ -402,6 +408,7 @@ def _restored[T](path: Path, restore: Callable[[], T]) -> T:
         ArithmeticError,
         AttributeError,
         LookupError,
+        MemoryError,
         TypeError,
         ValueError,
     ) as error:
@@ -417,4 +424,11 @@ def _part(tensors: Mapping[str, NDArray], prefix: str) -> dict[str, NDArray]:
 
 
 def _shapes(content: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    return {name: (int(pre), int(post)) for name, (pre, post) in content["shapes"].items()}
+    return {name: (int(pre), int(post)) for name, (pre, post) in _table(content, "shapes").items()}
+
+
+def _table(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = content[name]
+    if not isinstance(found, dict):
+        raise StorageError(f"its {name} must be a table, got {short(found)}")
+    return found

@@ -14,10 +14,12 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from biosnn import experiments
-from biosnn.errors import ParameterError, StorageError
+from biosnn._cli import figures
+from biosnn.errors import BiosnnError, ParameterError, StorageError
 
 MARKER = "marker"
 EVIL = f'from pathlib import Path\n(Path(__file__).parents[1] / "{MARKER}").write_text("run")\n'
@@ -247,3 +249,39 @@ def test_idx_files_are_read_within_what_they_declare(case: str, tmp_path: Path) 
     said = within_bounds(f"datasets.load_mnist({str(tmp_path)!r})")
     wanted = r"idx3-ubyte(\.gz)? (holds|has a header) .*promises \d+.*; download it again"
     assert re.search(wanted, said), said
+
+
+def _archive(path: Path, **changed: Any) -> Path:
+    arrays = {"weights": np.arange(10_000.0).reshape(100, 100), **changed}
+    np.savez_compressed(path / "arrays.npz", **arrays)
+    return path / "arrays.npz"
+
+
+def _with_method(data: bytes, method: int) -> bytes:
+    """The archive whose directory says that its arrays are packed in another way."""
+    at = data.index(b"PK\x01\x02") + 10
+    return data[:at] + struct.pack("<H", method) + data[at + 2 :]
+
+
+DAMAGE = {
+    "damaged": lambda data: data[:200] + b"\xff" * 100 + data[300:],
+    "packed in an unknown way": lambda data: _with_method(data, 77),
+    "cut": lambda data: data[:-30],
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_an_archive_that_cannot_be_read_is_a_sentence(kind: str, tmp_path: Path) -> None:
+    path = _archive(tmp_path)
+    path.write_bytes(DAMAGE[kind](path.read_bytes()))
+    with pytest.raises(StorageError, match=r"arrays\.npz cannot be read as arrays"):
+        list(figures.draw(tmp_path, None, []))
+
+
+@pytest.mark.parametrize("shape", [np.array(["a"]), np.array([np.nan]), np.array([1e300, 2.0])])
+def test_a_layout_that_is_none_leaves_the_other_pictures(shape: Any, tmp_path: Path) -> None:
+    _archive(tmp_path, shape=shape)
+    problems: list[BiosnnError] = []
+    drawn = [path.name for path in figures.draw(tmp_path, None, problems)]
+    assert drawn == ["weights.png"]
+    assert "biosnn plot.shape must be made of whole numbers" in str(problems[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _ARRAYS = "arrays.npz"
 _MOST_BYTES = 2**28  # of its arrays
+#: What reading an archive raises that is damaged, encrypted or packed in another way.
+_UNREADABLE = (
+    OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
 _MOST_FIELDS = 100
 _MOST_TRACES = 5
 
@@ -96,7 +102,7 @@ def _of_archive(path: Path) -> Arrays:
             )
         with np.load(path, allow_pickle=False) as archive:
             return {name: np.atleast_1d(archive[name]) for name in archive.files}
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise StorageError(
             f"{path} cannot be read as arrays ({error}); run the experiment again"
         ) from error
@@ -123,7 +129,10 @@ def _of_model(path: Path) -> dict[str, Arrays]:
 
 def _layout(arrays: Arrays) -> tuple[int, ...] | None:
     if "shape" in arrays:
-        return tuple(int(k) for k in arrays["shape"].ravel()) or None
+        shape = arrays["shape"].ravel()
+        if shape.size and shape.dtype.kind not in "iu":
+            raise ParameterError("biosnn plot", "shape", shape.dtype, "made of whole numbers")
+        return tuple(int(k) for k in shape) or None
     side = math.isqrt(len(arrays["weights"]))
     return (side, side) if side * side == len(arrays["weights"]) else None
 
@@ -153,7 +162,8 @@ def _learning_curve(arrays: Arrays) -> Axes | None:
     }
     if not curves or not arrays.get("learning_n", np.empty(0)).size:
         return None
-    chance = 1 / len(np.unique(arrays["labels"])) if "labels" in arrays else None
+    n_classes = len(np.unique(arrays.get("labels", ())))
+    chance = 1 / n_classes if n_classes else None
     return plotting.learning_curve(arrays["learning_n"], curves, chance=chance)
 
 

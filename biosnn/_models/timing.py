@@ -81,7 +81,7 @@ def check_persistence(model: NeuronModel) -> None:
     Raises
     ------
     ParameterError
-        If a slow or transient variable is none of the model's, or both.
+        If a slow, transient or double variable is none of the model's, or slow and transient.
     """
     equations = parsed("", model.equations)
     stored = {*model.variables, *(["lastspike"] if model.refractory is not None else [])}
@@ -89,6 +89,10 @@ def check_persistence(model: NeuronModel) -> None:
         if name not in stored:
             wanted = f"variables of the model ({', '.join(sorted(stored)) or 'it has none'})"
             raise ParameterError(model.name, "slow", repr(name), wanted)
+    for name in model.double:
+        if name not in equations.names:
+            wanted = f"variables of the model ({', '.join(sorted(equations.names)) or 'none'})"
+            raise ParameterError(model.name, "double", repr(name), wanted)
     for name in model.transient:
         if name not in equations.parameter_names or name in model.slow:
             wanted = "variables without a differential equation that are not slow"

@@ -18,6 +18,9 @@ from biosnn.validation import check_choice, check_numbers, check_value, check_wh
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
+_AT_ONCE = 2**20  # numbers that are drawn at once
+_DIMENSIONS = 32  # most of an array
+
 
 class Pattern:
     """A rule that says which pairs are connected; the same pairs whenever it is asked.
@@ -28,6 +31,9 @@ class Pattern:
     Patterns that are drawn have a ``seed``. Without one, each projection of a network draws pairs
     of its own, from the network's seed and the projection's name; outside networks it is 0.
     """
+
+    #: Whether a number is drawn for each pair, connected or not.
+    tries_all = False
 
     def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
         """Index arrays (i, j) of the connected pairs, in any order, without a memory."""
@@ -115,6 +121,8 @@ class FixedProbability(Pattern):
         Whether neuron k may be connected to neuron k.
     """
 
+    tries_all = True
+
     p: float
     seed: int | None = None
     to_self: bool = True
@@ -130,7 +138,7 @@ class FixedProbability(Pattern):
     def pairs(self, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`Pattern`."""
         rng = np.random.default_rng(self.seed or 0)
-        rows = [np.flatnonzero(rng.random(n_post) < self.p) for _ in range(n_pre)]
+        rows = [_drawn(rng, n_post, self.p) for _ in range(n_pre)]
         i = np.repeat(np.arange(n_pre), [len(row) for row in rows])
         j = np.concatenate(rows)
         keep = slice(None) if self.to_self else i != j
@@ -189,6 +197,15 @@ class FixedInDegree(Pattern):
         return np.concatenate(columns), np.repeat(np.arange(n_post), self.k)
 
 
+def _drawn(rng: np.random.Generator, n: int, p: float) -> NDArray[np.int64]:
+    """Which of n are chosen, each with probability p; a long row is drawn in parts."""
+    parts = [
+        first + np.flatnonzero(rng.random(min(_AT_ONCE, n - first)) < p)
+        for first in range(0, n, _AT_ONCE)
+    ]
+    return np.concatenate(parts)
+
+
 _PROFILES = {
     "gaussian": lambda d, sigma: np.exp(-0.5 * (d / sigma) ** 2),
     "exponential": lambda d, sigma: np.exp(-d / sigma),
@@ -225,6 +242,8 @@ class DistanceDependent(Pattern):
         Whether neuron k may be connected to neuron k.
     """
 
+    tries_all = True
+
     pre: Any
     post: Any
     sigma: float
@@ -244,7 +263,7 @@ class DistanceDependent(Pattern):
         if self.cutoff is not None:
             check_value(name, "cutoff", self.cutoff, 1.0, "> 0")
         _check_seed(name, self.seed)
-        dimensions = {side: self.positions(side).shape[1] for side in ("pre", "post")}
+        dimensions = {side: self._placed(side)[1] for side in ("pre", "post")}
         if dimensions["pre"] != dimensions["post"]:
             wanted = f"in {dimensions['pre']} dimensions, as those of pre"
             raise ParameterError(name, "post", f"positions in {dimensions['post']}", wanted)
@@ -257,25 +276,36 @@ class DistanceDependent(Pattern):
             raise ParameterError("DistanceDependent", "extent", self.extent, wanted)
         return extent
 
-    def positions(self, side: str) -> NDArray[np.float64]:
-        """Positions of the neurons of a side ("pre" or "post"), shape (n, dimensions)."""
+    def _placed(self, side: str) -> tuple[int, int]:
+        """Number of neurons of a side, and of dimensions of the space; no grid is made."""
         given = np.asarray(getattr(self, side))
         if given.dtype.kind not in "iuf":
             given = np.empty(0)
-        if given.ndim == 1 and given.size and given.dtype.kind in "iu" and given.min() > 0:
-            steps = [(np.arange(n) + 0.5) / n for n in given]
-            grid = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1)
-            return grid.reshape(-1, len(given)) * self._extent(len(given))
-        if given.ndim != 2 or not given.size or not np.isfinite(given.astype(float)).all():
+        grid = given.ndim == 1 and given.dtype.kind in "iu" and 0 < given.size <= _DIMENSIONS
+        if grid and given.min() > 0:
+            n, dimensions = math.prod(given.tolist()), given.size
+        elif given.ndim == 2 and given.size and np.isfinite(given.astype(float)).all():
+            n, dimensions = given.shape
+        else:
             wanted = "the shape of a grid (whole numbers > 0) or finite positions (n, dimensions)"
             raise ParameterError("DistanceDependent", side, f"shape {given.shape}", wanted)
-        self._extent(given.shape[1])
-        return given.astype(float)
+        self._extent(dimensions)
+        return n, dimensions
+
+    def positions(self, side: str) -> NDArray[np.float64]:
+        """Positions of the neurons of a side ("pre" or "post"), shape (n, dimensions)."""
+        _, dimensions = self._placed(side)
+        given = np.asarray(getattr(self, side))
+        if given.ndim == 2:
+            return given.astype(float)
+        steps = [(np.arange(n) + 0.5) / n for n in given]
+        grid = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1)
+        return grid.reshape(-1, dimensions) * self._extent(dimensions)
 
     def check(self, where: str, n_pre: int, n_post: int) -> None:
         """See :class:`Pattern`."""
         for side, n in (("pre", n_pre), ("post", n_post)):
-            placed = len(self.positions(side))
+            placed, _ = self._placed(side)
             if placed != n:
                 raise ParameterError(f"{where}.pairs", side, f"{placed} positions", f"{n} of them")
 

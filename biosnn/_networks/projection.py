@@ -404,10 +404,13 @@ class Projection:
     def _check_pairs(self, where: str, n_pre: int, n_post: int) -> None:
         arrays = [np.asarray(part) for part in self.pairs]
         shapes = [part.shape for part in arrays]
+        for part in arrays:
+            if part.size and part.dtype.kind not in "iu":
+                raise ParameterError(where, "pairs", f"dtype {part.dtype}", "whole numbers")
         if len(arrays) != 2 or shapes[0] != shapes[1] or len(shapes[0]) != 1:
             raise ParameterError(where, "pairs", shapes, "two index arrays (i, j) of one length")
         for part, n, side in zip(arrays, (n_pre, n_post), ("pre", "post"), strict=True):
-            if part.size and (part.dtype.kind not in "iu" or part.min() < 0 or part.max() >= n):
-                bad = part[(part < 0) | (part >= n)][:1].tolist() or f"dtype {part.dtype}"
+            if part.size and (part.min() < 0 or part.max() >= n):
+                bad = part[(part < 0) | (part >= n)][:1].tolist()
                 wanted = f"{side}synaptic indices from 0 to {n - 1}"
                 raise ParameterError(where, "pairs", bad, wanted)

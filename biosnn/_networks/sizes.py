@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a variable of a synapse, and of its two indices.
 _VALUE, _INDICES = 8, 8
+#: Most pairs for each of which a number is drawn: some ten minutes.
+_TRIED = 10**11
 
 
 def check_memory(network: NetworkModel, key: str) -> None:
@@ -28,8 +30,9 @@ def check_memory(network: NetworkModel, key: str) -> None:
     n_pre, n_post = (network.populations[side].n for side in (projection.pre, projection.post))
     if isinstance(projection.pairs, Pattern):
         n = projection.pairs.expected(n_pre, n_post)
+        tried = n_pre * n_post if projection.pairs.tries_all else 0
     elif isinstance(projection.pairs, str):
-        n = min(n_pre, n_post) if projection.pairs == "one_to_one" else n_pre * n_post
+        n, tried = projection.size(n_pre, n_post), 0
     else:
         return  # the arrays are there
     values = (projection.weights is not None) + len(projection.variables)
@@ -37,6 +40,9 @@ def check_memory(network: NetworkModel, key: str) -> None:
     got = f"about {n:,} synapses from {n_pre:,} to {n_post:,} neurons"
     remedy = "Connect fewer, e.g. with pairs=FixedInDegree(...), or make populations smaller"
     where = f"projections[{key!r}]"
+    if tried > _TRIED:
+        wanted = f"a pattern that tries at most {_TRIED:,} pairs"
+        raise ParameterError(where, "pairs", f"one that tries {tried:,}", wanted, remedy)
     if n > LARGEST:
         wanted = f"at most {LARGEST:,} synapses, which Brian2 can number"
         raise ParameterError(where, "pairs", got, wanted, remedy)

@@ -228,6 +228,10 @@ class NetworkModel:
         states.check_reset(self)
         check_steps("Presentation", "duration", self.presentation.duration, self.dt, 1)
         check_steps("Presentation", "rest", self.presentation.rest, self.dt, 0)
+        if self.steps_per_presentation > LARGEST:
+            got = f"{self.presentation.duration} and a rest of {self.presentation.rest}"
+            wanted = f"at most {LARGEST:,} time steps ({self.dt}) with the rest"
+            raise ParameterError("Presentation", "duration", got, wanted)
         for key, channel in self.inputs.items():
             if channel.frame is None:
                 continue
@@ -246,8 +250,8 @@ class NetworkModel:
         """Check delays, intervals of learning, and where modulators come from."""
         where = f"projections[{key!r}]"
         self._check_delay(where, projection)
-        longest = int(np.max(projection.delay_steps(self.dt), initial=0))
-        if longest >= self.steps_per_presentation:
+        longest = np.max(np.asarray(projection.delay, dtype=float), initial=0.0) / float(self.dt)
+        if np.round(longest) >= self.steps_per_presentation:
             slot = self.dt * self.steps_per_presentation
             raise ParameterError(where, "delay", projection.delay, f"below a presentation ({slot})")
         rule = projection.rule

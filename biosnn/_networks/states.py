@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,8 +85,8 @@ def check_reset(network: NetworkModel) -> None:
         owners = {**network.populations, **network.projections}
         check_choice(network.name, "presentation.reset", key, owners)
         field = f"presentation.reset[{key!r}]"
-        if isinstance(names, str):
-            remedy = f"Write ({names!r},)"
+        if not isinstance(names, Sequence) or isinstance(names, str):
+            remedy = f"Write ({names!r},)" if isinstance(names, str) else ""
             raise ParameterError(network.name, field, repr(names), "a tuple of names", remedy)
         if key in network.projections:
             known = network.synaptic(key)

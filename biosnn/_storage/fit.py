@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from biosnn.declaration import from_data
-from biosnn.models import Companion
+from biosnn.models import Companion, parsed
 from biosnn.networks import NetworkModel
 from biosnn.state import State
 
@@ -56,12 +56,16 @@ def _sizes(network: NetworkModel) -> Iterator[tuple[str, int]]:
     yield "protocol.seen", 1
     for key, population in network.populations.items():
         parts = [part for part in network.companions(key) if isinstance(part, Companion)]
-        for variable in population.model.with_traces(parts).variables:
-            yield f"{key}.{variable}", population.n
+        model = population.model.with_traces(parts)
+        equations = parsed(key, model.equations)
+        for variable in model.variables:
+            shared = "shared" in equations[variable].flags
+            yield f"{key}.{variable}", 1 if shared else population.n
     for key, projection in network.projections.items():
-        names = [*(["w"] if projection.weights is not None else []), *network.synaptic(key)]
+        resolved = network.resolved(key)
+        names = [*(["w"] if projection.weights is not None else []), *resolved.variables]
         for name in names:
-            yield f"{key}.{name}", network.n_synapses(key)
+            yield f"{key}.{name}", 1 if name in resolved.shared else network.n_synapses(key)
 
 
 def difference(saved: Any, given: Any, path: str = "") -> str:
