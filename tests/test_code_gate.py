@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from brian2 import ms
 
@@ -227,3 +228,16 @@ def test_the_library_passes() -> None:
     cell = models.lif().with_synapses(**{f"s{k}": models.ampa() for k in range(40)})
     assert len(cell.receptors) == 40
     assert plasticity.triplet_stdp().statements
+
+
+@pytest.mark.parametrize("name", ["v_pre", "N_post"])
+def test_variables_of_neurons_leave_the_endings_of_synapses(name: str) -> None:
+    """Brian2 would refuse them when the network is built, in its own words."""
+    with pytest.raises(ParameterError, match=rf"'{name}'.*Synapses call the variables"):
+        _neuron(equations=f"{name} : 1")
+
+
+@pytest.mark.parametrize("name", ["nothing", "tau"])
+def test_what_stays_in_double_precision_is_a_variable(name: str) -> None:
+    with pytest.raises(ParameterError, match=r"mine\.double must be variables of the model \(v\)"):
+        attrs.evolve(_neuron(parameters={"tau": 1 * ms}), double=(name,))

@@ -251,6 +251,26 @@ def test_idx_files_are_read_within_what_they_declare(case: str, tmp_path: Path) 
     assert re.search(wanted, said), said
 
 
+@pytest.mark.parametrize("name", ["arrays.npz", "checkpoints", "checkpoints/parts/one.json"])
+def test_a_run_that_goes_on_writes_through_no_link(name: str, hostile: Path) -> None:
+    """S7: a link in a stranger's folder would let the run write over a file elsewhere."""
+    out = note(hostile, experiment="mnist_stdp")
+    (out / name).parent.mkdir(parents=True, exist_ok=True)
+    (out / name).symlink_to(hostile / "precious")
+    with pytest.raises(StorageError, match=rf"{name} is a symbolic link"):
+        experiments.interrupted_command(out)
+
+
+def test_pictures_are_drawn_through_no_link(tmp_path: Path) -> None:
+    _archive(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "figures").symlink_to(elsewhere)
+    with pytest.raises(StorageError, match="figures is a symbolic link"):
+        list(figures.draw(tmp_path, None, []))
+    assert not list(elsewhere.iterdir())
+
+
 def _archive(path: Path, **changed: Any) -> Path:
     arrays = {"weights": np.arange(10_000.0).reshape(100, 100), **changed}
     np.savez_compressed(path / "arrays.npz", **arrays)

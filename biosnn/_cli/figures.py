@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from biosnn import plotting, storage
 from biosnn.errors import BiosnnError, ParameterError, StorageError
+from biosnn.files import inside
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -49,11 +50,11 @@ def draw(run: Path, out: Path | None, problems: list[BiosnnError]) -> Iterator[P
     Raises
     ------
     StorageError
-        If there is nothing to draw, and no problem that says why.
+        If there is nothing to draw, and no problem that says why, or ``figures`` is a link.
     """
     if not run.exists():
         raise StorageError(f"{run} does not exist; give the output folder of an experiment")
-    folder = out or (run if run.is_dir() else run.parent) / "figures"
+    folder = out or inside(run if run.is_dir() else run.parent, "figures")
     nothing = True
     for prefix, arrays in _sources(run, problems):
         for name, figure in FIGURES.items():

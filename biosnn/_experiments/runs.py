@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,12 @@ def begin(args: argparse.Namespace) -> None:
     Raises
     ------
     StorageError
-        If there is an interrupted run, and neither ``--resume`` nor ``--restart`` was given.
+        If there is an interrupted run, and neither ``--resume`` nor ``--restart`` was given, or
+        one that shall go on would write through a symbolic link.
     """
     command, folder = args.out / _COMMAND, args.out / _FOLDER
+    if args.resume:
+        _check_links(args.out)
     known = _known(command)
     if not known and not args.resume and folder.exists() and any(folder.iterdir()):
         raise StorageError(
@@ -156,6 +160,16 @@ def _known(command: Path) -> dict[str, Any]:
     return known
 
 
+def _check_links(folder: Path) -> None:
+    """Check that a run which goes on in a folder writes to files in it, and to no others."""
+    for where, folders, names in os.walk(folder):
+        for path in (Path(where, name) for name in (*folders, *names)):
+            if path.is_symlink():
+                raise StorageError(
+                    f"{path} is a symbolic link, which is not followed; put what it leads to there"
+                )
+
+
 def interrupted_command(folder: Path, script: Path | None = None) -> tuple[Path, list[str]]:
     """The command that goes on with the experiment in a folder: its script, and its arguments.
 
@@ -169,9 +183,10 @@ def interrupted_command(folder: Path, script: Path | None = None) -> tuple[Path,
     Raises
     ------
     StorageError
-        If no experiment ran there, it has ended, or it is none of biosnn's and no script is
-        given.
+        If no experiment ran there, it has ended, it is none of biosnn's and no script is given,
+        or there is a symbolic link in the folder.
     """
+    _check_links(folder)
     command = folder / _COMMAND
     known = _known(command)
     if not known:

@@ -66,7 +66,8 @@ def check_texts(model: NeuronModel) -> None:
     Raises
     ------
     ParameterError
-        If a text or a name is refused by :mod:`biosnn.code_gate`.
+        If a text or a name is refused by :mod:`biosnn.code_gate`, or a variable has the name of
+        one that synapses see.
     """
     check_title("NeuronModel", "name", model.name)
     for field, text in (("threshold", model.threshold), ("refractory", model.refractory)):
@@ -83,6 +84,11 @@ def check_texts(model: NeuronModel) -> None:
             check_name(model.name, field, name)
     for variable, target in model.links.items():
         check_target_name(model.name, f"links[{variable!r}]", target)
+    for variable in sorted(parsed(model.name, model.equations).names):
+        if variable.endswith(("_pre", "_post")):
+            wanted = "made of variables whose names do not end in _pre or _post"
+            remedy = "Synapses call the variables of their two neurons so"
+            raise ParameterError(model.name, "equations", repr(variable), wanted, remedy)
 
 
 def check_spikes(model: NeuronModel) -> None:
