@@ -13,9 +13,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import torch
 from brian2 import Hz, Network, ms, mV, nA, second
-from torch import nn
 
 from biosnn import (
     datasets,
@@ -26,7 +24,6 @@ from biosnn import (
     plotting,
     readout,
     storage,
-    surrogate,
 )
 from biosnn.errors import BiosnnError
 
@@ -1279,207 +1276,6 @@ RULES = {
     ),
 }
 
-TORCH = {
-    "ATan": (surrogate.ATan, dict(alpha=2.0), {"alpha": "text none"}),
-    "Erf": (surrogate.Erf, dict(alpha=2.0), {"alpha": "text none"}),
-    "FastSigmoid": (surrogate.FastSigmoid, dict(alpha=2.0), {"alpha": "text none"}),
-    "LeakyKReLU": (
-        surrogate.LeakyKReLU,
-        dict(leak=0.0, k=1.0),
-        {"leak": "text none", "k": "text none"},
-    ),
-    "LogTailedReLU": (surrogate.LogTailedReLU, dict(alpha=0.0), {"alpha": "text none"}),
-    "PiecewiseLinear": (
-        surrogate.PiecewiseLinear,
-        dict(width=1.0, leak=0.01),
-        {"width": "text none", "leak": "text none"},
-    ),
-    "PiecewiseQuadratic": (surrogate.PiecewiseQuadratic, dict(alpha=1.0), {"alpha": "text none"}),
-    "Rectangular": (surrogate.Rectangular, dict(alpha=1.0), {"alpha": "text none"}),
-    "Sigmoid": (surrogate.Sigmoid, dict(alpha=4.0), {"alpha": "text none"}),
-    "SoftSign": (surrogate.SoftSign, dict(alpha=2.0), {"alpha": "text none"}),
-    "SquarewaveFourier": (
-        surrogate.SquarewaveFourier,
-        dict(terms=1, period=8.0),
-        {"terms": "text none", "period": "text none"},
-    ),
-    "Triangle": (
-        surrogate.Triangle,
-        dict(alpha=1.0, gamma=0.3),
-        {"alpha": "text none", "gamma": "text none"},
-    ),
-    "UserDefined": (
-        surrogate.UserDefined,
-        dict(gradient=torch.ones_like),
-        {"gradient": "text none"},
-    ),
-    "DirectEncoder": (surrogate.DirectEncoder, dict(shift=0), {"shift": "text none"}),
-    "PoissonEncoder": (
-        surrogate.PoissonEncoder,
-        dict(steps=5, shift=0),
-        {"steps": "text none", "shift": "text none"},
-    ),
-    "MembraneCrossEntropy": (
-        surrogate.MembraneCrossEntropy,
-        dict(over="max", scale=1.0),
-        {"over": "text none", "scale": "text none"},
-    ),
-    "RateCrossEntropy": (surrogate.RateCrossEntropy, dict(scale=1.0), {"scale": "text none"}),
-    "FirstSpikeCrossEntropy": (
-        surrogate.FirstSpikeCrossEntropy,
-        dict(tau=2.0),
-        {"tau": "text none"},
-    ),
-    "Batches": (
-        surrogate.Batches,
-        dict(
-            samples=IMG,
-            labels=np.zeros(4, int),
-            encode=surrogate.PoissonEncoder(5),
-            batch_size=2,
-            seed=0,
-            shuffle=True,
-            workers=0,
-        ),
-        {
-            "samples": "text none",
-            "labels": "text none",
-            "batch_size": "text none",
-            "seed": "text none",
-            "shuffle": "text none",
-            "workers": "text none",
-        },
-    ),
-    "SpikingLayer": (
-        surrogate.SpikingLayer,
-        dict(
-            model=models.lif(),
-            dt=1 * ms,
-            drive="I",
-            gain=1 * nA,
-            surrogate="atan",
-            width=1 * mV,
-            detach_reset=True,
-            train=(),
-            output=None,
-            smooth=False,
-            step_mode="single",
-        ),
-        {
-            "model": "text none",
-            "dt": "text none",
-            "drive": "text none",
-            "gain": "text none",
-            "surrogate": "text none",
-            "width": "negative nan",
-            "train": "text",
-            "output": "text negative",
-            "step_mode": "text none",
-        },
-    ),
-    "Sequential": (
-        surrogate.Sequential,
-        dict(step_mode="single", order="layer"),
-        {"step_mode": "text none", "order": "text none"},
-    ),
-    "Stateless": (
-        surrogate.Stateless,
-        dict(module=nn.Linear(2, 2), step_mode="single"),
-        {"module": "text none", "step_mode": "text none"},
-    ),
-    "surrogate_function": (
-        surrogate.surrogate_function,
-        dict(which="atan"),
-        {"which": "text none"},
-    ),
-    "rate_neuron": (surrogate.rate_neuron, dict(initial=0.0), {"initial": "text none"}),
-    "poisson_batch": (
-        surrogate.poisson_batch,
-        dict(images=IMG, steps=3, rng=np.random.default_rng(0)),
-        {"images": "negative nan", "steps": "text none", "rng": "text none"},
-    ),
-    "address_events": (
-        surrogate.address_events,
-        dict(spikes=np.zeros((3, 2, 4)), dt=1 * ms),
-        {"spikes": "time list", "dt": "text none"},
-    ),
-    "set_step_mode": (
-        surrogate.set_step_mode,
-        dict(net=nn.Linear(2, 2), mode="single"),
-        {"net": "text none", "mode": "text none"},
-    ),
-    "reset": (surrogate.reset, dict(net=nn.Linear(2, 2)), {"net": "text none"}),
-    "detach": (surrogate.detach, dict(net=nn.Linear(2, 2)), {"net": "text none"}),
-    "stateful_layers": (surrogate.stateful_layers, dict(net=nn.Linear(2, 2)), {"net": "text none"}),
-    "SurrogateNetwork": (
-        surrogate.SurrogateNetwork,
-        dict(
-            network=networks.feedforward((4, 3, 2)),
-            state=None,
-            seed=0,
-            train=None,
-            surrogate="atan",
-            width=1.0,
-            detach_reset=True,
-            smooth=False,
-        ),
-        {
-            "network": "text none",
-            "state": "text negative",
-            "seed": "text none",
-            "train": "text",
-            "surrogate": "text none",
-            "width": "negative nan",
-        },
-    ),
-    "compile": (
-        surrogate.compile,
-        dict(model=models.lif(), dt=1 * ms, gain=1 * nA),
-        {"model": "text none", "dt": "text none", "gain": "text none"},
-    ),
-    "fold_batch_norm": (
-        surrogate.fold_batch_norm,
-        dict(ann=nn.Sequential(nn.Linear(2, 2))),
-        {"ann": "text none"},
-    ),
-    "train": (
-        surrogate.train,
-        dict(
-            module=nn.Linear(2, 2),
-            batches=[],
-            epochs=1,
-            optimiser="adam",
-            lr=0.001,
-            scheduler="cosine",
-        ),
-        {
-            "module": "text none",
-            "batches": "none negative",
-            "epochs": "text none",
-            "optimiser": "text none",
-            "lr": "text",
-        },
-    ),
-    "convert": (
-        surrogate.convert,
-        dict(
-            ann=nn.Sequential(nn.Linear(2, 2), nn.ReLU()),
-            data=torch.ones(3, 2),
-            normalisation="max",
-            channelwise=False,
-            initial=0.0,
-            dt=1 * ms,
-        ),
-        {
-            "ann": "text none",
-            "data": "text none",
-            "normalisation": "text negative",
-            "initial": "text none",
-            "dt": "text none",
-        },
-    ),
-}
-
 TABLES = {
     "encoding": ENCODING,
     "readout": READOUT,
@@ -1488,15 +1284,21 @@ TABLES = {
     "networks": NETWORKS,
     "models": MODELS,
     "plasticity": RULES,
-    "surrogate": TORCH,
 }
-CASES = [
-    pytest.param(call, valid, name, value, id=f"{room}: {title}({name}={value})")
-    for room, table in TABLES.items()
-    for title, (call, valid, bad) in table.items()
-    for name, values in bad.items()
-    for value in values.split()
-]
+
+
+def cases(tables: dict[str, Any]) -> list[Any]:
+    """One case for each argument and each value that it must refuse."""
+    return [
+        pytest.param(call, valid, name, value, id=f"{room}: {title}({name}={value})")
+        for room, table in tables.items()
+        for title, (call, valid, bad) in table.items()
+        for name, values in bad.items()
+        for value in values.split()
+    ]
+
+
+CASES = cases(TABLES)
 
 
 @pytest.fixture(autouse=True)
@@ -1511,14 +1313,19 @@ def nothing_is_built(monkeypatch):
     plt.close("all")
 
 
-@pytest.mark.parametrize(("call", "valid", "name", "value"), CASES)
-def test_an_argument_is_refused_by_its_name(call, valid, name, value):
+def refused(call: Any, valid: dict[str, Any], name: str, value: str) -> None:
+    """The call is refused by the name of the argument, with what was given, in one line."""
     with pytest.raises(BiosnnError) as caught:
         call(**{**valid, name: VALUES[value]})
     text = str(caught.value)
     assert name in text, text
     assert any(form in text for form in shown(VALUES[value])), text
     assert "\n" not in text
+
+
+@pytest.mark.parametrize(("call", "valid", "name", "value"), CASES)
+def test_an_argument_is_refused_by_its_name(call, valid, name, value):
+    refused(call, valid, name, value)
 
 
 def test_there_are_many_cases_and_each_differs_in_one_argument():

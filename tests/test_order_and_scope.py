@@ -251,6 +251,9 @@ def onto(code: str, **changes: Any) -> NetworkModel:
         "q_pre += 1\nw += q_pre",
         "q_post = w",
         "q_post = clip(q_post + w, 0, 1)",
+        "q_post *= w\nq_post += 1",  # 9 and 16 in two devices
+        "q -= w\nq_post /= 2",
+        "q_post = 0\nq_post += w",
     ],
 )
 def test_what_depends_on_the_order_of_synapses_is_refused(code: str) -> None:
@@ -263,7 +266,13 @@ def test_what_depends_on_the_order_of_synapses_is_refused(code: str) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["q_post += w*q_pre", "q_post = 3", "z = w*2\nq_post += z", "q_post -= F_pre\nw += q_pre"],
+    [
+        "q_post += w*q_pre",
+        "q_post = 3",
+        "z = w*2\nq_post += z",
+        "q_post -= F_pre\nw += q_pre",
+        "q_post += w\nq -= 2",
+    ],
 )
 def test_what_does_not_is_accepted(code: str) -> None:
     assert onto(code)

@@ -21,6 +21,7 @@ from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, parsed, rename
 
 _INDEX = {"pre": "_presynaptic_idx", "post": "_postsynaptic_idx"}
+_KINDS = {"-=": "+=", "/=": "*="}
 _TYPES = {"boolean": bool, "integer": np.int32, "float": np.float64}
 
 
@@ -75,6 +76,7 @@ def check_order(
         scope[index], at[index] = Variable(index, dtype=np.int32), "_idx"
     try:
         check_for_order_independence(statements, scope, at)
+        _check_kinds(statements, places)
     except OrderDependenceError:
         pairs = dict(zip(_INDEX, indices(), strict=True))
         if all(len(np.unique(pairs[side])) == len(pairs[side]) for side in sides):
@@ -87,6 +89,17 @@ def check_order(
             "Change the neurons in one projection and read the result in a later one, or state "
             "with order_free=True that the order does not matter",
         ) from None
+
+
+def _check_kinds(statements: Iterable[Any], places: Mapping[str, str]) -> None:
+    """Sums commute with sums, and products with products, but neither with the other."""
+    kinds: dict[str, str] = {}
+    for statement in statements:
+        if places.get(statement.var) in _INDEX.values():
+            name = statement.var.removesuffix("_post")
+            kind = _KINDS.get(statement.op, statement.op)
+            if kinds.setdefault(name, kind) != kind:
+                raise OrderDependenceError
 
 
 def _parsed(code: str) -> ast.AST:

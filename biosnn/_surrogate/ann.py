@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 
 from biosnn.errors import ParameterError
+from biosnn.validation import check_flag
 
 WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -106,6 +107,7 @@ def normalised(
     ParameterError
         As in `fold_batch_norm`, or if there are no data, or activations are not finite.
     """
+    check_flag("convert", "channelwise", channelwise)
     chain = fold_batch_norm(ann)
     layers = list(chain)
     final = max(k for k, layer in enumerate(layers) if isinstance(layer, nn.ReLU))

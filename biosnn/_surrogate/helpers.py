@@ -33,6 +33,7 @@ def choose_layers(net: nn.Module, layers: Choices) -> dict[str, nn.Module]:
     ParameterError
         If a name or a module is not in `net`, or none of the types is.
     """
+    check_instance("surrogate", "net", net, nn.Module)
     wanted = [layers] if isinstance(layers, str | type | nn.Module) else list(layers)
     named = dict(net.named_modules())
     found: set[str] = set()

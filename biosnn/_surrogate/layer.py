@@ -21,7 +21,7 @@ from biosnn._surrogate.stateful import Stateful, copied
 from biosnn._surrogate.trained import trained_constants
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Normal, Uniform
-from biosnn.validation import check_instance, check_value
+from biosnn.validation import check_flag, check_instance, check_value
 
 _ADDED = re.compile(r"^\s*(?P<name>\w+)\s*\+=\s*x\s*$")
 #: Units of the size that variables of neurons have.
@@ -111,6 +111,8 @@ class SpikingLayer(Stateful):
         check_instance("SpikingLayer", "model", model, (NeuronModel, NeuronGroup))
         check_instance("SpikingLayer", "drive", drive, str)
         check_instance("SpikingLayer", "output", output, str, optional=True)
+        check_instance("SpikingLayer", "namespace", namespace, Mapping, optional=True)
+        check_settings("SpikingLayer", detach_reset, smooth, functions)
         self.model: NeuronModel | NeuronGroup | None = model
         self._name = model.name
         group = _group_of(model, dt)
@@ -316,15 +318,23 @@ def constants_of(group: NeuronGroup, namespace: Mapping[str, Any]) -> dict[str, 
     return {key: v for key, v in names.items() if isinstance(v, int | float | Quantity)}
 
 
+def check_settings(where: str, detach_reset: Any, smooth: Any, functions: Any) -> None:
+    """Check settings that layers and networks have in common."""
+    check_flag(where, "smooth", smooth)
+    check_instance(where, "functions", functions, Mapping, optional=True)
+    if detach_reset is not None:
+        check_flag(where, "detach_reset", detach_reset)
+
+
 def widths_of(width: Any) -> dict[str, float]:
     """Widths of comparisons in SI units; the empty text stands for all."""
     if width is None:
         return {}
     given = width if isinstance(width, Mapping) else {"": width}
-    found = {key: float(np.asarray(value)) for key, value in given.items()}
-    for key, value in found.items():
-        if not (np.isfinite(value) and value > 0):
-            raise ParameterError("surrogate", f"width {key}".strip(), value, "a number > 0")
+    found = {}
+    for key, value in given.items():
+        name = f"width {key}".strip()
+        found[key] = float(np.asarray(check_value("surrogate", name, value, value, "> 0")))
     return found
 
 

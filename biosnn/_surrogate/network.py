@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from biosnn._surrogate.component import Settings
 from biosnn._surrogate.functions import surrogate_function
-from biosnn._surrogate.layer import FINE, widths_of
+from biosnn._surrogate.layer import FINE, check_settings, widths_of
 from biosnn._surrogate.parts import Parts, components_of
 from biosnn._surrogate.run import Run
 from biosnn._surrogate.stateful import copied
-from biosnn._surrogate.trained import trained_constants
+from biosnn._surrogate.trained import names_of, trained_constants
 from biosnn.errors import DataError, ParameterError
 from biosnn.networks import NetworkModel
 from biosnn.state import State
-from biosnn.validation import check_instance, check_whole
+from biosnn.validation import check_flag, check_instance, check_whole
 
 ORDERS = ("layer", "step")
 
@@ -86,13 +86,15 @@ class SurrogateNetwork(nn.Module):
         check_instance("surrogate.compile", "network", network, NetworkModel)
         if not isinstance(order, str) or order not in ORDERS:
             raise ParameterError("surrogate.compile", "order", repr(order), '"layer" or "step"')
+        check_settings("surrogate.compile", detach_reset, smooth, functions)
+        check_flag("surrogate.compile", "normalise", normalise)
         self.order, self._declared = order, network
         self._begin = network.initial_state(seed)
         if state is not None:
             checked_start(network, self._begin, state)
             self._begin = self._begin.transferred(state)
         weighted = [k for k, p in network.projections.items() if p.weights is not None]
-        chosen = tuple(weighted if train is None else [train] if isinstance(train, str) else train)
+        chosen = tuple(weighted if train is None else names_of("surrogate.compile", train))
         constants = self._chosen(network, chosen, weighted)
         self.trained = nn.ModuleDict(
             {

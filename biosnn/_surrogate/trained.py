@@ -12,6 +12,7 @@ from brian2.units.fundamentalunits import Quantity, get_dimensions
 from torch import Tensor, nn
 
 from biosnn.errors import ParameterError
+from biosnn.validation import check_value, check_whole, describe
 
 
 class TrainedConstant(nn.Module):
@@ -24,12 +25,20 @@ class TrainedConstant(nn.Module):
     ----------
     value : Quantity or float
         Where training begins.
-    shape : tuple of int
+    shape : int or tuple of int
         Shape of the parameter, which broadcasts against ``[N, *]``; ``()`` is one for all.
+
+    Raises
+    ------
+    ParameterError
+        If the value is no finite number, or a size none >= 1.
     """
 
-    def __init__(self, value: Any, shape: tuple[int, ...] = ()):
+    def __init__(self, value: Any, shape: int | tuple[int, ...] = ()):
         super().__init__()
+        check_value("TrainedConstant", "value", value, value)
+        sizes = shape if isinstance(shape, tuple | list) else (shape,)
+        shape = tuple(check_whole("TrainedConstant", "shape", size, 1) for size in sizes)
         # In a state_dict with ``raw``, which means nothing without it.
         self.register_buffer("begin", torch.tensor(float(np.asarray(value)), dtype=torch.float64))
         self.dimensions = get_dimensions(value)
@@ -48,6 +57,22 @@ class TrainedConstant(nn.Module):
         """Its present value with its unit."""
         values = self().detach().double().cpu().numpy()
         return Quantity(values if values.ndim else values.item(), dim=self.dimensions)
+
+
+def names_of(where: str, train: Any) -> tuple[str, ...]:
+    """Names of what is trained; one may stand alone.
+
+    Raises
+    ------
+    ParameterError
+        If they are no texts.
+    """
+    if isinstance(train, str):
+        return (train,)
+    names = tuple(train) if isinstance(train, Iterable) else (train,)
+    if not all(isinstance(name, str) for name in names):
+        raise ParameterError(where, "train", describe(train), "names")
+    return names
 
 
 def trained_constants(
@@ -69,13 +94,13 @@ def trained_constants(
     ParameterError
         If a name is none of a single number among them.
     """
-    names = (train,) if isinstance(train, str) else train
-    shapes = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names, ())
+    names = names_of(where, train)
+    shapes = {name: train[name] if isinstance(train, Mapping) else () for name in names}
     found = nn.ModuleDict()
     for name, shape in shapes.items():
         value = parameters.get(name)
         if value is None or np.ndim(np.asarray(value)) or isinstance(value, str):
             among = ", ".join(k for k, v in parameters.items() if not isinstance(v, str))
             raise ParameterError(where, "train", repr(name), f"one of its constants ({among})")
-        found[name] = TrainedConstant(value, tuple(np.atleast_1d(shape)) if shape != () else ())
+        found[name] = TrainedConstant(value, shape)
     return found

@@ -22,7 +22,7 @@ from biosnn._surrogate.losses import Loss, RateCrossEntropy
 from biosnn._surrogate.network import SurrogateNetwork
 from biosnn._surrogate.progress import Bar, draw_curves, log_epoch, tensorboard_log
 from biosnn.errors import DataError, Interrupted, ParameterError
-from biosnn.validation import check_flag, check_instance, check_whole, describe
+from biosnn.validation import check_flag, check_instance, check_path, check_whole, describe
 
 OPTIMISERS = ("adam", "sgd")
 _DRAW_EVERY = 20.0  # s
@@ -187,8 +187,23 @@ def train(
     """
     check_instance("train", "module", module, torch.nn.Module)
     check_whole("train", "epochs", epochs, 1)
-    for name, flag in (("amp", amp), ("resume", resume), ("overwrite", overwrite)):
+    flags = {"amp": amp, "resume": resume, "overwrite": overwrite, "progress": progress}
+    for name, flag in flags.items():
         check_flag("train", name, flag)
+    if tensorboard is not None:
+        check_flag("train", "tensorboard", tensorboard)
+    if loss is not None and not (callable(loss) and hasattr(loss, "observes")):
+        wanted = "a loss such as surrogate.RateCrossEntropy()"
+        raise ParameterError("train", "loss", describe(loss), wanted)
+    check_instance("train", "settings", settings, Mapping, optional=True)
+    if folder is not None:
+        check_path("train", "folder", folder)
+    check_instance("train", "callbacks", callbacks, Iterable)
+    callbacks = tuple(callbacks)
+    for number, callback in enumerate(callbacks):
+        check_instance("train", f"callbacks[{number}]", callback, Callable)
+    for name, given in (("validation", validation), ("test", test)):
+        check_instance("train", name, given, Iterable, optional=True)
     if not hasattr(batches, "__len__") or not hasattr(batches, "__iter__"):
         wanted = "batches that can be counted and shown again, such as a list"
         raise ParameterError("train", "batches", describe(batches), wanted)
@@ -233,7 +248,7 @@ def train(
             if epochs < history.epochs:
                 wanted = f">= {history.epochs}, the epochs that are done in {place.folder}"
                 raise ParameterError("train", "epochs", epochs, wanted)
-            if epochs != planned and scheduler == "cosine":
+            if epochs != planned and isinstance(scheduler, str):
                 _move_cosine(training, epochs * len(batches), history.epochs * len(batches))
         log = tensorboard_log(None if place is None else place.folder, tensorboard, bar)
         drawn = time.perf_counter()
@@ -282,11 +297,11 @@ def _optimiser(
 
 
 def _scheduler(scheduler: Any, optimiser: torch.optim.Optimizer, steps: int) -> Any:
-    if scheduler == "cosine":
+    if isinstance(scheduler, str) and scheduler == "cosine":
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     if scheduler is not None and not hasattr(scheduler, "step"):
         wanted = '"cosine", None or a scheduler of torch'
-        raise ParameterError("train", "scheduler", repr(scheduler), wanted)
+        raise ParameterError("train", "scheduler", describe(scheduler), wanted)
     return scheduler
 
 
