@@ -235,7 +235,11 @@ def onto(code: str, **changes: Any) -> NetworkModel:
         dt=DT,
         inputs={},
         populations={name: Population(model=QUEUE, n=3) for name in ("a", "b")},
-        projections={"syn": Projection(pre="a", post="b", transmit=code, weights=1.0, **changes)},
+        projections={
+            "syn": Projection(
+                **{"pre": "a", "post": "b", "transmit": code, "weights": 1.0, **changes}
+            )
+        },
         presentation=Presentation(duration=DT),
         output="b",
     )
@@ -276,6 +280,18 @@ def test_what_depends_on_the_order_of_synapses_is_refused(code: str) -> None:
 )
 def test_what_does_not_is_accepted(code: str) -> None:
     assert onto(code)
+
+
+@pytest.mark.parametrize(
+    "code", ["q_pre += 1\nw += q_post", "w += q_post\nq_pre += 1", "q_pre += 1\nq_post *= 2"]
+)
+def test_both_names_of_one_population_are_one_variable(code: str) -> None:
+    """P5: in a recurrent projection the weights were 3 3 3 and 0 1 1 on two devices."""
+    assert onto(code, pre="b", pairs=([0, 1], [0, 1]))
+    for pairs in ("all", ([0, 1], [1, 2])):
+        with pytest.raises(ParameterError, match=r"transmit must be .* the order of the synapses"):
+            onto(code, pre="b", pairs=pairs)
+    assert onto("q_pre += w\nq_post -= w", pre="b")
 
 
 def test_statements_of_a_rule_must_not_depend_on_the_order_either() -> None:

@@ -137,7 +137,8 @@ def check_projection(network: NetworkModel, key: str) -> None:
         parts = given.rule.prefixed(key).statements
         codes |= {f"rule.statements[{number}]": part.code for number, part in enumerate(parts)}
     for field, code in codes.items() if not given.order_free else ():
-        check_order(where, field, code, models, projection.variables, lambda: network.indices(key))
+        order = (lambda: network.indices(key), projection.pre == projection.post)
+        check_order(where, field, code, models, projection.variables, *order)
     if given.rule is None:
         return
     rule = given.rule.prefixed(key)

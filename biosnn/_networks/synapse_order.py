@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ def check_order(
     models: Mapping[str, NeuronModel],
     own: Iterable[str],
     indices: Callable[[], tuple[np.ndarray, np.ndarray]],
+    recurrent: bool,
 ) -> None:
     """Check that the result of statements does not depend on the order of the synapses.
 
@@ -45,6 +46,8 @@ def check_order(
         Variables of the synapses.
     indices : callable
         Gives the index arrays (i, j) of the synapses.
+    recurrent : bool
+        Whether both ends are one population: ``v_pre`` and ``v_post`` are then one array.
 
     Raises
     ------
@@ -76,10 +79,11 @@ def check_order(
         scope[index], at[index] = Variable(index, dtype=np.int32), "_idx"
     try:
         check_for_order_independence(statements, scope, at)
-        _check_kinds(statements, places)
+        _check_names(statements, places, recurrent)
     except OrderDependenceError:
         pairs = dict(zip(_INDEX, indices(), strict=True))
-        if all(len(np.unique(pairs[side])) == len(pairs[side]) for side in sides):
+        alone = all(len(np.unique(pairs[side])) == len(pairs[side]) for side in sides)
+        if alone and (not recurrent or np.array_equal(pairs["pre"], pairs["post"])):
             return  # No neuron is changed by two synapses.
         raise ParameterError(
             where,
@@ -91,15 +95,28 @@ def check_order(
         ) from None
 
 
-def _check_kinds(statements: Iterable[Any], places: Mapping[str, str]) -> None:
-    """Sums commute with sums, and products with products, but neither with the other."""
+def _check_names(statements: Sequence[Any], places: Mapping[str, str], recurrent: bool) -> None:
+    """Check what Brian2 does not: kinds of changes, and names of one array.
+
+    Sums commute with sums, and products with products, but neither with the other. What is changed
+    by one of its names is not read by another.
+    """
+
+    def array(name: str) -> str:
+        stem = name.removesuffix("_post")
+        return stem.removesuffix("_pre") if recurrent else stem
+
     kinds: dict[str, str] = {}
+    names = set()
     for statement in statements:
         if places.get(statement.var) in _INDEX.values():
-            name = statement.var.removesuffix("_post")
+            names.add(statement.var)
             kind = _KINDS.get(statement.op, statement.op)
-            if kinds.setdefault(name, kind) != kind:
+            if kinds.setdefault(array(statement.var), kind) != kind:
                 raise OrderDependenceError
+    read = set().union(*(get_identifiers(s.expr) for s in statements)) - names
+    if any(places.get(name) in _INDEX.values() and array(name) in kinds for name in read):
+        raise OrderDependenceError
 
 
 def _parsed(code: str) -> ast.AST:
