@@ -485,8 +485,11 @@ def test_where_nothing_can_be_shared_it_is_refused() -> None:
     ):
         with pytest.raises(ParameterError, match=r"without it: a differential equation may be"):
             make()
+    # Samples that hand nothing on could be shown side by side.
+    anew = attrs.evolve(sharing().presentation, reset={"a": ["g", "u"]})
+    apart = attrs.evolve(sharing(), presentation=anew)
     with pytest.raises(ParameterError, match=r"n_parallel must be 1 .* a\.G \(shared\)"):
-        simulation.compile(sharing(), device="cpp", n_parallel=2)
+        simulation.compile(apart, device="cpp", n_parallel=2)
     population = Population(model=SHARING, n=3, drives={"g": "x"})
     with pytest.raises(ParameterError, match=r"a variable of each neuron, got 'g' \(shared\)"):
         attrs.evolve(sharing(), populations={"a": population})
