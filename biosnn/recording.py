@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from biosnn.errors import DataError, NotRecordedError
+from biosnn.state import aligned, bytes_of, shape_of
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -82,6 +83,8 @@ class Spikes:
         At which attempt it was shown: 0 unless a presentation repeats samples.
     clock : RunClock, optional
         When the presentations began.
+    n : int, optional
+        Size of the population.
     """
 
     i: np.ndarray
@@ -91,6 +94,12 @@ class Spikes:
         lambda self: np.zeros(np.shape(self.sample), np.int32), takes_self=True
     )
     clock: RunClock | None = None
+    n: int | None = None
+
+    def __repr__(self) -> str:
+        """How many there are."""
+        of = "" if self.n is None else f" of {self.n} neurons"
+        return f"Spikes({len(self.i)} spikes{of})"
 
     @property
     def time(self) -> np.ndarray:
@@ -103,7 +112,7 @@ class Spikes:
         """The spikes during one sample; in all attempts at it, or in one (-1: the last)."""
         mask = _chosen(self.sample, self.attempt, self.clock, sample, attempt)
         parts = (self.i[mask], self.t[mask], self.sample[mask], self.attempt[mask])
-        return Spikes(*parts, self.clock)
+        return Spikes(*parts, self.clock, self.n)
 
 
 @attrs.frozen(eq=False)
@@ -130,6 +139,13 @@ class Trace:
     indices: np.ndarray
     unit: str
     clock: RunClock | None = None
+
+    def __repr__(self) -> str:
+        """Shape, unit and times."""
+        n, points = np.shape(self.values)
+        unit = f" in {self.unit}" if self.unit else ""
+        span = f", {self.time[0]:g} to {self.time[-1]:g} s" if points else ""
+        return f"Trace({n} x {points} values{unit}{span})"
 
     def _place(self, part: int) -> np.ndarray:
         if self.clock is None:
@@ -215,6 +231,8 @@ class Recording:
         Wall-clock time of the simulation, without compilation.
     clock : RunClock, optional
         When the presentations began; spikes and traces have the same one.
+    units : dict of str to str
+        SI units of ``per_sample`` and ``snapshots`` by name, empty for numbers.
     """
 
     per_sample: dict[str, np.ndarray] = attrs.field(converter=partial(Recorded, "per_sample"))
@@ -226,6 +244,29 @@ class Recording:
     )
     seconds: float = 0.0
     clock: RunClock | None = None
+    units: dict[str, str] = attrs.Factory(dict)
+
+    def __repr__(self) -> str:
+        """Names, shapes, units and bytes of what was recorded."""
+        arrays = [("per_sample", name, array) for name, array in self.per_sample.items()]
+        arrays += [("snapshots", name, array) for name, array in self.snapshots.items()]
+        rows = [
+            (kind, name, f"{shape_of(array)}", self.units.get(name, ""), array.nbytes)
+            for kind, name, array in arrays
+        ]
+        for name, spikes in self.spikes.items():
+            parts = (spikes.i, spikes.t, spikes.sample, spikes.attempt)
+            rows.append(
+                ("spikes", name, f"{len(spikes.i)} spikes", "", sum(p.nbytes for p in parts))
+            )
+        for name, trace in self.traces.items():
+            n = trace.time.nbytes + trace.values.nbytes
+            rows.append(("traces", name, shape_of(trace.values), trace.unit, n))
+        n, again = len(self.shown), int((self.shown > 1).sum())
+        total = bytes_of(sum(row[-1] for row in rows) + self.shown.nbytes)
+        repeated = f" ({again} shown again)" if again else ""
+        lines = [(*row[:-1], bytes_of(row[-1])) for row in rows]
+        return "\n".join([f"Recording of {n} samples{repeated}, {total}", *aligned(lines)])
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.per_sample[name]

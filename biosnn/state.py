@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 import numpy as np
 
 from biosnn.errors import DataError
+
+_MOST_ROWS = 30
 
 
 class State(Mapping[str, np.ndarray]):
@@ -60,6 +62,16 @@ class State(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self._arrays)
+
+    def __repr__(self) -> str:
+        """Names, shapes, units and bytes of the arrays."""
+        rows = [
+            (name, shape_of(array), self.units.get(name, ""), bytes_of(array.nbytes))
+            for name, array in sorted(self._arrays.items())
+        ]
+        total = bytes_of(sum(array.nbytes for array in self._arrays.values()))
+        seen = f" after {self.samples_seen} samples" if "protocol.seen" in self else ""
+        return "\n".join([f"State{seen}, {total}", *aligned(rows)])
 
     def weights(self, projection: str) -> np.ndarray:
         """Weight matrix of a full projection, shape (pre, post)."""
@@ -152,6 +164,31 @@ class State(Mapping[str, np.ndarray]):
             value = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), value)
             value = zlib.crc32(array.tobytes(), value)
         return value
+
+
+def shape_of(array: np.ndarray) -> str:
+    """Type and shape, such as ``"float64 [60, 100]"``."""
+    return f"{array.dtype} [{', '.join(map(str, array.shape))}]"
+
+
+def bytes_of(n: int) -> str:
+    """A number of bytes for people."""
+    if n < 2**10:
+        return f"{n} B"
+    return f"{n / 2**10:.3g} KiB" if n < 1000 * 2**10 else f"{n / 2**20:,.1f} MiB"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table without borders; of the first ones where there are many."""
+    shown = rows[:_MOST_ROWS]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    lines = [
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in shown
+    ]
+    more = len(rows) - len(shown)
+    return lines + ([f"  and {more} more"] if more else [])
 
 
 def unit_of(values: Any) -> str | None:

@@ -392,10 +392,6 @@ ERRORS = {
         lambda: plotting.membrane(X * volt, V),
         r"membrane\.t must be in s, got values in V",
     ),
-    "unit where none belongs": (
-        lambda: plotting.activity_heatmap([[1, 2]] * mV),
-        r"activity_heatmap\.counts must be a plain number, got values in V",
-    ),
     "mixed units": (
         lambda: plotting.membrane([1 * ms, 2 * mV], V),
         r"membrane\.t must be an array of numbers \(.*different dimensions.*\), got list",

@@ -23,6 +23,7 @@ from biosnn._networks.names import (
 from biosnn._networks.populations import check_carried, check_population
 from biosnn._networks.projection import Projection
 from biosnn._networks.sizes import check_memory
+from biosnn._networks.summary import summary
 from biosnn.code_gate import check_name, check_title
 from biosnn.declaration import declared, fingerprint
 from biosnn.errors import ParameterError
@@ -193,6 +194,9 @@ class NetworkModel:
     presentation: Presentation = attrs.field(validator=instance(Presentation))
     output: str = attrs.field(validator=instance(str))
     seed: int = attrs.field(default=0, converter=integer, validator=whole(0))
+
+    def __repr__(self) -> str:
+        return summary(self)
 
     def __attrs_post_init__(self) -> None:
         check_value(self.name, "dt", self.dt, ms, "> 0")

@@ -60,6 +60,9 @@ class Ensemble:
         self.members = tuple(members)
         self.n = len(self.members)
 
+    def __repr__(self) -> str:
+        return f"Ensemble of {self.n} networks on {self.device}: {self.interface}"
+
     @property
     def build_seconds(self) -> float:
         """Seconds that building took."""

@@ -53,6 +53,9 @@ class Runnable:
         self._made = made
         self._network = network
 
+    def __repr__(self) -> str:
+        return f"Runnable on {self.device}: {self.interface}"
+
     @property
     def network(self) -> Any:
         """The declaration, a :class:`biosnn.networks.NetworkModel`."""

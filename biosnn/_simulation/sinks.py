@@ -77,13 +77,17 @@ def assembled(interface: Interface, found: dict[str, np.ndarray], seconds: float
         per_sample={name: found[name] for name in interface.per_sample},
         shown=found["shown"],
         spikes={
-            key: Spikes(*(found[f"spikes.{key}.{name}"] for name, _ in _SPIKES), clock)
-            for key in interface.spikes
+            key: Spikes(*(found[f"spikes.{key}.{name}"] for name, _ in _SPIKES), clock, n)
+            for key, n in interface.spikes.items()
         },
         traces={name: traced(name, column) for name, column in interface.traces.items()},
         snapshots={name: found[f"snapshots.{name}"] for name in interface.snapshots},
         seconds=seconds,
         clock=clock,
+        units={
+            name: column.unit
+            for name, column in (interface.per_sample | interface.snapshots).items()
+        },
     )
 
 

@@ -184,6 +184,12 @@ class Interface:
     ordered: bool = True
     carried: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        inputs = ", ".join(f"{name} [{port.features}]" for name, port in self.ports.items())
+        kept = (*self.per_sample, *self.spikes, *self.traces, *self.snapshots)
+        recorded = ", ".join(dict.fromkeys(kept)) or "nothing"
+        return f"{self.name!r}, {self.precision} precision, inputs {inputs}, records {recorded}"
+
     def to_data(self) -> dict[str, Any]:
         """JSON types."""
         return attrs.asdict(self)

@@ -1,9 +1,11 @@
-"""Figures of spiking networks: functions that take arrays and return Matplotlib ``Axes``.
+"""Figures of spiking networks: functions that return Matplotlib ``Axes``.
 
-Numbers with units may be Brian2 quantities; plain numbers are read as SI (seconds, volts,
-siemens, hertz). Every function draws into the ``ax`` it is given, or into a new
-:class:`~matplotlib.figure.Figure` of its own that pyplot knows nothing of, so that nothing
-stays open after thousands of figures.
+They draw what a run returned, ``raster(recording, "exc", sample=0)``, ``weight_heatmap(state,
+"inp_exc")``, or arrays. Numbers with units may be Brian2 quantities; plain numbers are read as SI
+(seconds, volts, siemens, hertz). Every function draws into the ``ax`` it is given, or into a new
+figure: in a notebook one that is shown below the cell, elsewhere a
+:class:`~matplotlib.figure.Figure` of its own that pyplot knows nothing of, so that nothing stays
+open after thousands of figures. To see one in a window, give ``ax=pyplot.subplots()[1]``.
 
 Examples
 --------
@@ -17,13 +19,13 @@ Examples
 from biosnn.plotting.activity import (
     activity_heatmap,
     membrane,
-    plasticity_traces,
     population_rate,
     raster,
 )
 from biosnn.plotting.appearance import style, use_fonts
 from biosnn.plotting.canvas import save
 from biosnn.plotting.scores import confusion_matrix, image_pair, learning_curve
+from biosnn.plotting.synapse import plasticity_traces
 from biosnn.plotting.weights import receptive_fields, weight_heatmap, weight_histogram
 
 __all__ = [

@@ -1,74 +1,126 @@
-"""What neurons do over time: membrane potentials, spikes, rates, traces and weights."""
+"""What neurons do: membrane potentials, spikes, rates and counts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from brian2 import Hz, ms, mV, second
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
 from biosnn.errors import ParameterError
-from biosnn.plotting.canvas import axes_or_new, axes_row, colorbar, legend_beside
+from biosnn.plotting.canvas import TIME, axes_or_new, colorbar, legend_beside
 from biosnn.plotting.checks import (
+    BrianUnit,
     Floats,
+    as_unit,
     best_unit,
     clock,
     indices,
     numbers,
     positive,
     same_shape,
+    spike_times,
     with_unit,
 )
+from biosnn.plotting.observed import (
+    TimeCourse,
+    per_sample_of,
+    refuse_without,
+    spikes_of,
+    trace_of,
+)
+from biosnn.recording import Recording
 from biosnn.validation import check_instance, check_members, check_whole
 
-TIME = "time (ms)"
 MAX_LEGEND = 10
+MAX_ONSETS = 100
 
 
 def membrane(
-    t: ArrayLike,
-    v: ArrayLike,
+    t: ArrayLike | Recording,
+    v: ArrayLike | str,
     *,
     threshold: ArrayLike | None = None,
-    spikes: Sequence[ArrayLike] | tuple[ArrayLike, ArrayLike] | None = None,
+    spikes: Sequence[ArrayLike] | tuple[ArrayLike, ArrayLike] | bool | None = None,
     labels: Sequence[str] | None = None,
+    unit: BrianUnit | None = None,
+    sample: int | None = None,
+    attempt: int | None = None,
+    neurons: ArrayLike | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw membrane potentials, with the threshold dashed and spikes as strokes above it.
 
     Integrate-and-fire models reset ``v`` when it crosses the threshold; the strokes stand for
-    the action potentials that they leave out.
+    the action potentials that they leave out. Another variable is drawn as well.
 
     Parameters
     ----------
-    t : array [n_times], time
-        When `v` was sampled.
-    v : array [n_neurons, n_times] or [n_times], voltage
-        One trace per neuron.
-    threshold : scalar or array, voltage, optional
+    t : array [n_times], time, or Recording
+        When `v` was sampled; or what a run returned.
+    v : array [n_neurons, n_times] or [n_times], voltage, or str
+        One trace per neuron; or which one of the recording, e.g. ``"exc.v"``.
+    threshold : scalar or array, same unit as `v`, optional
         One for all, one per neuron [n_neurons], over time [n_times] (which is what an array
         is taken for where both lengths agree), or both [n_neurons, n_times].
-    spikes : list of arrays, or tuple ``(i, t)``, optional
-        Spike times: a list of one array per trace, or a tuple of the traces' numbers
-        [n_spikes] and the times [n_spikes].
+    spikes : list of arrays, tuple ``(i, t)`` or bool, optional
+        Spike times on the clock of `t`: a list of one array per trace, or a tuple of the traces'
+        numbers [n_spikes] and the times [n_spikes]. Those of a recording are drawn where they were
+        recorded, unless this is False.
     labels : sequence of str, optional
         One name per trace. Unnamed traces are numbered where there are 2 to 10 of them.
+    unit : Unit, optional
+        Of arrays that are no voltages: ``1`` for numbers, or e.g. ``nA``. Plain arrays are SI then,
+        too. A recording knows it.
+    sample : int, optional
+        Of a recording: only this one, with times since its onset; without it, the whole run.
+    attempt : int, optional
+        Which presentation of the sample, if it was shown again; default: the last one.
+    neurons : integer array, optional
+        Of a recording: which neurons; all that were recorded without it.
     ax : Axes, optional
 
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ParameterError
+        If the input is malformed, or was not recorded.
     """
     where = "membrane"
+    quantity = "membrane potential"
+    if isinstance(t, Recording):
+        refuse_without(where, "arrays", unit=unit)
+        seen = trace_of(where, t, v, sample, attempt, neurons)
+        if labels is None and 1 < len(seen.neurons) <= MAX_LEGEND:
+            labels = [f"neuron {k}" for k in seen.neurons]
+        if spikes is None or spikes is True:
+            spikes = _recorded_spikes(t, v, sample, attempt, seen, needed=spikes is True)
+        t, v, quantity = seen.t, seen.values, seen.label
+        unit = best_unit(where, "v", v)
+        unit = mV if unit.dim == mV.dim else unit
+    else:
+        refuse_without(where, "a Recording", sample=sample, attempt=attempt, neurons=neurons)
+        if unit is None:
+            unit = mV
+        else:
+            unit, quantity = as_unit(where, "unit", unit), "v"
+    if spikes is False:
+        spikes = None
+    elif spikes is True:
+        raise ParameterError(where, "spikes", True, "their times, where arrays are drawn")
     times = clock(where, "t", t)
-    traces = np.atleast_2d(numbers(where, "v", v, mV))
+    traces = np.atleast_2d(numbers(where, "v", v, unit))
     n_neurons = len(traces)
     same_shape(where, "v", traces, "[n_neurons, n_times]", (n_neurons, len(times)))
-    levels = None if threshold is None else _levels(threshold, traces.shape)
+    levels = None if threshold is None else _levels(threshold, traces.shape, unit)
     strokes = None if spikes is None else _spikes_per_trace(spikes, n_neurons)
     if labels is not None:
         check_members(where, "labels", labels, str)
@@ -92,7 +144,7 @@ def membrane(
             ax.plot(times, level, "--", color=colour, linewidth=1.0, label=name)
         tops = levels
     if strokes is not None:
-        height = 0.25 * max(tops.max() - traces.min(), 1.0)
+        height = 0.25 * (tops.max() - traces.min()) or 0.25
         for line, top, when in zip(
             lines, np.broadcast_to(tops, traces.shape), strokes, strict=True
         ):
@@ -100,31 +152,39 @@ def membrane(
             if when.size:
                 ax.vlines(when, base, base + height, color=line.get_color(), linewidth=1.4)
     ax.margins(x=0)
-    ax.set(xlabel=TIME, ylabel="membrane potential (mV)")
+    ax.set(xlabel=TIME, ylabel=with_unit(quantity, unit))
     legend_beside(ax)
     return ax
 
 
 def raster(
-    i: ArrayLike,
-    t: ArrayLike,
+    i: ArrayLike | Recording,
+    t: ArrayLike | str,
     *,
     n_neurons: int | None = None,
     duration: ArrayLike | None = None,
+    sample: int | None = None,
+    attempt: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw one dot per spike: time across, neurons upwards.
 
     Parameters
     ----------
-    i : integer array [n_spikes]
-        Which neuron fired.
-    t : array [n_spikes], time
-        When it fired.
+    i : integer array [n_spikes] or Recording
+        Which neuron fired; or what a run returned.
+    t : array [n_spikes], time, or str
+        When it fired; or which population of the recording.
     n_neurons : int, optional
-        Rows to show; the highest neuron that fired ends the plot without it.
+        Rows to show; without it all neurons of a recorded population, and of arrays the highest
+        neuron that fired ends the plot.
     duration : time, optional
-        Where the time axis ends; the last spike without it.
+        Where the time axis ends; without it the end of a recording, or the last spike of arrays.
+    sample : int, optional
+        Of a recording: only this one, with times since its onset. Without it, the whole run is
+        drawn, with pale lines at the onsets.
+    attempt : int, optional
+        Which presentation of the sample, if it was shown again; default: the last one.
     ax : Axes, optional
 
     Returns
@@ -138,10 +198,18 @@ def raster(
         large the silence is.
     """
     where = "raster"
+    onsets = np.zeros(0)
+    if isinstance(i, Recording):
+        seen = spikes_of(where, i, t, sample, attempt)
+        i, t, onsets = seen.i, seen.t, 1000 * seen.onsets
+        n_neurons = seen.n if n_neurons is None else n_neurons
+        duration = seen.duration if duration is None else duration
+    else:
+        refuse_without(where, "a Recording", sample=sample, attempt=attempt)
     rows = None if n_neurons is None else check_whole(where, "n_neurons", n_neurons, 1)
     end = None if duration is None else positive(where, "duration", duration, ms)
     neurons = indices(where, "i", i, stop=rows)
-    times = _spike_times(where, "t", t, end)
+    times = spike_times(where, "t", t, end)
     same_shape(where, "t", times, "i", neurons.shape)
     if not times.size and (rows is None or end is None):
         remedy = "Give n_neurons and duration to draw a silent network."
@@ -151,6 +219,8 @@ def raster(
     ax = axes_or_new(ax)
     size = np.clip(600 / rows, 1.6, 5.0)
     ax.plot(times, neurons, linestyle="none", marker="o", markersize=size, markeredgewidth=0)
+    if 1 < len(onsets) <= MAX_ONSETS:
+        ax.vlines(onsets[1:], -0.5, rows - 0.5, color="0.85", linewidth=0.8, zorder=0)
     ax.set(xlabel=TIME, ylabel="neuron", ylim=(-0.5, rows - 0.5))
     ax.set_xlim(0, end or times.max() * 1.02 or 1.0)
     ax.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
@@ -158,28 +228,35 @@ def raster(
 
 
 def population_rate(
-    t: ArrayLike,
+    t: ArrayLike | Recording,
+    population: str | None = None,
     *,
-    n_neurons: int,
-    duration: ArrayLike,
+    n_neurons: int | None = None,
+    duration: ArrayLike | None = None,
     bin_width: ArrayLike = 1 * ms,
     smooth: ArrayLike | None = None,
+    sample: int | None = None,
+    attempt: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the mean firing rate of a population, in hertz per neuron.
 
     Parameters
     ----------
-    t : array [n_spikes], time
-        The spikes of all neurons; it may be empty.
+    t : array [n_spikes], time, or Recording
+        The spikes of all neurons, of which there may be none; or what a run returned.
+    population : str, optional
+        Which one of the recording.
     n_neurons : int
-        The size of the population, silent neurons included.
+        The size of the population, silent neurons included; a recording knows it.
     duration : time
-        How long it was recorded.
+        How long it was recorded; a recording knows it.
     bin_width : time
         The width of the bins; the last one is cut at `duration`.
     smooth : time, optional
         Standard deviation of a Gaussian; the smoothed rate is drawn over the pale bins.
+    sample, attempt : int, optional
+        Of a recording, as for :func:`raster`.
     ax : Axes, optional
 
     Returns
@@ -187,11 +264,19 @@ def population_rate(
     Axes
     """
     where = "population_rate"
+    if isinstance(t, Recording):
+        seen = spikes_of(where, t, population, sample, attempt)
+        n_neurons = seen.n if n_neurons is None else n_neurons
+        t, duration = seen.t, seen.duration if duration is None else duration
+    else:
+        refuse_without(where, "a Recording", population=population, sample=sample, attempt=attempt)
+    if duration is None:
+        raise ParameterError(where, "duration", None, "given where arrays are drawn")
     n_neurons = check_whole(where, "n_neurons", n_neurons, 1)
     end = positive(where, "duration", duration, ms)
     width = positive(where, "bin_width", bin_width, ms)
     sigma = None if smooth is None else positive(where, "smooth", smooth, ms)
-    times = _spike_times(where, "t", t, end)
+    times = spike_times(where, "t", t, end)
 
     rounding = 1e-6  # of a bin: spikes of a clock that ticks on the bins' edges stay in theirs
     n_bins = max(int(np.ceil(end / width - rounding)), 1)
@@ -213,16 +298,23 @@ def population_rate(
 
 
 def activity_heatmap(
-    counts: ArrayLike, labels: ArrayLike | None = None, *, ax: Axes | None = None
+    counts: ArrayLike | Recording,
+    labels: ArrayLike | None = None,
+    *,
+    name: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw how often each neuron fired for each sample; samples of a class stand together.
 
     Parameters
     ----------
-    counts : array [n_samples, n_neurons]
-        Spikes per sample.
+    counts : array [n_samples, n_neurons] or Recording
+        Spikes per sample, or another variable at the end of each, such as a potential: whole
+        numbers >= 0 are taken for spikes. Or what a run returned.
     labels : array [n_samples] of int or str, optional
         The samples' classes: rows are sorted by them and lines separate the classes.
+    name : str, optional
+        Of a recording: the population whose spikes were counted, or a variable (``"exc.v"``).
     ax : Axes, optional
 
     Returns
@@ -230,19 +322,32 @@ def activity_heatmap(
     Axes
     """
     where = "activity_heatmap"
-    spikes = numbers(where, "counts", counts, ndim=2)
+    quantity, counted = "value", None
+    if isinstance(counts, Recording):
+        counts, quantity = per_sample_of(where, counts, name)
+        counted = quantity.endswith(".count")
+    else:
+        refuse_without(where, "a Recording", name=name)
+    unit = best_unit(where, "counts", counts)
+    values = numbers(where, "counts", counts, unit, ndim=2, infinite=quantity.endswith(".t_first"))
+    lowest, highest = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
+    if counted is None:
+        whole = (values == np.round(values)).all()
+        counted = unit.dim.is_dimensionless and lowest >= 0 and whole
+    if counted:
+        quantity, lowest, highest = "spikes per sample", 0, highest or 1
     if labels is not None:
         classes = np.asarray(labels)
-        same_shape(where, "labels", classes, "counts[:, 0]", spikes.shape[:1])
+        same_shape(where, "labels", classes, "counts[:, 0]", values.shape[:1])
         if classes.dtype.kind not in "iuU":
             raise ParameterError(
                 where, "labels", f"values of type {classes.dtype}", "integers or strings"
             )
-        spikes = spikes[np.argsort(classes, kind="stable")]
+        values = values[np.argsort(classes, kind="stable")]
 
     ax = axes_or_new(ax)
-    image = ax.imshow(spikes, aspect="auto", cmap="magma", vmin=0, vmax=spikes.max() or 1)
-    colorbar(ax, image, "spikes per sample")
+    image = ax.imshow(values, aspect="auto", cmap="magma", vmin=lowest, vmax=highest)
+    colorbar(ax, image, with_unit(quantity, unit))
     ax.set(xlabel="neuron", ylabel="sample")
     if labels is not None:
         names, sizes = np.unique(classes, return_counts=True)
@@ -255,85 +360,6 @@ def activity_heatmap(
     return ax
 
 
-def plasticity_traces(
-    t: ArrayLike,
-    pre_spikes: ArrayLike,
-    post_spikes: ArrayLike,
-    traces: Mapping[str, ArrayLike],
-    weight: ArrayLike,
-    *,
-    axes: NDArray[np.object_] | None = None,
-) -> NDArray[np.object_]:
-    """Draw how one synapse learns: its spikes, the traces they leave and its weight.
-
-    Parameters
-    ----------
-    t : array [n_times], time
-        When `traces` and `weight` were sampled.
-    pre_spikes, post_spikes : arrays [n_spikes], time
-        Spikes of the neuron before and behind the synapse; they may be empty.
-    traces : mapping of str to array [n_times]
-        Plasticity traces by name; all of one unit or plain numbers.
-    weight : array [n_times]
-        The synaptic weight, e.g. in siemens or a plain number.
-    axes : array of 3 Axes, optional
-        Where to draw; a new figure with a shared time axis without it.
-
-    Returns
-    -------
-    array of 3 Axes
-        Spikes, traces, weight.
-    """
-    where = "plasticity_traces"
-    times = clock(where, "t", t)
-    trains = [
-        _spike_times(where, name, train)
-        for name, train in (("pre_spikes", pre_spikes), ("post_spikes", post_spikes))
-    ]
-    check_instance(where, "traces", traces, Mapping)
-    if not traces:
-        raise ParameterError(where, "traces", "none", "at least one array by name")
-    trace_unit = min((best_unit(where, "traces", trace) for trace in traces.values()), key=float)
-    weight_unit = best_unit(where, "weight", weight)
-    lines = {
-        name: numbers(where, f"traces[{name!r}]", trace, trace_unit)
-        for name, trace in traces.items()
-    }
-    weights = numbers(where, "weight", weight, weight_unit)
-    for name, line in [
-        *((f"traces[{name!r}]", line) for name, line in lines.items()),
-        ("weight", weights),
-    ]:
-        same_shape(where, name, line, "t", times.shape)
-
-    axes = axes_row(
-        where, axes, 3, (6.4, 5.0), nrows=3, sharex=True, gridspec_kw={"height_ratios": (1, 2, 2)}
-    )
-    axes[0].eventplot(
-        trains, lineoffsets=[1, 0], linelengths=0.8, linewidths=1.4, colors=["C0", "C1"]
-    )
-    axes[0].set_yticks([1, 0], ["pre", "post"])
-    axes[0].set(ylim=(-0.6, 1.6), ylabel="spikes")
-    for name, line in lines.items():
-        axes[1].plot(times, line, label=name)
-    axes[1].set_ylabel(with_unit("trace", trace_unit))
-    legend_beside(axes[1])
-    axes[2].plot(times, weights, color="0.2")
-    axes[2].set(xlabel=TIME, ylabel=with_unit("weight", weight_unit))
-    for ax in axes:
-        ax.set_xlim(times[0], times[-1])
-    axes[0].figure.align_ylabels(axes)
-    return axes
-
-
-def _spike_times(where: str, name: str, value: ArrayLike, end: float | None = None) -> Floats:
-    times = numbers(where, name, value, ms, ndim=1, empty=True)
-    if times.size and (times.min() < 0 or (end is not None and times.max() > end)):
-        wanted = ">= 0 ms" if end is None else f"from 0 to duration = {end:g} ms"
-        raise ParameterError(where, name, f"{times.min():g} to {times.max():g} ms", wanted)
-    return times
-
-
 def _spikes_per_trace(
     spikes: Sequence[ArrayLike] | tuple[ArrayLike, ArrayLike], n_neurons: int
 ) -> list[Floats]:
@@ -343,17 +369,33 @@ def _spikes_per_trace(
         if len(spikes) != 2:
             raise ParameterError(where, "spikes", f"a tuple of {len(spikes)}", "a tuple (i, t)")
         neurons = indices(where, "spikes[0]", spikes[0], stop=n_neurons)
-        times = _spike_times(where, "spikes[1]", spikes[1])
+        times = spike_times(where, "spikes[1]", spikes[1])
         same_shape(where, "spikes[1]", times, "spikes[0]", neurons.shape)
         return [times[neurons == k] for k in range(n_neurons)]
     if len(spikes) != n_neurons:
         wanted = f"a list of {n_neurons} array(s), one per trace, or a tuple (i, t)"
         raise ParameterError(where, "spikes", f"{len(spikes)} entries", wanted)
-    return [_spike_times(where, f"spikes[{k}]", train) for k, train in enumerate(spikes)]
+    return [spike_times(where, f"spikes[{k}]", train) for k, train in enumerate(spikes)]
 
 
-def _levels(threshold: ArrayLike, shape: tuple[int, int]) -> Floats:
-    levels = numbers("membrane", "threshold", threshold, mV)
+def _recorded_spikes(
+    recording: Recording,
+    name: Any,
+    sample: int | None,
+    attempt: int | None,
+    seen: TimeCourse,
+    needed: bool,
+) -> list[Floats] | bool:
+    """Spike times in s of the neurons that are drawn; False where they were not recorded."""
+    population = name.partition(".")[0]
+    if population not in recording.spikes and not needed:
+        return False
+    train = spikes_of("membrane", recording, population, sample, attempt)
+    return [train.t[train.i == k] for k in seen.neurons]
+
+
+def _levels(threshold: ArrayLike, shape: tuple[int, int], unit: BrianUnit) -> Floats:
+    levels = numbers("membrane", "threshold", threshold, unit)
     n_neurons, n_times = shape
     if levels.shape == (n_neurons,) != (n_times,):
         levels = levels[:, np.newaxis]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
@@ -17,10 +18,32 @@ from numpy.typing import NDArray
 from biosnn.errors import ParameterError, StorageError
 from biosnn.validation import check_path
 
+TIME = "time (ms)"
+
+
+def new_figure(figsize: tuple[float, float]) -> Figure:
+    """A figure that nobody has to close.
+
+    In a notebook it is one of pyplot's, which the notebook shows once, below the cell, and closes
+    then. Elsewhere pyplot does not know of it: no window opens, and it is freed when it is no
+    longer used.
+    """
+    if not in_notebook():
+        return Figure(figsize=figsize, layout="constrained")
+    from matplotlib import pyplot
+
+    return pyplot.figure(figsize=figsize, layout="constrained")
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
+
 
 def axes_or_new(ax: Axes | None, figsize: tuple[float, float] = (6.4, 4.0)) -> Axes:
-    """Return `ax`, or the axes of a new figure that pyplot does not know of."""
-    return Figure(figsize=figsize, layout="constrained").add_subplot() if ax is None else ax
+    """Return `ax`, or the axes of a new figure."""
+    return new_figure(figsize).add_subplot() if ax is None else ax
 
 
 def axes_row(
@@ -28,7 +51,7 @@ def axes_row(
 ) -> NDArray[np.object_]:
     """Return `axes` as an array of `n` axes, or those of a new figure laid out as `grid`."""
     if axes is None:
-        return Figure(figsize=figsize, layout="constrained").subplots(**grid)
+        return new_figure(figsize).subplots(**grid)
     axes = np.ravel(axes)
     if len(axes) != n:
         raise ParameterError(where, "axes", f"{len(axes)} of them", f"an array of {n} Axes")

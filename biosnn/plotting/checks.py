@@ -29,8 +29,12 @@ def numbers(
     *,
     ndim: int | None = None,
     empty: bool = False,
+    infinite: bool = False,
 ) -> Floats:
-    """Return `value` in `unit` as finite floats; plain numbers are taken as SI."""
+    """Return `value` in `unit` as finite floats; plain numbers are taken as SI.
+
+    With `infinite`, infinity stands for what never happened, and becomes NaN.
+    """
     array, dim = _array(where, name, value)
     if dim != unit.dim and not dim.is_dimensionless:
         wanted = "a plain number" if unit.dim.is_dimensionless else f"in {_display(unit.dim)}"
@@ -41,7 +45,9 @@ def numbers(
         )
     if array.size == 0 and not empty:
         raise ParameterError(where, name, f"an empty array of shape {array.shape}", "non-empty")
-    if not np.isfinite(array).all():
+    if infinite:
+        array = np.where(np.isposinf(array), np.nan, array)
+    elif not np.isfinite(array).all():
         bad = np.count_nonzero(~np.isfinite(array))
         raise ParameterError(where, name, f"{bad} NaN or infinite value(s)", "finite")
     return array / float(unit)
@@ -52,6 +58,15 @@ def clock(where: str, name: str, value: ArrayLike) -> Floats:
     times = numbers(where, name, value, ms, ndim=1)
     if (np.diff(times) <= 0).any():
         raise ParameterError(where, name, "times that stand still or run back", "increasing")
+    return times
+
+
+def spike_times(where: str, name: str, value: ArrayLike, end: float | None = None) -> Floats:
+    """Return times of spikes [n_spikes] in ms, from 0 to `end`; there may be none."""
+    times = numbers(where, name, value, ms, ndim=1, empty=True)
+    if times.size and (times.min() < 0 or (end is not None and times.max() > end)):
+        wanted = ">= 0 ms" if end is None else f"from 0 to duration = {end:g} ms"
+        raise ParameterError(where, name, f"{times.min():g} to {times.max():g} ms", wanted)
     return times
 
 
@@ -99,9 +114,18 @@ def image_shape(where: str, shape: Sequence[int], n_pixels: int) -> tuple[int, i
 def best_unit(where: str, name: str, value: ArrayLike) -> BrianUnit:
     """Return the unit in which `value` reads best, e.g. nS up to some nanosiemens."""
     array, dim = _array(where, name, value)
-    largest = np.abs(array).max(initial=0.0)
+    largest = np.abs(array[np.isfinite(array)]).max(initial=0.0)
     quantity: Any = Quantity(largest, dim=dim, force_quantity=True)
     return quantity.get_best_unit()
+
+
+def as_unit(where: str, name: str, unit: object) -> BrianUnit:
+    """Return a unit that somebody gave; 1 stands for numbers."""
+    if isinstance(unit, int) and unit == 1:
+        return ONE
+    if not isinstance(unit, Unit):
+        raise ParameterError(where, name, describe(unit), "a unit of Brian2, or 1 for numbers")
+    return unit
 
 
 def with_unit(label: str, unit: BrianUnit) -> str:

@@ -21,11 +21,14 @@ from biosnn.plotting.checks import (
     positive,
     with_unit,
 )
+from biosnn.plotting.observed import weights_of
+from biosnn.state import State
 from biosnn.validation import check_whole
 
 
 def receptive_fields(
-    weights: ArrayLike,
+    weights: ArrayLike | State,
+    projection: str | None = None,
     *,
     shape: Sequence[int] = (28, 28),
     n_columns: int | None = None,
@@ -37,9 +40,11 @@ def receptive_fields(
 
     Parameters
     ----------
-    weights : array [n_pre, n_post]
-        Synaptic weights, with or without unit. Where some are negative, blue is negative and
-        red is positive.
+    weights : array [n_pre, n_post] or State
+        Synaptic weights, with or without unit; or the state that holds them. Where some are
+        negative, blue is negative and red is positive.
+    projection : str, optional
+        Which one of the state.
     shape : (height, width)
         The inputs' layout, with ``height * width == n_pre``.
     n_columns : int, optional
@@ -55,6 +60,7 @@ def receptive_fields(
     Axes
     """
     where = "receptive_fields"
+    weights = weights_of(where, weights, projection)
     unit = best_unit(where, "weights", weights)
     w = numbers(where, "weights", weights, unit, ndim=2)
     height, width = image_shape(where, shape, len(w))
@@ -82,15 +88,21 @@ def receptive_fields(
 
 
 def weight_heatmap(
-    weights: ArrayLike, *, vmax: ArrayLike | None = None, ax: Axes | None = None
+    weights: ArrayLike | State,
+    projection: str | None = None,
+    *,
+    vmax: ArrayLike | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw a weight matrix: presynaptic neurons downwards, postsynaptic ones across.
 
     Parameters
     ----------
-    weights : array [n_pre, n_post]
-        Synaptic weights, with or without unit. Where some are negative, blue is negative and
-        red is positive.
+    weights : array [n_pre, n_post] or State
+        Synaptic weights, with or without unit; or the state that holds them. Where some are
+        negative, blue is negative and red is positive.
+    projection : str, optional
+        Which one of the state.
     vmax : same unit as `weights`, optional
         The weight at the end of the colour scale; the largest magnitude without it.
     ax : Axes, optional
@@ -100,6 +112,7 @@ def weight_heatmap(
     Axes
     """
     where = "weight_heatmap"
+    weights = weights_of(where, weights, projection)
     unit = best_unit(where, "weights", weights)
     w = numbers(where, "weights", weights, unit, ndim=2)
 
@@ -110,7 +123,8 @@ def weight_heatmap(
 
 
 def weight_histogram(
-    weights: ArrayLike,
+    weights: ArrayLike | State,
+    projection: str | None = None,
     *,
     bins: int = 50,
     w_max: ArrayLike | None = None,
@@ -120,8 +134,10 @@ def weight_histogram(
 
     Parameters
     ----------
-    weights : array of any shape
-        Synaptic weights, with or without unit.
+    weights : array of any shape or State
+        Synaptic weights, with or without unit; or the state that holds them.
+    projection : str, optional
+        Which one of the state.
     bins : int
         Number of bins, from 0 (or the smallest weight, if negative) to `w_max` (or the largest
         weight, if larger).
@@ -134,6 +150,7 @@ def weight_histogram(
     Axes
     """
     where = "weight_histogram"
+    weights = weights_of(where, weights, projection, matrix=False)
     unit = best_unit(where, "weights", weights)
     w = numbers(where, "weights", weights, unit)
     bins = check_whole(where, "bins", bins, 1)
