@@ -526,7 +526,7 @@ def hit_python(process: subprocess.Popen, folder: Path, kill: Kill, attempt: Att
         while process.poll() is None and b"once more" not in said.read_bytes():
             time.sleep(0.002)
         process.send_signal(number)
-        process.wait(20)
+        process.wait(600)
 
 
 def hit_binary(process: subprocess.Popen, folder: Path, kill: Kill, attempt: Attempt) -> None:
@@ -567,7 +567,7 @@ def attempt_run(base: Path, folder: Path, kill: Kill | None, size: Size) -> Atte
                 time.sleep(0.002)
             hit = hit_python if kill.where == "python" else hit_binary
             hit(process, folder, kill, attempt)
-        attempt.status = process.wait(120)
+        attempt.status = process.wait(3600)
     finally:
         process.kill()
         process.wait()
@@ -583,7 +583,7 @@ def attempt_run(base: Path, folder: Path, kill: Kill | None, size: Size) -> Atte
     if attempt.status == FINISHED:
         attempt.result = json.loads(folder.with_name(f"{folder.name}.out").read_text())
     check_attempt(attempt, size)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 600  # only a hang takes so long
     while binaries(folder):
         check(time.monotonic() < until, f"a binary outlived its Python after {kill}")
         time.sleep(0.01)

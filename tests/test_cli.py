@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import HANG
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -340,7 +341,7 @@ def test_cache_clear_asks_at_a_terminal(answer: str, code: int, left: int, build
         os.write(ours, f"{answer}\n".encode())
         command = [sys.executable, "-m", "biosnn", "cache", "clear"]
         shown = subprocess.run(
-            command, stdin=theirs, capture_output=True, text=True, check=False, timeout=60
+            command, stdin=theirs, capture_output=True, text=True, check=False, timeout=HANG
         )
     finally:
         os.close(ours)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from patience import HANG
 
 from biosnn import gpu
 from biosnn._gpu import toolchain
@@ -449,7 +450,7 @@ def test_this_machine_compiles(real, tmp_path):
     name = gpu.architecture("sm_90", real.nvcc)
     command = [real.nvcc, f"-arch={name}", "-std=c++17", source, "-o", program]
     status, said = gpu.call(
-        [*map(str, command), *real.include_flags, *real.library_flags], timeout=120
+        [*map(str, command), *real.include_flags, *real.library_flags], timeout=HANG
     )
     assert status == 0, said
     env = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"}

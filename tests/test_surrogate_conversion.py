@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from brian2 import Network, SpikeMonitor, Synapses, ms
+from patience import HANG
 
 from biosnn import experiments
 from biosnn.errors import ParameterError
@@ -474,7 +475,7 @@ def test_bad_arguments_of_a_run_are_refused():
 def test_digits_survive_the_conversion(tmp_path):
     script, out = experiments.find_experiment("ann2snn_mnist"), tmp_path / "out"
     command = [sys.executable, str(script), "--smoke", "--quiet", "--out", str(out)]
-    subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=HANG)
     report = json.loads((out / "results.json").read_text("utf-8"))
     metrics, controls = report["metrics"], report["controls"]
     assert controls["ann"] > 0.9
