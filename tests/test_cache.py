@@ -513,7 +513,7 @@ def test_a_build_without_its_program_is_made_anew(
     def sealed(folder: Path, *files: str) -> None:
         for name in files:
             (folder / name).write_text(name)
-        seal(folder, {**MANIFEST, "platform": platform_of(True)})
+        seal(folder, {**MANIFEST, "plastic": {}, "platform": platform_of(True)})
 
     folder, _ = cached(KEY, lambda folder: sealed(folder, "program.cpp"), open_artifact)
     with caplog.at_level(logging.WARNING, logger="biosnn"):

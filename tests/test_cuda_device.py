@@ -69,7 +69,7 @@ def medley() -> NetworkModel:
     strong = {"transmit": "v_post += w*J", "parameters": {"J": 4 * mV}}
     weights = 0.5 + 0.02 * np.arange(features * n)
     # Delays of more steps than a warp has threads.
-    delays = np.random.default_rng(5).uniform(0, 20, features * n) * ms
+    delays = 0.5 * np.random.default_rng(5).integers(0, 40, features * n) * ms
     critic = models.neuron(equations="r : 1", name="Critic")
     restless = models.neuron(
         name="Restless",

@@ -23,7 +23,11 @@ N, COPIES = 3, 100
 def written(tmp_path_factory) -> Path:
     """A program with queues that hold much, and neurons that are source and target at once."""
     driven = Population(model=models.lif(), n=N, drives={"I": "current"})
-    scaled = {"transmit": "v_post += w*J*v_pre/mV", "parameters": {"J": 1 * mV}}
+    scaled = {
+        "transmit": "v_post += w*J*v_pre/mV",
+        "parameters": {"J": 1 * mV},
+        "order_free": True,  # only the text is looked at
+    }
     network = NetworkModel(
         name="recurrent",
         dt=1 * ms,

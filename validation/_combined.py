@@ -121,7 +121,7 @@ def add_synapses(parts: Parts) -> None:
     parts.firing.append("synapse_none")
     rng = np.random.default_rng(5)
     # Some without delay, some with one, some with one per synapse.
-    delays = (0 * ms, 1.5 * ms, rng.uniform(0, 3, N_SOURCES * N) * ms)
+    delays = (0 * ms, 1.5 * ms, 0.5 * rng.integers(0, 6, N_SOURCES * N) * ms)
     for number, (name, (factory, _)) in enumerate(models.SYNAPSES.items()):
         made, key = factory(), f"synapse_{name}"
         short_term = made if isinstance(made, Companion) else None

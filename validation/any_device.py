@@ -51,7 +51,8 @@ def spiking(network: NetworkModel) -> tuple[str, ...]:
 
 def results(runnable: simulation.Runnable, parts: Parts) -> Result:
     """Spikes of all populations and the last state."""
-    recording, state = runnable.run(parts.samples, learn=True, seed=SEED)
+    learns = bool(runnable.network.plastic_projections)
+    recording, state = runnable.run(parts.samples, learn=learns, seed=SEED)
     return recording.spikes, state
 
 

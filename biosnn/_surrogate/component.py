@@ -154,11 +154,6 @@ def compile_component(
     ParameterError
         If something has no counterpart in torch.
     """
-    for owner in (*groups.values(), *synapses.values()):
-        for name, equation in owner.equations.items():
-            if "shared" in equation.flags:
-                wanted = "a variable of each neuron or synapse"
-                raise ParameterError(owner.name, "equations", f"{name} (shared)", wanted)
     drives, diff, steep = tuple(drives), set[str](), False
     wirings = {key: Wiring(made) for key, made in synapses.items()}
     changing = _changing(phases)

@@ -242,6 +242,11 @@ def _compiled(
 ) -> Component:
     inside = {key: built.groups[key] for key in populations}
     into = {k: built.synapses[k] for k, p in network.projections.items() if p.post in inside}
+    for owner in (*inside.values(), *into.values()):
+        for name, equation in owner.equations.items():
+            if "shared" in equation.flags:
+                wanted = "a variable of each neuron or synapse"
+                raise ParameterError(owner.name, "equations", f"{name} (shared)", wanted)
     mine = sorted((o for o in objects if _owner(o) in {*inside, *into}), key=order_of)
     ticks = {"onset": {_STEP, _ONSET, *_frames(network)}}
     ticks |= {name: {_STEP, *ticking} for ticking, name in _phases(network).items()}

@@ -101,7 +101,9 @@ while read -r network run chunk samples kib; do
     (cd "networks/$network" && exec ./main "../../runs/$run/chunk-$chunk.settings") \
         >results/said 2>results/complaints </dev/null &
     child=$!
+    # A child that has ended already is waited for, too; a signal ends a wait early.
     status=0
+    wait "$child" || status=$?
     while kill -0 "$child" 2>/dev/null; do
         status=0
         wait "$child" || status=$?
