@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -332,7 +333,7 @@ class NetworkModel:
         """The same, each with the name of its projection."""
         found: list[tuple[str, Trace | Companion]] = []
         for name, projection in self.projections.items():
-            if projection.rule is not None:
+            if projection.rule is not None and key in (projection.pre, projection.post):
                 rule = projection.rule.prefixed(name)
                 found += [(name, p) for p in rule.needs("pre") if projection.pre == key]
                 found += [(name, p) for p in rule.needs("post") if projection.post == key]
@@ -341,7 +342,7 @@ class NetworkModel:
                 found.append((name, short_term))
         return tuple(found)
 
-    @property
+    @functools.cached_property
     def resets(self) -> dict[str, tuple[str, ...]]:
         """Population or projection -> what begins anew at every onset (:class:`Presentation`)."""
         return states.resets(self)
