@@ -110,6 +110,11 @@ class Event:
         check_expression("Event", "condition", self.condition)
 
 
+def _behind_the_cause(on: str) -> str:
+    """Slot of statements that follow something."""
+    return "start" if on in ("step", "onset", "input") else "after_resets"
+
+
 @declared
 @attrs.frozen(eq=False, kw_only=True)
 class Operation:
@@ -134,13 +139,12 @@ class Operation:
 
     code: str = attrs.field(validator=instance(str))
     on: str = attrs.field(default="step", validator=instance(str))
-    when: str = attrs.field(validator=choice(*SLOTS))
+    when: str = attrs.field(
+        default=attrs.Factory(lambda self: _behind_the_cause(self.on), takes_self=True),
+        validator=choice(*SLOTS),
+    )
     order: int = attrs.field(default=0, validator=instance(int))
     plastic: bool = attrs.field(default=False, validator=flag())
-
-    @when.default
-    def _behind_the_cause(self) -> str:
-        return "start" if self.on in ("step", "onset", "input") else "after_resets"
 
     def __attrs_post_init__(self) -> None:
         check_statements("Operation", "code", self.code)
