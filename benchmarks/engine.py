@@ -71,8 +71,8 @@ def stock() -> dict[str, float]:
     """Brian2's ``device.build()`` of the same objects; declaring them is not counted."""
     from brian2 import BrianObject, Clock, get_device, prefs, set_device
 
-    from biosnn.devices.build import build
-    from biosnn.devices.record import Record
+    from biosnn.devices.base.brian2_objects import build
+    from biosnn.program.recorders import Record
 
     class Hooks:
         """Objects without code in the places where biosnn moves data."""

@@ -185,8 +185,8 @@ class WatchedFile:
 def watch(moments: Moments) -> None:
     """Put the moments around what a run does to its files, in this process."""
     from biosnn import files
-    from biosnn._simulation import checkpoints
-    from biosnn._simulation.sinks import FileSink
+    from biosnn.simulation import checkpoints
+    from biosnn.simulation.recorders import FileSink
 
     within: list[str] = []  # the method of FileSink or the replacement that we are in
 

@@ -42,14 +42,14 @@ from brian2 import ms, nA
 
 from benchmarks import programs
 from biosnn import datasets, gpu, models, networks, simulation
-from biosnn.devices.artifact import open_sources, write_states
-from biosnn.devices.chunks import Places, settings_lines
-from biosnn.devices.contract import Chunk, Settings
-from biosnn.devices.record import Record
-from biosnn.devices.replicas import Replicas
+from biosnn.devices.base.artifact import open_sources, write_states
+from biosnn.devices.base.chunk_files import Places, settings_lines
+from biosnn.devices.base.contract import Chunk, Settings
 from biosnn.encoding import scale_norm
 from biosnn.errors import ParameterError, StorageError
 from biosnn.experiments import environment, main, plain_data, whole
+from biosnn.program.recorders import Record
+from biosnn.program.replicas import Replicas
 from biosnn.state import State
 
 RECORDS = Path(__file__).parent / "records"

@@ -35,9 +35,8 @@ from biosnn._encoding.decoding import (
     rank_table,
 )
 from biosnn._encoding.direct import address_events, direct, direct_current
-from biosnn._encoding.fields import decode_fields, gaussian_fields, on_off_contrast
-from biosnn._encoding.patterns import burst, burst_spikes, phase, phase_spikes
-from biosnn._encoding.rates import (
+from biosnn._encoding.pattern_codes import burst, burst_spikes, phase, phase_spikes
+from biosnn._encoding.rate_codes import (
     bernoulli,
     bernoulli_spikes,
     poisson,
@@ -45,8 +44,15 @@ from biosnn._encoding.rates import (
     regular,
     regular_spikes,
 )
+from biosnn._encoding.receptive_fields import decode_fields, gaussian_fields, on_off_contrast
 from biosnn._encoding.sequences import delta, delta_spikes, on_off
-from biosnn._encoding.timing import latency, latency_spikes, rank_order, rank_order_spikes, ranks
+from biosnn._encoding.timing_codes import (
+    latency,
+    latency_spikes,
+    rank_order,
+    rank_order_spikes,
+    ranks,
+)
 
 #: The library by name: its array function and the factory of its input population, or None.
 ENCODERS: dict[str, tuple[Callable[..., Any] | None, Callable[..., Any] | None]] = {

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biosnn._gpu.crossover import Estimate, estimate
-from biosnn._gpu.explain import WHEELS, explain, explain_build
-from biosnn._gpu.facts import (
+from biosnn.devices.cuda.error_messages import WHEELS, explain, explain_build
+from biosnn.devices.cuda.estimate import Estimate, estimate
+from biosnn.devices.cuda.probe import (
     Gpu,
     brian2_conflict,
     brian2cuda_problem,
@@ -23,7 +23,15 @@ from biosnn._gpu.facts import (
     list_gpus,
     require_brian2cuda,
 )
-from biosnn._gpu.toolchain import (
+from biosnn.devices.cuda.tool_checks import (
+    OLDEST_CUDA,
+    CudaTools,
+    architecture,
+    compute_capability,
+    tools,
+    try_tools,
+)
+from biosnn.devices.cuda.toolchain import (
     Curand,
     Toolchain,
     cuda_release,
@@ -34,21 +42,13 @@ from biosnn._gpu.toolchain import (
     find_nvcc,
     toolchain,
 )
-from biosnn._gpu.tools import (
-    OLDEST_CUDA,
-    CudaTools,
-    architecture,
-    compute_capability,
-    tools,
-    try_tools,
-)
 from biosnn.errors import ParameterError
 
 if TYPE_CHECKING:
-    from biosnn.devices.binary import CompiledNetwork
-    from biosnn.devices.record import Record
-    from biosnn.devices.replicas import Replicas
+    from biosnn.devices.base.binary import CompiledNetwork
     from biosnn.networks import NetworkModel
+    from biosnn.program.recorders import Record
+    from biosnn.program.replicas import Replicas
 
 __all__ = [
     "OLDEST_CUDA",
@@ -120,7 +120,7 @@ def build(
     DeviceError
         If brian2cuda, a CUDA toolkit or cuRAND is missing or does not fit, or the build fails.
     """
-    from biosnn._gpu import standalone
+    from biosnn.devices.cuda import device as standalone
 
     return standalone.build(network, record, precision, math, architecture, replicas)
 
@@ -170,9 +170,9 @@ def write(
     StorageError
         If the folder exists or cannot be written.
     """
-    from biosnn._gpu import folders
-    from biosnn.devices.record import Record, check_parallel, observed
-    from biosnn.devices.replicas import Replicas
+    from biosnn.devices.cuda import project_folders as folders
+    from biosnn.program.recorders import Record, check_parallel, observed
+    from biosnn.program.replicas import Replicas
 
     kept = observed(network, per_sample)
     record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
@@ -203,7 +203,7 @@ def write_sources(
     replicas : Replicas, optional
         Copies of the network in the program; default: one.
     """
-    from biosnn._gpu import folders
+    from biosnn.devices.cuda import project_folders as folders
 
     folders.write_into(network, folder, record, precision, math, str(architecture), replicas)
 
@@ -233,7 +233,7 @@ def compile(folder: str | os.PathLike[str], jobs: int | None = None) -> Path:
     StorageError
         If the folder is damaged.
     """
-    from biosnn._gpu import folders
+    from biosnn.devices.cuda import project_folders as folders
 
     if jobs is not None and jobs < 1:
         raise ParameterError("gpu.compile", "jobs", jobs, "> 0")

@@ -19,16 +19,25 @@ from biosnn._models.checks import (
     check_size,
     used_names,
 )
-from biosnn._models.code import (
+from biosnn._models.companions import SLOTS, Companion, Event, Operation, Rate, Trace
+from biosnn._models.equation_text import (
     check_not_random,
     equation_text,
     parsed,
     random_calls,
     synaptic_equations,
 )
+from biosnn._models.event_timing import check_behind
+from biosnn._models.exact_poles import has_pole
+from biosnn._models.firing_patterns import (
+    FiringPattern,
+    adex_patterns,
+    izhikevich_patterns,
+    per_neuron,
+)
+from biosnn._models.identifiers import names_in, rename, without_value
 from biosnn._models.methods import check_method
-from biosnn._models.names import names_in, rename, without_value
-from biosnn._models.neurons import (
+from biosnn._models.neuron_library import (
     LIBRARY,
     adaptive_lif,
     adex,
@@ -49,17 +58,9 @@ from biosnn._models.neurons import (
     qif,
     traub_miles,
 )
-from biosnn._models.parts import SLOTS, Companion, Event, Operation, Rate, Trace
-from biosnn._models.patterns import (
-    FiringPattern,
-    adex_patterns,
-    izhikevich_patterns,
-    per_neuron,
-)
-from biosnn._models.poles import has_pole
-from biosnn._models.spec import NeuronModel
-from biosnn._models.synapse import SynapseModel
-from biosnn._models.synapses import (
+from biosnn._models.neuron_model import NeuronModel
+from biosnn._models.parameters import Normal, Schedule, Uniform, check_parameters
+from biosnn._models.synapse_library import (
     SYNAPSES,
     alpha_conductance,
     alpha_current,
@@ -74,7 +75,7 @@ from biosnn._models.synapses import (
     nmda,
     tsodyks_markram,
 )
-from biosnn._models.timing import check_behind
+from biosnn._models.synapse_model import SynapseModel
 from biosnn._models.units import (
     BUILT_IN,
     Known,
@@ -84,7 +85,6 @@ from biosnn._models.units import (
     scope_of,
     unit_name,
 )
-from biosnn._models.values import Normal, Schedule, Uniform, check_parameters
 from biosnn.validation import check_choice, check_value
 
 __all__ = [

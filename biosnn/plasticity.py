@@ -31,7 +31,7 @@ from biosnn._plasticity.homeostasis import (
 from biosnn._plasticity.pair import inhibitory_stdp, pair_stdp, symmetric_stdp
 from biosnn._plasticity.prediction import reward_prediction
 from biosnn._plasticity.reward import dopamine, dopamine_stdp, mstdp, mstdpet
-from biosnn._plasticity.spec import PlasticityRule, Statements
+from biosnn._plasticity.rule import PlasticityRule, Statements
 from biosnn._plasticity.triplet import triplet_parameters, triplet_stdp
 from biosnn._plasticity.voltage import voltage_stdp
 

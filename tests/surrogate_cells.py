@@ -2,7 +2,7 @@
 
 import torch
 
-from biosnn._surrogate.stateful import Stateful
+from biosnn.surrogate.nn.stateful import Stateful
 
 
 class Spike(torch.autograd.Function):

@@ -20,10 +20,10 @@ from filelock import FileLock
 
 from biosnn import encoding as encoders
 from biosnn import models, networks, simulation
-from biosnn.devices.artifact import MANIFEST, seal
-from biosnn.devices.record import TraceOf
+from biosnn.devices.base.artifact import MANIFEST, seal
 from biosnn.errors import BiosnnError, DataError, DeviceError, ParameterError, StorageError
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
+from biosnn.program.recorders import TraceOf
 from biosnn.state import State
 
 N_INPUTS, N_SAMPLES = 20, 6
@@ -1099,7 +1099,7 @@ def test_black_and_white_may_be_bits(kit):
 
 
 def test_lazy_samples_are_cut_into_pieces(kit, monkeypatch):
-    monkeypatch.setattr("biosnn._simulation.inputs._BLOCK_BYTES", 100 * 4 * N_INPUTS)
+    monkeypatch.setattr("biosnn.simulation.inputs._BLOCK_BYTES", 100 * 4 * N_INPUTS)
     lazy = Lazy(np.tile(IMAGES, (50, 1)))
     heard = []
     recording, _ = kit.binary.run(lazy, chunk_size=100, progress=lambda *said: heard.append(said))

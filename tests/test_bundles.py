@@ -20,11 +20,11 @@ from patience import HANG
 from typer.testing import CliRunner
 
 from biosnn import experiments, gpu, networks, simulation
-from biosnn._cli import bundles
-from biosnn._simulation.bundle_writer import LookedError, PendingRecording, PendingState
 from biosnn.cli import app
-from biosnn.devices.artifact import digest_of
+from biosnn.cli import jobs as bundles
+from biosnn.devices.base.artifact import digest_of
 from biosnn.errors import DeviceError
+from biosnn.simulation.jobs.writer import LookedError, PendingRecording, PendingState
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What the other machine has: a shell, its tools and a compiler.

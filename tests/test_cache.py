@@ -25,11 +25,12 @@ import pytest
 from filelock import FileLock
 from patience import HANG
 
-from biosnn.devices import cache, compiler
-from biosnn.devices.artifact import open_artifact, platform_of, seal
-from biosnn.devices.cache import cached, clear, entries
-from biosnn.devices.contract import Interface
-from biosnn.devices.generation import check_build
+from biosnn.devices.base import cache
+from biosnn.devices.base.artifact import open_artifact, platform_of, seal
+from biosnn.devices.base.cache import cached, clear, entries
+from biosnn.devices.base.code_process import check_build
+from biosnn.devices.base.contract import Interface
+from biosnn.devices.cpp import compiler
 from biosnn.errors import DataError, DeviceError, ParameterError
 
 KEY, OTHER, THIRD = "a" * 32, "b" * 32, "0123456789abcdef" * 2
@@ -173,7 +174,7 @@ def test_threads_make_one_build() -> None:
 CHILD = """
 import sys, time
 from pathlib import Path
-from biosnn.devices.cache import cached
+from biosnn.devices.base.cache import cached
 
 def make(folder):
     (folder / "main").write_text("half")
@@ -682,5 +683,5 @@ def test_the_cache_does_not_need_brian2() -> None:
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     first, *modules = shown.stdout.split()
     assert first == "cached"
-    assert "biosnn.devices.cache" in modules
+    assert "biosnn.devices.base.cache" in modules
     assert "brian2" not in modules

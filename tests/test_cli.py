@@ -20,10 +20,9 @@ from typer.testing import CliRunner
 
 import biosnn
 from biosnn import datasets, doctor, files, networks, plotting, storage, surrogate
-from biosnn._cli import figures
-from biosnn._cli.catalog import catalog
-from biosnn.cli import app
-from biosnn.devices.cache import cached, entries
+from biosnn.cli import app, figures
+from biosnn.cli.catalog import catalog
+from biosnn.devices.base.cache import cached, entries
 from biosnn.models import LIBRARY
 from biosnn.readout import PopulationReadout, VoteReadout
 from biosnn.state import State

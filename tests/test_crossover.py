@@ -11,10 +11,12 @@ import pytest
 from brian2 import ms
 
 from biosnn import experiments, gpu, models, networks, simulation
-from biosnn._gpu import crossover, standalone
-from biosnn._simulation import choice
-from biosnn.devices.record import Record
+from biosnn.devices.cuda import device as standalone
+from biosnn.devices.cuda import estimate as crossover
 from biosnn.errors import DeviceError, ParameterError
+from biosnn.program.recorders import Record
+from biosnn.simulation import auto_device as choice
+from biosnn.simulation import compilation
 
 RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
 
@@ -138,9 +140,9 @@ def test_compile_and_ensemble_say_which_device_and_why(monkeypatch) -> None:
         gpu, "list_gpus", lambda: (gpu.Gpu(name="A", compute_capability="9.0", memory=1),)
     )
     asked = []
-    real = simulation._compiled
+    real = compilation._compiled
     monkeypatch.setattr(
-        simulation, "_compiled", lambda d, *r: (asked.append(d), real("cpp", *r))[1]
+        compilation, "_compiled", lambda d, *r: (asked.append(d), real("cpp", *r))[1]
     )
     runnable = simulation.compile(population(), "auto", math="strict")
     assert runnable.device == "cpp"

@@ -12,7 +12,7 @@ import pytest
 from brian2 import ms
 
 from biosnn import encoding, gpu, models, networks, simulation
-from biosnn.devices.artifact import open_sources
+from biosnn.devices.base.artifact import open_sources
 from biosnn.errors import DeviceError, ParameterError, StorageError
 from biosnn.networks import Input, NetworkModel, Population, Presentation
 from validation._combined import combined, rules

@@ -13,7 +13,7 @@ import pytest
 from brian2 import ms
 
 from biosnn import gpu, networks, simulation
-from biosnn.devices.artifact import open_artifact
+from biosnn.devices.base.artifact import open_artifact
 from biosnn.errors import DeviceError
 from biosnn.networks import NetworkModel
 from validation._combined import add_rules, combined, rules

@@ -11,7 +11,7 @@ import pytest
 from patience import HANG
 
 from biosnn import gpu
-from biosnn._gpu import toolchain
+from biosnn.devices.cuda import toolchain
 from biosnn.errors import DeviceError, ParameterError
 
 # What nvcc answers to the questions that it is asked; $refuse is what it says of headers.

@@ -323,7 +323,7 @@ def test_missing_folder_is_named_with_the_remedy(tmp_path: Path) -> None:
 
 
 def test_default_folder_is_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("biosnn.datasets.user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setattr("biosnn.datasets.loading.user_cache_path", lambda name: tmp_path / name)
     with pytest.raises(DataError, match=r"biosnn does not exist; .*download=True"):
         load_mnist()
     write_idx(tmp_path / "biosnn" / "MNIST" / "raw", small_split(), small_split())

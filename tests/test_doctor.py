@@ -10,10 +10,10 @@ import attrs
 import pytest
 
 from biosnn import doctor, gpu
-from biosnn._doctor import facts
-from biosnn._gpu import toolchain
-from biosnn.devices.cache import cache_folder, cached
+from biosnn.devices.base.cache import cache_folder, cached
+from biosnn.devices.cuda import toolchain
 from biosnn.doctor import Check, as_json, exit_status, run_checks
+from biosnn.doctor import probe as facts
 
 ROOT = Path(__file__).resolve().parents[1]
 

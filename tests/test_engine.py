@@ -19,11 +19,11 @@ from brian2 import Hz, ms, second
 from patience import HANG
 
 from biosnn import models, networks, simulation
-from biosnn.devices import binary
-from biosnn.devices.record import TraceOf
+from biosnn.devices.base import binary
 from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
 from biosnn.networks import Input, NetworkModel, Normalisation, Population, Presentation, Projection
 from biosnn.plasticity import PlasticityRule, Statements
+from biosnn.program.recorders import TraceOf
 
 N_INPUTS, N_SAMPLES = 20, 12
 RNG = np.random.default_rng(11)
@@ -765,7 +765,11 @@ _COMPILE = """
     recording, state = runnable.run(np.load(sys.argv[1]), chunk_size=1, progress=heard)
     generating = [
         name
-        for name in ("biosnn.devices.codegen", "biosnn.devices.build", "biosnn.devices.runtime")
+        for name in (
+            "biosnn.devices.cpp.code_generation",
+            "biosnn.devices.base.brian2_objects",
+            "biosnn.devices.runtime.device",
+        )
         if name in sys.modules
     ]
     print(json.dumps({

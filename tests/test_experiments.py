@@ -22,9 +22,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from biosnn import experiments, plotting
-from biosnn._experiments import library
 from biosnn.cli import app
 from biosnn.errors import DataError, ParameterError, StorageError
+from biosnn.experiments import registry as library
 
 KEYS = {
     "experiment",
@@ -452,14 +452,14 @@ def git(folder: Path, *command: str) -> str:
 def test_the_commit_is_that_of_the_checkout_and_of_no_other(tmp_path, monkeypatch):
     package = tmp_path / "site-packages"
     package.mkdir()
-    monkeypatch.setattr(experiments, "_ROOT", package)
+    monkeypatch.setattr("biosnn.experiments.harness._ROOT", package)
     assert experiments.environment()["commit"] == "unknown"
     (tmp_path / "code").write_text("1")
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", "code")
     git(tmp_path, "commit", "--quiet", "-m", "First")
     assert experiments.environment()["commit"] == "unknown", "the checkout around the environment"
-    monkeypatch.setattr(experiments, "_ROOT", tmp_path)
+    monkeypatch.setattr("biosnn.experiments.harness._ROOT", tmp_path)
     commit = git(tmp_path, "rev-parse", "HEAD")
     assert experiments.environment()["commit"] == commit
     (tmp_path / "code").write_text("2")
@@ -519,8 +519,8 @@ def test_experiments_are_those_that_come_with_biosnn(tmp_path, monkeypatch):
     with pytest.raises(ParameterError, match=r"none: .*scripts is missing, install biosnn again"):
         experiments.find_experiment("both")
     (checkout / "experiments").rename(checkout / "scripts")
-    (checkout / "biosnn._experiments").mkdir()
-    (checkout / "scripts").rename(checkout / "biosnn._experiments" / "scripts")
+    (checkout / "biosnn.experiments").mkdir()
+    (checkout / "scripts").rename(checkout / "biosnn.experiments" / "scripts")
     assert experiments.experiment_names() == ("both", "theirs")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from biosnn import gpu
-from biosnn._gpu import toolchain
+from biosnn.devices.cuda import toolchain
 from biosnn.errors import DeviceError
 from biosnn.gpu import Gpu, Toolchain
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from biosnn import experiments
-from biosnn._cli import figures
+from biosnn.cli import figures
 from biosnn.errors import BiosnnError, ParameterError, StorageError
 
 MARKER = "marker"

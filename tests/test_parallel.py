@@ -10,7 +10,6 @@ import pytest
 from brian2 import Hz, ms
 
 from biosnn import encoding, models, networks, simulation
-from biosnn.devices.carried import carried
 from biosnn.errors import DataError, DeviceError, ParameterError
 from biosnn.models import Operation
 from biosnn.networks import (
@@ -21,6 +20,7 @@ from biosnn.networks import (
     Presentation,
     Projection,
 )
+from biosnn.program.carried import carried
 from biosnn.recording import Recording
 from biosnn.simulation import Ensemble, Runnable
 from biosnn.state import State

@@ -27,11 +27,11 @@ from brian2 import (
 )
 
 from biosnn import encoding, models, networks, plasticity
-from biosnn.devices.record import Record
-from biosnn.devices.runtime import RuntimeNetwork
+from biosnn.devices.runtime.device import RuntimeNetwork
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Schedule, Trace
 from biosnn.plasticity import PlasticityRule, Statements
+from biosnn.program.recorders import Record
 
 pytestmark = pytest.mark.usefixtures("fresh_brian2")
 

@@ -14,9 +14,9 @@ import pytest
 from rich.console import Console
 
 from biosnn import networks, simulation
-from biosnn._simulation import progress
-from biosnn._simulation.progress import ProgressBar, Waiting
 from biosnn.errors import DeviceError
+from biosnn.simulation import compilation, progress
+from biosnn.simulation.progress import ProgressBar, Waiting
 
 
 class Clock:
@@ -386,7 +386,7 @@ def test_compiling_says_so(monkeypatch, capsys):
 
     progress_said = threading.Event()
     monkeypatch.setattr(progress, "_PATIENCE", 0.0)
-    monkeypatch.setattr(simulation, "_compiled", slow)
+    monkeypatch.setattr(compilation, "_compiled", slow)
     written = progress._Quiet.out
     monkeypatch.setattr(
         progress._Quiet, "out", lambda *a, **kw: (written(*a, **kw), progress_said.set())
@@ -407,7 +407,7 @@ def test_compiling_says_so(monkeypatch, capsys):
 
 def test_standard_error_is_where_it_goes():
     code = (
-        "from biosnn._simulation.progress import ProgressBar\n"
+        "from biosnn.simulation.progress import ProgressBar\n"
         "now = [0.0]\n"
         "with ProgressBar(4, True, clock=lambda: now[0]) as bar:\n"
         "    now[0] = 10.0\n"

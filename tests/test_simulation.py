@@ -13,7 +13,7 @@ from brian2 import Hz, ms
 
 from biosnn import encoding as encoders
 from biosnn import models, networks, simulation
-from biosnn.devices.binary import BinarySession
+from biosnn.devices.base.binary import BinarySession
 from biosnn.errors import DataError, DeviceError, ParameterError
 from biosnn.networks import Input, NetworkModel, Population, Presentation
 from biosnn.state import State
@@ -335,7 +335,7 @@ def test_brian2_is_not_made_to_warn_of_networks_that_are_dropped(unused, monkeyp
     def fail(*_, **__):
         raise RuntimeError("no monitors today")
 
-    monkeypatch.setattr("biosnn.devices.build.SpikeMonitor", fail)
+    monkeypatch.setattr("biosnn.devices.base.brian2_objects.SpikeMonitor", fail)
     with pytest.raises(RuntimeError, match="no monitors today"):
         simulation.compile(network, "runtime", spikes=("exc",))
     gc.collect()

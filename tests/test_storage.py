@@ -277,7 +277,7 @@ def test_what_an_intensity_is_has_to_be_said(
     path = tmp_path / "old.biosnn"
     with pytest.raises(ParameterError, match=r'one with a "scale" in A, because .*\'current\''):
         save_model(silent, path)
-    monkeypatch.setattr("biosnn._storage.images.check_scale", lambda *_: None)
+    monkeypatch.setattr("biosnn.storage.preprocessing.check_scale", lambda *_: None)
     save_model(silent, path)
     monkeypatch.undo()
     old = load_model(path)

@@ -17,10 +17,10 @@ from biosnn.networks import Input, NetworkModel, Population, Presentation, Proje
 
 torch = pytest.importorskip("torch")
 
-from biosnn._surrogate.lines import Phase  # noqa: E402
-from biosnn._surrogate.program import Program  # noqa: E402
-from biosnn._surrogate.synaptic import SynapticBlock, Wiring  # noqa: E402
 from biosnn.surrogate import ATan, Sigmoid, SpikingLayer, compile  # noqa: E402
+from biosnn.surrogate.compiler.liveness import Phase  # noqa: E402
+from biosnn.surrogate.compiler.source import Program  # noqa: E402
+from biosnn.surrogate.compiler.synapses import SynapticBlock, Wiring  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from biosnn import surrogate  # noqa: E402
-from biosnn._surrogate.ann import normalised  # noqa: E402
+from biosnn.surrogate.conversion.relu_networks import normalised  # noqa: E402
 
 F64 = torch.float64
 

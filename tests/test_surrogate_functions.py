@@ -10,7 +10,7 @@ import pytest
 from biosnn.errors import ParameterError
 
 torch = pytest.importorskip("torch")
-functions = import_module("biosnn._surrogate.functions")
+functions = import_module("biosnn.surrogate.compiler.surrogate_functions")
 
 ATan, Sigmoid, UserDefined = functions.ATan, functions.Sigmoid, functions.UserDefined
 DEFAULTS = [made() for made in functions.SURROGATES.values()]

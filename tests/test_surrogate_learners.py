@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from biosnn import surrogate  # noqa: E402
-from biosnn._surrogate.stateful import Stateful  # noqa: E402
+from biosnn.surrogate.nn.stateful import Stateful  # noqa: E402
 
 DT = 1 * ms
 REFERENCE = Path(__file__).parent / "published" / "spikingjelly_learners.npz"

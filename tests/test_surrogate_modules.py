@@ -13,14 +13,14 @@ torch = pytest.importorskip("torch")
 from surrogate_cells import IF, Leaky  # noqa: E402
 from torch import nn  # noqa: E402
 
-from biosnn._surrogate.containers import (  # noqa: E402
+from biosnn.surrogate.nn.containers import (  # noqa: E402
     ForeignStateful,
     Sequential,
     Stateless,
     multi_step_forward,
     seq_to_batch,
 )
-from biosnn._surrogate.helpers import (  # noqa: E402
+from biosnn.surrogate.nn.helpers import (  # noqa: E402
     add_learners,
     detach,
     in_step_mode,
@@ -28,7 +28,7 @@ from biosnn._surrogate.helpers import (  # noqa: E402
     set_step_mode,
     stateful_layers,
 )
-from biosnn._surrogate.stateful import Stateful, Stepped  # noqa: E402
+from biosnn.surrogate.nn.stateful import Stateful, Stepped  # noqa: E402
 
 T, N = 5, 3
 DTYPES = [torch.float32, torch.float64]

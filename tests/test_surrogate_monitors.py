@@ -13,9 +13,9 @@ torch = pytest.importorskip("torch")
 from surrogate_cells import IF, Leaky  # noqa: E402
 from torch import nn  # noqa: E402
 
-from biosnn._surrogate.containers import ForeignStateful, Sequential  # noqa: E402
-from biosnn._surrogate.helpers import reset, set_step_mode  # noqa: E402
-from biosnn._surrogate.monitors import (  # noqa: E402
+from biosnn.surrogate.nn.containers import ForeignStateful, Sequential  # noqa: E402
+from biosnn.surrogate.nn.helpers import reset, set_step_mode  # noqa: E402
+from biosnn.surrogate.nn.monitors import (  # noqa: E402
     GradInputMonitor,
     GradOutputMonitor,
     InputMonitor,

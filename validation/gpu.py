@@ -19,10 +19,10 @@ import numpy as np
 from brian2 import ms
 
 from biosnn import gpu, models, networks, simulation
-from biosnn.devices.artifact import write_states
-from biosnn.devices.binary import CompiledNetwork
-from biosnn.devices.chunks import Places, settings_lines
-from biosnn.devices.contract import Chunk, Settings
+from biosnn.devices.base.artifact import write_states
+from biosnn.devices.base.binary import CompiledNetwork
+from biosnn.devices.base.chunk_files import Places, settings_lines
+from biosnn.devices.base.contract import Chunk, Settings
 from biosnn.errors import BiosnnError, DeviceError
 from biosnn.networks import NetworkModel
 from validation import any_device

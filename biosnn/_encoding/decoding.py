@@ -9,8 +9,8 @@ from brian2 import Hz, ms
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn._encoding.checks import check_numbers, check_spikes, intensities, steps_of
-from biosnn._encoding.patterns import check_burst
-from biosnn._encoding.timing import check_latency
+from biosnn._encoding.pattern_codes import check_burst
+from biosnn._encoding.timing_codes import check_latency
 from biosnn.errors import DataError, ParameterError
 from biosnn.validation import check_steps, check_value, check_whole, describe
 

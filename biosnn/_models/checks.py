@@ -9,10 +9,11 @@ import numpy as np
 from brian2 import second
 from brian2.units.fundamentalunits import Quantity
 
-from biosnn._models.code import parsed
+from biosnn._models.companions import Event
+from biosnn._models.equation_text import parsed
+from biosnn._models.identifiers import names_in
 from biosnn._models.methods import check_method
-from biosnn._models.names import names_in
-from biosnn._models.parts import Event
+from biosnn._models.parameters import check_parameters
 from biosnn._models.units import (
     check_condition_units,
     check_equation_units,
@@ -20,7 +21,6 @@ from biosnn._models.units import (
     scope_of,
     unit_name,
 )
-from biosnn._models.values import check_parameters
 from biosnn.code_gate import (
     check_expression,
     check_name,
@@ -32,7 +32,7 @@ from biosnn.errors import ParameterError
 from biosnn.validation import check_value, describe
 
 if TYPE_CHECKING:
-    from biosnn._models.spec import NeuronModel
+    from biosnn._models.neuron_model import NeuronModel
 
 
 def conditions(model: NeuronModel) -> Iterator[tuple[str, str]]:

@@ -10,15 +10,15 @@ from brian2.equations.equations import FLOAT
 from brian2.groups.group import CodeRunner
 from brian2.units.fundamentalunits import Quantity
 
-from biosnn._models.code import parsed
-from biosnn._models.exact import with_exact
-from biosnn._models.parts import Event, Operation
-from biosnn._models.poles import has_pole
-from biosnn._models.scope import close_subexpressions
-from biosnn._models.values import Normal, Uniform
+from biosnn._models.companions import Event, Operation
+from biosnn._models.constant_scope import close_subexpressions
+from biosnn._models.equation_text import parsed
+from biosnn._models.exact_poles import has_pole
+from biosnn._models.exact_traces import with_exact
+from biosnn._models.parameters import Normal, Uniform
 
 if TYPE_CHECKING:
-    from biosnn._models.spec import NeuronModel
+    from biosnn._models.neuron_model import NeuronModel
 
 #: Variables that stay double precision whatever the network's precision: times.
 _TIMES = frozenset({"lastspike", "t_next", "t_onset"})

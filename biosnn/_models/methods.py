@@ -11,7 +11,7 @@ from brian2.stateupdaters.base import StateUpdateMethod
 from brian2.stateupdaters.explicit import ExplicitStateUpdater
 from brian2.stateupdaters.exponential_euler import get_conditionally_linear_system
 
-from biosnn._models.code import equation_text, parsed
+from biosnn._models.equation_text import equation_text, parsed
 from biosnn.errors import ParameterError
 from biosnn.validation import check_choice, check_instance
 

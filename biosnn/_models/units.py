@@ -27,8 +27,8 @@ from brian2.units.fundamentalunits import (
 )
 from brian2.utils.stringtools import deindent
 
-from biosnn._models.code import one_line
-from biosnn._models.values import Schedule
+from biosnn._models.equation_text import one_line
+from biosnn._models.parameters import Schedule
 from biosnn.errors import ParameterError
 from biosnn.rng import counter_uniform
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from biosnn._plasticity.spec import PlasticityRule
+from biosnn._plasticity.rule import PlasticityRule
 from biosnn.declaration import to_data
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, Trace

@@ -18,7 +18,7 @@ from biosnn.models import Trace, names_in, without_value
 from biosnn.validation import check_instance, describe
 
 if TYPE_CHECKING:
-    from biosnn._plasticity.spec import PlasticityRule
+    from biosnn._plasticity.rule import PlasticityRule
 
 
 def _check_pairs(rule: str, pairs: Any) -> None:

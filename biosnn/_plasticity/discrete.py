@@ -8,7 +8,7 @@ from typing import Any
 from brian2.core.functions import DEFAULT_FUNCTIONS
 
 from biosnn._plasticity.checks import bounds, number
-from biosnn._plasticity.spec import PlasticityRule, Statements
+from biosnn._plasticity.rule import PlasticityRule, Statements
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, Operation
 from biosnn.validation import check_value

@@ -26,7 +26,7 @@ from brian2 import ms, mV
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
 
 from biosnn._plasticity.checks import bounds, number, tau
-from biosnn._plasticity.spec import PlasticityRule, Statements
+from biosnn._plasticity.rule import PlasticityRule, Statements
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, NeuronModel, Operation, Trace
 from biosnn.validation import check_choice, check_instance, check_value

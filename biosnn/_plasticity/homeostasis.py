@@ -9,7 +9,7 @@ import attrs
 from brian2 import Hz, get_unit, ms, second
 
 from biosnn._plasticity.checks import bounds, number, tau
-from biosnn._plasticity.spec import PlasticityRule, Statements
+from biosnn._plasticity.rule import PlasticityRule, Statements
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, NeuronModel, Operation, Trace, parsed
 from biosnn.validation import check_instance, check_value, check_whole

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from biosnn._plasticity.spec import PlasticityRule, Statements
+from biosnn._plasticity.rule import PlasticityRule, Statements
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, Operation, Schedule
 from biosnn.validation import check_value

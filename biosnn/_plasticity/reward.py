@@ -17,7 +17,7 @@ from typing import Any
 from brian2 import Hz, ms
 
 from biosnn._plasticity.checks import bounds, bump_of, number, tau
-from biosnn._plasticity.spec import PlasticityRule, Statements
+from biosnn._plasticity.rule import PlasticityRule, Statements
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Operation, Trace, neuron
 from biosnn.validation import check_value

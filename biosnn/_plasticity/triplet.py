@@ -7,7 +7,7 @@ from typing import Any
 from brian2 import ms
 
 from biosnn._plasticity.checks import bounds, bump_of, number, tau
-from biosnn._plasticity.spec import PlasticityRule, Statements
+from biosnn._plasticity.rule import PlasticityRule, Statements
 from biosnn.models import Trace
 from biosnn.validation import check_choice
 

@@ -7,7 +7,7 @@ from typing import Any
 from brian2 import ms, mV, second, volt
 
 from biosnn._plasticity.checks import bounds, tau
-from biosnn._plasticity.spec import PlasticityRule, Statements
+from biosnn._plasticity.rule import PlasticityRule, Statements
 from biosnn.models import Companion, Event, Operation, Trace
 from biosnn.validation import check_value, check_whole
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from biosnn._gpu import standalone
-from biosnn._gpu.tools import CudaTools
-from biosnn.devices.artifact import BINARY
+from biosnn.devices.base.artifact import BINARY
+from biosnn.devices.cuda import device as standalone
+from biosnn.devices.cuda.tool_checks import CudaTools
 from cuda_emulation import compile_on_cpu
 
 

@@ -14,8 +14,7 @@ import pytest
 from brian2 import Hz, ms
 
 from biosnn import __version__, networks, simulation
-from biosnn._simulation.bundles import Bundle
-from biosnn.devices.artifact import (
+from biosnn.devices.base.artifact import (
     digest_of,
     export,
     open_artifact,
@@ -26,6 +25,7 @@ from biosnn.devices.artifact import (
 )
 from biosnn.errors import StorageError
 from biosnn.files import inside, is_plain, packed, read
+from biosnn.simulation.jobs.bundle import Bundle
 
 N, EVERY, EPOCHS = 6, 4, 2
 NEWEST = "checkpoint-000000000008.biosnn"

@@ -1,1 +1,0 @@
-"""Behind ``biosnn.cli``: what its commands print and draw."""

@@ -1,1 +1,0 @@
-"""Behind ``biosnn.doctor``: facts about this machine."""

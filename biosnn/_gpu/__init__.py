@@ -1,1 +1,0 @@
-"""GPU builds: code generation through brian2cuda and compilation. Its face is ``biosnn.gpu``."""

@@ -1,0 +1,455 @@
+"""Specs of neurons: models, traces, events and operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+from brian2 import Equations, NeuronGroup
+from brian2.units.fundamentalunits import (
+    Dimension,
+    DimensionMismatchError,
+    Quantity,
+    fail_for_dimension_mismatch,
+)
+
+from biosnn._models.checks import (
+    check_code,
+    check_integration,
+    check_links,
+    check_size,
+    check_spikes,
+    check_texts,
+    conditions,
+    statements,
+)
+from biosnn._models.companions import Companion, Event, Operation, Rate, Trace
+from biosnn._models.equation_text import NEURONAL, check_flags, check_held, equation_text, parsed
+from biosnn._models.event_timing import (
+    SPIKE_SLOTS,
+    behind_spikes,
+    check_operations,
+    check_persistence,
+)
+from biosnn._models.exact_poles import has_pole
+from biosnn._models.exact_traces import linear_apart
+from biosnn._models.group import make_group
+from biosnn._models.identifiers import names_in, without_value
+from biosnn._models.parameters import Schedule
+from biosnn._models.synapse_model import SynapseModel, check_receptor, received
+from biosnn.declaration import declared
+from biosnn.errors import ParameterError
+from biosnn.validation import (
+    check_choice,
+    check_instance,
+    check_members,
+    check_value,
+    check_whole,
+    instance,
+    mapping,
+    members,
+    named,
+    number_like,
+    sequence,
+)
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class NeuronModel:
+    """A neuron model as equations: a frozen declaration without any Brian2 object.
+
+    Parameters
+    ----------
+    name : str
+        The model's name, used in messages.
+    equations : str
+        Brian2 model equations.
+    threshold, reset : str or None
+        Brian2 condition and statements.
+    refractory : str, Quantity or None
+        Refractory period: a quantity, the name of a parameter, or a Brian2 condition.
+    method : str
+        Brian2 integration method.
+    parameters : dict
+        Constants of the equations: name -> Quantity, float or :class:`Schedule`.
+    initial : dict
+        State variable -> initial value (Quantity, float, :class:`Uniform`, :class:`Normal`, or
+        the name of a parameter). Variables that are not named start at zero.
+    events : dict
+        Event name -> condition or :class:`Event`.
+    operations : tuple of Operation
+        What else the neurons do.
+    links : dict
+        Variables declared ``(linked)`` in the equations -> ``"population.variable"``;
+        they are connected by the network.
+    rates : dict of str to Rate
+        Variables that an input sets and that are rates of spikes.
+    receptors : dict of str to SynapseModel
+        Synapses that the neuron can receive, by name (:meth:`with_synapses`).
+    spike_when : str
+        Slot of Brian2's schedule in which the threshold is tested. With ``"after_synapses"`` a
+        neuron can fire in the step in which its input arrives.
+    double : tuple of str
+        Variables that stay double precision in a network of single precision, because they
+        change by less in a step than single precision resolves.
+    exact : tuple of str
+        Variables with linear equations of their own, such as traces, that are integrated exactly
+        whatever ``method`` is.
+    slow : tuple of str
+        Variables that outlive a presentation, such as a threshold that adapts over many samples:
+        ``Presentation(reset="all")`` leaves them.
+    transient : tuple of str
+        Variables without a differential equation that it resets, as those that have one are.
+    reference : str
+        Source with DOI.
+    """
+
+    name: str = attrs.field(validator=instance(str))
+    equations: str = attrs.field(converter=equation_text)
+    threshold: str | None = attrs.field(default=None, validator=instance(str, optional=True))
+    reset: str | None = attrs.field(default=None, validator=instance(str, optional=True))
+    refractory: Any = None
+    method: str = attrs.field(default="exact", validator=instance(str))
+    parameters: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
+    initial: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
+    events: dict[str, Any] = attrs.field(factory=dict, validator=named((str, Event)))
+    operations: Sequence[Operation] = attrs.field(default=(), validator=members(Operation))
+    links: dict[str, str] = attrs.field(factory=dict, validator=named(str))
+    rates: dict[str, Rate] = attrs.field(factory=dict, validator=named(Rate))
+    receptors: dict[str, SynapseModel] = attrs.field(factory=dict, validator=named(SynapseModel))
+    spike_when: str = "thresholds"
+    double: Sequence[str] = attrs.field(default=(), validator=members(str))
+    exact: Sequence[str] = attrs.field(default=(), validator=members(str))
+    slow: Sequence[str] = attrs.field(default=(), converter=sequence, validator=members(str))
+    transient: Sequence[str] = attrs.field(default=(), converter=sequence, validator=members(str))
+    reference: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        check_texts(self)
+        check_choice(self.name, "spike_when", self.spike_when, SPIKE_SLOTS)
+        known = parsed(self.name, self.equations)
+        check_spikes(self)
+        for variable, value in self.initial.items():
+            if variable not in known.names:
+                raise ParameterError(
+                    self.name,
+                    "initial",
+                    repr(variable),
+                    f"keyed by a variable of the equations ({', '.join(sorted(known.names))})",
+                )
+            self._check_initial(variable, value, known[variable].dim)
+        self._check_known("equations", known.identifiers - known.stochastic_variables)
+        check_flags(self.name, known, NEURONAL)
+        check_held(self.name, known)
+        for variable, rate in self.rates.items():
+            if not {variable, rate.parameter} <= {*known.names, *self.parameters}:
+                got = f"{variable!r} with {rate.parameter!r}"
+                raise ParameterError(self.name, "rates", got, "a variable and a parameter of it")
+        apart = linear_apart(self.equations, self.exact, self.parameters) if self.exact else ()
+        for variable in set(self.exact) - set(apart):
+            wanted = "variables with linear differential equations of their own"
+            raise ParameterError(self.name, "exact", repr(variable), wanted)
+        check_persistence(self)
+        check_operations(self)
+
+    def _check_initial(self, variable: str, value: Any, dim: Dimension) -> None:
+        what = f"initial[{variable!r}]"
+        if isinstance(value, str):
+            if value not in self.parameters:
+                raise ParameterError(
+                    self.name, what, repr(value), f"one of {', '.join(self.parameters)}"
+                )
+            value = self.parameters[value]
+        parts = attrs.astuple(value, recurse=False) if attrs.has(type(value)) else (value,)
+        for part in parts:
+            try:
+                fail_for_dimension_mismatch(part, dim)
+                invalid = np.isnan(np.asarray(part, dtype=float)).any()
+            except (DimensionMismatchError, TypeError, ValueError):
+                invalid = True
+            if invalid:
+                raise ParameterError(self.name, what, part, number_like(Quantity(1, dim=dim)))
+
+    def _check_known(self, where: str, names: set[str]) -> None:
+        """Check that names have a value without looking into the surrounding script."""
+        missing = without_value(names, {*parsed("", self.equations).names, *self.parameters})
+        if missing:
+            raise ParameterError(
+                self.name,
+                "parameters",
+                sorted(self.parameters),
+                f"given for every name in the {where}; {missing} has no value",
+                "Values are never taken from the surrounding script",
+            )
+
+    def check_names(self) -> None:
+        """Check code, names, units and the method.
+
+        Raises
+        ------
+        ParameterError
+            If conditions and statements do not parse, a name has no value or two meanings, units
+            do not fit, or the method cannot integrate the equations.
+        """
+        for name in sorted(set(parsed("", self.equations).names) & set(self.parameters)):
+            raise ParameterError(self.name, name, "a parameter", "a variable or a parameter only")
+        codes = {**dict(conditions(self)), **dict(statements(self))}
+        if isinstance(self.refractory, str):
+            codes["refractory"] = self.refractory
+        for where, code in codes.items():
+            try:
+                names = names_in(code)
+            except SyntaxError as error:
+                raise ParameterError(
+                    self.name, where, repr(code), "valid Brian2 code", str(error)
+                ) from error
+            self._check_known(where, names)
+        check_code(self)
+        check_integration(self)
+        check_links(self)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """State variables and parameters that a group stores (linked ones excluded)."""
+        equations = parsed("", self.equations)
+        return tuple(
+            name
+            for name in sorted(equations.diff_eq_names | equations.parameter_names)
+            if "linked" not in equations[name].flags
+        )
+
+    @property
+    def fast(self) -> tuple[str, ...]:
+        """What ``Presentation(reset="all")`` resets; ``lastspike`` stands for refractoriness."""
+        driven = parsed("", self.equations).diff_eq_names | set(self.transient)
+        since = ("lastspike",) if self.refractory is not None else ()
+        return tuple(name for name in (*sorted(driven), *since) if name not in self.slow)
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """The parameters that are plain constants."""
+        return {k: v for k, v in self.parameters.items() if not isinstance(v, Schedule)}
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The parameters that follow a :class:`Schedule`."""
+        return {k: v for k, v in self.parameters.items() if isinstance(v, Schedule)}
+
+    def initial_value(self, variable: str) -> Any:
+        """Initial value of a variable: a quantity or float, an array, or a distribution."""
+        value = self.initial.get(variable, 0.0)
+        return self.parameters[value] if isinstance(value, str) else value
+
+    def with_parameters(self, **values: Any) -> NeuronModel:
+        """Return a copy with other values of parameters that the model already has."""
+        unknown = set(values) - set(self.parameters)
+        if unknown:
+            raise ParameterError(
+                self.name, sorted(unknown)[0], "a value", f"one of {', '.join(self.parameters)}"
+            )
+        for name, value in values.items():
+            if not isinstance(value, Schedule):
+                present = self.parameters[name]
+                like = 1.0 if isinstance(present, Schedule) else present
+                check_value(self.name, name, value, like)
+        return attrs.evolve(self, parameters={**self.parameters, **values})
+
+    def with_counters(self, variables: Iterable[str]) -> NeuronModel:
+        """Return a copy that counts spikes (``count``) or notes the first one (``t_first``).
+
+        Both are per presentation; ``t_first`` is relative to its onset, infinite without spikes.
+        """
+        model = self
+        for name in variables:
+            if name == "count":
+                model = model.extended(
+                    "count : integer",
+                    Operation(code="count += 1", on="spike", when="after_resets"),
+                )
+            elif name == "t_first":
+                model = model.extended(
+                    "t_first : second\nt_sample : second (linked)",
+                    Operation(code="t_first = inf*second", on="onset"),
+                    Operation(
+                        code="t_first = clip(t_first, 0*second, t_sample)",
+                        on="spike",
+                        when="after_resets",
+                    ),
+                    links={"t_sample": "protocol.t_sample"},
+                )
+        return model
+
+    def extended(
+        self, equations: str = "", *operations: Operation, links: Mapping[str, str] | None = None
+    ) -> NeuronModel:
+        """Return a copy with more equations (those it has are kept), operations and links."""
+        check_instance(self.name, "equations", equations, str)
+        parsed(self.name, equations)
+        known = parsed(self.name, self.equations)
+        added = [
+            line
+            for line in equations.splitlines()
+            if line.strip() and not set(Equations(line).names) & set(known.names)
+        ]
+        return attrs.evolve(
+            self,
+            equations="\n".join([self.equations, *added]),
+            operations=(*self.operations, *operations),
+            links={**self.links, **(links or {})},
+        )
+
+    def with_traces(self, traces: Iterable[Trace | Companion]) -> NeuronModel:
+        """Return a copy that carries traces, bumped by its spikes, and companions."""
+        model = self
+        traces = tuple(traces) if np.ndim(traces) or isinstance(traces, Iterator) else traces
+        check_members(self.name, "traces", traces, (Trace, Companion))
+        for trace in traces:
+            if isinstance(trace, Companion):
+                model = model._with_companion(trace)
+                driven = sorted(parsed("", trace.equations).diff_eq_names)
+                exact = linear_apart(model.equations, driven, model.parameters)
+                model = attrs.evolve(model, exact=(*model.exact, *exact))
+                continue
+            tau = f"tau_{trace.name}"
+            taken = {trace.name, tau} & {
+                *parsed("", model.equations).names,
+                *model.parameters,
+            }
+            if taken:
+                got = f"{sorted(taken)[0]!r} of a trace and of the model itself"
+                remedy = 'Rename those of the rule: rule = rule.prefixed("stdp")'
+                raise ParameterError(self.name, "traces", got, "a name used once", remedy)
+            when, order = behind_spikes(model, trace.when)
+            bump = f"{trace.name} {trace.bump}"
+            model = attrs.evolve(
+                model.extended("", Operation(code=bump, on="spike", when=when, order=order)),
+                equations=f"{model.equations}\nd{trace.name}/dt = -{trace.name}/{tau} : 1",
+                parameters={**model.parameters, tau: trace.tau},
+                exact=(*model.exact, trace.name),
+            )
+        return model
+
+    def _with_companion(self, companion: Companion) -> NeuronModel:
+        known = {*parsed("", self.equations).names, *self.parameters, *self.events}
+        taken = known & companion.own()
+        if taken:
+            raise ParameterError(
+                self.name, sorted(taken)[0], "a name of a companion too", "a name used once"
+            )
+        return attrs.evolve(
+            self,
+            equations=f"{self.equations}\n{companion.equations}",
+            parameters={**self.parameters, **companion.parameters},
+            operations=(*self.operations, *companion.operations),
+            initial={**self.initial, **companion.initial},
+            links={**self.links, **companion.links},
+            events={**self.events, **companion.events},
+            slow=(*self.slow, *companion.slow),
+            transient=(*self.transient, *companion.transient),
+        )
+
+    def with_synapses(self, *, method: str | None = None, **synapses: SynapseModel) -> NeuronModel:
+        """Return a copy that receives synapses, whose currents add to its input ``I``.
+
+        Every name of a synapse model gets the synapse's own name as an ending: ``g`` of
+        ``ampa=...`` becomes the neuron's variable ``g_ampa``. What was ``I`` is called ``I_ext``.
+
+        Parameters
+        ----------
+        method : str, optional
+            Integration method of the whole. By default the model's; ``"exponential_euler"``
+            instead of ``"exact"`` where a current depends on ``v`` or the synapses have more
+            than one differential equation, or have the time constant of the membrane.
+        **synapses : SynapseModel
+            Name -> model. Projections refer to the name with ``synapse=``.
+
+        Returns
+        -------
+        NeuronModel
+
+        Raises
+        ------
+        ParameterError
+            If the model has no input ``I``, a name is taken, or a current has another unit.
+
+        Examples
+        --------
+        >>> from biosnn import models
+        >>> cell = models.lif().with_synapses(exc=models.exponential_current())
+        >>> "I_exc" in cell.variables
+        True
+        """
+        model = self
+        check_instance(self.name, "method", method, str, optional=True)
+        for name, synapse in synapses.items():
+            check_receptor(self.name, parsed("", model.equations), model.receptors, name, synapse)
+            own = synapse.named(name)
+            model = model._with_companion(own.companion)
+            equations = received(model.name, model.equations, model.parameters, name, own)
+            receptors = {**model.receptors, name: own}
+            model = attrs.evolve(model, equations=equations, receptors=receptors)
+        if method is None and self.method == "exact":
+            all_received = model.receptors.values()
+            driven = sum(len(parsed("", s.companion.equations).diff_eq_names) for s in all_received)
+            nonlinear = any(synapse.depends_on_v for synapse in all_received)
+            inexact = nonlinear or driven > 1 or has_pole(model.equations, model.parameters)
+            method = "exponential_euler" if inexact else "exact"
+        initial = dict(model.initial)
+        if "I" in initial and "I_ext" in parsed("", model.equations).names:
+            initial["I_ext"] = initial.pop("I")
+        return attrs.evolve(model, method=method or self.method, initial=initial)
+
+    def group(
+        self,
+        n: int,
+        *,
+        traces: Iterable[Trace | Companion] = (),
+        name: str | None = None,
+        single_precision: bool = False,
+        **kwargs: Any,
+    ) -> NeuronGroup:
+        """Make a plain Brian2 group of this model.
+
+        Parameters
+        ----------
+        n : int
+            Number of neurons, > 0.
+        traces : iterable of Trace or Companion
+            What plasticity rules need on these neurons
+            (``rule.needs("pre")``, ``rule.needs("post")``).
+        name : str, optional
+            Name of the Brian2 object.
+        single_precision : bool
+            Store state variables as float32 (times stay float64).
+        **kwargs
+            Passed on to ``brian2.NeuronGroup`` (``dt``, ``clock``, ``order``, ...).
+
+        Returns
+        -------
+        brian2.NeuronGroup
+            With initial values set, except random ones of a compiled network, and with the
+            operations "step" and those of events as objects it contains. Its attribute ``carries``
+            is what was given as ``traces``.
+
+        Raises
+        ------
+        ParameterError
+            If ``n`` is not a positive integer.
+        """
+        n = check_whole(self.name, "n", n, 1)
+        check_size(self, n)
+        check_instance(self.name, "name", name, str, optional=True)
+        traces = tuple(traces) if isinstance(traces, Iterator) else traces
+        group = make_group(
+            self.with_traces(traces),
+            n,
+            single_precision=single_precision,
+            **({"name": name} if name else {}),
+            **kwargs,
+        )
+        group.add_attribute("carries")
+        group.carries = traces
+        return group

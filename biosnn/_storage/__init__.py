@@ -1,1 +1,0 @@
-"""Behind ``biosnn.storage``: files and their checks."""

@@ -1,0 +1,314 @@
+"""The command ``biosnn``.
+
+Commands import what they need when they are called, because Brian2 takes seconds to import and
+``biosnn --help`` shall not wait for it. An error of biosnn is one sentence on stderr and exit
+status 2; any other exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from biosnn import __version__
+from biosnn.cli.run_script import run_script
+from biosnn.errors import BiosnnError, ParameterError, printable
+
+_SILENT = "-1 (silent)"
+
+
+class _Group(TyperGroup):
+    """The commands; their errors become sentences."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BiosnnError as error:
+            typer.echo(f"error: {printable(error)}", err=True)
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(
+    cls=_Group,
+    help="Spiking networks defined by equations, trained as one compiled program.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Rich's help takes longer than everything else together
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"biosnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+@app.command(
+    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
+)
+def run(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="The experiment, or the path of a script; without it, all are listed.",
+        ),
+    ] = None,
+    flags: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FLAGS", help="The experiment's own; 'biosnn run NAME --help' lists them."
+        ),
+    ] = None,
+) -> None:
+    """Run an experiment that comes with biosnn, or a script of your own."""
+    from biosnn import experiments
+
+    if name is None:
+        for known in experiments.experiment_names():
+            typer.echo(f"{known:22}{experiments.summary(known)}")
+        return
+    run_script(experiments.find_script(name), flags or ())
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def build(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The experiment, or the path of a script.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The bundle; must not exist yet.")],
+    flags: Annotated[
+        list[str] | None, typer.Argument(metavar="FLAGS", help="The experiment's own.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="What the networks are compiled for.")] = "cpp",
+    arch: Annotated[
+        str | None,
+        typer.Option(help="Its architecture, e.g. native or x86-64-v3. Default: any CPU."),
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile here, and ship the binaries, too.")
+    ] = False,
+    longest_chunk: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Most samples that a job that ends early loses."),
+    ] = None,
+) -> None:
+    """Bundle the simulations of an experiment, to be run on another machine without Python."""
+    from biosnn.cli import jobs as bundles
+
+    bundles.build(
+        name,
+        flags or (),
+        device=device,
+        arch=arch,
+        out=out,
+        compiled=compiled,
+        longest_chunk=longest_chunk,
+    )
+
+
+_Script = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="The script, if it is no experiment of biosnn."),
+]
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def collect(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A bundle with its results.")],
+    flags: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FLAGS", help="More flags of the experiment, e.g. --restart."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of results and figures. Default: runs/NAME."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to run what the bundle lacks.")] = "cpp",
+    script: _Script = None,
+) -> None:
+    """Finish a bundled experiment here, with what the other machine has computed."""
+    from biosnn.cli import jobs as bundles
+
+    bundles.collect(folder, flags or (), device=device, out=out, script=script)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def resume(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Output folder of an interrupted experiment.")
+    ],
+    flags: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FLAGS", help="More flags of the experiment, e.g. --overwrite."),
+    ] = None,
+    script: _Script = None,
+) -> None:
+    """Go on with an interrupted experiment, from its newest checkpoint."""
+    from biosnn import experiments
+
+    path, arguments = experiments.interrupted_command(folder, script)
+    run_script(path, [*arguments, *(flags or ())])
+
+
+@app.command()
+def models(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="One of them; without it, all are listed."),
+    ] = None,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print all of them as the documentation's page.")
+    ] = False,
+) -> None:
+    """Show neuron models, synapses, plasticity rules and encoders."""
+    from biosnn.cli import catalog_pages as library
+
+    if as_markdown:
+        print(library.markdown(), end="")
+    elif name is None:
+        library.show_all()
+    else:
+        library.show_one(name)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Check what works on this machine."""
+    from biosnn import doctor as checks_of
+
+    checks = checks_of.run_checks()
+    if as_json:
+        typer.echo(checks_of.as_json(checks))
+    else:
+        from biosnn.cli import doctor_table as checkup
+
+        checkup.show(checks)
+    raise typer.Exit(checks_of.exit_status(checks))
+
+
+@app.command()
+def classify(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model, *.biosnn.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE", help="Pictures, of one object each.")
+    ],
+    device: Annotated[str, typer.Option(help="Where to simulate: runtime or cpp.")] = "runtime",
+    seed: Annotated[int, typer.Option(help="Of the input spikes.")] = 0,
+    invert: Annotated[
+        bool | None,
+        typer.Option(
+            "--invert/--no-invert", help="Dark ink on bright paper, or not. Default: look."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Say which classes pictures show; one that cannot be read does not keep the others back."""
+    from biosnn.cli import classify as pictures
+
+    found, problems = pictures.classify(model, images, device=device, seed=seed, invert=invert)
+    if as_json:
+        report = {"model": str(model), "device": device, "seed": seed, "predictions": found}
+        typer.echo(json.dumps(report))
+    else:
+        for one in (one for one in found if "label" in one):
+            said = _SILENT if one["label"] < 0 else one["label"]
+            typer.echo(f"{printable(one['image'])}: {said}")
+    for problem in problems:
+        typer.echo(f"error: {printable(problem)}", err=True)
+    if problems:
+        raise typer.Exit(2)
+
+
+@app.command()
+def plot(
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Output folder of an experiment, or a model, *.biosnn."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the pictures. Default: figures/ beside the data."),
+    ] = None,
+) -> None:
+    """Draw what an experiment has left behind as PNG; what cannot be drawn is left out and said."""
+    from biosnn.cli import figures
+
+    problems: list[BiosnnError] = []
+    for path in figures.draw(run, out, problems):
+        typer.echo(printable(path))
+    for problem in problems:
+        typer.echo(f"error: {printable(problem)}", err=True)
+    if problems:
+        raise typer.Exit(2)
+
+
+# --- cache
+
+
+cache_app = typer.Typer(help="List or remove built networks.", rich_markup_mode=None)
+app.add_typer(cache_app, name="cache")
+
+_CacheJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+
+
+@cache_app.callback(invoke_without_command=True)
+def _cache(ctx: typer.Context, as_json: _CacheJson = False) -> None:
+    """List or remove built networks; without a command, list them."""
+    if ctx.invoked_subcommand is None:
+        cache_list(as_json)
+    elif as_json:
+        raise ParameterError(
+            "biosnn cache", "--json", f"before {ctx.invoked_subcommand}", "behind the command"
+        )
+
+
+@cache_app.command("list")
+def cache_list(as_json: _CacheJson = False) -> None:
+    """List the builds, newest first."""
+    from biosnn.cli import cache
+
+    cache.show(as_json=as_json)
+
+
+@cache_app.command("clear")
+def cache_clear(
+    older_than: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DAYS", help="Remove only builds made longer ago. Default: remove all."
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove builds, except those that are being made."""
+    from biosnn.cli import cache
+
+    cache.remove(older_than=older_than, yes=yes)
+
+
+@cache_app.command("path")
+def cache_path() -> None:
+    """Print the folder of the cache; BIOSNN_CACHE_DIR chooses another."""
+    from biosnn.devices.base.cache import cache_folder
+
+    typer.echo(str(cache_folder()))

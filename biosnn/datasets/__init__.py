@@ -1,0 +1,31 @@
+"""Digits and clothes as arrays: the bundled MNIST subset, the full sets, and one's own image.
+
+Every dataset is a `Dataset` of two `Split`s with uint8 images, bright ink on black, and int64
+labels ``[n]``; those below have images ``[n, 28, 28]``, one's own have any size and channels.
+`load_digits` works offline; MNIST and Fashion-MNIST are read from IDX files, which torchvision
+downloads on request.
+"""
+
+from biosnn.datasets.loading import (
+    SIDE,
+    Dataset,
+    Split,
+    load_dataset,
+    load_digits,
+    load_fashion_mnist,
+    load_image,
+    load_mnist,
+    train_validation_split,
+)
+
+__all__ = [
+    "SIDE",
+    "Dataset",
+    "Split",
+    "load_dataset",
+    "load_digits",
+    "load_fashion_mnist",
+    "load_image",
+    "load_mnist",
+    "train_validation_split",
+]

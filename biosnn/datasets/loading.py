@@ -1,0 +1,424 @@
+"""Digits and clothes as arrays: the bundled MNIST subset, the full sets, and one's own image.
+
+Every dataset is a `Dataset` of two `Split`s with uint8 images, bright ink on black, and int64
+labels ``[n]``; those below have images ``[n, 28, 28]``, one's own have any size and channels.
+`load_digits` works offline; MNIST and Fashion-MNIST are read from IDX files, which torchvision
+downloads on request.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from importlib import resources
+from pathlib import Path
+
+import attrs
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from platformdirs import user_cache_path
+
+from biosnn.datasets.picture import SIDE, load_image
+from biosnn.errors import DataError, ParameterError
+from biosnn.validation import check_flag, check_instance, check_path, check_whole
+
+__all__ = [
+    "SIDE",
+    "Dataset",
+    "Split",
+    "load_dataset",
+    "load_digits",
+    "load_fashion_mnist",
+    "load_image",
+    "load_mnist",
+    "train_validation_split",
+]
+
+_MNIST_SOURCE = (
+    "MNIST: LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791; "
+    "Y. LeCun, C. Cortes, C. J. C. Burges, CC BY-SA 3.0"
+)
+_MOST_BYTES = 2**27  # of an IDX file; MNIST and Fashion-MNIST have 47 million
+_FASHION_SOURCE = (
+    "Fashion-MNIST: Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747; Zalando SE, MIT"
+)
+
+
+def _checked_images(images: ArrayLike) -> NDArray[np.uint8]:
+    array = np.asarray(images)
+    if array.dtype != np.uint8 or array.ndim not in (3, 4) or 0 in array.shape:
+        raise DataError(
+            "Split.images must be a uint8 array [n, height, width] or [n, height, width, channels] "
+            f"without an empty axis, got {array.dtype} {list(array.shape)}"
+        )
+    return array
+
+
+def _checked_labels(labels: ArrayLike) -> NDArray[np.int64]:
+    array = np.asarray(labels)
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise DataError(
+            f"Split.labels must be an integer array [n], got {array.dtype} {list(array.shape)}; "
+            "number the classes from 0"
+        )
+    return array.astype(np.int64)
+
+
+@attrs.frozen(eq=False)
+class Split:
+    """Labelled images, in a fixed order.
+
+    Parameters
+    ----------
+    images : uint8 array [n, height, width] or [n, height, width, channels]
+        Bright ink on black, n >= 1.
+    labels : int array [n]
+        Class of each image, kept as int64.
+
+    Raises
+    ------
+    DataError
+        If an array has another type or shape, or if the two lengths differ.
+    """
+
+    images: NDArray[np.uint8] = attrs.field(converter=_checked_images, repr=False)
+    labels: NDArray[np.int64] = attrs.field(converter=_checked_labels, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.images) != len(self.labels):
+            raise DataError(
+                f"Split.labels must have one label per image, got {len(self.labels)} labels for "
+                f"{len(self.images)} images; pass arrays of one length"
+            )
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height and width of the images, and their channels where they have some."""
+        return self.images.shape[1:]
+
+    def take(self, n: int) -> Split:
+        """Return the first `n` images and labels.
+
+        Raises
+        ------
+        ParameterError
+            If `n` is below 1 or above the number of images.
+        """
+        if not 1 <= n <= len(self):
+            raise ParameterError(
+                "Split.take", "n", n, f"between 1 and {len(self)}", "Ask for fewer images."
+            )
+        return Split(self.images[:n], self.labels[:n])
+
+    def flat(self) -> NDArray[np.float32]:
+        """Return the images as float32 rows ``[n, pixels]`` (times channels) in [0, 1]."""
+        return np.divide(self.images.reshape(len(self), -1), 255, dtype=np.float32)
+
+
+@attrs.frozen(eq=False)
+class Dataset:
+    """A training and a test split of one source.
+
+    Parameters
+    ----------
+    name : str
+        The name that `load_dataset` knows it by.
+    train, test : Split
+        Training and test images.
+    n_classes : int
+        Number of classes; labels are 0 to ``n_classes - 1``.
+    source : str
+        Authors, year, identifier and licence.
+
+    Raises
+    ------
+    DataError
+        If a label lies outside the classes, or test images have another shape.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    n_classes: int
+    source: str
+
+    def __attrs_post_init__(self) -> None:
+        if self.train.shape != self.test.shape:
+            raise DataError(
+                f"Dataset {self.name!r} has training images of shape {self.train.shape} and test "
+                f"images of shape {self.test.shape}; take both from the same source"
+            )
+        for part, split in (("train", self.train), ("test", self.test)):
+            low, high = split.labels.min(), split.labels.max()
+            if low < 0 or high >= self.n_classes:
+                raise DataError(
+                    f"Dataset.{part} of {self.name!r} must have labels between 0 and "
+                    f"{self.n_classes - 1}, got {low} to {high}; check its label file"
+                )
+
+    def split_validation(self, n_validation: int, seed: int) -> tuple[Split, Split, Split]:
+        """Return training, validation and test split; see `train_validation_split`."""
+        return *train_validation_split(self.train, n_validation, seed), self.test
+
+
+def train_validation_split(split: Split, n_validation: int, seed: int) -> tuple[Split, Split]:
+    """Set a class-stratified validation split aside.
+
+    The images are shuffled, sorted by class and picked at even spacing, so that every class gives
+    its share of `n_validation`, rounded down or up. Both parts keep the original order.
+
+    Parameters
+    ----------
+    split : Split
+        The images to divide.
+    n_validation : int
+        Number of validation images, at least 1 and less than ``len(split)``.
+    seed : int
+        Seed >= 0; the same seed gives the same division.
+
+    Returns
+    -------
+    train, validation : Split
+        Disjoint, together all of `split`.
+
+    Raises
+    ------
+    ParameterError
+        If `n_validation` or `seed` is out of bounds.
+    """
+    check_instance("train_validation_split", "split", split, Split)
+    check_whole("train_validation_split", "n_validation", n_validation)
+    n = len(split)
+    if not 1 <= n_validation < n:
+        raise ParameterError(
+            "train_validation_split",
+            "n_validation",
+            n_validation,
+            f"between 1 and {n - 1}",
+            "Leave at least one image for training.",
+        )
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ParameterError(
+            "train_validation_split",
+            "seed",
+            seed,
+            "an integer >= 0",
+            "Choose a number and report it with the result.",
+        )
+    shuffled = np.random.default_rng(seed).permutation(n)
+    by_class = shuffled[np.argsort(split.labels[shuffled], kind="stable")]
+    evenly_spaced = (2 * np.arange(n_validation) + 1) * n // (2 * n_validation)
+    held_out = np.zeros(n, dtype=bool)
+    held_out[by_class[evenly_spaced]] = True
+    return (
+        Split(split.images[~held_out], split.labels[~held_out]),
+        Split(split.images[held_out], split.labels[held_out]),
+    )
+
+
+def load_digits() -> Dataset:
+    """Load the bundled MNIST subset: 1,000 training images per digit and all 10,000 test images.
+
+    Needs neither network nor files; ``biosnn/data/PROVENANCE.md`` says how it was made.
+
+    Raises
+    ------
+    DataError
+        If the installed package lacks its data file.
+    """
+    file = resources.files("biosnn") / "data" / "digits.npz"
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            train = Split(arrays["train_images"], arrays["train_labels"])
+            test = Split(arrays["test_images"], arrays["test_labels"])
+    except FileNotFoundError as error:
+        raise DataError(f"The bundled file {file} is missing; install biosnn again") from error
+    return Dataset("digits", train, test, n_classes=10, source=_MNIST_SOURCE)
+
+
+def load_mnist(data_dir: str | Path | None = None, *, download: bool = False) -> Dataset:
+    """Load MNIST: 60,000 training and 10,000 test images of handwritten digits.
+
+    Parameters
+    ----------
+    data_dir : path, optional
+        Folder with the four IDX files, gzipped or not, or with torchvision's ``MNIST/raw`` (which
+        wins if both are there). Default: biosnn's cache folder.
+    download : bool
+        Have torchvision download the set into `data_dir`, unless its layout is there already.
+
+    Raises
+    ------
+    DataError
+        If the folder or a file is missing, truncated or of another format, if images and labels do
+        not match, if torchvision is not installed or fails.
+
+    References
+    ----------
+    LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791.
+    """
+    check_flag("load_mnist", "download", download)
+    return _load_idx_dataset("mnist", "MNIST", _MNIST_SOURCE, data_dir, download)
+
+
+def load_fashion_mnist(data_dir: str | Path | None = None, *, download: bool = False) -> Dataset:
+    """Load Fashion-MNIST: 60,000 training and 10,000 test images of ten kinds of clothes.
+
+    Its files have the same names as MNIST's: give each set a folder of its own.
+
+    Parameters
+    ----------
+    data_dir : path, optional
+        Folder with the four IDX files, gzipped or not, or with torchvision's ``FashionMNIST/raw``
+        (which wins if both are there). Default: biosnn's cache folder.
+    download : bool
+        Have torchvision download the set into `data_dir`, unless its layout is there already.
+
+    Raises
+    ------
+    DataError
+        As `load_mnist`.
+
+    References
+    ----------
+    Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747.
+    """
+    check_flag("load_fashion_mnist", "download", download)
+    return _load_idx_dataset("fashion-mnist", "FashionMNIST", _FASHION_SOURCE, data_dir, download)
+
+
+def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
+    """Load a dataset by name.
+
+    Parameters
+    ----------
+    name : {"digits", "mnist", "fashion-mnist"}
+        Which one.
+    data_dir : path, optional
+        Folder of the IDX files, see `load_mnist`; the bundled digits take none.
+
+    Raises
+    ------
+    ParameterError
+        If the name is unknown, or if a folder is given for the bundled digits.
+    DataError
+        If the files cannot be read.
+    """
+    check_instance("load_dataset", "name", name, str)
+    if name == "digits":
+        if data_dir is not None:
+            raise ParameterError(
+                "load_dataset",
+                "data_dir",
+                data_dir,
+                "None for the bundled 'digits'",
+                "Ask for 'mnist' to read a folder.",
+            )
+        return load_digits()
+    loaders = {"mnist": load_mnist, "fashion-mnist": load_fashion_mnist}
+    if name not in loaders:
+        names = ", ".join(map(repr, ("digits", *loaders)))
+        raise ParameterError("load_dataset", "name", repr(name), f"one of {names}")
+    return loaders[name](data_dir)
+
+
+def _load_idx_dataset(
+    name: str, torchvision_name: str, source: str, data_dir: str | Path | None, download: bool
+) -> Dataset:
+    if data_dir is not None:
+        check_path("datasets", "data_dir", data_dir)
+    root = user_cache_path("biosnn") if data_dir is None else Path(data_dir).expanduser()
+    if download:
+        _download(torchvision_name, root)
+    remedy = (
+        f"give the folder of the four {torchvision_name} IDX files as data_dir (--data-dir of "
+        f"experiments), or call load_{name.replace('-', '_')}(download=True), which needs "
+        'pip install "biosnn[torch]"'
+    )
+    if not root.is_dir():
+        raise DataError(f"The data folder {root} does not exist; {remedy}")
+    raw = root / torchvision_name / "raw"
+    folder = raw if raw.is_dir() else root
+    train, test = (_read_split(folder, prefix, remedy) for prefix in ("train", "t10k"))
+    return Dataset(name, train, test, n_classes=10, source=source)
+
+
+def _download(torchvision_name: str, root: Path) -> None:
+    try:
+        from torchvision import datasets
+    except ImportError as error:
+        raise DataError(
+            f"Downloading {torchvision_name} needs torchvision, which cannot be imported "
+            f'({error}); run: pip install "biosnn[torch]"'
+        ) from error
+    try:
+        getattr(datasets, torchvision_name)(root, download=True)
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        raise DataError(
+            f"torchvision could not get {torchvision_name} into {root} ({error!r}); check the "
+            "network and delete incomplete files, or give a folder with the IDX files as data_dir"
+        ) from error
+
+
+def _read_split(folder: Path, prefix: str, remedy: str) -> Split:
+    images_file = _find_idx(folder, f"{prefix}-images-idx3-ubyte", remedy)
+    labels_file = _find_idx(folder, f"{prefix}-labels-idx1-ubyte", remedy)
+    images, labels = _read_idx(images_file, ndim=3), _read_idx(labels_file, ndim=1)
+    if len(images) != len(labels):
+        raise DataError(
+            f"{images_file} holds {len(images)} images but {labels_file} {len(labels)} labels; "
+            "take both files from the same download"
+        )
+    return Split(images, labels)
+
+
+def _find_idx(folder: Path, stem: str, remedy: str) -> Path:
+    for file in (folder / stem, folder / f"{stem}.gz"):
+        if file.is_file():
+            return file
+    raise DataError(f"{folder / stem} is missing, and so is its .gz; {remedy}")
+
+
+def _read_idx(file: Path, ndim: int) -> NDArray[np.uint8]:
+    """Read an IDX file of unsigned bytes: magic number, `ndim` big-endian lengths, data.
+
+    Memory is taken for what the header declares, once it is known that so much may be there.
+    """
+    start = 4 + 4 * ndim
+    try:
+        with (gzip.open if file.suffix == ".gz" else open)(file, "rb") as stream:
+            header = stream.read(start)
+            magic, *shape = (int.from_bytes(header[at : at + 4]) for at in range(0, start, 4))
+            if magic != 0x0800 + ndim:
+                raise DataError(
+                    f"{file} starts with {magic:#010x} instead of {0x0800 + ndim:#010x}, the magic "
+                    f"number of an IDX file of {ndim}-d bytes; check that the file is what its "
+                    "name says"
+                )
+            size = math.prod(shape)
+            held = file.stat().st_size if file.suffix != ".gz" else start + size
+            if held < start + size:
+                raise DataError(_promises(file, held, start + size))
+            if size > _MOST_BYTES:
+                raise DataError(
+                    f"{file} has a header that promises {size} bytes, and at most {_MOST_BYTES} "
+                    "are read; download it again"
+                )
+            content, found = np.empty(size, np.uint8), 0
+            while block := stream.readinto(memoryview(content)[found : found + 2**20]):
+                found += block
+            more = stream.read(1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{file} cannot be read ({error}); download it again") from error
+    if found != size or more:
+        raise DataError(_promises(file, "more" if more else start + found, start + size))
+    return content.reshape(shape)
+
+
+def _promises(file: Path, held: int | str, wanted: int) -> str:
+    return f"{file} holds {held} bytes where its header promises {wanted}; download it again"

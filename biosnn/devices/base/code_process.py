@@ -1,0 +1,124 @@
+"""Code of a network, written by a child process: what is asked of it, and what it says."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from biosnn.declaration import to_data
+from biosnn.devices.base.artifact import BINARY, open_artifact
+from biosnn.errors import DeviceError, ParameterError, StorageError
+from biosnn.networks import NetworkModel
+from biosnn.program.recorders import Record, shared
+from biosnn.program.replicas import Replicas
+
+_PACKAGE = Path(__file__).parents[2]
+_SOURCE_SUFFIXES = (".py", ".cpp", ".h", ".cu")
+#: What decides the code of every device that compiles.
+_COMMON_SOURCES = (
+    "declaration.py",
+    "rng.py",
+    "state.py",
+    "_models",
+    "_plasticity",
+    "networks",
+    "program",
+    "devices/base",
+    "devices/cpp",
+)
+
+
+def request_of(
+    network: NetworkModel, record: Record, precision: str, replicas: Replicas | None = None
+) -> dict[str, Any]:
+    """What is asked of the child process that writes the code.
+
+    Raises
+    ------
+    ParameterError
+        If copies of the network would have one value of a variable that is ``(shared)``.
+    """
+    one = shared(network) if replicas is not None and replicas.n > 1 else None
+    if one:
+        got = f"{min(one)} (shared), of which all copies would have one"
+        raise ParameterError("compile", "n_parallel", got, "1 for this network")
+    return {
+        "network": to_data(network),
+        "record": record.to_data(network.dt),
+        "precision": precision,
+        "replicas": (replicas or Replicas()).to_data(),
+    }
+
+
+@functools.cache
+def source_texts(*places: str) -> tuple[str, ...]:
+    """Texts of all that decides what a build contains: part of its key in the cache.
+
+    Parameters
+    ----------
+    *places : str
+        Files and folders of the package, such as ``"devices/cpp"``, besides what all devices use.
+    """
+    texts = []
+    for place in (*_COMMON_SOURCES, *places):
+        path = _PACKAGE / place
+        files = sorted(path.rglob("*.*")) if path.is_dir() else [path]
+        texts += [file.read_text() for file in files if file.suffix in _SOURCE_SUFFIXES]
+    return tuple(texts)
+
+
+def write_code(module: str, request: dict[str, Any], folder: Path, refusal: str) -> None:
+    """Have a module write what a request asks for into a folder that exists.
+
+    Parameters
+    ----------
+    module : str
+        It is run with the request's file and the folder as arguments.
+    request : dict
+        See :func:`request_of`.
+    folder : Path
+        Where everything goes.
+    refusal : str
+        What is wrong if the module fails.
+
+    Raises
+    ------
+    DeviceError
+        If it fails, with its last lines.
+    """
+    asked = folder / "request.json"
+    asked.write_text(json.dumps(request))
+    # The child finds this biosnn, and nothing that happens to lie in the current folder.
+    paths = [str(_PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", module, str(asked), str(folder)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        last = "\n".join(done.stderr.strip().splitlines()[-12:])
+        raise DeviceError(f"{refusal}. It said:\n{last}")
+    asked.unlink()
+
+
+def check_build(folder: Path) -> None:
+    """Check a build in the cache.
+
+    Raises
+    ------
+    DeviceError
+        If it is damaged, has no program, or is for another machine.
+    """
+    try:
+        artifact = open_artifact(folder)
+    except StorageError as error:
+        raise DeviceError(str(error)) from error
+    if BINARY not in artifact.manifest["files"]:
+        raise DeviceError(f"{folder} has no program: its compiler made none")

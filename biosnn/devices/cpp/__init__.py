@@ -1,0 +1,1 @@
+"""The device ``cpp``: C++ programs for the CPU."""

@@ -1,0 +1,1 @@
+"""The device ``cuda``: programs for a GPU, through Brian2CUDA."""

@@ -1,0 +1,1 @@
+"""The device ``runtime``: a live Brian2 network."""

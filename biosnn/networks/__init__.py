@@ -1,0 +1,51 @@
+"""Networks as declarations, the presentation protocol, and ready networks.
+
+>>> from biosnn import networks
+>>> network = networks.winner_take_all(784, 100)
+>>> network.presentation.duration
+100. * msecond
+"""
+
+from biosnn.networks.connectivity import (
+    Convolution,
+    DistanceDependent,
+    FixedInDegree,
+    FixedProbability,
+    Pattern,
+)
+from biosnn.networks.network import (
+    Input,
+    NetworkModel,
+    Population,
+    Presentation,
+)
+from biosnn.networks.projection import Normalisation, Projection
+from biosnn.networks.weight_matrix import from_matrix
+from biosnn.networks.zoo.balanced import balanced_network
+from biosnn.networks.zoo.feedforward import feedforward, threshold_neuron
+from biosnn.networks.zoo.online_readout import online_readout
+from biosnn.networks.zoo.reward import convolutional_reward_network
+from biosnn.networks.zoo.winner_take_all import diehl_cook_2015, spiking_readout, winner_take_all
+
+__all__ = [
+    "Convolution",
+    "DistanceDependent",
+    "FixedInDegree",
+    "FixedProbability",
+    "Input",
+    "NetworkModel",
+    "Normalisation",
+    "Pattern",
+    "Population",
+    "Presentation",
+    "Projection",
+    "balanced_network",
+    "convolutional_reward_network",
+    "diehl_cook_2015",
+    "feedforward",
+    "from_matrix",
+    "online_readout",
+    "spiking_readout",
+    "threshold_neuron",
+    "winner_take_all",
+]

@@ -1,0 +1,1 @@
+"""Networks lowered to what devices run."""

@@ -1,0 +1,269 @@
+"""The folder of a run: what it is, its recording, and checkpoints to go on from.
+
+``run.json`` says which run this is; ``checkpoint-<samples>.biosnn`` holds the state after so many
+samples; ``recording/`` grows. A checkpoint is written in one step after the recording is on the
+disk, so whatever moment a run ends at, the newest one is whole and everything it knows is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from filelock import FileLock, Timeout
+
+from biosnn import __version__
+from biosnn.devices.base.artifact import UNREADABLE
+from biosnn.devices.base.contract import Interface
+from biosnn.errors import DataError, StorageError
+from biosnn.files import inside, packed, read, replace, short
+from biosnn.simulation.recorders import FileSink
+from biosnn.state import State
+
+_RUN, _LOCK, _WORK = "run.json", "run.lock", ".biosnn-work"
+_NAME = "checkpoint-{:012d}.biosnn"
+_SPARE = 16 * 2**20  # bytes that a run leaves free on the disk
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """How far a run has come.
+
+    Parameters
+    ----------
+    position : int
+        Samples in all.
+    epoch, offset : int
+        Full passes over the data, and samples in this one.
+    checksums : dict
+        CRC-32 of the samples of this pass, where they come from a stream.
+    finished : bool
+        Whether that is all.
+    """
+
+    position: int = 0
+    epoch: int = 0
+    offset: int = 0
+    checksums: dict[str, int] = attrs.Factory(dict)
+    finished: bool = False
+
+
+class RunFolder:
+    """The folder of a run, held by one process at a time.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is; made if it is not there.
+    interface : Interface
+        Of the network.
+    identity : mapping
+        What decides the result: JSON types.
+    keep : int
+        How many checkpoints are kept.
+    limit : int
+        Bytes of spikes and traces that a chunk may have in memory.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be written or another process is at it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        interface: Interface,
+        identity: Mapping[str, Any],
+        keep: int,
+        limit: int,
+    ):
+        self.folder = folder.absolute()
+        self._interface = interface
+        self._identity = json.loads(json.dumps(dict(identity)))
+        self._keep = keep
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(inside(self.folder, _LOCK))
+            self._lock.acquire(timeout=0)
+            for name in (_RUN, "checkpoint-*.biosnn"):
+                for path in self.folder.glob(f".{name}.*.part"):  # of a killed run
+                    path.unlink(missing_ok=True)
+            self.sink = FileSink(interface, self.folder / "recording", limit)
+        except Timeout as error:
+            raise StorageError(
+                f"{folder} is in use by another process; wait for it, or choose another folder"
+            ) from error
+        except OSError as error:
+            raise StorageError(
+                f"{folder} cannot be written: {error.strerror or error}; choose a folder that you "
+                "may write to"
+            ) from error
+
+    def close(self) -> None:
+        """Let others at it."""
+        shutil.rmtree(self.folder / _WORK, ignore_errors=True)
+        self._lock.release()
+
+    def work(self) -> Path:
+        """An empty folder for the files of a session."""
+        work = self.folder / _WORK
+        shutil.rmtree(work, ignore_errors=True)  # what a killed run has left
+        try:
+            work.mkdir()
+        except OSError as error:
+            raise StorageError(
+                f"{work} cannot be made: {error.strerror or error}; free some space, or remove "
+                "what is there"
+            ) from error
+        return work
+
+    def begin(self, resume: bool) -> tuple[Place, State | None]:
+        """Begin a run, or find the place where an interrupted one goes on.
+
+        Raises
+        ------
+        StorageError
+            If there is a run already that shall not be resumed, or it is another one, or its
+            newest checkpoint is damaged.
+        """
+        known = self._known()
+        if known is None:
+            if self.sink.files():
+                raise StorageError(
+                    f"{self.folder / 'recording'} has files of an unknown run; choose another "
+                    "folder"
+                )
+            replace(self.folder / _RUN, json.dumps(self._identity, indent=1).encode())
+            return Place(), None
+        if not resume:
+            raise StorageError(
+                f"{self.folder} holds a run already; go on with it (resume=True), or choose "
+                "another folder"
+            )
+        different = [key for key in self._identity if known.get(key) != self._identity[key]]
+        if different or set(known) - set(self._identity):
+            key = (different or sorted(set(known) - set(self._identity)))[0]
+            raise StorageError(
+                f"{self.folder} holds another run: its {key} is {short(known.get(key))}, this "
+                f"one's is {short(self._identity.get(key))}; give the same arguments, or choose "
+                "another folder"
+            )
+        newest = max(self.checkpoints(), default=None)
+        if newest is None:
+            self.sink.restore(None)
+            return Place(), None
+        content, place, state = self._read(newest)
+        with self._understood(newest):
+            self.sink.restore(content["recording"])
+        return place, state
+
+    def check_space(self, n: int | None) -> None:
+        """Check that the recording of so many samples and the checkpoints fit on the disk.
+
+        Raises
+        ------
+        StorageError
+            If they do not.
+        """
+        state = sum(variable.bytes for variable in self._interface.variables)
+        need = (self._keep + 1) * state + _SPARE
+        if n is not None:
+            need += self._interface.bounded_bytes(0, n) + self._interface.traced_bytes(n)
+        free = shutil.disk_usage(self.folder).free
+        if free < need:
+            raise StorageError(
+                f"the disk of {self.folder} is nearly full: the run needs {need / 2**20:.0f} MiB, "
+                f"{free / 2**20:.0f} MiB are free; free some, record less, or choose a folder on "
+                "another disk"
+            )
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints, oldest first."""
+        return sorted(self.folder.glob("checkpoint-*.biosnn"))
+
+    def _known(self) -> dict[str, Any] | None:
+        path = inside(self.folder, _RUN)
+        if not path.exists():
+            if self.checkpoints():
+                raise StorageError(
+                    f"{self.folder} has checkpoints but no {_RUN}: it is damaged; choose another "
+                    "folder"
+                )
+            return None
+        try:
+            known = json.loads(path.read_text())
+            if not isinstance(known, dict):
+                raise ValueError
+        except (OSError, ValueError, RecursionError) as error:
+            raise StorageError(f"{path} is damaged; choose another folder for the run") from error
+        return known
+
+    def _read(self, path: Path) -> tuple[dict[str, Any], Place, State]:
+        with self._understood(path):
+            content, tensors = read(inside(self.folder, path.name), "checkpoint")
+            state = State(tensors, self._interface.shapes, self._interface.units)
+            if content["identity"] != self._identity:
+                raise StorageError(f"{path} belongs to another run")
+            for variable in self._interface.variables:
+                if state[variable.name].shape != (variable.size,):
+                    raise StorageError(f"{path} does not fit the network: {variable.name}")
+            place = Place(**content["place"])
+            self._check_place(place)
+            if content["recording"]["n"] != place.position:
+                raise ValueError("the recording has another number of samples")
+        return content, place, state
+
+    def _check_place(self, place: Place) -> None:
+        """Check that a run like this one can come to a place."""
+        n, epochs = self._identity["samples"], self._identity["epochs"]
+        numbers = (place.position, place.epoch, place.offset, *place.checksums.values())
+        if any(type(number) is not int or number < 0 for number in numbers):
+            raise ValueError("a number of samples or a checksum is none")
+        fits = place.offset <= place.position and (place.offset == 0 or place.epoch < epochs)
+        if n is not None:
+            fits = place.position == place.epoch * n + place.offset and place.offset <= n
+        if not fits or place.epoch > epochs or place.finished is not (place.epoch == epochs):
+            raise ValueError(f"it is in epoch {place.epoch} of {epochs}")
+
+    @contextlib.contextmanager
+    def _understood(self, path: Path) -> Iterator[None]:
+        """Say of a checkpoint that says something impossible what can be done."""
+        remedy = "If an older checkpoint shall do, delete this one; nothing was changed"
+        try:
+            yield
+        except (StorageError, DataError) as error:
+            raise StorageError(f"{error}. {remedy}") from error
+        except UNREADABLE as error:
+            raise StorageError(f"{path} is damaged ({error}). {remedy}") from error
+
+    def save(self, place: Place, state: State) -> None:
+        """Write a checkpoint, then remove those that are too many.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written; those before are still there.
+        """
+        try:
+            marks = self.sink.marks()
+        except OSError as error:
+            raise StorageError(
+                f"the recording in {self.folder} cannot be written: {error.strerror or error}; "
+                "free some space, then resume the run"
+            ) from error
+        content = {
+            "identity": self._identity,
+            "place": attrs.asdict(place),
+            "recording": marks,
+            "biosnn": __version__,
+        }
+        data = packed("checkpoint", content, dict(state))
+        replace(self.folder / _NAME.format(place.position), data)
+        for path in self.checkpoints()[: -self._keep]:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,315 @@
+"""Compile a network for a device and run samples through it.
+
+>>> from biosnn import networks, simulation
+>>> network = networks.winner_take_all(784, 100)
+>>> runnable = simulation.compile(network, device="cpp", precision="single")  # doctest: +SKIP
+>>> recording, state = runnable.run(images, learn=True, seed=1)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biosnn import gpu
+from biosnn.devices.base.artifact import BINARY, open_artifact
+from biosnn.devices.base.binary import CompiledNetwork
+from biosnn.devices.base.contract import Device, TraceOf
+from biosnn.errors import DeviceError, ParameterError
+from biosnn.simulation.auto_device import Choice, choices, choose
+from biosnn.simulation.ensemble import Ensemble
+from biosnn.simulation.jobs.bundle import Bundle, active, open_bundle
+from biosnn.simulation.jobs.replay import BundleReplay
+from biosnn.simulation.jobs.writer import BundleWriter
+from biosnn.simulation.progress import Waiting, quiet_builds
+from biosnn.simulation.runnable import Runnable
+from biosnn.validation import LARGEST, check_whole
+
+if TYPE_CHECKING:
+    from biosnn.networks import NetworkModel
+    from biosnn.program.recorders import Record
+    from biosnn.program.replicas import Replicas
+    from biosnn.state import State
+
+__all__ = [
+    "AUTO",
+    "DEVICES",
+    "Bundle",
+    "BundleReplay",
+    "BundleWriter",
+    "Choice",
+    "Ensemble",
+    "Runnable",
+    "TraceOf",
+    "active",
+    "choices",
+    "compile",
+    "ensemble",
+    "load",
+    "open_bundle",
+    "quiet_builds",
+]
+
+DEVICES = ("runtime", "cpp", "cuda")
+#: Stands for "cuda" where that is estimated to be faster, else for "cpp".
+AUTO = "auto"
+
+
+def compile(
+    network: NetworkModel,
+    device: str = "cpp",
+    *,
+    precision: str = "double",
+    per_sample: Sequence[str] | None = None,
+    spikes: Sequence[str] = (),
+    traces: Mapping[str, Any] | None = None,
+    snapshots: Mapping[str, int] | None = None,
+    math: str = "fast",
+    portable: bool = False,
+    target: str = "numpy",
+    architecture: str = "native",
+    n_parallel: int = 1,
+    progress: bool = True,
+) -> Runnable:
+    """Make a network runnable.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    device : {"cpp", "cuda", "runtime", "auto"}
+        One compiled binary for the CPU or for a GPU (built once, kept in the cache), or a live
+        Brian2 network here. ``"auto"`` is ``"cuda"`` where there is a GPU, CUDA code can be built
+        and the GPU is estimated to be faster, else ``"cpp"``; the runnable says which and why.
+    precision : {"double", "single"}
+        Of state variables. Times are always double.
+    per_sample : sequence of str, optional
+        ``"population.variable"`` kept at the end of every sample. Default: the spike counts of
+        the network's output. ``count`` and ``t_first`` exist wherever there is a threshold.
+    spikes : sequence of str
+        Populations whose spikes are recorded one by one.
+    traces : dict, optional
+        ``"population.variable"`` or ``"projection.w"`` -> indices of neurons or synapses (in
+        the order (pre, post)) recorded in every time step, or ``TraceOf(indices, every=1*ms)``.
+    snapshots : dict, optional
+        ``"projection.w"`` (or another synaptic variable) or ``"population.variable"`` ->
+        number of samples after which its values are copied, again and again.
+    math : {"fast", "strict"}
+        Compiled only: let the compiler reorder floating-point operations, or not.
+    portable : bool
+        C++ only: build for any CPU of this architecture.
+    target : {"numpy", "cython"}
+        ``runtime`` only: Brian2's code generation target.
+    architecture : str
+        ``cuda`` only: of the GPU, such as ``"sm_90"`` or ``"9.0"``; default: that of the first
+        GPU here.
+    n_parallel : int
+        Number of samples that a run shows at once, to copies of the network that share its
+        weights; plasticity is off then. With ``math="strict"`` results are those of one sample
+        after the other, to the bit. Networks whose samples depend on those before them are
+        refused. Projections that are not full, or have delays, a value per synapse besides the
+        weight, or statements for all synapses, have their synapses once per copy.
+    progress : bool
+        Say on stderr that the network is being built, if it takes longer than two seconds.
+
+    Returns
+    -------
+    Runnable
+
+    Raises
+    ------
+    ParameterError
+        If the device, the precision or what shall be recorded is unknown, or samples shall be shown
+        at once but depend on those before them.
+    DeviceError
+        If there is no working compiler, or the build fails; for ``cuda``, if Brian2CUDA, a CUDA
+        toolkit or cuRAND is missing or does not fit.
+    """
+    # Brian2 is needed to compile, not to run.
+    from biosnn.program.recorders import Record, check_parallel, observed
+    from biosnn.program.replicas import Replicas
+
+    _check_choices(
+        "compile",
+        network,
+        precision=(precision, ("double", "single")),
+        target=(target, ("numpy", "cython")),
+    )
+    if device not in (*DEVICES, AUTO):
+        among = ", ".join(map(repr, (*DEVICES, AUTO)))
+        raise ParameterError("compile", "device", repr(device), f"one of {among}")
+    kept = observed(network, per_sample)
+    record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
+    check_parallel(network, n_parallel, record)
+    if n_parallel > 1 and device == "runtime":
+        wanted = '1 on the device "runtime"'
+        raise ParameterError("compile", "n_parallel", n_parallel, wanted, 'Use device="cpp"')
+
+    def made(where: str) -> Device:
+        if where == "runtime":
+            from biosnn.devices.runtime.device import RuntimeNetwork
+
+            return RuntimeNetwork(network, record, precision, target)
+        replicas = Replicas(n=int(n_parallel))
+        with _waiting(network, where, progress):
+            return _compiled(
+                where, network, record, precision, math, portable, architecture, replicas
+            )
+
+    reason = "it was asked for"
+    if device == AUTO:
+        choice = choose(network, int(n_parallel))
+        device, reason = choice.device, choice.reason
+    bundle = active()
+    if bundle is not None and device == bundle.device:
+        if n_parallel == 1:
+            return bundle.compile(network, record, precision, math, made)
+        device = bundle.beyond()
+    return Runnable(made(device), device, lambda: network, reason)
+
+
+def ensemble(
+    network: NetworkModel,
+    n: int,
+    device: str = "cpp",
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    precision: str = "double",
+    per_sample: Sequence[str] | None = None,
+    spikes: Sequence[str] = (),
+    snapshots: Mapping[str, int] | None = None,
+    math: str = "fast",
+    portable: bool = False,
+    architecture: str = "native",
+    progress: bool = True,
+) -> Ensemble:
+    """Make many independent networks runnable as one program.
+
+    Each member has weights and a state of its own, and may learn. All are shown the same samples
+    in the same order; which of them a member is shown again is its own affair.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration of all members.
+    n : int
+        How many there are.
+    device : {"cpp", "cuda", "auto"}
+        One compiled binary, for the CPU or for a GPU; ``"auto"`` as in :func:`compile`.
+    parameters : mapping, optional
+        ``"population.parameter"``, or ``"projection.parameter"`` of its rule -> the values, one
+        per member, with unit. What else a declaration says is the same for all.
+    precision, per_sample, spikes, snapshots, math, portable, architecture, progress
+        As in :func:`compile`. Parameters that differ are double precision.
+
+    Returns
+    -------
+    Ensemble
+
+    Raises
+    ------
+    ParameterError
+        If an argument is out of its range, or a parameter cannot differ between members.
+    DeviceError
+        If there is no working compiler, or the build fails.
+
+    Examples
+    --------
+    >>> from biosnn import networks, simulation
+    >>> network = networks.winner_take_all(784, 100)
+    >>> four = simulation.ensemble(network, 4)  # doctest: +SKIP
+    >>> results = four.fit(images, seeds=[1, 2, 3, 4])  # doctest: +SKIP
+    """
+    from biosnn.program.interface import default_state
+    from biosnn.program.recorders import Record, observed
+    from biosnn.simulation.ensemble_members import members_of
+
+    _check_choices("ensemble", network, precision=(precision, ("double", "single")))
+    if device not in ("cpp", "cuda", AUTO):
+        raise ParameterError("ensemble", "device", repr(device), '"cpp", "cuda" or "auto"')
+    check_whole("ensemble", "n", n, 1, LARGEST)
+    reason = "it was asked for"
+    if device == AUTO:
+        choice = choose(network, int(n))
+        device, reason = choice.device, choice.reason
+    if (bundle := active()) is not None and device == bundle.device:
+        device = bundle.beyond()
+    members, base, replicas = members_of(network, int(n), parameters)
+    record = Record(per_sample=observed(network, per_sample), spikes=spikes, snapshots=snapshots)
+    with _waiting(base, device, progress):
+        made = _compiled(device, base, record, precision, math, portable, architecture, replicas)
+
+    def default(member: Any) -> State:
+        return default_state(member, made.interface)
+
+    return Ensemble(made, members, default, device, reason)
+
+
+def _waiting(network: NetworkModel, device: str, progress: bool) -> Waiting:
+    return Waiting(f"building the network {network.name!r} for the device {device}", progress)
+
+
+def _compiled(
+    device: str,
+    network: NetworkModel,
+    record: Record,
+    precision: str,
+    math: str,
+    portable: bool,
+    architecture: str,
+    replicas: Replicas,
+) -> CompiledNetwork:
+    if device == "cuda":
+        return gpu.build(network, record, precision, math, architecture, replicas)
+    from biosnn.devices.cpp import device as cpp_standalone
+
+    return cpp_standalone.build(network, record, precision, math, portable, replicas)
+
+
+def _check_choices(obj: str, network: Any, **choices: tuple[str, tuple[str, ...]]) -> None:
+    from biosnn.networks import NetworkModel
+
+    if not isinstance(network, NetworkModel):
+        raise ParameterError(obj, "network", repr(network), "a NetworkModel")
+    for name, (value, among) in choices.items():
+        if value not in among:
+            raise ParameterError(obj, name, repr(value), " or ".join(map(repr, among)))
+
+
+def load(folder: str | os.PathLike[str]) -> Runnable:
+    """Open a compiled network that :meth:`Runnable.export` wrote; needs no Brian2.
+
+    Parameters
+    ----------
+    folder : path-like
+        The artifact.
+
+    Returns
+    -------
+    Runnable
+
+    Raises
+    ------
+    StorageError
+        If it is none, or is damaged.
+    DeviceError
+        If it was built for another machine, or is not compiled.
+    """
+    artifact = open_artifact(Path(folder).absolute())
+    if BINARY not in artifact.manifest["files"]:
+        raise DeviceError(
+            f"{folder} holds a program that is not compiled: call gpu.compile({str(folder)!r})"
+        )
+
+    def network() -> NetworkModel:
+        from biosnn import networks as _networks  # registers what declarations are made of
+        from biosnn.declaration import from_data
+
+        del _networks
+        return from_data(artifact.manifest["declaration"])
+
+    device = artifact.manifest["device"]
+    made = CompiledNetwork(artifact, explain=gpu.explain if device == "cuda" else None)
+    return Runnable(made, device, network)

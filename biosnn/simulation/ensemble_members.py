@@ -1,0 +1,130 @@
+"""The declarations of an ensemble's members, and in what they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from biosnn.errors import ParameterError
+from biosnn.models import has_pole
+from biosnn.networks import NetworkModel
+from biosnn.program.replicas import Replicas
+from biosnn.validation import check_value
+
+
+def members_of(
+    network: NetworkModel, n: int, parameters: Mapping[str, Any] | None
+) -> tuple[list[NetworkModel], NetworkModel, Replicas]:
+    """Declare the members of an ensemble.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        What they have in common.
+    n : int
+        How many there are.
+    parameters : mapping, optional
+        ``"population.parameter"``, or ``"projection.parameter"`` of its rule -> values, one per
+        member.
+
+    Returns
+    -------
+    list of NetworkModel, NetworkModel, Replicas
+        Each member; a network to build all of them from; and how they differ from it.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such parameter, or it cannot differ between members.
+    """
+    if not isinstance(parameters or {}, Mapping):
+        raise ParameterError("ensemble", "parameters", repr(parameters), "a dict")
+    changes: list[dict[str, dict[str, Any]]] = [{} for _ in range(n)]
+    differ: dict[str, dict[str, list[float]]] = {}
+    for name, values in (parameters or {}).items():
+        key, parameter = _known(network, name)
+        given = _listed(name, values, n)
+        for change, value in zip(changes, given, strict=True):
+            change.setdefault(key, {})[parameter] = value
+        differ.setdefault(key, {})[parameter] = [float(np.asarray(value)) for value in given]
+    if not differ:
+        return [network] * n, network, Replicas(n=n, shared=False)
+    members = [_changed(network, change) for change in changes]
+    base = members[0]
+    for key in set(differ) & set(network.populations):
+        if _one_way(key, members):
+            population = base.populations[key]
+            model = attrs.evolve(population.model, method="exponential_euler")
+            changed = {**base.populations, key: attrs.evolve(population, model=model)}
+            base = attrs.evolve(base, populations=changed)
+    return members, base, Replicas(n=n, shared=False, parameters=differ)
+
+
+def _known(network: NetworkModel, name: Any) -> tuple[str, str]:
+    where = f"parameters[{name!r}]"
+    key, _, parameter = str(name).partition(".")
+    owner: Any = None
+    if key in network.populations:
+        owner = network.populations[key].model
+    elif key in network.projections:
+        owner = network.projections[key].rule
+    if owner is None:
+        rules = network.plastic_projections
+        among = f"a parameter of one of {', '.join([*network.populations, *rules])}"
+        raise ParameterError("ensemble", where, repr(name), among, 'Write "population.parameter"')
+    if parameter in owner.schedules:
+        wanted = "a constant: a Schedule is the same in all members"
+        remedy = "Declare the network with a number in its place"
+        raise ParameterError("ensemble", where, "a Schedule", wanted, remedy)
+    constants = sorted(set(owner.parameters) - set(owner.schedules))
+    if parameter not in constants:
+        among = f"one of {key}'s {', '.join(constants) or '(it has none)'}"
+        raise ParameterError("ensemble", where, repr(parameter), among)
+    return key, parameter
+
+
+def _listed(name: str, values: Any, n: int) -> list[Any]:
+    try:
+        given = list(values)
+    except TypeError:
+        given = []
+    if len(given) != n:
+        got = f"{len(given)} values" if given else repr(values)
+        raise ParameterError("ensemble", f"parameters[{name!r}]", got, f"{n} values")
+    return given
+
+
+def _changed(network: NetworkModel, change: Mapping[str, Mapping[str, Any]]) -> NetworkModel:
+    populations, projections = dict(network.populations), dict(network.projections)
+    for key, values in change.items():
+        if key in populations:
+            model = populations[key].model.with_parameters(**values)
+            populations[key] = attrs.evolve(populations[key], model=model)
+            continue
+        rule = projections[key].rule
+        assert rule is not None
+        for name, value in values.items():
+            check_value(f"projections[{key!r}].rule", name, value, rule.parameters[name])
+        rule = attrs.evolve(rule, parameters={**rule.parameters, **values})
+        projections[key] = attrs.evolve(projections[key], rule=rule)
+    return attrs.evolve(network, populations=populations, projections=projections)
+
+
+def _one_way(key: str, members: list[NetworkModel]) -> bool:
+    """Whether no member can be integrated exactly; all must be the same in this."""
+    found = set()
+    for member in members:
+        model = member.populations[key].model.with_traces(member.companions(key))
+        found.add(model.method == "exact" and has_pole(model.equations, model.parameters))
+    if len(found) > 1:
+        raise ParameterError(
+            "ensemble",
+            "parameters",
+            f"values at which two time constants of {key} are equal in some members only",
+            "such that all members are integrated by one method",
+            "Change these values a little, or make another ensemble of them",
+        )
+    return found == {True}

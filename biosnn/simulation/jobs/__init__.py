@@ -1,0 +1,1 @@
+"""Jobs: runs of an experiment as a folder that another machine works through."""

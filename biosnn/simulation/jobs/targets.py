@@ -1,0 +1,149 @@
+"""What a bundle needs to know of a device: its sources, and what must be there to compile them.
+
+A device that bundles shall be made for is entered in ``TARGETS``; nothing else differs.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from biosnn import gpu
+from biosnn.errors import DeviceError, ParameterError
+
+if TYPE_CHECKING:
+    from biosnn.networks import NetworkModel
+    from biosnn.program.recorders import Record
+
+
+@attrs.frozen(kw_only=True)
+class Target:
+    """A device whose networks are compiled and run by a shell script, on any machine.
+
+    A network's folder is an artifact (see :mod:`biosnn.devices.base.artifact`) without its binary:
+    ``make`` in it makes ``main``, which takes one argument, the settings of a chunk, and is run
+    with the folder as the current one. Without an argument it says ``usage: main SETTINGS``.
+
+    Parameters
+    ----------
+    write_sources : callable
+        Writes such an artifact: ``write_sources(network, record, precision, math, arch, folder)``
+        into an empty folder.
+    compile : callable
+        Adds the binary here.
+    needs : str
+        What a machine must have to compile a network.
+    module : str
+        What clusters tend to call that.
+    compiling : str
+        How long it takes.
+    memory : int
+        GiB that compiling and the program need, besides the network's state.
+    arch : str
+        Regular expression of what ``--arch`` may be.
+    example : str
+        One that it may be.
+    any_arch : bool
+        Whether it may be left out.
+    slurm : tuple of str
+        What a job asks for, besides time and memory.
+    """
+
+    write_sources: Callable[[NetworkModel, Record, str, str, str | None, Path], None]
+    compile: Callable[[Path], object]
+    needs: str
+    module: str
+    compiling: str
+    memory: int
+    arch: str
+    example: str
+    any_arch: bool = False
+    slurm: tuple[str, ...] = ()
+
+    def check_arch(self, arch: str | None) -> None:
+        """Check an architecture.
+
+        Raises
+        ------
+        ParameterError
+            If it cannot be one.
+        """
+        if arch is None and self.any_arch:
+            return
+        if arch is None or not re.fullmatch(self.arch, arch):
+            wanted = f"an architecture such as {self.example}"
+            raise ParameterError("biosnn build", "--arch", repr(arch), wanted)
+
+
+def _write_cpp(
+    network: NetworkModel,
+    record: Record,
+    precision: str,
+    math: str,
+    arch: str | None,
+    folder: Path,
+) -> None:
+    from biosnn.devices.cpp import device as cpp_standalone  # imports Brian2
+
+    cpp_standalone.write_sources(network, record, precision, math, arch, folder)
+
+
+def _make(folder: Path) -> None:
+    try:
+        done = subprocess.run(["make"], cwd=folder, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise DeviceError(
+            "--compile needs the program make: install it, or leave --compile out and let the "
+            "other machine compile"
+        ) from error
+    if done.returncode != 0:
+        head = "\n".join(done.stderr.strip().splitlines()[:12])
+        raise DeviceError(
+            f"the network in {folder.name} did not compile here: install its compiler, or leave "
+            f"--compile out and let the other machine compile. make said:\n{head}"
+        )
+
+
+TARGETS: Mapping[str, Target] = {
+    "cpp": Target(
+        write_sources=_write_cpp,
+        compile=_make,
+        needs="a C++17 compiler (g++, or set CXX) and make",
+        module="gcc",
+        compiling="a fraction of a minute",
+        memory=1,
+        arch=r"[a-z0-9][a-z0-9._+-]*",
+        example="native or x86-64-v3",
+        any_arch=True,
+    ),
+    "cuda": Target(
+        write_sources=gpu.write_sources,
+        compile=gpu.compile,
+        needs="CUDA 12 or 13 with nvcc and cuRAND, the C++ compiler that nvcc wants, and make",
+        module="cuda",
+        compiling="minutes",
+        memory=8,
+        arch=r"sm_\d{2,3}[af]?",
+        example="sm_90 (an H100) or sm_80 (an A100)",
+        slurm=("--gres=gpu:1",),
+    ),
+}
+
+
+def target_of(device: str) -> Target:
+    """The target of this name.
+
+    Raises
+    ------
+    ParameterError
+        If bundles cannot be made for the device.
+    """
+    if device not in TARGETS:
+        wanted = "a device that compiles networks (" + ", ".join(TARGETS) + ")"
+        raise ParameterError("biosnn build", "--device", repr(device), wanted)
+    return TARGETS[device]

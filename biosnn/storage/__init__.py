@@ -1,0 +1,34 @@
+"""Save and load trained models and states: one file, no pickle, nothing executed on load.
+
+A ``.biosnn`` file is a safetensors file. Its tensors are the arrays of the state and of the
+readout; its metadata hold the network's declaration (with all parameters and their units), what
+is done to images before they are shown, where the model comes from, and a SHA-256 over the whole
+file.
+
+>>> from biosnn import storage
+>>> storage.save_model(model, "digits.biosnn")  # doctest: +SKIP
+>>> storage.load_model("digits.biosnn").classify(images)  # doctest: +SKIP
+array([7, 2, 1, -1])
+"""
+
+from biosnn.storage.trained_model import (
+    SUFFIX,
+    TrainedModel,
+    check_target,
+    load_model,
+    load_state,
+    provenance,
+    save_model,
+    save_state,
+)
+
+__all__ = [
+    "SUFFIX",
+    "TrainedModel",
+    "check_target",
+    "load_model",
+    "load_state",
+    "provenance",
+    "save_model",
+    "save_state",
+]

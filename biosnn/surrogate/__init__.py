@@ -1,0 +1,108 @@
+"""Surrogate gradients for any equations: a declared model as a differentiable torch module.
+
+The equations, the integration method, the threshold, the reset and the refractoriness are those
+that Brian2 runs; what gradient training has changed goes back into Brian2.
+
+>>> from brian2 import ms, nA
+>>> from biosnn import models, surrogate
+>>> lif = models.lif(tau_m=2 * ms, reset="soft")
+>>> net = torch.nn.Sequential(  # doctest: +SKIP
+...     torch.nn.Linear(784, 10), surrogate.SpikingLayer(lif, dt=1 * ms, gain=20 * nA)
+... )
+
+PyTorch is an extra (``pip install biosnn[torch]``); it is imported when a name is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_EXPORTS = {
+    "conversion.relu_networks": ("fold_batch_norm",),
+    "training.batches": ("Batches", "DirectEncoder", "PoissonEncoder", "poisson_batch"),
+    "training.checkpoints": ("load_module",),
+    "training.classifier": ("LIFClassifier",),
+    "to_torch": ("address_events", "compile"),
+    "nn.containers": (
+        "ForeignStateful",
+        "Sequential",
+        "Stateless",
+        "multi_step_forward",
+        "seq_to_batch",
+    ),
+    "conversion.convert": (
+        "accumulator",
+        "accuracy_over_time",
+        "convert",
+        "outputs_over_time",
+        "rate_neuron",
+    ),
+    "compiler.surrogate_functions": (
+        "ATan",
+        "Erf",
+        "FastSigmoid",
+        "LeakyKReLU",
+        "LogTailedReLU",
+        "PiecewiseLinear",
+        "PiecewiseQuadratic",
+        "Rectangular",
+        "SURROGATES",
+        "Sigmoid",
+        "SoftSign",
+        "SquarewaveFourier",
+        "Triangle",
+        "UserDefined",
+        "surrogate_function",
+    ),
+    "nn.helpers": (
+        "add_learners",
+        "detach",
+        "in_step_mode",
+        "reset",
+        "set_step_mode",
+        "stateful_layers",
+    ),
+    "training.history": ("History",),
+    "nn.layer": ("SpikingLayer",),
+    "nn.learners": ("Learner",),
+    "training.losses": (
+        "FirstSpikeCrossEntropy",
+        "LOSSES",
+        "MembraneCrossEntropy",
+        "RateCrossEntropy",
+        "RateMSE",
+    ),
+    "nn.monitors": (
+        "GradInputMonitor",
+        "GradOutputMonitor",
+        "InputMonitor",
+        "OutputMonitor",
+        "VariableMonitor",
+    ),
+    "nn.network": ("SurrogateNetwork",),
+    "compiler.spike": ("SurrogateFunction",),
+    "nn.stateful": ("Stateful", "Stepped"),
+    "nn.trained_constants": ("TrainedConstant",),
+    "training.loop": ("evaluate", "keep_freed_memory", "train"),
+}
+_HOMES = {name: room for room, names in _EXPORTS.items() for name in names}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        room = import_module(f"biosnn.surrogate.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ModuleNotFoundError(
+            "biosnn.surrogate needs PyTorch: pip install 'biosnn[torch]'", name="torch"
+        ) from error
+    return getattr(room, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,122 @@
+"""Comparisons with surrogate gradients, and the scale of their thresholds."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+from brian2.core.functions import Function
+from brian2.core.variables import Subexpression
+from brian2.utils.stringtools import get_identifiers
+
+from biosnn.surrogate.compiler.operations import numpy_code
+
+
+@attrs.frozen
+class Above:
+    """Heaviside of a difference with the gradient of a surrogate of some width.
+
+    Parameters
+    ----------
+    surrogate : SurrogateFunction
+        The gradient.
+    width : float
+        What the difference is divided by.
+    strict, smooth : bool
+        As of a call of the surrogate.
+    """
+
+    surrogate: Any
+    width: float
+    strict: bool
+    smooth: bool
+
+    def __call__(self, difference: Any) -> Any:
+        """1 where the difference is positive, else 0."""
+        scaled = difference if self.width == 1.0 else difference / self.width
+        return self.surrogate(scaled, strict=self.strict, smooth=self.smooth)
+
+
+_OPERATIONS: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+    ast.Not: np.logical_not,
+    ast.And: np.logical_and,
+    ast.Or: np.logical_or,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+
+
+def _initial(owner: Any, expression: str) -> np.ndarray | None:
+    """Value of an expression of a group's variables now, in SI units; None if it has none."""
+    group = getattr(owner, "group", owner)
+    names: dict[str, Any] = {}
+    for name in get_identifiers(expression):
+        try:
+            variable = group._resolve(name, {})
+        except KeyError:
+            return None
+        if isinstance(variable, Subexpression):
+            names[name] = _initial(group, variable.expr)
+        elif isinstance(variable, Function):
+            names[name] = numpy_code(variable, group)
+        else:
+            names[name] = np.asarray(variable.get_value(), dtype=float)
+        if names[name] is None:
+            return None
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(_value(ast.parse(expression.strip(), mode="eval").body, names), float)
+    except (ArithmeticError, IndexError, LookupError, TypeError, ValueError):
+        return None
+
+
+def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    """Value of an expression's tree: arithmetic on arrays, and calls of named functions."""
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return number
+        case ast.Name(id=name):
+            return names[name]
+        case ast.BinOp(left=left, op=op, right=right):
+            return _OPERATIONS[type(op)](_value(left, names), _value(right, names))
+        case ast.UnaryOp(op=op, operand=operand):
+            return _OPERATIONS[type(op)](_value(operand, names))
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return _OPERATIONS[type(op)](_value(left, names), _value(right, names))
+        case ast.BoolOp(op=op, values=values):
+            found = (_value(value, names) for value in values)
+            return functools.reduce(_OPERATIONS[type(op)], found)
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
+            return names[name](*(_value(argument, names) for argument in arguments))
+    raise ValueError(ast.unparse(node))
+
+
+def width_of(owner: Any, what: str) -> float:
+    """Distance of the two sides of a comparison at the beginning: the threshold's scale."""
+    left, right = (_initial(owner, side) for side in re.split(r"[<>]=?", what, maxsplit=1))
+    if left is None or right is None:
+        return 1.0
+    found = (np.abs(left - right).max(), max(np.abs(left).max(), np.abs(right).max()))
+    for distance in map(float, found):
+        if np.isfinite(distance) and distance > 0:
+            return 1.0 if abs(distance - 1) < 1e-12 else float(f"{distance:.12g}")
+    return 1.0

@@ -1,0 +1,350 @@
+"""The parts of a declared network: which populations are computed together, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from graphlib import TopologicalSorter
+from typing import Any
+
+import numpy as np
+import torch
+from brian2 import Equations, SpikeMonitor, StateMonitor, Synapses
+from brian2.core.base import BrianObject
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from biosnn.devices.base.brian2_objects import Built
+from biosnn.devices.runtime.device import RuntimeNetwork
+from biosnn.errors import ParameterError
+from biosnn.networks import NetworkModel
+from biosnn.program.recorders import Record
+from biosnn.state import State
+from biosnn.surrogate.compiler.component import (
+    Component,
+    Drive,
+    Settings,
+    compile_component,
+    order_of,
+)
+from biosnn.surrogate.compiler.expressions import CONST, TENSOR, TIME, Value
+from biosnn.surrogate.compiler.synapses import Arrival, NeedsSourceError
+from biosnn.surrogate.nn.input_checks import Samples, checked_samples
+
+#: Moments besides the frames of inputs, whose names are never empty or a dot.
+_STEP, _ONSET = "", "."
+#: Variables of the protocol that come with every call, and when they are known.
+_GIVEN = {"seed": TIME, "pass_id": TIME, "sample_id": TENSOR, "intensity": TENSOR}
+
+
+def port_of(channel: str) -> str:
+    """Name of an input in programs."""
+    return f"port_input_{channel}"
+
+
+class Parts:
+    """A network's parts and what their functions need.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    components : sequence of Component
+        Its parts, in the order in which they can be computed.
+    made : RuntimeNetwork
+        Its Brian2 objects.
+    """
+
+    def __init__(
+        self, network: NetworkModel, components: Sequence[Component], made: RuntimeNetwork
+    ):
+        self.network, self.components = network, tuple(components)
+        self.sizes = {key: p.n for key, p in network.populations.items()}
+        self._frames, self._phases = _frames(network), _phases(network)
+        self._channels = {port_of(name): name for name in network.inputs}
+        self.ports = made.interface.ports
+        self.defaults = made.defaults
+        self.stored = {
+            (s.owner, s.variable): s.value
+            for c in self.components
+            for s in (*c.compiled.state.values(), *c.compiled.fixed.values())
+        }
+
+    def initial(self, key: tuple[str, str], state: State) -> np.ndarray:
+        """Initial value of a stored variable."""
+        name = ".".join(key)
+        stored = self.stored[key]
+        return np.array(state[name], dtype=stored.dtype) if name in state else stored
+
+    def n_synapses(self, key: str) -> int:
+        """Number of synapses of a projection."""
+        return self.network.n_synapses(key)
+
+    def phase(self, step: int) -> str:
+        """Name of the function of a step."""
+        return self._phases[_ticking(self._frames, step)] if step else "onset"
+
+    def written(self, component: Component, phase: str) -> set[str]:
+        """Ports that a function writes."""
+        return component.compiled.written[phase]
+
+    def local(self, component: Component, owner: str, variable: str) -> str:
+        """Name of a stored variable in the program of a part."""
+        for name, stored in component.compiled.state.items():
+            if stored.owner == owner and stored.variable == variable:
+                return name
+        raise KeyError(variable)
+
+    def spiking(self, key: str) -> bool:
+        """Whether a population has spikes."""
+        return any((key, "spike") in c.events for c in self.components)
+
+    def check_recorded(self, names: Sequence[str]) -> None:
+        """Check that names are populations that spike, or variables that change."""
+        events = {key[0] for c in self.components for key in c.events if key[1] == "spike"}
+        variables = {
+            f"{s.owner}.{s.variable}" for c in self.components for s in c.compiled.state.values()
+        }
+        for name in names:
+            if name not in events | variables:
+                wanted = f"one of {', '.join(sorted(events | variables))}"
+                raise ParameterError("SurrogateNetwork", "record", repr(name), wanted)
+
+    def arrived(self, arrival: Arrival, events: Tensor, fixed: Mapping[str, Any]) -> Tensor:
+        """Sums of events over synapses: ``[..., n_pre]`` to ``[..., n_post]``."""
+        return events @ fixed[arrival.matrix]
+
+    # --- inputs
+
+    def samples(self, given: Any) -> Samples:
+        """A batch, checked."""
+        network = self.network
+        return checked_samples(network.name, self.ports, network.steps_per_presentation, given)
+
+    def passed_on(
+        self, component: Component, given: Mapping[str, Tensor]
+    ) -> dict[tuple[str, str], Tensor] | None:
+        """Events of a part that only hands on what it is given; None of any other."""
+        passed = component.compiled.passed
+        if component.compiled.state or set(component.events.values()) - set(passed):
+            return None
+        channels = {
+            key: self._channels.get(passed[name], "") for key, name in component.events.items()
+        }
+        if not all(
+            name in given and self.network.inputs[name].kind == "events"
+            for name in channels.values()
+        ):
+            return None
+        return {key: given[name] for key, name in channels.items()}
+
+    def drives(
+        self, values: Mapping[str, Tensor], n: int, dtype: torch.dtype, device: torch.device
+    ) -> Callable[[Component, int], dict[str, Tensor]]:
+        """A function that gives the values of inputs in a step."""
+        zeros = {
+            name: torch.zeros((n, spec.features), dtype=dtype, device=device)
+            for name, spec in self.network.inputs.items()
+        }
+
+        def at(component: Component, step: int) -> dict[str, Tensor]:
+            found = {}
+            for key in component.populations:
+                for channel in self.network.populations[key].drives.values():
+                    found[port_of(channel)] = self._at(channel, values, zeros, step)
+            return found
+
+        return at
+
+    def _at(
+        self, channel: str, values: Mapping[str, Tensor], zeros: Mapping[str, Tensor], step: int
+    ) -> Tensor:
+        kind = self.network.inputs[channel].kind
+        if channel not in values:
+            return zeros[channel]
+        shown = values[channel]
+        if kind == "static":
+            return shown
+        if kind == "sequence":
+            frame = step // self._frames[channel]
+            return shown[:, frame] if frame < shown.shape[1] else zeros[channel]
+        return shown[step] if step < len(shown) else zeros[channel]
+
+
+def components_of(network: NetworkModel, settings: Settings, fraction: float = 1.0) -> Parts:
+    """Compile a network part by part.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    settings : Settings
+        How programs are written.
+    fraction : float
+        Of all learning that is done, for parameters that follow a schedule.
+    """
+    import attrs
+
+    settings = attrs.evolve(settings, context=_context(network, settings.dt, fraction))
+    # As biosnn.compile records by default, so that states are complete for it.
+    spiking = network.populations[network.output].model.threshold is not None
+    record = Record(per_sample=(f"{network.output}.count",) if spiking else ())
+    made = RuntimeNetwork(network, record, "double", "numpy")
+    built = made.built
+    learning = {o.name for objects in built.plastic.values() for o in objects}
+    border = {o.name for o in built.border}
+    objects = [
+        o
+        for owner in (*built.groups.values(), *built.synapses.values())
+        for o in owner.contained_objects
+        if owner is not built.groups["protocol"]
+        and not isinstance(o, SpikeMonitor | StateMonitor | Synapses)
+        and o.name not in learning | border
+    ]
+    together: set[frozenset[str]] = {
+        frozenset((key, target.partition(".")[0]))
+        for key, population in network.populations.items()
+        for target in population.model.links.values()
+        if target.partition(".")[0] != "protocol"
+    }
+    with made.brian2():
+        while True:
+            try:
+                found = [
+                    _compiled(network, populations, built, objects, settings)
+                    for populations in _ordered(network, together)
+                ]
+                return Parts(network, found, made)
+            except NeedsSourceError as needed:
+                together.add(frozenset((needed.population, needed.target)))
+
+
+def _ordered(network: NetworkModel, together: set[frozenset[str]]) -> list[tuple[str, ...]]:
+    """Populations that act on each other, in the order in which they can be computed."""
+    keys = list(network.populations)
+    edges = [(p.pre, p.post) for p in network.projections.values()]
+    for pair in together:
+        one, other = (*pair, *pair)[:2]
+        edges += [(one, other), (other, one)]
+    index = np.array([[keys.index(a), keys.index(b)] for a, b in edges]).reshape(-1, 2)
+    graph = coo_array((np.ones(len(index)), index.T), shape=(len(keys),) * 2)
+    _, labels = connected_components(graph, connection="strong")
+    members = {
+        label: [k for k, m in zip(keys, labels, strict=True) if m == label] for label in labels
+    }
+    before: dict[Any, set[Any]] = {label: set() for label in members}
+    for a, b in index:
+        if labels[a] != labels[b]:
+            before[labels[b]].add(labels[a])
+    return [tuple(members[label]) for label in TopologicalSorter(before).static_order()]
+
+
+def _compiled(
+    network: NetworkModel,
+    populations: Sequence[str],
+    built: Built,
+    objects: Sequence[BrianObject],
+    settings: Settings,
+) -> Component:
+    inside = {key: built.groups[key] for key in populations}
+    into = {k: built.synapses[k] for k, p in network.projections.items() if p.post in inside}
+    for owner in (*inside.values(), *into.values()):
+        for name, equation in owner.equations.items():
+            if "shared" in equation.flags:
+                wanted = "a variable of each neuron or synapse"
+                raise ParameterError(owner.name, "equations", f"{name} (shared)", wanted)
+    mine = sorted((o for o in objects if _owner(o) in {*inside, *into}), key=order_of)
+    ticks = {"onset": {_STEP, _ONSET, *_frames(network)}}
+    ticks |= {name: {_STEP, *ticking} for ticking, name in _phases(network).items()}
+    phases = {
+        name: [o for o in mine if _moment(o, built) in moments] for name, moments in ticks.items()
+    }
+    drives = []
+    for key in populations:
+        for variable, channel in network.populations[key].drives.items():
+            kind = network.inputs[channel].kind
+            for name, moments in ticks.items():
+                if kind == "events" or name == "onset" or channel in moments:
+                    drives.append(_drive(network, key, variable, channel, name))
+    observed = [(key, name) for key in populations for name in inside[key].equations.diff_eq_names]
+    try:
+        return compile_component(inside, into, phases, drives, settings, observed)
+    except NeedsSourceError as needed:
+        needed.target = populations[0]
+        raise
+
+
+def _drive(network: NetworkModel, key: str, variable: str, channel: str, phase: str) -> Drive:
+    model = network.populations[key].model
+    events = network.inputs[channel].kind == "events"
+    soft = events and model.threshold is not None
+    # What encoders do to static samples has steps; currents and events pass gradients.
+    diff = events or bool(model.threshold is None or network_receives(network, key))
+    return Drive(
+        owner=key,
+        name=variable,
+        port=port_of(channel),
+        phase=phase,
+        kind="soft" if soft else "float",
+        diff=diff,
+    )
+
+
+def network_receives(network: NetworkModel, key: str) -> bool:
+    """Whether a population receives synapses or integrates: is no mere encoder."""
+    received = any(p.post == key for p in network.projections.values())
+    return received or bool(Equations(network.populations[key].model.equations).diff_eq_names)
+
+
+def _owner(target: Any) -> str:
+    owner: Any = getattr(target, "synapses", getattr(target, "group", None))
+    return owner.name
+
+
+def _moment(target: BrianObject, built: Built) -> str | None:
+    """When an object runs: in every step, at an onset, or with the frames of an input."""
+    if target.clock in built.frame_clocks:
+        return built.frame_clocks[target.clock]
+    return _STEP if target.clock is built.groups["protocol"].clock else _ONSET
+
+
+def _ticking(frames: Mapping[str, int], step: int) -> tuple[str, ...]:
+    """Inputs with a new frame in a step."""
+    return tuple(name for name, every in frames.items() if step % every == 0)
+
+
+def _phases(network: NetworkModel) -> dict[tuple[str, ...], str]:
+    """Inputs with a new frame -> name of the function of such steps, the first one apart."""
+    frames, found = _frames(network), {(): "step"}
+    for step in range(1, network.steps_per_presentation if frames else 1):
+        found.setdefault(_ticking(frames, step), f"frame_{len(found)}")
+    return found
+
+
+def _frames(network: NetworkModel) -> dict[str, int]:
+    """Input -> steps of a frame."""
+    return {
+        name: round(float(spec.frame / network.dt))
+        for name, spec in network.inputs.items()
+        if spec.kind == "sequence"
+    }
+
+
+def _context(network: NetworkModel, dt: float, fraction: float) -> dict[str, Value]:
+    found = {
+        "t_sample": Value(f"{dt!r} * step_", "float", TIME),
+        "step": Value("step_ + 1", "int", TIME),
+        "fraction": Value(repr(fraction), "float", CONST),
+        "pending": Value("1", "int", CONST),
+        "attempt": Value("0", "int", CONST),
+    }
+    found |= {
+        name: Value("", "float" if name == "intensity" else "int", level)
+        for name, level in _GIVEN.items()
+    }
+    rules = {k: p.rule for k, p in network.projections.items() if p.rule is not None}
+    owners = {**{k: p.model for k, p in network.populations.items()}, **rules}
+    for key, owner in owners.items():
+        for name, schedule in owner.schedules.items():
+            found[f"{key}_{name}"] = Value(repr(schedule.value(fraction)), "float", CONST)
+    return found

@@ -1,0 +1,389 @@
+"""A program: source of torch code for some Brian2 objects, statement by statement.
+
+The functions of a program share what is known before a run: constants stand as numbers at the
+head of the source, and what depends on trained constants is computed by ``prepare`` once a run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+from brian2.codegen.translation import make_statements
+from brian2.core.clocks import Clock
+from brian2.core.functions import Function
+from brian2.core.variables import ArrayVariable, Constant, Variable
+
+from biosnn.errors import ParameterError
+from biosnn.surrogate.compiler import operations
+from biosnn.surrogate.compiler.comparisons import Above, width_of
+from biosnn.surrogate.compiler.expressions import CONST, PARAM, TENSOR, TIME, TorchRenderer, Value
+from biosnn.surrogate.compiler.liveness import LIBRARIES, Compiled, Line, Phase, Stored
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
+#: Names that generated code uses itself, and forms of those that it makes.
+_RESERVED = frozenset(
+    {"torch", "np", "float", "int", "not", "and", "or", "t", "step_", "state_", "fixed_", "port_"}
+) | {"real_", "rand_", "randn_"}
+_MADE = re.compile(
+    r"(const|above)_\d+|(port|protocol|arrived|chosen)_.*|(matrix|sum|ones|at_pre|at_post)_of_.*|"
+    r".*_(now|fired|detached|new)"
+)
+
+
+class Program:
+    """Writes torch code for Brian2 objects that belong together.
+
+    Parameters
+    ----------
+    dt : float
+        Time step in seconds.
+    prefixed : bool
+        Whether names begin with that of their owner, because there are several.
+    trained : mapping
+        ``(owner, constant)`` -> name in the program, for constants that are trained.
+    surrogate : Surrogate
+        Gradient of comparisons.
+    widths : mapping
+        Text of a comparison -> its width in SI units, where it is not the default.
+    detach_reset : bool
+        Whether resets pass no gradient to the spikes.
+    smooth : bool
+        Whether comparisons are smooth steps (for checks of gradients), not spikes.
+    context : mapping
+        Name of a variable of the protocol -> its value's description.
+    functions : mapping
+        Brian2 function -> its counterpart in torch.
+    apart : iterable of str
+        Owners whose names always begin with theirs: the synapses.
+    """
+
+    def __init__(
+        self,
+        *,
+        dt: float,
+        prefixed: bool,
+        surrogate: Any,
+        trained: Mapping[tuple[str, str], str] | None = None,
+        widths: Mapping[str, float] | None = None,
+        detach_reset: bool = True,
+        smooth: bool = False,
+        context: Mapping[str, Value] | None = None,
+        functions: Mapping[Any, Any] | None = None,
+        apart: Iterable[str] = (),
+    ):
+        self.dt, self.prefixed, self.surrogate = dt, prefixed, surrogate
+        self.detach_reset, self.smooth = detach_reset, smooth
+        self.trained, self.widths = dict(trained or {}), dict(widths or {})
+        self.context, self.functions = dict(context or {}), dict(functions or {})
+        self.stored: dict[str, Stored] = {}
+        self.diff: set[str] = set()  # stored variables that gradients go through
+        self.soft: set[str] = set()  # stored variables that are truth values with gradients
+        self.soft_events: set[str] = set()  # events that gradients go through
+        self.tested: set[str] = set()  # events whose test has been translated, in any phase
+        self.steep = False  # whether potentials may overflow before a reset
+        self.apart = frozenset(apart)
+        self.ports: set[str] = set()  # what comes from outside in every step
+        self.pasts: dict[str, tuple[str, str, int]] = {}  # ... of which: earlier events of its own
+        self.needs_ones: set[str] = set()  # projections that need one 1 per synapse
+        self.constants: list[Line] = []
+        self.prepared: list[Line] = []
+        self.notes: list[str] = []
+        self.namespace: dict[str, Any] = {
+            "clip_": operations.clip,
+            "exprel_": operations.exprel,
+            "timestep_": operations.timestep,
+            "blend_": operations.blend,
+            "filled_": operations.filled,
+        }
+        self._ports: dict[tuple[Any, ...], str] = {}
+        self._known: dict[Any, Any] = {}
+        self._locals: dict[tuple[str, str, bool], str] = {}
+        self._hoisted: dict[tuple[int, str], str] = {}
+
+    # --- names
+
+    def local(self, owner: str, name: str, made: bool = False) -> str:
+        """Name of an owner's variable in the program, which nothing else in it has.
+
+        With ``made`` the name is one that generated code gives itself, such as an event's.
+        """
+        key = (owner, name, made)
+        if key not in self._locals:
+            found = f"{owner}_{name}" if self.prefixed or owner in self.apart else name
+            if not made and _MADE.fullmatch(found):
+                found = f"{found}_"
+            while self._taken(found):
+                found = f"{found}_"
+            self._locals[key] = found
+        return self._locals[key]
+
+    def _taken(self, name: str) -> bool:
+        return name in _RESERVED or name in self.namespace or name in self._locals.values()
+
+    def port(self, kind: str, *what: Any) -> str:
+        """Name of something that comes from outside in every step; the same at every call."""
+        key = (kind, *what)
+        name = self._ports.setdefault(key, f"port_{kind}_{len(self._ports) + 1}")
+        self.ports.add(name)
+        return name
+
+    def constant(self, owner: str, name: str, value: Any) -> Value:
+        """A constant's value, written once at the head of the source."""
+        local = self.local(owner, name)
+        if (owner, name) in self.trained:
+            return Value(local, "float", PARAM, True)
+        value = value.item() if hasattr(value, "item") else value
+        kind = {bool: "bool", int: "int"}.get(type(value), "float")
+        if self._known.setdefault(local, value) != value and value == value:
+            raise ParameterError(owner, name, value, f"one value only ({self._known[local]})")
+        if all(line.target != local for line in self.constants):
+            number = repr(value) if np.isfinite(value) else f'float("{value}")'
+            self.constants.append(Line(local, number))
+        return Value(local, kind, CONST)
+
+    def number(self, value: Value) -> Any:
+        """The number that a constant value stands for."""
+        scope = {**LIBRARIES, **self.namespace}
+        exec("\n".join(str(line) for line in self.constants), scope)
+        return eval(value.text, scope)
+
+    def hoist(self, value: Value) -> Value:
+        """Compute beforehand what is no plain name or number."""
+        if value.level > PARAM or _NAME.fullmatch(value.text) or _plain_number(value.text):
+            return value
+        key = (value.level, value.text)
+        if key not in self._hoisted:
+            self._hoisted[key] = f"const_{len(self._hoisted) + 1}"
+            lines = self.constants if value.level == CONST else self.prepared
+            # A number of Python: numpy's would take tensors for arrays.
+            plain = value.level == PARAM or value.kind != "float" or value.text[:6] == "float("
+            text = value.text if plain else f"float({value.text})"
+            lines.append(Line(self._hoisted[key], text))
+        return attrs.evolve(value, text=self._hoisted[key])
+
+    # --- rendering
+
+    def statements(self, code: str, variables: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+        """Brian2's own statements ``(variable, operator, expression)``, optimised and ordered."""
+        scalar, vector = make_statements(code, variables, np.float64, optimise=True, blockname="")
+        return [(s.var, s.op, s.expr) for s in (*scalar, *vector)]
+
+    def renderer(
+        self,
+        phase: Phase,
+        owner: Any,
+        variables: Mapping[str, Any],
+        known: Mapping[str, Value],
+        gathered: Callable[[str, Variable, Value], Value] | None = None,
+    ) -> TorchRenderer:
+        """A renderer for the code of one Brian2 object."""
+
+        def lookup(name: str, variable: Any) -> Value:
+            value = self.lookup(phase, owner, name, variable)
+            return gathered(name, variable, value) if gathered else value
+
+        return TorchRenderer(
+            owner.name,
+            variables,
+            lookup=lookup,
+            known=known,
+            condition=lambda strict, text, what: self.condition(owner, strict, text, what),
+            functions=self.functions,
+            call=lambda name, function, on_tensors: self.bound(owner, name, function, on_tensors),
+            hoist=self.hoist,
+        )
+
+    def lookup(self, phase: Phase, owner: Any, name: str, variable: Any) -> Value:
+        """What a name of Brian2 stands for."""
+        if isinstance(variable, Constant):
+            home, name = getattr(variable, "declared", (owner.name, name))
+            return self.constant(home, name, variable.get_value())
+        if not isinstance(variable, ArrayVariable):
+            raise ParameterError(owner.name, "equations", name, "a constant or a variable")
+        home = variable.owner
+        if isinstance(home, Clock):
+            return self._time(phase, variable.name)
+        if variable.name in ("N", "N_pre", "N_post"):
+            return Value(str(int(variable.get_value().item())), "int", CONST)
+        if self.context and home.name == "protocol":  # reserved in networks
+            if variable.name not in self.context:
+                got = f"{name} (protocol.{variable.name})"
+                raise ParameterError(owner.name, "equations", got, "known outside of Brian2")
+            return self._context(phase, variable.name)
+        local = self.store(home.name, variable)
+        if local in phase.current:
+            return phase.current[local]
+        return self._value_of(local)
+
+    def _value_of(self, local: str) -> Value:
+        stored = self.stored[local]
+        kind = "soft" if local in self.soft else stored.kind
+        return Value(local, kind, TENSOR, local in self.diff)
+
+    def _time(self, phase: Phase, name: str) -> Value:
+        if name == "dt":
+            return (
+                self.constant("", "dt", self.dt)
+                if not self.prefixed
+                else Value(repr(self.dt), "float", CONST)
+            )
+        if name == "timestep":
+            return Value("step_", "int", TIME)
+        if "t" not in phase.defined():
+            phase.write("t", f"{self.dt!r} * step_")
+        return Value("t", "float", TIME)
+
+    def _context(self, phase: Phase, name: str) -> Value:
+        value = self.context[name]
+        if value.level == CONST:
+            return value
+        local = f"protocol_{name}"
+        if value.text and local not in phase.defined():
+            phase.write(local, value.text)
+        return attrs.evolve(value, text=local)
+
+    def store(self, owner: str, variable: ArrayVariable) -> str:
+        """Take note of a stored variable."""
+        local = self.local(owner, variable.name)
+        if local not in self.stored:
+            kind = {"b": "bool", "i": "int", "u": "int"}.get(np.dtype(variable.dtype).kind, "float")
+            value = np.array(variable.get_value())
+            constant = bool(variable.constant)
+            self.stored[local] = Stored(local, owner, variable.name, kind, value, constant)
+        return local
+
+    def guarded(
+        self, phase: Phase, owner: Any, variable: ArrayVariable, text: str, old: str
+    ) -> str:
+        """A new value that is kept from neurons whose variable cannot be written now."""
+        condition = variable.conditional_write
+        if condition is None:
+            return text
+        writable = self.lookup(phase, owner, condition.name, condition).text
+        return text if writable == "True" else f"torch.where({writable}, {text}, {old})"
+
+    def bound(self, owner: Any, name: str, function: Any, on_tensors: bool) -> str:
+        """Bind a function to a name of the source."""
+        key = (owner.name, name, on_tensors)
+        if key not in self._known:
+            if isinstance(function, Function):
+                plain = operations.numpy_code(function, owner)
+                function = operations.OfNumpy(plain) if on_tensors else plain
+            local = f"{name}_"
+            while self._taken(local):
+                local = f"{local}_"
+            self._known[key], self.namespace[local] = local, function
+        return self._known[key]
+
+    def condition(self, owner: Any, strict: bool, difference: str, what: str) -> str:
+        """A comparison with a surrogate gradient, of the default width or the user's."""
+        width = self.widths.get(what, self.widths.get(""))
+        key = (owner.name, what, "above")
+        if key not in self._known:
+            number = sum(1 for k in self._known if isinstance(k, tuple) and k[-1] == "above") + 1
+            self._known[key] = f"above_{number}"
+            scale = width_of(owner, what) if width is None else width
+            self.namespace[f"above_{number}"] = Above(self.surrogate, scale, strict, self.smooth)
+            by = "" if scale == 1.0 else f"/{scale:g}"
+            self.notes.append(
+                f"above_{number}(d): d {'>' if strict else '>='} 0, gradient {self.surrogate!r} "
+                f"of d{by}"
+            )
+        return f"{self._known[key]}({difference})"
+
+    # --- the finished source
+
+    def compiled(
+        self, phases: Iterable[Phase], events: Iterable[str], observed: Iterable[str]
+    ) -> Compiled:
+        """Write the source and compile it.
+
+        Parameters
+        ----------
+        phases : iterable of Phase
+            Its functions.
+        events : iterable of str
+            Names of events that others read.
+        observed : iterable of str
+            Names of stored variables that are kept though no statement needs them.
+        """
+        phases = list(phases)
+        ports = self.ports | set(events)
+        observed = set(observed) & set(self.stored)
+        needed = set(observed)
+        while True:  # what keeps only itself alive is dead
+            read = {name for p in phases for name in p.live(needed | ports)}
+            if (read & set(self.stored)) <= needed:
+                break
+            needed |= read & set(self.stored)
+        for phase in phases:
+            phase.prune(needed | ports)
+        ports |= self.tested & {name for p in phases for name in p.loaded}
+        written = {name for p in phases for name in p.defined() & needed}
+        used = {name for p in phases for name in p.loaded}
+        used |= {name for line in self.prepared for name in line.reads}
+        fixed = (needed | used & set(self.stored)) - written
+        given = {line.target for line in self.prepared} | set(self.trained.values())
+        given |= {"real_", "rand_", "randn_"} | {f"ones_of_{key}" for key in self.needs_ones}
+        own = sorted({n for line in self.prepared for n in line.reads} & (fixed | given))
+        body = ["def prepare(fixed_):"]
+        body += [
+            f'    {name} = fixed_["{name}"]'
+            for name in own
+            if name not in {line.target for line in self.prepared}
+        ]
+        body += [f'    fixed_["{line.target}"] = {line}' for line in self.prepared]
+        body += [] if self.prepared else ["    pass"]
+        for phase in phases:
+            body += ["", "", *self._function(phase, written, fixed | given, ports)]
+        head = [f"# {note}" for note in self.notes] + [str(line) for line in self.constants]
+        return Compiled(
+            source="\n".join([*head, "", "", *body]) + "\n",
+            namespace=self.namespace,
+            state={name: self.stored[name] for name in sorted(written)},
+            fixed={name: self.stored[name] for name in sorted(fixed)},
+            phases=tuple(p.name for p in phases),
+            ones=tuple(sorted(self.needs_ones)),
+            written={p.name: p.defined() & ports for p in phases},
+            passed=self._passed(phases, ports),
+        )
+
+    def _passed(self, phases: list[Phase], ports: set[str]) -> dict[str, str]:
+        """Ports that are written, and are copies of others."""
+        found = {}
+        for name in phases[0].defined() & ports if phases else ():
+            sources = {phase.passed(name) for phase in phases}
+            if len(sources) == 1 and next(iter(sources)) in self.ports:
+                found[name] = sources.pop()
+        return found
+
+    def _function(
+        self, phase: Phase, state: set[str], fixed: set[str], ports: set[str]
+    ) -> list[str]:
+        lines = [f"def {phase.name}(step_, state_, fixed_, port_):"]
+        for name in sorted(phase.loaded):
+            if name in state:
+                lines.append(f'    {name} = state_["{name}"]')
+            elif name in fixed:
+                lines.append(f'    {name} = fixed_["{name}"]')
+            elif name in ports or name in {f"protocol_{known}" for known in self.context}:
+                lines.append(f'    {name} = port_["{name}"]')
+        lines += [f"    {line}" for line in phase.lines]
+        for name in sorted(phase.defined()):
+            if name in state:
+                lines.append(f'    state_["{name}"] = {name}')
+            elif name in ports:
+                lines.append(f'    port_["{name}"] = {name}')
+        return lines if len(lines) > 1 else [*lines, "    pass"]
+
+
+def _plain_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""From trained networks of other kinds to spiking ones."""

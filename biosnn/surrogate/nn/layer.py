@@ -1,0 +1,394 @@
+"""Spiking layers: a neuron model's equations as a torch module."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from brian2 import Clock, Hz, NeuronGroup, cm, ms, mV, nA, nS, uA
+from brian2.core.base import BrianObject
+from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
+from torch import Tensor
+
+from biosnn.errors import ParameterError
+from biosnn.models import NeuronModel, Normal, Uniform
+from biosnn.surrogate.compiler.component import (
+    Component,
+    Drive,
+    Settings,
+    compile_component,
+    order_of,
+)
+from biosnn.surrogate.compiler.fused import Steps, check_fused, fused_steps
+from biosnn.surrogate.compiler.liveness import Stored
+from biosnn.surrogate.compiler.surrogate_functions import surrogate_function
+from biosnn.surrogate.nn.stateful import Stateful, copied
+from biosnn.surrogate.nn.trained_constants import trained_constants
+from biosnn.validation import check_flag, check_instance, check_value
+
+_ADDED = re.compile(r"^\s*(?P<name>\w+)\s*\+=\s*x\s*$")
+#: Units of the size that variables of neurons have.
+_SCALES = {"nA": nA, "mV": mV, "nS": nS, "uA/cm**2": uA / cm**2, "mV/ms": mV / ms, "Hz": Hz}
+#: Time steps below this one are fine: resets are detached by default.
+FINE = 0.5 * ms
+
+
+class SpikingLayer(Stateful):
+    """Neurons defined by equations, as a layer between others.
+
+    In every step the input sets a variable, and then follows Brian2's time step: equations,
+    threshold, reset. An input that is added arrives between the equations and the threshold, as
+    in the discrete neurons of other libraries: leak, input, spike, reset.
+
+    Parameters
+    ----------
+    model : NeuronModel or brian2.NeuronGroup
+        The neurons. A group's own number of neurons must be that of the inputs.
+    dt : Quantity, optional
+        Time step; needed for a model, a group has its own.
+    drive : str
+        The variable that the input sets (``"I"``), or a statement that adds it (``"v += x"``).
+        Nothing is added to a variable ``(unless refractory)`` of a neuron that is refractory.
+    gain : Quantity or float, optional
+        Factor on the input: what 1 means, in the unit of the variable. It may be left out for a
+        variable without unit only.
+    surrogate : str or SurrogateFunction
+        Gradient of every comparison.
+    width : Quantity, float or dict, optional
+        What the argument of the surrogate is divided by: the threshold's scale. By default the
+        distance of both sides of a comparison in the initial state. A dict gives one for the
+        text of each comparison.
+    detach_reset : bool, optional
+        Whether no gradient goes from a reset to its spike. By default where ``dt`` is below
+        0.5 ms, where gradients would explode.
+    train : iterable of str or dict
+        Constants of the model that are trained, or constant -> shape.
+    output : str, optional
+        An event (``"spike"``), or a variable for neurons without threshold.
+    smooth : bool
+        Replace spikes by the surrogate's primitive, for checks of gradients.
+    functions : dict
+        Function of the equations, or its name -> function of tensors with gradients.
+    namespace : dict
+        For a group: names that it does not hold itself.
+    fuse : int
+        In multi-step mode, so many steps become one function of ``torch.compile`` (0: none).
+        Five steps of a LIF neuron take a third of the time; compiling them takes a minute.
+    step_mode : {"single", "multi"}
+        ``[N, *]`` or ``[T, N, *]``.
+
+    Attributes
+    ----------
+    source : str
+        The generated code.
+    trained : torch.nn.ModuleDict
+        The trained constants.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is out of its bound, or the equations have no counterpart in torch.
+    """
+
+    keeps_dtype = frozenset({"lastspike"})
+
+    def __init__(
+        self,
+        model: NeuronModel | NeuronGroup,
+        *,
+        dt: Any = None,
+        drive: str = "I",
+        gain: Any = None,
+        surrogate: Any = "atan",
+        width: Any = None,
+        detach_reset: bool | None = None,
+        train: Iterable[str] | Mapping[str, Any] = (),
+        output: str | None = None,
+        smooth: bool = False,
+        functions: Mapping[Any, Callable[..., Tensor]] | None = None,
+        namespace: Mapping[str, Any] | None = None,
+        fuse: int = 0,
+        step_mode: str = "single",
+    ):
+        super().__init__(step_mode=step_mode)
+        check_instance("SpikingLayer", "model", model, (NeuronModel, NeuronGroup))
+        check_instance("SpikingLayer", "drive", drive, str)
+        check_instance("SpikingLayer", "output", output, str, optional=True)
+        check_instance("SpikingLayer", "namespace", namespace, Mapping, optional=True)
+        check_settings("SpikingLayer", detach_reset, smooth, functions)
+        self.model: NeuronModel | NeuronGroup | None = model
+        self._name = model.name
+        group = _group_of(model, dt)
+        self._n = len(group) if isinstance(model, NeuronGroup) else None
+        self.dt = float(group.clock.dt_)
+        added = _ADDED.match(drive)
+        name = added["name"] if added else drive
+        self.gain = _gain(group, name, gain)
+        parameters = constants_of(group, namespace or {})
+        self.trained = trained_constants(group.name, train, parameters)
+        fine = self.dt < float(FINE) * (1 - 1e-9)
+        settings = Settings(
+            dt=self.dt,
+            surrogate=surrogate_function(surrogate),
+            widths=widths_of(width),
+            detach_reset=fine if detach_reset is None else bool(detach_reset),
+            smooth=smooth,
+            functions=functions or {},
+            trained=frozenset((group.name, key) for key in self.trained),
+            namespace=namespace or {},
+        )
+        spiking = "spike" in group.events
+        self.output = output or ("spike" if spiking else "v")
+        objects = _objects_of(group)
+        driven = Drive(owner=group.name, name=name, port="port_x", adds=bool(added))
+        observed = [
+            (group.name, variable)
+            for variable in group.equations.diff_eq_names | {self.output} - {*group.events}
+        ]
+        self._component: Component = compile_component(
+            {group.name: group}, {}, {"step": objects}, [driven], settings, observed
+        )
+        self._port = self._component.events.get((group.name, self.output), "")
+        if not self._port and self.output not in self._component.compiled.state:
+            raise ParameterError(
+                group.name,
+                "output",
+                repr(self.output),
+                f"an event ({', '.join(group.events) or 'there is none'}) or a variable that "
+                f"changes ({', '.join(self._component.compiled.state)})",
+            )
+        _check_alone(group, self._component)
+        self._begin = {
+            key: _initial(model, stored) for key, stored in self._component.compiled.state.items()
+        }
+        self._constant = {
+            key: stored.value for key, stored in self._component.compiled.fixed.items()
+        }
+        self.fuse = check_fused(type(self).__name__, fuse, self._component.compiled)
+        self._fused: Steps | None = None
+        self._real: dict[torch.dtype, Callable[[Tensor], Tensor]] = {}
+        self._time = 0
+
+    @property
+    def source(self) -> str:
+        """The generated code: numbers are SI values."""
+        return self._component.compiled.source
+
+    def initial_state(self, x: Tensor) -> dict[str, Tensor]:
+        """The model's initial values, of the shape of a step ``x``."""
+        self._check_size(x)
+        dtype = _float_type(x)
+        self._constants = {
+            key: _as_state(value, x, dtype, key) for key, value in self._constant.items()
+        }
+        self._time = 0
+        found = {}
+        for key, value in self._begin.items():
+            if isinstance(value, tuple):
+                value = value[0].sample(np.random.default_rng(_seed()), tuple(x.shape[1:]))
+            found[key] = _as_state(value, x, dtype, key).expand(x.shape)
+        return found
+
+    def _check_size(self, x: Tensor) -> None:
+        shape = tuple(x.shape[1:])
+        if self._n is not None and int(np.prod(shape)) != self._n:
+            raise ParameterError(
+                type(self).__name__, "input's shape", tuple(x.shape), f"[N, {self._n}]"
+            )
+
+    def _prepared(self, x: Tensor) -> dict[str, Any]:
+        """What does not change during a sequence."""
+        dtype = _float_type(x)
+        shape = x.shape
+        fixed: dict[str, Any] = dict(self._constants)
+        fixed["real_"] = self._real.setdefault(dtype, lambda values: values.to(dtype))
+        if self.fuse:
+            return self._with_trained(fixed, dtype)
+        fixed["rand_"] = lambda: torch.rand(shape, dtype=dtype, device=x.device)
+        fixed["randn_"] = lambda: torch.randn(shape, dtype=dtype, device=x.device)
+        return self._with_trained(fixed, dtype)
+
+    def _with_trained(self, fixed: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:
+        for (_, name), local in self._component.trained.items():
+            fixed[local] = self.trained[name]().to(dtype)
+        self._component.compiled.functions["prepare"](fixed)
+        return fixed
+
+    def _advance(self, x: Tensor, fixed: dict[str, Any]) -> Tensor:
+        port = {"port_x": x if self.gain == 1.0 else self.gain * x}
+        self._component.compiled.functions["step"](self._time, self.memory, fixed, port)
+        self._time += 1
+        return self._output(port, self.memory)
+
+    def _output(self, port: dict[str, Tensor], state: dict[str, Tensor]) -> Tensor:
+        return port[self._port] if self._port else state[self.output]
+
+    def single_step(self, x: Tensor) -> Tensor:
+        """One time step: ``[N, *]`` to ``[N, *]``."""
+        return self._advance(_real(x), self._prepared(x))
+
+    def multi_step(self, x_seq: Tensor) -> Tensor:
+        """Many time steps: ``[T, N, *]`` to ``[T, N, *]``."""
+        fixed, x_seq = self._prepared(x_seq[0]), _real(x_seq)
+        if self.fuse and len(x_seq) >= self.fuse:
+            return self._fused_steps(x_seq, fixed)
+        return torch.stack([self._advance(x, fixed) for x in x_seq.unbind()])
+
+    def _fused_steps(self, x_seq: Tensor, fixed: dict[str, Any]) -> Tensor:
+        """Several steps at a time; what is left over at the end goes one by one."""
+        if self._fused is None:
+            step = self._component.compiled.functions["step"]
+            self._fused = fused_steps(step, self._output)
+        whole = len(x_seq) - len(x_seq) % self.fuse
+        found = []
+        for part in x_seq[:whole].split(self.fuse):
+            driven = part if self.gain == 1.0 else self.gain * part
+            spikes, self.memory = self._fused(driven, self.memory, fixed)
+            found.append(spikes)
+        self._time += whole
+        found += [self._advance(x, fixed)[None] for x in x_seq[whole:].unbind()]
+        return torch.cat(found)
+
+    def trained_model(self) -> NeuronModel:
+        """The neuron model with the trained values of its constants.
+
+        Raises
+        ------
+        ParameterError
+            If the layer was made of a Brian2 group, or a constant has several values.
+        """
+        if not isinstance(self.model, NeuronModel):
+            wanted = "a NeuronModel; set the group's constants yourself"
+            raise ParameterError(type(self).__name__, "model", "a NeuronGroup", wanted)
+        return self.model.with_parameters(**{k: c.quantity for k, c in self.trained.items()})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SpikingLayer:
+        twin = copied(self, memo, self.model, self._component)
+        twin.model = self.model
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The program is all that a layer needs; objects of Brian2 cannot be pickled.
+        model = self.model if isinstance(self.model, NeuronModel) else None
+        return {**super().__getstate__(), "model": model, "_fused": None, "_real": {}}
+
+    def extra_repr(self) -> str:
+        """Name the model and the time step when the module is printed."""
+        return f"{self._name}, dt={self.dt * 1e3:g} ms, {super().extra_repr()}"
+
+
+def _group_of(model: Any, dt: Any) -> NeuronGroup:
+    if isinstance(model, NeuronGroup):
+        return model
+    if not isinstance(model, NeuronModel):
+        wanted = "a NeuronModel or a brian2.NeuronGroup"
+        raise ParameterError("SpikingLayer", "model", repr(model), wanted)
+    if dt is None:
+        raise ParameterError("SpikingLayer", "dt", dt, "a time step, such as 1*ms")
+    check_value("SpikingLayer", "dt", dt, ms, "> 0")
+    waiting = [o.on for o in model.operations if o.on in ("onset", "input")]
+    if model.links or waiting:
+        got = f"{model.name}, which follows a protocol of samples"
+        remedy = "Declare a network and use surrogate.compile(network)"
+        raise ParameterError("SpikingLayer", "model", got, "a neuron on its own", remedy)
+    group = model.group(1, clock=Clock(dt=dt, name="layer_clock*"), name="layer*")
+    group._network = "torch"  # Brian2 warns of groups that no network has used
+    return group
+
+
+def _objects_of(group: NeuronGroup) -> list[BrianObject]:
+    """What a group does in a time step, in the order of Brian2's schedule."""
+    objects = sorted((o for o in group.contained_objects if o.active), key=order_of)
+    for found in objects:
+        if found.clock.dt_ != group.clock.dt_:
+            wanted = f"that of its group ({group.clock.dt})"
+            raise ParameterError(found.name, "dt", found.clock.dt, wanted)
+    return objects
+
+
+def _check_alone(group: NeuronGroup, component: Component) -> None:
+    """Refuse variables of other groups that may change: nothing would change them."""
+    for stored in (*component.compiled.state.values(), *component.compiled.fixed.values()):
+        if stored.owner != group.name and not stored.constant:
+            got = f"{stored.variable}, which is linked to {stored.owner}"
+            remedy = "Mark it (constant), or declare a network and use surrogate.compile(network)"
+            raise ParameterError(group.name, "equations", got, "variables of its own", remedy)
+
+
+def constants_of(group: NeuronGroup, namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Constants of a group by name, with their units."""
+    names = {**namespace, **group.namespace}
+    return {key: v for key, v in names.items() if isinstance(v, int | float | Quantity)}
+
+
+def check_settings(where: str, detach_reset: Any, smooth: Any, functions: Any) -> None:
+    """Check settings that layers and networks have in common."""
+    check_flag(where, "smooth", smooth)
+    check_instance(where, "functions", functions, Mapping, optional=True)
+    if detach_reset is not None:
+        check_flag(where, "detach_reset", detach_reset)
+
+
+def widths_of(width: Any) -> dict[str, float]:
+    """Widths of comparisons in SI units; the empty text stands for all."""
+    if width is None:
+        return {}
+    given = width if isinstance(width, Mapping) else {"": width}
+    found = {}
+    for key, value in given.items():
+        name = f"width {key}".strip()
+        found[key] = float(np.asarray(check_value("surrogate", name, value, value, "> 0")))
+    return found
+
+
+def _gain(group: NeuronGroup, name: str, gain: Any) -> float:
+    variable = group.variables.get(name)
+    among = [k for k in group.equations.names if group.equations[k].type != "subexpression"]
+    if name not in among or variable is None:
+        wanted = f"a variable of {group.name} ({', '.join(sorted(among))}), or 'name += x'"
+        raise ParameterError("SpikingLayer", "drive", repr(name), wanted)
+    if gain is None and variable.dim is DIMENSIONLESS:
+        return 1.0
+    if gain is None:
+        unit = next((u for u, q in _SCALES.items() if q.dim is variable.dim), repr(variable.unit))
+        remedy = f"Give gain=1*{unit}, say: of the size of {name} at which the neuron fires"
+        wanted = f"what an input of 1 means, as {name} has a unit"
+        raise ParameterError("SpikingLayer", "gain", gain, wanted, remedy)
+    like = Quantity(1.0, dim=variable.dim)
+    return float(np.asarray(check_value("SpikingLayer", "gain", gain, like)).item())
+
+
+def _initial(model: Any, stored: Stored) -> Any:
+    """Initial value of a variable: an array of a group, a number, or a distribution."""
+    if isinstance(model, NeuronModel):
+        value = model.initial_value(stored.variable)
+        if isinstance(value, Uniform | Normal):
+            return (value,)
+    return stored.value
+
+
+def _as_state(value: np.ndarray, x: Tensor, dtype: torch.dtype, name: str) -> Tensor:
+    """An array as a tensor that broadcasts against a step."""
+    array = np.asarray(value)
+    kind = {"b": torch.bool, "i": torch.int64, "u": torch.int64}.get(array.dtype.kind, dtype)
+    kind = torch.float64 if name == "lastspike" else kind
+    tensor = torch.as_tensor(array, device=x.device).to(kind)
+    if tensor.numel() == 1:
+        return tensor.reshape(())
+    return tensor.reshape(x.shape[1:])
+
+
+def _float_type(x: Tensor) -> torch.dtype:
+    """Floating-point type of the state: that of the input, but never half of a float."""
+    return x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
+
+
+def _real(x: Tensor) -> Tensor:
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def _seed() -> int:
+    return int(torch.randint(2**31, ()))

@@ -1,0 +1,419 @@
+"""A training loop: epochs over batches, with curves, checkpoints and a resume to the bit."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from biosnn.errors import DataError, Interrupted, ParameterError
+from biosnn.surrogate.nn.helpers import reset
+from biosnn.surrogate.nn.network import SurrogateNetwork
+from biosnn.surrogate.training.checkpoints import CURVES, Training, TrainingFolder
+from biosnn.surrogate.training.fingerprints import of_batches, of_module, of_optimiser, of_scheduler
+from biosnn.surrogate.training.history import History
+from biosnn.surrogate.training.losses import Loss, RateCrossEntropy
+from biosnn.surrogate.training.progress import Bar, draw_curves, log_epoch, tensorboard_log
+from biosnn.validation import check_flag, check_instance, check_path, check_whole, describe
+
+OPTIMISERS = ("adam", "sgd")
+_DRAW_EVERY = 20.0  # s
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+
+
+def make_optimiser(
+    parameters: Iterable[nn.Parameter], name: str = "adam", lr: float = 1e-3
+) -> torch.optim.Optimizer:
+    """Adam, or SGD with momentum 0.9.
+
+    Raises
+    ------
+    ParameterError
+        If the name is unknown or the learning rate is not > 0.
+    """
+    if not (isinstance(lr, int | float) and 0 < lr < math.inf):
+        raise ParameterError("train", "lr", lr, "> 0")
+    trained = [p for p in parameters if p.requires_grad]
+    if name == "adam":
+        return torch.optim.Adam(trained, lr=lr)
+    if name == "sgd":
+        return torch.optim.SGD(trained, lr=lr, momentum=0.9)
+    raise ParameterError("train", "optimiser", repr(name), " or ".join(map(repr, OPTIMISERS)))
+
+
+def respond(module: nn.Module, x: Tensor, loss: Loss) -> Tensor:
+    """What a loss is computed from: spikes or potentials of the output, ``[T, N, n]``.
+
+    Layers with a state forget it first.
+    """
+    reset(module)
+    if loss.observes == "v" and isinstance(module, SurrogateNetwork):
+        name = f"{module.network.output}.v"
+        module(x, record=(name,))
+        return module.recorded[name]
+    return module(x)
+
+
+def evaluate(
+    module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], loss: Loss | None = None
+) -> dict[str, float]:
+    """Mean loss and accuracy (a fraction) of batches, in evaluation mode.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Answers ``[T, N, n_classes]``.
+    batches : iterable of (Tensor, Tensor)
+        Inputs and labels.
+    loss : Loss, optional
+        By default :class:`RateCrossEntropy`.
+
+    Raises
+    ------
+    DataError
+        If there are no samples, or inputs are not finite or labels no classes of the network.
+    """
+    loss = RateCrossEntropy() if loss is None else loss
+    total, right, n = 0.0, 0, 0
+    training = module.training
+    module.eval()
+    with torch.no_grad():
+        for number, (x, labels) in enumerate(batches):
+            where = f"evaluate: batch {number + 1}"
+            x, labels = _placed(where, module, x, labels)
+            output = respond(module, x, loss)
+            _check_classes(where, output, labels)
+            total += float(loss(output, labels)) * len(labels)
+            right += int((loss.scores(output).argmax(1) == labels).sum())
+            n += len(labels)
+    module.train(training)
+    if not n:
+        raise DataError("evaluate: batches must have samples; an iterator can be used only once")
+    return {"loss": total / n, "accuracy": right / n}
+
+
+def train(
+    module: nn.Module,
+    batches: Any,
+    *,
+    epochs: int,
+    loss: Loss | None = None,
+    optimiser: str | torch.optim.Optimizer = "adam",
+    lr: float | None = None,
+    scheduler: Any = "cosine",
+    validation: Iterable[tuple[Tensor, Tensor]] | None = None,
+    test: Iterable[tuple[Tensor, Tensor]] | None = None,
+    amp: bool = False,
+    folder: Path | str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    callbacks: Iterable[Callable[[History, nn.Module], object]] = (),
+    tensorboard: bool | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a module by gradient descent.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Answers ``[T, N, n_classes]``, such as a :class:`SurrogateNetwork`.
+    batches : iterable of (Tensor, Tensor) with a length
+        Inputs and labels: :class:`Batches`, or a ``torch.utils.data.DataLoader``. If it has an
+        attribute ``epoch``, it is told the number of the epoch.
+    epochs : int
+        Passes through the batches, those before a resume included. A training that is resumed
+        may be given another number; ``"cosine"`` then goes on where it would be if it had had that
+        number from the beginning.
+    loss : Loss, optional
+        By default :class:`RateCrossEntropy`.
+    optimiser : {"adam", "sgd"} or torch.optim.Optimizer
+        SGD has the momentum 0.9.
+    lr : float, optional
+        Learning rate of a named optimiser, > 0; by default 0.001.
+    scheduler : "cosine", None or a torch scheduler
+        Stepped after every batch. ``"cosine"`` goes down to 0 at the end (Loshchilov & Hutter
+        2017, arXiv:1608.03983, eq. 5 without restarts).
+    validation : iterable, optional
+        Batches that choose the best checkpoint; without them it is the one of the least training
+        loss. Never the test set.
+    test : iterable, optional
+        Batches of the test curve; nothing is chosen by them.
+    amp : bool
+        Compute in bfloat16 where torch thinks it safe (``torch.autocast``).
+    folder : path, optional
+        Where checkpoints (``checkpoint-last.biosnn``, ``checkpoint-best.biosnn``), ``curves.png``
+        and TensorBoard's log go. One process at a time has it.
+    resume : bool
+        Go on with the last checkpoint of the folder, if there is one. On a CPU the result is that
+        of an uninterrupted run to the bit. Network, data, loss, optimiser, scheduler, `amp` and
+        `settings` must be the same.
+    overwrite : bool
+        Throw a training away that the folder holds.
+    settings : mapping, optional
+        More plain data that must be the same when a run is resumed.
+    callbacks : iterable of callable
+        Called as ``callback(history, module)`` after every epoch.
+    tensorboard : bool, optional
+        Log for TensorBoard; by default if there is a folder and the package is installed.
+    progress : bool
+        Show a bar on stderr.
+
+    Returns
+    -------
+    History
+        Figures of all epochs.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is out of its bound or not that of the resumed run, or the loss or a gradient
+        is not finite; the weights are then those before the batch.
+    DataError
+        If inputs are not finite, or labels no classes of the network.
+    StorageError
+        If a checkpoint cannot be written or read, or the folder is in use, or holds a training that
+        shall be neither resumed nor overwritten.
+    Interrupted
+        On Ctrl-C; the epochs before are in the folder.
+    """
+    check_instance("train", "module", module, torch.nn.Module)
+    check_whole("train", "epochs", epochs, 1)
+    flags = {"amp": amp, "resume": resume, "overwrite": overwrite, "progress": progress}
+    for name, flag in flags.items():
+        check_flag("train", name, flag)
+    if tensorboard is not None:
+        check_flag("train", "tensorboard", tensorboard)
+    if loss is not None and not (callable(loss) and hasattr(loss, "observes")):
+        wanted = "a loss such as surrogate.RateCrossEntropy()"
+        raise ParameterError("train", "loss", describe(loss), wanted)
+    check_instance("train", "settings", settings, Mapping, optional=True)
+    if folder is not None:
+        check_path("train", "folder", folder)
+    check_instance("train", "callbacks", callbacks, Iterable)
+    callbacks = tuple(callbacks)
+    for number, callback in enumerate(callbacks):
+        check_instance("train", f"callbacks[{number}]", callback, Callable)
+    for name, given in (("validation", validation), ("test", test)):
+        check_instance("train", name, given, Iterable, optional=True)
+    if not hasattr(batches, "__len__") or not hasattr(batches, "__iter__"):
+        wanted = "batches that can be counted and shown again, such as a list"
+        raise ParameterError("train", "batches", describe(batches), wanted)
+    check_instance("train", "optimiser", optimiser, (str, torch.optim.Optimizer))
+    if (resume or overwrite or tensorboard) and folder is None:
+        raise ParameterError("train", "folder", None, "given, to resume from or to log into")
+    if resume and overwrite:
+        wanted = "False if resume is True: it throws the training away"
+        raise ParameterError("train", "overwrite", overwrite, wanted)
+    loss = RateCrossEntropy() if loss is None else loss
+    made = _optimiser(module, optimiser, lr)
+    held = {k: v for k, v in (("validation", validation), ("test", test)) if v is not None}
+    identity = (
+        {}
+        if folder is None
+        else {
+            "network": of_module(module),
+            "data": of_batches(batches),
+            **{name: of_batches(given) for name, given in held.items()},
+            "loss": repr(loss),
+            "optimiser": of_optimiser(made),  # before a scheduler changes it
+            "scheduler": of_scheduler(scheduler),
+            "amp": amp,
+            "settings": _plain(settings),
+        }
+    )
+    generator = getattr(batches, "generator", None)
+    training = Training(
+        module=module,
+        optimiser=made,
+        scheduler=_scheduler(scheduler, made, epochs * len(batches)),
+        generators={"batches": generator} if generator is not None else {},
+    )
+    history, bar = History(), Bar(progress, epochs, len(batches))
+    opened: Any = nullcontext()
+    if folder is not None:
+        opened = TrainingFolder(Path(folder), identity, resume, overwrite)
+    with opened as place:
+        found = place.restore(training) if resume else None
+        if found is not None:
+            history, planned = found
+            if epochs < history.epochs:
+                wanted = f">= {history.epochs}, the epochs that are done in {place.folder}"
+                raise ParameterError("train", "epochs", epochs, wanted)
+            if epochs != planned and isinstance(scheduler, str):
+                _move_cosine(training, epochs * len(batches), history.epochs * len(batches))
+        log = tensorboard_log(None if place is None else place.folder, tensorboard, bar)
+        drawn = time.perf_counter()
+        try:
+            with bar:
+                while history.epochs < epochs:
+                    started = time.perf_counter()
+                    figures = _epoch(training, batches, history.epochs, loss, amp, bar)
+                    seconds = time.perf_counter() - started
+                    history.add(**figures, lr=made.param_groups[0]["lr"], seconds=seconds)
+                    for name, given in held.items():
+                        for figure, value in evaluate(module, given, loss).items():
+                            history.add(**{f"{name}_{figure}": value})
+                    if place is not None:
+                        place.save(training, epochs, history)
+                        now = time.perf_counter()
+                        if history.epochs == epochs or now - drawn > _DRAW_EVERY:
+                            draw_curves(history, place.folder / CURVES)
+                            drawn = now
+                    if log is not None:
+                        log_epoch(log, history)
+                    bar.epoch_done(history)
+                    for callback in callbacks:
+                        callback(history, module)
+        except KeyboardInterrupt as error:
+            kept = f"; the epochs before are in {folder}" if folder is not None else ""
+            said = f"stopped in epoch {history.epochs + 1}{kept}"
+            raise Interrupted(said, folder=None if place is None else place.folder) from error
+        finally:
+            if log is not None:
+                log.close()
+    return history
+
+
+def _optimiser(
+    module: nn.Module, optimiser: str | torch.optim.Optimizer, lr: float | None
+) -> torch.optim.Optimizer:
+    if isinstance(optimiser, str):
+        return make_optimiser(module.parameters(), optimiser, 1e-3 if lr is None else lr)
+    if not isinstance(optimiser, torch.optim.Optimizer):
+        wanted = " or ".join([*map(repr, OPTIMISERS), "a torch.optim.Optimizer"])
+        raise ParameterError("train", "optimiser", repr(optimiser), wanted)
+    if lr is not None:
+        raise ParameterError("train", "lr", lr, "left out: the optimiser that is given has its own")
+    return optimiser
+
+
+def _scheduler(scheduler: Any, optimiser: torch.optim.Optimizer, steps: int) -> Any:
+    if isinstance(scheduler, str) and scheduler == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    if scheduler is not None and not hasattr(scheduler, "step"):
+        wanted = '"cosine", None or a scheduler of torch'
+        raise ParameterError("train", "scheduler", describe(scheduler), wanted)
+    return scheduler
+
+
+def _move_cosine(training: Training, steps: int, done: int) -> None:
+    """Put the cosine over so many steps to where it is when some of them are done."""
+    scheduler = training.scheduler
+    scheduler.T_max, scheduler.last_epoch = steps, done
+    factor = (1 + math.cos(math.pi * done / steps)) / 2
+    scheduler._last_lr = [base * factor for base in scheduler.base_lrs]
+    for group, lr in zip(training.optimiser.param_groups, scheduler._last_lr, strict=True):
+        group["lr"] = lr
+
+
+def _plain(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    try:
+        return json.loads(json.dumps(dict(settings or {})))
+    except (TypeError, ValueError) as error:
+        wanted = "plain data: names, numbers and text"
+        raise ParameterError("train", "settings", repr(settings), wanted) from error
+
+
+def _epoch(
+    training: Training, batches: Any, epoch: int, loss: Loss, amp: bool, bar: Bar
+) -> dict[str, float]:
+    """One pass with updates; its mean loss and accuracy."""
+    if hasattr(batches, "epoch"):
+        batches.epoch = epoch
+    module, optimiser = training.module, training.optimiser
+    module.train()
+    total, right, n = 0.0, 0, 0
+    for number, (x, labels) in enumerate(batches):
+        where = f"train: batch {number + 1} of epoch {epoch + 1}"
+        x, labels = _placed(where, module, x, labels)
+        cast = torch.autocast(x.device.type, torch.bfloat16) if amp else nullcontext()
+        with cast:
+            output = respond(module, x, loss)
+        _check_classes(where, output, labels)
+        value = loss(output.float() if amp else output, labels)
+        optimiser.zero_grad()
+        value.backward()
+        _check_descent(number, epoch, value, module)
+        optimiser.step()
+        if training.scheduler is not None:
+            training.scheduler.step()
+        total += value.item() * len(labels)
+        right += int((loss.scores(output.detach()).argmax(1) == labels).sum())
+        n += len(labels)
+        bar.advance(epoch, total / n, right / n)
+    if not n:
+        raise DataError("train: batches must have samples; an iterator can be used only once")
+    return {"train_loss": total / n, "train_accuracy": right / n}
+
+
+def _check_descent(number: int, epoch: int, value: Tensor, module: nn.Module) -> None:
+    """Refuse a loss or a gradient that is not finite, before it changes weights."""
+    found = {"loss": value.detach()}
+    found |= {
+        f"gradient of {k}": p.grad for k, p in module.named_parameters() if p.grad is not None
+    }
+    for name, values in found.items():
+        if not bool(torch.isfinite(values).all()):
+            got = values[~torch.isfinite(values)][0].item()
+            wanted = (
+                f"finite (batch {number + 1} of epoch {epoch + 1}; no weight was changed by it)"
+            )
+            remedy = "Lower lr, or detach resets (detach_reset=True)"
+            raise ParameterError("train", name, got, wanted, remedy)
+
+
+def _placed(where: str, module: nn.Module, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """A batch where the module is, in its floating-point type; the inputs are finite."""
+    if not isinstance(x, Tensor) or not isinstance(labels, Tensor):
+        got = f"{type(x).__name__} and {type(labels).__name__}"
+        raise DataError(f"{where}: inputs and labels must be one tensor each, got {got}")
+    if not bool(torch.isfinite(x).all()):
+        at = tuple((~torch.isfinite(x)).nonzero()[0].tolist())
+        raise DataError(f"{where}: inputs must be finite, got {x[at].item()} at {at}")
+    like = next(module.parameters(), None)
+    if like is None:
+        return x, labels
+    return x.to(device=like.device, dtype=like.dtype), labels.to(like.device)
+
+
+def _check_classes(where: str, output: Tensor, labels: Tensor) -> None:
+    """Refuse labels that are no classes of the network."""
+    n = output.shape[-1]
+    if labels.is_floating_point() or labels.dim() != 1:
+        got = f"{labels.dtype} of shape {tuple(labels.shape)}"
+        raise DataError(f"{where}: labels must be whole numbers of shape (n,), got {got}")
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < n):
+        got = f"{int(labels.min())} to {int(labels.max())}"
+        raise DataError(f"{where}: labels must be in [0, {n}), the network's outputs, got {got}")
+
+
+def keep_freed_memory(most: int = 1 << 30) -> bool:
+    """Have this process keep freed memory for the next batch instead of returning it.
+
+    Large tensors are mapped anew by the C library each time, and the system fills every new page
+    with zeros: that can take longer than the arithmetic.
+
+    Parameters
+    ----------
+    most : int
+        Bytes up to which an array is taken from kept memory.
+
+    Returns
+    -------
+    bool
+        Whether it was done; only the GNU C library can.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, most) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
