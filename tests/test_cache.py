@@ -685,3 +685,13 @@ def test_the_cache_does_not_need_brian2() -> None:
     assert first == "cached"
     assert "biosnn.devices.base.cache" in modules
     assert "brian2" not in modules
+
+
+def test_a_level_of_optimisation_is_one_of_the_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "-O3" in compiler.flags("strict", portable=True)
+    monkeypatch.setenv("BIOSNN_OPTIMISATION", "1")
+    found = compiler.flags("strict", portable=True)
+    assert "-O1" in found and "-O3" not in found
+    monkeypatch.setenv("BIOSNN_OPTIMISATION", "fast")
+    with pytest.raises(ParameterError, match=r"BIOSNN_OPTIMISATION.*one of 0, 1, 2, 3.*'fast'"):
+        compiler.flags("strict", portable=True)

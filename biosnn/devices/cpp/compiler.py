@@ -21,10 +21,9 @@ _INSTRUCTIONS = re.compile(
 )
 # The program is one file: what it does not call is not compiled.
 _BASE = ("-std=c++17", "-w", "-fwhole-program")
-_MATH = {
-    "fast": ("-O3", "-ffast-math", "-fno-finite-math-only"),
-    "strict": ("-O3", "-ffp-contract=off"),
-}
+_MATH = {"fast": ("-ffast-math", "-fno-finite-math-only"), "strict": ("-ffp-contract=off",)}
+_OPTIMISATION = "BIOSNN_OPTIMISATION"
+_LEVELS = ("0", "1", "2", "3")
 
 
 def compiler() -> tuple[str, ...]:
@@ -106,10 +105,18 @@ def flags(math: str, portable: bool) -> tuple[str, ...]:
         default; ``strict`` gives the same results as other devices on the same input.
     portable : bool
         Leave out ``-march=native``.
+
+    Raises
+    ------
+    ParameterError
+        If ``math`` or the level of ``$BIOSNN_OPTIMISATION`` (default 3) is unknown.
     """
     if math not in _MATH:
         raise ParameterError("compile", "math", repr(math), '"fast" or "strict"')
-    return (*_BASE, *_MATH[math], *(() if portable else ("-march=native",)))
+    level = os.environ.get(_OPTIMISATION) or "3"
+    if level not in _LEVELS:
+        raise ParameterError("compile", _OPTIMISATION, repr(level), f"one of {', '.join(_LEVELS)}")
+    return (*_BASE, f"-O{level}", *_MATH[math], *(() if portable else ("-march=native",)))
 
 
 def compile_unit(source: Path, binary: Path, options: tuple[str, ...]) -> None:
