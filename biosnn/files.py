@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import numpy as np
 import safetensors.numpy
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
@@ -78,6 +79,37 @@ def inside(folder: Path, name: object) -> Path:
                 f"{path} is a symbolic link, which is not followed; put what it leads to there"
             )
     return path
+
+
+def locked_folder(folder: Path, name: str) -> FileLock:
+    """Make a folder if it is not there, and lock it for this process until the lock is released.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    name : str
+        Of the lock's file in it.
+
+    Raises
+    ------
+    StorageError
+        If another process holds it, it cannot be written, or the lock is a symbolic link.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(inside(folder, name))
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StorageError(
+            f"{folder} is in use by another process; wait for it, or choose another folder"
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"{folder} cannot be written: {error.strerror or error}; choose a folder that you "
+            "may write to"
+        ) from error
+    return lock
 
 
 def short(value: object) -> str:

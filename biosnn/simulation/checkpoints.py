@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from filelock import FileLock, Timeout
 
 from biosnn import __version__
 from biosnn.devices.base.artifact import UNREADABLE
 from biosnn.devices.base.contract import Interface
 from biosnn.errors import DataError, StorageError
-from biosnn.files import inside, packed, read, replace, short
+from biosnn.files import inside, locked_folder, packed, read, replace, short
 from biosnn.simulation.recorders import FileSink
 from biosnn.state import State
 
@@ -87,18 +86,12 @@ class RunFolder:
         self._interface = interface
         self._identity = json.loads(json.dumps(dict(identity)))
         self._keep = keep
+        self._lock = locked_folder(self.folder, _LOCK)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(inside(self.folder, _LOCK))
-            self._lock.acquire(timeout=0)
             for name in (_RUN, "checkpoint-*.biosnn"):
                 for path in self.folder.glob(f".{name}.*.part"):  # of a killed run
                     path.unlink(missing_ok=True)
             self.sink = FileSink(interface, self.folder / "recording", limit)
-        except Timeout as error:
-            raise StorageError(
-                f"{folder} is in use by another process; wait for it, or choose another folder"
-            ) from error
         except OSError as error:
             raise StorageError(
                 f"{folder} cannot be written: {error.strerror or error}; choose a folder that you "

@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from biosnn import files
@@ -75,19 +74,7 @@ class TrainingFolder:
                     f"{folder / name} is a link: a training writes its own files only; remove it, "
                     "or choose another folder"
                 )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(folder / _LOCK)
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise StorageError(
-                f"{folder} is in use by another process; wait for it, or choose another folder"
-            ) from error
-        except OSError as error:
-            raise StorageError(
-                f"{folder} cannot be written: {error.strerror or error}; choose a folder that you "
-                "may write to"
-            ) from error
+        self._lock = files.locked_folder(folder, _LOCK)
         try:
             self._begin(resume, overwrite)
         except BaseException:
