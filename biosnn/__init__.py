@@ -7,7 +7,7 @@ working Brian2.
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+from biosnn.version import __version__
 
 _EXPORTS = {
     "NetworkModel": "biosnn.networks",
@@ -34,7 +34,7 @@ _MODULES = (
     "storage",
     "surrogate",
 )
-__all__ = [*_EXPORTS, *_MODULES]
+__all__ = [*_EXPORTS, *_MODULES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from biosnn import __version__
 from biosnn.cli.run_script import run_script
 from biosnn.errors import BiosnnError, ParameterError, printable
+from biosnn.version import __version__
 
 _SILENT = "-1 (silent)"
 

@@ -32,7 +32,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biosnn import __version__
 from biosnn.errors import BiosnnError, Interrupted, ParameterError, printable
 from biosnn.experiments.flags import (
     Parser,
@@ -62,6 +61,7 @@ from biosnn.experiments.resumable import (
 )
 from biosnn.experiments.stages import Parts
 from biosnn.files import replace
+from biosnn.version import __version__
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,13 +16,13 @@ from typing import Any
 
 import attrs
 
-from biosnn import __version__
 from biosnn.devices.base.artifact import UNREADABLE
 from biosnn.devices.base.contract import Interface
 from biosnn.errors import DataError, StorageError
 from biosnn.files import inside, locked_folder, packed, read, replace, short
 from biosnn.simulation.recorders import FileSink
 from biosnn.state import State
+from biosnn.version import __version__
 
 _RUN, _LOCK, _WORK = "run.json", "run.lock", ".biosnn-work"
 _NAME = "checkpoint-{:012d}.biosnn"

@@ -27,7 +27,7 @@ import sklearn
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 
-from biosnn import __version__, simulation
+from biosnn import simulation
 from biosnn.declaration import from_data, to_data
 from biosnn.errors import BiosnnError, ParameterError, StorageError
 from biosnn.files import SUFFIX, check_target, packed, read, short, write
@@ -38,6 +38,7 @@ from biosnn.state import State
 from biosnn.storage import preprocessing as shown
 from biosnn.storage.compatibility import difference, misfit
 from biosnn.validation import check_choice, check_flag, check_instance, check_path
+from biosnn.version import __version__
 
 __all__ = [
     "SUFFIX",

@@ -12,7 +12,6 @@ from typing import Any
 
 import brian2
 
-from biosnn import __version__
 from biosnn.declaration import fingerprint
 from biosnn.devices.base.artifact import BINARY, files_of, open_artifact, platform_of, seal
 from biosnn.devices.base.binary import CompiledNetwork
@@ -23,6 +22,7 @@ from biosnn.devices.cpp import compiler
 from biosnn.networks import NetworkModel
 from biosnn.program.recorders import Record, check_record
 from biosnn.program.replicas import Replicas
+from biosnn.version import __version__
 
 PROGRAM = "program.cpp"  # stands alone: it needs no header but the compiler's
 _MAKEFILE = """\

@@ -15,7 +15,6 @@ from typing import Any
 
 import brian2
 
-from biosnn import __version__
 from biosnn.declaration import fingerprint
 from biosnn.devices.base.artifact import BINARY, files_of, open_artifact, platform_of, seal
 from biosnn.devices.base.binary import CompiledNetwork
@@ -32,6 +31,7 @@ from biosnn.errors import DeviceError, ParameterError
 from biosnn.networks import NetworkModel
 from biosnn.program.recorders import Record, check_record
 from biosnn.program.replicas import Replicas
+from biosnn.version import __version__
 
 NVCC_FLAGS = {
     "fast": ("-w", "-O3", "-use_fast_math"),

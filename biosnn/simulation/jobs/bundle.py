@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from biosnn import __version__
 from biosnn.devices.base.artifact import UNREADABLE, Artifact, digest_of, open_sources, sha256_of
 from biosnn.devices.base.chunk_files import Places, settings_lines
 from biosnn.devices.base.contract import Chunk, Device, Settings
 from biosnn.errors import StorageError
 from biosnn.files import inside, short
 from biosnn.simulation.recorders import layout
+from biosnn.version import __version__
 
 if TYPE_CHECKING:
     from biosnn.networks import NetworkModel

@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import numpy as np
 
-from biosnn import __version__
 from biosnn.devices.base.artifact import (
     BINARY,
     Artifact,
@@ -33,6 +32,7 @@ from biosnn.simulation.jobs.targets import target_of
 from biosnn.simulation.run_loop import Course, Order
 from biosnn.simulation.runnable import Runnable
 from biosnn.state import State
+from biosnn.version import __version__
 
 if TYPE_CHECKING:
     from biosnn.networks import NetworkModel

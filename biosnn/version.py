@@ -1,0 +1,3 @@
+"""The version of biosnn."""
+
+__version__ = "0.1.0"
