@@ -1,9 +1,11 @@
 # "make" alone lists the targets. scripts/setup.sh makes .venv and keeps it current.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-newest test-cuda validate lint format typecheck lock setup setup-core clean
+.PHONY: help demo test test-all test-newest test-cuda validate lint format typecheck lock setup setup-core clean
 
 BIN := .venv/bin
+# A worker without tests takes over half of what another one has left.
+WORKERS := -n 2 --dist worksteal
 # Brian2's makefiles call g++ unless CXX says otherwise.
 ifeq ($(origin CXX)$(shell command -v g++ 2>/dev/null),default)
 export CXX := clang++
@@ -16,7 +18,11 @@ demo: setup-core ## train on small digits and write the result to runs/demo
 	$(BIN)/python experiments/mnist_stdp.py --dataset digits --epochs 3 --out runs/demo
 
 test: setup ## run the tests (more options: make test ARGS="-k doctor")
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -q $(WORKERS) --durations=10 $(ARGS)
+
+test-all: setup ## run the tests with all that is nightly, and with the newest Brian2
+	$(BIN)/python -m pytest -q $(WORKERS) --durations=10 -m "" --hypothesis-profile=all $(ARGS)
+	scripts/test-newest.sh $(ARGS)
 
 test-newest: setup ## run the tests that touch Brian2 with its newest version (Python 3.13)
 	scripts/test-newest.sh $(ARGS)
@@ -49,5 +55,5 @@ setup-core: ## make .venv with what the package needs to run
 	@scripts/setup.sh core
 
 clean: ## remove what builds, tests and the demo left behind
-	rm -rf build dist runs/demo *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist runs/demo *.egg-info .pytest_cache .ruff_cache .test-cache .hypothesis
 	find biosnn tests experiments benchmarks scripts -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -23,7 +23,7 @@ if [[ ! -e $venv/.ready || pyproject.toml -nt $venv/.ready || requirements.txt -
     touch "$venv/.ready"
 fi
 "$venv/bin/python" -c 'import brian2, sys; print(f"Brian2 {brian2.__version__}, Python {sys.version.split()[0]}")'
-exec "$venv/bin/python" -m pytest -q -n 2 --dist loadfile "$@" \
+exec "$venv/bin/python" -m pytest -q -n 2 --dist worksteal "$@" \
     tests/analytic tests/published tests/test_code_gate.py tests/test_exact_traces.py tests/test_models.py \
     tests/test_order_and_scope.py tests/test_randomness.py tests/test_simulation.py \
     tests/test_state_and_time.py tests/test_synapses.py

@@ -1,27 +1,65 @@
-"""Fixtures for all tests: a build cache of their own, and a Brian2 without leftovers."""
+"""Fixtures for all tests: a build cache that stays between runs, and a Brian2 without leftovers."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import hypothesis
 import pytest
+from build_log import BuildLog
+
+from biosnn.devices.base import cache
+
+BUILD_CACHE = Path(__file__).parents[1] / ".test-cache"
+BUILDS_KEPT = 1000
 
 # No test may depend on how fast the machine is: an example may take as long as it takes.
-hypothesis.settings.register_profile("any machine", deadline=None)
-hypothesis.settings.load_profile("any machine")
+hypothesis.settings.register_profile("daily", deadline=None, max_examples=30)
+hypothesis.settings.register_profile("all", deadline=None, max_examples=300)
+hypothesis.settings.load_profile("daily")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--builds", metavar="FILE", type=Path, help="log CPU seconds and builds")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = config.getoption("--builds")
+    if path is not None:
+        config.pluginmanager.register(BuildLog(path.absolute()))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def build_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A build cache for this test run, shared by its xdist workers."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "biosnn-cache"
+def build_cache() -> Iterator[Path]:
+    """The build cache of all test runs: keys hash the sources, so what is in it fits.
+
+    Programs are compiled at a low level of optimisation, because their speed is not tested;
+    ``parity/test_100_ms.py`` holds it against the level that users get.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BIOSNN_CACHE_DIR", str(folder))
-        yield folder
+        patch.setenv("BIOSNN_CACHE_DIR", str(BUILD_CACHE))
+        patch.setenv("BIOSNN_OPTIMISATION", os.environ.get("BIOSNN_OPTIMISATION", "1"))
+        if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+            remove_old_builds()
+        yield BUILD_CACHE
+
+
+def remove_old_builds() -> None:
+    """Keep the newest builds, enough for the tests of a few versions of the sources."""
+    found = cache.entries()
+    if len(found) > BUILDS_KEPT:
+        age = datetime.now(UTC) - found[BUILDS_KEPT].modified
+        cache.clear(older_than_days=age / timedelta(days=1))
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty build cache, for tests that count builds."""
+    monkeypatch.setenv("BIOSNN_CACHE_DIR", str(tmp_path / "own cache"))
+    return tmp_path / "own cache"
 
 
 @pytest.fixture(scope="session")

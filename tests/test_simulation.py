@@ -342,15 +342,24 @@ def test_brian2_is_not_made_to_warn_of_networks_that_are_dropped(unused, monkeyp
     assert unused == ["dropped"]
 
 
-def test_a_build_is_made_once():
-    network = wta("direct", theta=61.0)
-    first = simulation.compile(network, "cpp")
-    second = simulation.compile(network, "cpp")
-    assert first._made.built_now
-    assert not second._made.built_now
-    assert first._made.artifact.folder == second._made.artifact.folder
-    other = simulation.compile(network, "cpp", precision="single")
-    assert other._made.artifact.folder != first._made.artifact.folder
+def test_network_precision_and_flags_decide_which_build_it_is(monkeypatch):
+    """That a build is made once, and then found, is tested with processes in test_engine.py."""
+
+    class AskedError(Exception):
+        pass
+
+    def asked(key, make, check):
+        raise AskedError(key)
+
+    monkeypatch.setattr("biosnn.devices.cpp.device.cached", asked)
+    changes = [{}, {}, {"precision": "single"}, {"math": "strict"}, {"portable": True}]
+    keys = []
+    for theta, options in [(61.0, change) for change in changes] + [(62.0, {})]:
+        with pytest.raises(AskedError) as caught:
+            simulation.compile(wta("direct", theta=theta), "cpp", **options)
+        keys.append(str(caught.value))
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == len(keys) - 1
 
 
 BAD_RUNS = {

@@ -114,3 +114,19 @@ def test_cpp_spikes_and_learns_alike(reference, binaries):
 @with_cython
 def test_cython_spikes_and_learns_alike(reference):
     assert_parity(reference, live(reference.network, "cython"))
+
+
+def test_no_bit_depends_on_the_level_of_optimisation(binaries, monkeypatch):
+    """Tests compile with -O1, users with -O3."""
+    name = "poisson_argmax_readout"
+    recording, state = run(binaries[name])
+    monkeypatch.setenv("BIOSNN_OPTIMISATION", "3")
+    optimised = compiled({name: a_tenth_of_a_second(name)})[name]
+    assert "-O3" not in binaries[name]._made.artifact.manifest["flags"]
+    assert "-O3" in optimised._made.artifact.manifest["flags"]
+    found, end = run(optimised)
+    assert recording.counts("exc").sum() >= 5
+    assert end.checksum() == state.checksum()
+    for key, spikes in recording.spikes.items():
+        np.testing.assert_array_equal(found.spikes[key].i, spikes.i)
+        np.testing.assert_array_equal(found.spikes[key].t, spikes.t)
