@@ -365,7 +365,7 @@ def run() -> None:
     size = dict(SMOKE if args.smoke else FULL)
     size |= {key: getattr(args, key) for key in ("updates", "seeds") if getattr(args, key)}
     console = experiments.console_for(args)
-    module = surrogate.compile(
+    module = surrogate.to_torch(
         network(args.seed), train=KINDS["trained"].chosen, width=WIDTH, detach_reset=False
     )
     experiments.begin(args)

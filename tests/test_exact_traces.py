@@ -159,7 +159,7 @@ def test_in_a_network_in_torch() -> None:
     torch = pytest.importorskip("torch")
     from biosnn import surrogate
 
-    module = surrogate.compile(network(), normalise=False).double()
+    module = surrogate.to_torch(network(), normalise=False).double()
     spikes = torch.zeros(41, 1, 1, dtype=torch.float64)
     spikes[0] = 1
     names = [name for name in EXPECTED if name.endswith((".v", "_u"))]

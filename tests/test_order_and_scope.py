@@ -497,4 +497,4 @@ def test_where_nothing_can_be_shared_it_is_refused() -> None:
     from biosnn import surrogate
 
     with pytest.raises(ParameterError, match=r"a variable of each neuron or synapse, got G"):
-        surrogate.compile(sharing())
+        surrogate.to_torch(sharing())

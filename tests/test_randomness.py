@@ -175,7 +175,7 @@ def test_a_network_in_torch_draws_the_same_numbers(first) -> None:
     torch = pytest.importorskip("torch")
     from biosnn import surrogate
 
-    module = surrogate.compile(alone(noisy()))  # single precision, as torch has it
+    module = surrogate.to_torch(alone(noisy()))  # single precision, as torch has it
     counts = module.counts(torch.tensor(X), seed=1, record="noisy.v")
     np.testing.assert_array_equal(counts.detach(), first[0].per_sample["noisy.count"])
     v = module.recorded["noisy.v"][-1].detach()

@@ -287,7 +287,7 @@ def test_torch_and_brian2_begin_a_presentation_alike(reset_all) -> None:
     from biosnn import surrogate
 
     for reset in ("all", {"c": ("v", "lastspike")}):
-        module = surrogate.compile(one(models.eif(), reset=reset)).double()
+        module = surrogate.to_torch(one(models.eif(), reset=reset)).double()
         spikes = module(torch.as_tensor(BOTH["current"]))[..., 0]
         for sample in range(5):
             steps = torch.nonzero(spikes[:, sample])[:, 0].numpy()
@@ -552,7 +552,7 @@ def test_states_of_transposed_networks_are_not_mixed(transposable: NetworkModel)
     pytest.importorskip("torch")
     from biosnn import surrogate
 
-    module = surrogate.compile(transposable)
+    module = surrogate.to_torch(transposable)
     with pytest.raises(DataError, match=r"state\['pq.w'\] must have shape \(2, 3\), got \(3, 2\)"):
         module.load_state(turned)
 

@@ -193,7 +193,7 @@ TORCH = {
     ),
     "OutputMonitor": (surrogate.OutputMonitor, {}, {"net": "text none negative"}),
     "compile": (
-        surrogate.compile,
+        surrogate.to_torch,
         dict(model=models.lif(), dt=1 * ms, gain=1 * nA),
         {"model": "text none", "dt": "text none", "gain": "text none"},
     ),

@@ -17,7 +17,7 @@ from biosnn.networks import Input, NetworkModel, Population, Presentation, Proje
 
 torch = pytest.importorskip("torch")
 
-from biosnn.surrogate import ATan, Sigmoid, SpikingLayer, compile  # noqa: E402
+from biosnn.surrogate import ATan, Sigmoid, SpikingLayer, to_torch  # noqa: E402
 from biosnn.surrogate.compiler.liveness import Phase  # noqa: E402
 from biosnn.surrogate.compiler.source import Program  # noqa: E402
 from biosnn.surrogate.compiler.synapses import SynapticBlock, Wiring  # noqa: E402
@@ -158,7 +158,7 @@ def test_event_driven_synapses_are_refused() -> None:
         presentation=Presentation(duration=20 * ms),
         output="out",
     )
-    assert compile(model)((torch.rand(20, 2, 4) < 0.5).float()).sum() > 0
+    assert to_torch(model)((torch.rand(20, 2, 4) < 0.5).float()).sum() > 0
     # A declared network has no such equations; Brian2's own synapses may.
     pre, post = group("dv/dt = -v/tau : 1"), group("dv/dt = -v/tau : 1")
     made = Synapses(

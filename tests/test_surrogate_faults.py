@@ -172,7 +172,7 @@ def test_layers_come_back_from_files_as_they_were(kind: str, tmp_path: Any) -> N
 
 def test_networks_come_back_from_files_as_they_were(tmp_path: Any) -> None:
     declared = networks.feedforward((6, 4, 2), steps=20, weight_scale=2.0, delay=2 * ms)
-    module = surrogate.compile(declared, train=["input_hidden1", "hidden1.tau_m"])
+    module = surrogate.to_torch(declared, train=["input_hidden1", "hidden1.tau_m"])
     given = (torch.rand(20, 3, 6) < 0.5).float()
     expected = module.counts(given, record=["hidden1.v"])
     assert expected.sum() > 3
@@ -240,7 +240,7 @@ def test_frames_arrive_whatever_their_input_is_called(
         name: torch.rand(2, round(100 * ms / step), 2)
         for name, step in zip(names, every, strict=True)
     }
-    module = surrogate.compile(network, normalise=False).double()
+    module = surrogate.to_torch(network, normalise=False).double()
     found = module.counts(frames, record=[f"inp{k}" for k in range(len(names))], seed=3)
     recording, _ = simulation.compile(
         network, device="runtime", per_sample=("inp0.count", "out.count")
@@ -283,17 +283,17 @@ def one_input(kind: str = "events", **more: Any) -> NetworkModel:
 def test_events_are_zero_or_one(bad: float) -> None:
     given = torch.zeros(10, 1, 2)
     given[3] = 1
-    assert surrogate.compile(one_input()).counts(given).sum() == 2  # 1 + 1 >= 1.5
+    assert surrogate.to_torch(one_input()).counts(given).sum() == 2  # 1 + 1 >= 1.5
     assert len(surrogate.address_events(given, 1 * ms)["events"][0]) == 2
     given[5, 0, 1] = bad
     with pytest.raises(DataError, match=r"'x' must be spikes, 0 or 1, got .* at \(5, 0, 1\)"):
-        surrogate.compile(one_input()).counts(given)
+        surrogate.to_torch(one_input()).counts(given)
     with pytest.raises(ParameterError, match=r"spikes must be 0 or 1, got"):
         surrogate.address_events(given, 1 * ms)
 
 
 def test_what_is_shown_is_finite_and_within_its_bounds() -> None:
-    module = surrogate.compile(one_input("static"))
+    module = surrogate.to_torch(one_input("static"))
     assert module.counts(torch.full((3, 2), 0.9)).sum() > 10
     for bad, message in (
         (float("nan"), "finite"),
@@ -313,7 +313,7 @@ def test_what_is_shown_is_finite_and_within_its_bounds() -> None:
         module.counts({"x": x, "intensity": torch.tensor([1.0, 2.5, 1.0])})
     with pytest.raises(DataError, match="sample_ids"):
         module.counts(x, sample_ids=torch.rand(3))
-    frames = surrogate.compile(one_input("sequence", frame=5 * ms))
+    frames = surrogate.to_torch(one_input("sequence", frame=5 * ms))
     with pytest.raises(DataError, match="at most 2 frames, got 3"):
         frames.counts(torch.rand(1, 3, 2))
     state = module.state()
@@ -346,7 +346,7 @@ def free() -> NetworkModel:
 
 
 def test_networks_without_inputs_and_with_booleans_run() -> None:
-    module = surrogate.compile(free())
+    module = surrogate.to_torch(free())
     counts = module.counts({"n_samples": 3})
     assert counts.shape == (3, 2)
     recording, _ = simulation.compile(free(), device="runtime").run(

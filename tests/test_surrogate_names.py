@@ -78,7 +78,7 @@ def spikes() -> Any:
 )
 def test_variables_may_have_names_like_those_of_generated_code(current: str, tau: str) -> None:
     net, given = network(current, tau), spikes()
-    module = surrogate.compile(net).double()
+    module = surrogate.to_torch(net).double()
     counts = module.counts(given, record=[f"output.{current}"]).detach().numpy()
     assert counts.sum() > 20
     assert module.recorded[f"output.{current}"].abs().max() > 0
@@ -95,7 +95,7 @@ def test_gates_are_read_by_their_names() -> None:
 
 
 def test_one_name_is_as_good_as_a_list() -> None:
-    module = surrogate.compile(network("g"), train="output.tau_m")
+    module = surrogate.to_torch(network("g"), train="output.tau_m")
     assert list(module.trained) == ["output"]
     assert not module.weights["a"].requires_grad
     module(spikes(), record="output.g")
@@ -112,8 +112,8 @@ def test_a_time_step_is_a_time(dt: Any) -> None:
 
 def test_state_dicts_hold_all_that_was_trained() -> None:
     options = {"train": ["a", "output.tau_m"]}
-    one = surrogate.compile(network("g"), **options)
-    other = surrogate.compile(network("g", tau="tau_m"), seed=5, **options)
+    one = surrogate.to_torch(network("g"), **options)
+    other = surrogate.to_torch(network("g", tau="tau_m"), seed=5, **options)
     with torch.no_grad():
         one.trained["output"]["tau_m"].raw += 0.3
     counts = one.counts(spikes())
@@ -159,7 +159,7 @@ def leaky_readout() -> NetworkModel:
 
 def test_an_output_without_threshold_gives_its_potential() -> None:
     network = leaky_readout()
-    module = surrogate.compile(network).double()
+    module = surrogate.to_torch(network).double()
     torch.manual_seed(0)
     spikes = (torch.rand(20, 2, 4) < 0.3).double()
     potential = module(spikes)
@@ -183,7 +183,7 @@ def test_an_output_without_threshold_gives_its_potential() -> None:
     ],
 )
 def test_samples_that_do_not_fit_are_refused(options: dict, message: str) -> None:
-    module = surrogate.compile(leaky_readout())
+    module = surrogate.to_torch(leaky_readout())
     with pytest.raises(DataError, match=message):
         module(options.pop("x"), **options)
 
@@ -194,4 +194,4 @@ def test_samples_that_do_not_fit_are_refused(options: dict, message: str) -> Non
 )
 def test_states_without_the_weights_are_refused(state: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        surrogate.compile(leaky_readout(), state=state)
+        surrogate.to_torch(leaky_readout(), state=state)

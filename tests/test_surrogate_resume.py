@@ -170,7 +170,7 @@ def test_the_fingerprint_of_a_network_is_the_same_in_every_process() -> None:
     code = (
         "from biosnn import networks, surrogate\n"
         "from biosnn.surrogate.training.fingerprints import of_module\n"
-        "print(of_module(surrogate.compile(networks.feedforward((6, 4, 2), steps=5))))"
+        "print(of_module(surrogate.to_torch(networks.feedforward((6, 4, 2), steps=5))))"
     )
     names: dict[str, Any] = {}
     exec(code.replace("print(", "found = ("), names)

@@ -75,7 +75,7 @@ def deployed(name: str, network: NetworkModel, n_images: int, devices: tuple[str
     """A trained network's counts in torch and on devices, in one continuous run each."""
     digits = datasets.load_digits()
     density = DENSITY[name]
-    module = surrogate.compile(network, detach_reset=True).double()
+    module = surrogate.to_torch(network, detach_reset=True).double()
     train, test = digits.train.images.reshape(-1, 784), digits.test.images.reshape(-1, 784)
     moved = learned(module, train, np.asarray(digits.train.labels), density, updates=10)
     spikes = encoded(test[:n_images], density, seed=1)

@@ -23,7 +23,7 @@ _EXPORTS = {
     "training.batches": ("Batches", "DirectEncoder", "PoissonEncoder", "poisson_batch"),
     "training.checkpoints": ("load_module",),
     "training.classifier": ("LIFClassifier",),
-    "to_torch": ("address_events", "compile"),
+    "translation": ("address_events", "to_torch"),
     "nn.containers": (
         "ForeignStateful",
         "Sequential",

@@ -15,7 +15,7 @@ from biosnn.state import State
 
 torch = pytest.importorskip("torch")
 
-from biosnn.surrogate import address_events, compile  # noqa: E402
+from biosnn.surrogate import address_events, to_torch  # noqa: E402
 
 TOLERANCE = 1e-12
 N_IN, N_HIDDEN, N_OUT, N_SAMPLES = 30, 12, 6, 3
@@ -96,7 +96,7 @@ def check_equal(model: NetworkModel, samples: Any, *, least: int = 20, **options
     """Compare spikes and potentials in both orders with Brian2's; gives the first module."""
     names = ("hidden", "out")
     modules = [
-        compile(model, order=order, normalise=False, **options) for order in ("layer", "step")
+        to_torch(model, order=order, normalise=False, **options) for order in ("layer", "step")
     ]
     recording = in_brian2(model, samples, modules[0].state())
     outputs = []
@@ -177,7 +177,7 @@ def test_trained_weights_and_constants_go_back_to_brian2() -> None:
     model = conductances((0 * ms, 0.3 * ms, 0.2 * ms), t_ref=2 * ms)
     samples = spikes_for(model, 0.02)
     trained = ("a", "b", "c", "hidden.tau_m", "hidden.V_th", "out.tau_e")
-    module = compile(model, train=trained)
+    module = to_torch(model, train=trained)
     before = module(samples).sum(0)
     optimiser = torch.optim.SGD(module.parameters(), lr=0.05)
     for _ in range(2):
@@ -312,7 +312,7 @@ def test_short_term_plasticity() -> None:
     current = models.exponential_current(I_max=1 * nA)
     model = with_synapse(current, 2.0, short_term=models.tsodyks_markram())
     module = check_equal(model, spikes_for(model, 0.04))
-    plain = compile(with_synapse(current, 2.0), normalise=False)
+    plain = to_torch(with_synapse(current, 2.0), normalise=False)
     samples = spikes_for(model, 0.04)
     assert module(samples).sum() != plain(samples).sum()
 
@@ -386,7 +386,7 @@ def test_encoded_inputs_draw_what_brian2_draws(code: str) -> None:
 def test_a_sequence_of_frames() -> None:
     model = shown_statically(encoding.poisson(max_rate=200 * Hz), kind="sequence", frame=20 * ms)
     frames = torch.rand(N_SAMPLES, 3, N_IN)
-    module = compile(model, normalise=False)
+    module = to_torch(model, normalise=False)
     y = module(frames, record=("hidden", "out"), seed=4)
     runnable = simulation.compile(model, device="runtime", per_sample=("hidden.count", "out.count"))
     start = runnable.initial_state().transferred(module.state())
@@ -405,9 +405,9 @@ def test_a_sequence_of_frames() -> None:
 def test_single_precision_stays_close() -> None:
     model = conductances((0 * ms, 1.5 * ms, 0.7 * ms))
     samples = spikes_for(model, 0.02)
-    double = compile(model)
+    double = to_torch(model)
     torch.set_default_dtype(torch.float32)
-    single = compile(model)
+    single = to_torch(model)
     assert single.weights["a"].dtype == torch.float32
     one = double(samples, record=("hidden", "hidden.v"))
     other = single(samples.float(), record=("hidden", "hidden.v"))

@@ -50,7 +50,7 @@ class Settings:
     widths : mapping
         Comparison -> width in SI units; the empty text stands for all.
     detach_reset, smooth : bool
-        See :func:`biosnn.surrogate.compile`.
+        See :func:`biosnn.surrogate.to_torch`.
     functions : mapping
         Brian2 function, or its name -> its counterpart in torch.
     trained : frozenset

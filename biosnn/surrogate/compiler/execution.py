@@ -1,175 +1,172 @@
-"""One call of a network: its parts layer by layer, or all of them step by step."""
+"""Run a compiled network on one batch: population by population, or time step by time step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from biosnn.surrogate.compiler.component import Component
-from biosnn.surrogate.nn.trained_constants import TrainedConstant
-
-if TYPE_CHECKING:
-    from biosnn.surrogate.nn.network import SurrogateNetwork
+from biosnn.surrogate.compiler.partition import Parts
 
 
-class Run:
-    """One call of a network."""
+class NetworkRun:
+    """One presentation of a batch of samples.
+
+    Parameters
+    ----------
+    parts : Parts
+        The compiled network.
+    values : mapping
+        ``(owner, variable)`` -> initial value, constant or weights of each stored variable.
+    constants : mapping
+        ``(owner, name)`` -> trained constant.
+    inputs : dict of str to Tensor
+        Input -> its values.
+    protocol : dict
+        Variables of the protocol, such as the seed of counter-based draws.
+    n, dtype, device
+        Number of samples, and of tensors.
+    record : sequence of str
+        Populations, whose spikes are recorded, and ``population.variable``.
+    """
 
     def __init__(
         self,
-        module: SurrogateNetwork,
-        given: Mapping[str, Tensor | None],
-        port: dict[str, Any],
+        parts: Parts,
+        values: Mapping[tuple[str, str], np.ndarray | Tensor],
+        constants: Mapping[tuple[str, str], Tensor],
+        inputs: Mapping[str, Tensor],
+        protocol: dict[str, Any],
         n: int,
         dtype: torch.dtype,
         device: torch.device,
         record: Sequence[str],
     ):
-        self.module, self.parts, self.port = module, module._parts, port
+        self.parts, self.values, self.constants, self.protocol = parts, values, constants, protocol
+        self.steps = parts.network.steps_per_presentation
         self.n, self.dtype, self.device = n, dtype, device
-        self.given = {k: v.to(device, dtype) for k, v in given.items() if v is not None}
-        self.drives = self.parts.drives(self.given, n, dtype, device)
+        self.inputs = {name: shown.to(device, dtype) for name, shown in inputs.items()}
+        self.drives = parts.drives(self.inputs, n, dtype, device)
         self.record = record
         self.events: dict[tuple[str, str], Any] = {}  # -> [T, N, n], or the steps so far
         self.recorded: dict[str, Any] = {name: [] for name in record if "." in name}
 
-    def layer_by_layer(self) -> Tensor:
-        """One part of the network after the other."""
-        steps = self.module.steps
+    def by_population(self, output: str) -> Tensor:
+        """The whole presentation of one component after that of the component before."""
         for component in self.parts.components:
-            shown = self.parts.passed_on(component, self.given)
+            shown = self.parts.passed_on(component, self.inputs)
             if shown is not None:
                 self.events.update(shown)
                 continue
-            part = _Running(self, component)
+            running = _ComponentRun(self, component)
             # Several phases of a step may read the same sum.
-            read = {a.port: a for arrivals in component.arrivals.values() for a in arrivals}
-            arriving = {
-                port: _shifted(self._sums(part, arrival), arrival.lag, steps)
-                for port, arrival in read.items()
-            }
-            slices = {name: values.unbind() for name, values in arriving.items()}
-            for step in range(steps):
-                part.advance(step, {name: values[step] for name, values in slices.items()})
-            for key, events in part.history.items():
+            arrivals = {a.port: a for found in component.arrivals.values() for a in found}
+            arriving = {}
+            for port, a in arrivals.items():
+                sums = self.parts.arrived(a, self.events[a.population, a.event], running.fixed)
+                arriving[port] = _delayed(sums, a.lag, self.steps).unbind()
+            for step in range(self.steps):
+                running.advance(step, {port: sums[step] for port, sums in arriving.items()})
+            for key, events in running.history.items():
                 self.events[key] = torch.stack(events)
-        return self._finished()
+        return self._finished(output)
 
-    def step_by_step(self) -> Tensor:
-        """One step after the other."""
-        parts = [_Running(self, component) for component in self.parts.components]
-        for step in range(self.module.steps):
-            for part in parts:
-                arrivals = part.component.arrivals[self.parts.phase(step)]
-                here = {}
-                for a in arrivals:
+    def by_step(self, output: str) -> Tensor:
+        """All components together, one time step after the other."""
+        running = [_ComponentRun(self, component) for component in self.parts.components]
+        for step in range(self.steps):
+            for part in running:
+                arriving = {}
+                for a in part.component.arrivals[self.parts.phase(step)]:
                     past = self.events[a.population, a.event]
                     now = past[step - a.lag] if step >= a.lag else torch.zeros_like(past[0])
-                    here[a.port] = self.parts.arrived(a, now, part.fixed)
-                part.advance(step, here)
-                for key, steps in part.history.items():
-                    self.events[key] = steps
+                    arriving[a.port] = self.parts.arrived(a, now, part.fixed)
+                part.advance(step, arriving)
+                self.events.update(part.history)
         self.events = {key: torch.stack(steps) for key, steps in self.events.items()}
-        return self._finished()
+        return self._finished(output)
 
-    def _sums(self, part: _Running, arrival: Any) -> Tensor:
-        events = self.events[arrival.population, arrival.event]
-        return self.parts.arrived(arrival, events, part.fixed)
-
-    def _finished(self) -> Tensor:
-        """The output, and what was to be recorded."""
+    def _finished(self, output: str) -> Tensor:
+        """Put the recorded steps together; the output is one of the recorded, or spikes."""
         for name in self.record:
             if "." in name:
                 self.recorded[name] = torch.stack(self.recorded[name])
             else:
-                self.recorded[name] = _shifted(self.events[name, "spike"], 0, self.module.steps)
-        output = self.module.output
-        if "." in output:
+                self.recorded[name] = _delayed(self.events[name, "spike"], 0, self.steps)
+        if output in self.recorded:
             return self.recorded[output]
-        return _shifted(self.events[output, "spike"], 0, self.module.steps)
+        return _delayed(self.events[output, "spike"], 0, self.steps)
 
 
-class _Running:
-    """A part of a network while it runs."""
+class _ComponentRun:
+    """State and history of one component during a presentation."""
 
-    def __init__(self, run: Run, component: Component):
+    def __init__(self, run: NetworkRun, component: Component):
         self.run, self.component = run, component
-        module, like = run.module, {"dtype": run.dtype, "device": run.device}
-        compiled = component.compiled
-        tensors = {
-            name: module._arrays[s.owner, s.variable]
-            for name, s in {**compiled.state, **compiled.fixed}.items()
-        }
+        compiled, like = component.compiled, {"dtype": run.dtype, "device": run.device}
         self.state: dict[str, Tensor] = {}
-        for name in compiled.state:
-            begin = _as_tensor(tensors[name], compiled.state[name].variable == "lastspike", **like)
+        for name, stored in compiled.state.items():
+            value = run.values[stored.owner, stored.variable]
+            begin = _as_tensor(value, stored.variable == "lastspike", **like)
             self.state[name] = begin.expand(run.n, *begin.shape)
         self.fixed: dict[str, Any] = {
-            name: _as_tensor(tensors[name], False, **like) for name in compiled.fixed
+            name: _as_tensor(run.values[stored.owner, stored.variable], False, **like)
+            for name, stored in compiled.fixed.items()
         }
-        for name, stored in compiled.fixed.items():
-            if stored.variable == "w" and stored.owner in module.weights:
-                self.fixed[name] = module.weight(stored.owner)
-        for (owner, name), local in component.trained.items():
-            constant = module.trained.get_submodule(f"{owner}.{name}")
-            assert isinstance(constant, TrainedConstant)
-            self.fixed[local] = constant().to(run.dtype)
+        for key, local in component.trained.items():
+            self.fixed[local] = run.constants[key].to(run.dtype)
         for key in compiled.ones:
             self.fixed[f"ones_of_{key}"] = torch.ones(run.parts.n_synapses(key), **like)
-        sizes = [s.value.size for s in compiled.state.values()]
-        size = (run.n, max(map(int, sizes), default=1))
+        size = (run.n, max((s.value.size for s in compiled.state.values()), default=1))
         self.fixed["real_"] = lambda values: values.to(run.dtype)
         self.fixed["rand_"] = lambda: torch.rand(size, **like)
         self.fixed["randn_"] = lambda: torch.randn(size, **like)
         compiled.functions["prepare"](self.fixed)
         self.history: dict[tuple[str, str], list[Tensor]] = {k: [] for k in component.events}
-        self.port = dict(run.port)
+        self.port = dict(run.protocol)
 
     def advance(self, step: int, arriving: Mapping[str, Tensor]) -> None:
-        """One time step."""
+        """Compute one time step."""
         run, port = self.run, self.port
         port.update(arriving)
         port.update(run.drives(self.component, step))
         for name, (population, event, lag) in self.component.pasts.items():
             past = self.history[population, event]
-            n = run.parts.sizes[population]
-            port[name] = (
-                past[-lag]
-                if len(past) >= lag
-                else torch.zeros((run.n, n), dtype=run.dtype, device=run.device)
-            )
+            port[name] = past[-lag] if len(past) >= lag else self._silence(population)
         phase = run.parts.phase(step)
         self.component.compiled.functions[phase](step, self.state, self.fixed, port)
-        for key, name in self.component.events.items():
-            steps = self.history[key]
-            shape = (run.n, run.parts.sizes[key[0]])
-            if name in run.parts.written(self.component, phase):
-                steps.append(port[name].expand(shape))
-            else:
-                steps.append(torch.zeros(shape, dtype=run.dtype, device=run.device))
-        for name in run.recorded:
+        written = run.parts.written(self.component, phase)
+        for (population, event), name in self.component.events.items():
+            silence = self._silence(population)
+            events = port[name].expand(silence.shape) if name in written else silence
+            self.history[population, event].append(events)
+        for name, steps in run.recorded.items():
             owner, _, variable = name.partition(".")
             if owner in self.component.populations:
-                run.recorded[name].append(
-                    self.state[run.parts.local(self.component, owner, variable)]
-                )
+                steps.append(self.state[run.parts.local(self.component, owner, variable)])
+
+    def _silence(self, population: str) -> Tensor:
+        run = self.run
+        shape = (run.n, run.parts.sizes[population])
+        return torch.zeros((), dtype=run.dtype, device=run.device).expand(shape)
 
 
-def _as_tensor(array: np.ndarray, double: bool, *, dtype: Any, device: Any) -> Tensor:
-    kind = {"b": torch.bool, "i": torch.int64, "u": torch.int64}.get(array.dtype.kind, dtype)
-    return torch.as_tensor(array, device=device).to(torch.float64 if double else kind)
+def _as_tensor(value: np.ndarray | Tensor, double: bool, *, dtype: Any, device: Any) -> Tensor:
+    if isinstance(value, Tensor):  # weights, with their gradients
+        return value
+    kind = {"b": torch.bool, "i": torch.int64, "u": torch.int64}.get(value.dtype.kind, dtype)
+    return torch.as_tensor(value, device=device).to(torch.float64 if double else kind)
 
 
-def _shifted(values: Tensor, lag: int, steps: int) -> Tensor:
+def _delayed(values: Tensor, lag: int, steps: int) -> Tensor:
     """A sequence of so many steps, some steps later; zero before and after."""
     if lag == 0 and len(values) == steps:
         return values
     kept = values[: max(steps - lag, 0)]
-    after = steps - min(lag, steps) - len(kept)
-    rest = values.shape[1:]
-    before = values.new_zeros((steps - after - len(kept), *rest))
-    return torch.cat([before, kept, values.new_zeros((after, *rest))])
+    before = values.new_zeros((min(lag, steps), *values.shape[1:]))
+    after = values.new_zeros((steps - len(before) - len(kept), *values.shape[1:]))
+    return torch.cat([before, kept, after])

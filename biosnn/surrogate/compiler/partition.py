@@ -28,8 +28,8 @@ from biosnn.surrogate.compiler.component import (
     order_of,
 )
 from biosnn.surrogate.compiler.expressions import CONST, TENSOR, TIME, Value
+from biosnn.surrogate.compiler.input_checks import Samples, checked_samples
 from biosnn.surrogate.compiler.synapses import Arrival, NeedsSourceError
-from biosnn.surrogate.nn.input_checks import Samples, checked_samples
 
 #: Moments besides the frames of inputs, whose names are never empty or a dot.
 _STEP, _ONSET = "", "."
@@ -315,7 +315,8 @@ def _ticking(frames: Mapping[str, int], step: int) -> tuple[str, ...]:
 
 def _phases(network: NetworkModel) -> dict[tuple[str, ...], str]:
     """Inputs with a new frame -> name of the function of such steps, the first one apart."""
-    frames, found = _frames(network), {(): "step"}
+    frames = _frames(network)
+    found: dict[tuple[str, ...], str] = {(): "step"}
     for step in range(1, network.steps_per_presentation if frames else 1):
         found.setdefault(_ticking(frames, step), f"frame_{len(found)}")
     return found

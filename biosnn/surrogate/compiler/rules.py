@@ -29,8 +29,8 @@ from biosnn.surrogate.compiler.component import (
 )
 from biosnn.surrogate.compiler.expressions import CONST
 from biosnn.surrogate.compiler.liveness import Compiled, Phase
+from biosnn.surrogate.compiler.receptive_fields import Places
 from biosnn.surrogate.compiler.source import Program
-from biosnn.surrogate.nn.receptive_fields import Places
 
 #: Variable of both neurons that recorded spikes set.
 _FIRES = "fires"

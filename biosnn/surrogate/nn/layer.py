@@ -292,7 +292,7 @@ def _group_of(model: Any, dt: Any) -> NeuronGroup:
     waiting = [o.on for o in model.operations if o.on in ("onset", "input")]
     if model.links or waiting:
         got = f"{model.name}, which follows a protocol of samples"
-        remedy = "Declare a network and use surrogate.compile(network)"
+        remedy = "Declare a network and use surrogate.to_torch(network)"
         raise ParameterError("SpikingLayer", "model", got, "a neuron on its own", remedy)
     group = model.group(1, clock=Clock(dt=dt, name="layer_clock*"), name="layer*")
     group._network = "torch"  # Brian2 warns of groups that no network has used
@@ -314,7 +314,7 @@ def _check_alone(group: NeuronGroup, component: Component) -> None:
     for stored in (*component.compiled.state.values(), *component.compiled.fixed.values()):
         if stored.owner != group.name and not stored.constant:
             got = f"{stored.variable}, which is linked to {stored.owner}"
-            remedy = "Mark it (constant), or declare a network and use surrogate.compile(network)"
+            remedy = "Mark it (constant), or declare a network and use surrogate.to_torch(network)"
             raise ParameterError(group.name, "equations", got, "variables of its own", remedy)
 
 

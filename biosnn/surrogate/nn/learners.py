@@ -13,9 +13,9 @@ from torch import Tensor
 from biosnn.errors import ParameterError
 from biosnn.plasticity import PlasticityRule
 from biosnn.surrogate.compiler.liveness import Stored
+from biosnn.surrogate.compiler.receptive_fields import Places, Weighted
 from biosnn.surrogate.compiler.rules import POST, PRE, SYNAPSES, Change, torch_rule
 from biosnn.surrogate.nn.monitors import InputMonitor, OutputMonitor, snapshot
-from biosnn.surrogate.nn.receptive_fields import Places, Weighted
 from biosnn.surrogate.nn.stateful import Stateful, check_finite
 from biosnn.validation import check_choice, check_value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from biosnn.errors import DataError, ParameterError
 from biosnn.networks import NetworkModel
 from biosnn.state import State
 from biosnn.surrogate.compiler.component import Settings
-from biosnn.surrogate.compiler.execution import Run
+from biosnn.surrogate.compiler.execution import NetworkRun
 from biosnn.surrogate.compiler.partition import Parts, components_of
 from biosnn.surrogate.compiler.surrogate_functions import surrogate_function
 from biosnn.surrogate.nn.layer import FINE, check_settings, widths_of
@@ -83,18 +83,18 @@ class SurrogateNetwork(nn.Module):
         order: str = "layer",
     ):
         super().__init__()
-        check_instance("surrogate.compile", "network", network, NetworkModel)
+        check_instance("surrogate.to_torch", "network", network, NetworkModel)
         if not isinstance(order, str) or order not in ORDERS:
-            raise ParameterError("surrogate.compile", "order", repr(order), '"layer" or "step"')
-        check_settings("surrogate.compile", detach_reset, smooth, functions)
-        check_flag("surrogate.compile", "normalise", normalise)
+            raise ParameterError("surrogate.to_torch", "order", repr(order), '"layer" or "step"')
+        check_settings("surrogate.to_torch", detach_reset, smooth, functions)
+        check_flag("surrogate.to_torch", "normalise", normalise)
         self.order, self._declared = order, network
         self._begin = network.initial_state(seed)
         if state is not None:
             checked_start(network, self._begin, state)
             self._begin = self._begin.transferred(state)
         weighted = [k for k, p in network.projections.items() if p.weights is not None]
-        chosen = tuple(weighted if train is None else names_of("surrogate.compile", train))
+        chosen = tuple(weighted if train is None else names_of("surrogate.to_torch", train))
         constants = self._chosen(network, chosen, weighted)
         self.trained = nn.ModuleDict(
             {
@@ -138,7 +138,7 @@ class SurrogateNetwork(nn.Module):
                 continue
             if not constant or owner not in {**network.populations, **network.projections}:
                 wanted = f"a weighted projection ({', '.join(weighted)}) or owner.constant"
-                raise ParameterError("surrogate.compile", "train", repr(name), wanted)
+                raise ParameterError("surrogate.to_torch", "train", repr(name), wanted)
             constants.setdefault(owner, []).append(constant)
         return constants
 
@@ -223,8 +223,15 @@ class SurrogateNetwork(nn.Module):
         if "." in self.output and self.output not in names:
             names.append(self.output)
         self._parts.check_recorded(names)
-        run = Run(self, given, port, n, dtype, device, names)
-        events = run.layer_by_layer() if self.order == "layer" else run.step_by_step()
+        values = self._arrays | {(key, "w"): self.weight(key) for key in self.weights}
+        constants = {
+            (owner, name): constant()
+            for owner, found in self.trained.items()
+            for name, constant in cast(nn.ModuleDict, found).items()
+        }
+        run = NetworkRun(self._parts, values, constants, given, port, n, dtype, device, names)
+        layerwise = self.order == "layer"
+        events = run.by_population(self.output) if layerwise else run.by_step(self.output)
         self.recorded = run.recorded
         return events
 
@@ -277,8 +284,8 @@ class SurrogateNetwork(nn.Module):
             dict(self._declared.projections),
         )
         for owner, constants in self.trained.items():
-            assert isinstance(constants, nn.ModuleDict)
-            values = {name: constant.quantity for name, constant in constants.items()}
+            found = cast(nn.ModuleDict, constants)
+            values = {name: constant.quantity for name, constant in found.items()}
             if owner in populations:
                 old = populations[owner]
                 model = old.model.with_parameters(**values)

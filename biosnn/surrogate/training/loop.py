@@ -201,7 +201,8 @@ def train(
     check_instance("train", "callbacks", callbacks, Iterable)
     callbacks = tuple(callbacks)
     for number, callback in enumerate(callbacks):
-        check_instance("train", f"callbacks[{number}]", callback, Callable)
+        if not callable(callback):
+            raise ParameterError("train", f"callbacks[{number}]", describe(callback), "a function")
     for name, given in (("validation", validation), ("test", test)):
         check_instance("train", name, given, Iterable, optional=True)
     if not hasattr(batches, "__len__") or not hasattr(batches, "__iter__"):

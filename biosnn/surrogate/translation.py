@@ -16,7 +16,7 @@ from biosnn.surrogate.nn.network import SurrogateNetwork
 from biosnn.validation import check_value
 
 
-def compile(model: Any, **options: Any) -> SurrogateNetwork | SpikingLayer:
+def to_torch(model: Any, **options: Any) -> SurrogateNetwork | SpikingLayer:
     """Make a differentiable torch module of equations.
 
     Parameters
@@ -39,7 +39,7 @@ def compile(model: Any, **options: Any) -> SurrogateNetwork | SpikingLayer:
     Examples
     --------
     >>> from biosnn import networks, surrogate
-    >>> module = surrogate.compile(networks.feedforward((784, 10), steps=100))  # doctest: +SKIP
+    >>> module = surrogate.to_torch(networks.feedforward((784, 10), steps=100))  # doctest: +SKIP
     >>> loss = torch.nn.functional.cross_entropy(module.counts(spikes), labels)  # doctest: +SKIP
     >>> recording, _ = biosnn.compile(module.network).run(  # doctest: +SKIP
     ...     surrogate.address_events(spikes, dt=1 * ms), state=module.state()
@@ -50,7 +50,7 @@ def compile(model: Any, **options: Any) -> SurrogateNetwork | SpikingLayer:
     if isinstance(model, NeuronModel | NeuronGroup):
         return SpikingLayer(model, **options)
     wanted = "a NetworkModel, a NeuronModel or a brian2.NeuronGroup"
-    raise ParameterError("surrogate.compile", "model", repr(model), wanted)
+    raise ParameterError("surrogate.to_torch", "model", repr(model), wanted)
 
 
 def address_events(spikes: Tensor | np.ndarray, dt: Any) -> dict[str, Any]:
