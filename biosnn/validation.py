@@ -32,11 +32,12 @@ _BOUNDS = {
     "finite": math.isfinite,
 }
 
+Kinds = type | tuple[type, ...]
 Validator = Callable[[Any, Any, Any], None]
 
 
 def describe(value: Any) -> str:
-    """A value as messages show it: in one line and no longer than that."""
+    """A value as messages show it: on one line of at most 80 characters."""
     if isinstance(value, np.ndarray) and value.ndim and not hasattr(value, "dim"):
         return f"{value.dtype} of shape {value.shape}"
     name = getattr(value, "__name__", "")
@@ -45,14 +46,12 @@ def describe(value: Any) -> str:
     return text if short else _with_article(type(value).__name__)
 
 
-def check_whole(obj: str, name: str, value: Any, least: int = 0, most: int | None = None) -> int:
-    """Check a whole number within bounds; one of NumPy is returned as Python's.
+def _with_article(name: str) -> str:
+    return f"an {name}" if name[0] in "AEIOaeio" else f"a {name}"
 
-    Raises
-    ------
-    ParameterError
-        If it is none (``True`` and 2.0 are none), or out of its bounds.
-    """
+
+def check_whole(obj: str, name: str, value: Any, least: int = 0, most: int | None = None) -> int:
+    """Check a whole number within bounds (``True`` and 2.0 are none); return Python's own."""
     whole_number = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole_number or value < least or (most is not None and value > most):
         bounds = f">= {least}" if most is None else f"from {least} to {most}"
@@ -61,13 +60,7 @@ def check_whole(obj: str, name: str, value: Any, least: int = 0, most: int | Non
 
 
 def check_choice(obj: str, name: str, value: Any, among: Iterable[Any]) -> None:
-    """Check that a parameter is one of a few words or numbers.
-
-    Raises
-    ------
-    ParameterError
-        If it is not.
-    """
+    """Check that a parameter is one of a few words or numbers."""
     known = tuple(among)
     if isinstance(value, bool) or not any(isinstance(value, type(k)) and value == k for k in known):
         wanted = "one of " + ", ".join(map(repr, known))
@@ -75,38 +68,13 @@ def check_choice(obj: str, name: str, value: Any, among: Iterable[Any]) -> None:
 
 
 def check_flag(obj: str, name: str, value: Any) -> None:
-    """Check that a parameter is True or False.
-
-    Raises
-    ------
-    ParameterError
-        If it is not.
-    """
+    """Check that a parameter is True or False."""
     if not isinstance(value, bool | np.bool_):
         raise ParameterError(obj, name, describe(value), "True or False")
 
 
-def check_instance(
-    obj: str, name: str, value: Any, kind: type | tuple[type, ...], optional: bool = False
-) -> None:
-    """Check that a part is what it should be, and no function that makes it.
-
-    Parameters
-    ----------
-    obj, name : str
-        Where it belongs, for the message.
-    value : object
-        What was given.
-    kind : type or tuple of type
-        What it must be.
-    optional : bool
-        Whether it may be ``None``.
-
-    Raises
-    ------
-    ParameterError
-        If it is not.
-    """
+def check_instance(obj: str, name: str, value: Any, kind: Kinds, optional: bool = False) -> None:
+    """Check that a parameter is an instance of a class, or None where it is optional."""
     if isinstance(value, kind) or (optional and value is None):
         return
     kinds = kind if isinstance(kind, tuple) else (kind,)
@@ -119,18 +87,30 @@ def check_instance(
     raise ParameterError(obj, name, describe(value), wanted, remedy)
 
 
-def _with_article(name: str) -> str:
-    return f"an {name}" if name[0] in "AEIOaeio" else f"a {name}"
+def check_members(obj: str, name: str, value: Any, kind: Kinds) -> None:
+    """Check a tuple or list of instances of a class."""
+    check_instance(obj, name, value, (tuple, list))
+    for number, part in enumerate(value):
+        check_instance(obj, f"{name}[{number}]", part, kind)
+
+
+def check_mapping(obj: str, name: str, value: Any) -> None:
+    """Check that a parameter is a dict with names as keys."""
+    check_instance(obj, name, value, Mapping)
+    for key in value:
+        if not isinstance(key, str):
+            raise ParameterError(obj, name, f"the key {describe(key)}", "a dict with names as keys")
+
+
+def check_named(obj: str, name: str, value: Any, kind: Kinds) -> None:
+    """Check a dict of names to instances of a class."""
+    check_mapping(obj, name, value)
+    for key, part in value.items():
+        check_instance(obj, f"{name}[{key!r}]", part, kind)
 
 
 def check_numbers(obj: str, name: str, value: Any) -> np.ndarray:
-    """Check that a parameter is an array of numbers; returned in double precision.
-
-    Raises
-    ------
-    ParameterError
-        If it is none.
-    """
+    """Check that a parameter is an array of numbers; return it in double precision."""
     try:
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
@@ -138,29 +118,9 @@ def check_numbers(obj: str, name: str, value: Any) -> np.ndarray:
 
 
 def check_path(obj: str, name: str, value: Any) -> None:
-    """Check that a parameter can be the name of a file or folder.
-
-    Raises
-    ------
-    ParameterError
-        If it can not.
-    """
+    """Check that a parameter can be the name of a file or folder."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
         raise ParameterError(obj, name, describe(value), "the path of a file or folder")
-
-
-def check_mapping(obj: str, name: str, value: Any) -> None:
-    """Check that a parameter is a dict with names as keys.
-
-    Raises
-    ------
-    ParameterError
-        If it is not.
-    """
-    check_instance(obj, name, value, Mapping)
-    for key in value:
-        if not isinstance(key, str):
-            raise ParameterError(obj, name, f"the key {describe(key)}", "a dict with names as keys")
 
 
 def _dimensions(value: Any) -> Any:
@@ -192,21 +152,11 @@ def check_value(obj: str, name: str, value: Any, like: Any, bound: str = "finite
     obj, name : str
         Where the parameter belongs, for the message.
     value : Quantity or float
-        The value received.
+        The value received; it is returned as it is.
     like : Quantity or float
         A value with the right unit, such as the default.
     bound : {"> 0", ">= 0", "< 0", "in [0, 1]", "in (0, 1]", "in (0, 1)", "finite"}
         The bound that the SI value must respect.
-
-    Returns
-    -------
-    Quantity or float
-        The value itself.
-
-    Raises
-    ------
-    ParameterError
-        If the unit differs, or the value is not a finite scalar within its bound.
     """
     numeric = isinstance(value, int | float | np.number | np.ndarray)  # a Quantity is an array
     if not numeric or np.asarray(value).dtype.kind not in "iufO" or np.size(value) != 1:
@@ -227,21 +177,16 @@ def check_value(obj: str, name: str, value: Any, like: Any, bound: str = "finite
 
 
 def check_steps(obj: str, name: str, value: Any, dt: Any, least: int = 0) -> int:
-    """Number of time steps of a duration that must be a multiple of the time step.
+    """Number of time steps of a duration, which must be a multiple of the time step.
 
     Parameters
     ----------
     obj, name : str
-        Where the duration belongs, for the message.
+        Where the duration belongs, for the message, which names the nearest multiples.
     value, dt : Quantity
         The duration and the time step.
     least : int
         The least number of steps.
-
-    Raises
-    ------
-    ParameterError
-        If it is no such time; the message names the nearest multiples.
     """
     from brian2 import second
 
@@ -281,7 +226,7 @@ def choice(*among: Any) -> Validator:
     return _validator(check_choice, among)
 
 
-def instance(kind: type | tuple[type, ...], optional: bool = False) -> Validator:
+def instance(kind: Kinds, optional: bool = False) -> Validator:
     """An instance of a class."""
     return _validator(check_instance, kind, optional)
 
@@ -296,44 +241,21 @@ def mapping() -> Validator:
     return _validator(check_mapping)
 
 
-def check_members(obj: str, name: str, value: Any, kind: type | tuple[type, ...]) -> None:
-    """Check a tuple or list of instances of a class.
-
-    Raises
-    ------
-    ParameterError
-        If it is none, or a member is another thing.
-    """
-    check_instance(obj, name, value, (tuple, list))
-    for number, part in enumerate(value):
-        check_instance(obj, f"{name}[{number}]", part, kind)
-
-
-def check_named(obj: str, name: str, value: Any, kind: type | tuple[type, ...]) -> None:
-    """Check a dict of names to instances of a class.
-
-    Raises
-    ------
-    ParameterError
-        If it is none, or a member is another thing.
-    """
-    check_mapping(obj, name, value)
-    for key, part in value.items():
-        check_instance(obj, f"{name}[{key!r}]", part, kind)
-
-
-def members(kind: type | tuple[type, ...]) -> Validator:
+def members(kind: Kinds) -> Validator:
     """A tuple or list of instances of a class."""
     return _validator(check_members, kind)
 
 
-def named(kind: type | tuple[type, ...]) -> Validator:
+def named(kind: Kinds) -> Validator:
     """A dict of names to instances of a class."""
     return _validator(check_named, kind)
 
 
+# --- converters
+
+
 def plain(value: Any) -> Any:
-    """A converter: one number of Python or NumPy as a float, other values as they are.
+    """One number of Python or NumPy as a float, other values as they are.
 
     For numbers that become part of a text: NumPy's own write ``np.float64(0.5)``.
     """
@@ -346,10 +268,10 @@ def plain(value: Any) -> Any:
 
 
 def integer(value: Any) -> Any:
-    """A converter: an integer of NumPy as Python's; other values as they are."""
+    """An integer of NumPy as Python's; other values as they are."""
     return int(value) if isinstance(value, np.integer) else value
 
 
 def sequence(value: Any) -> Any:
-    """A converter: a list as a tuple; what is neither is left to the validator."""
+    """A list as a tuple; what is neither is left to the validator."""
     return tuple(value) if isinstance(value, list | tuple) else value

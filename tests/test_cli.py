@@ -149,7 +149,7 @@ def test_run_lists_the_experiments(scripts: Path) -> None:
 def test_the_list_is_light() -> None:
     """No Brian2 for a list."""
     code = (
-        "import sys, biosnn.cli; biosnn.cli.run(None); "
+        "import sys, biosnn.cli.commands as c; c.run(None); "
         "print(*{'brian2', 'matplotlib', 'scipy', 'rich.console'} & set(sys.modules))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,10 +9,11 @@ from pathlib import Path
 import attrs
 import pytest
 
-from biosnn import doctor, gpu
+from biosnn import gpu
 from biosnn.devices.base.cache import cache_folder, cached
 from biosnn.devices.cuda import toolchain
 from biosnn.doctor import Check, as_json, exit_status, run_checks
+from biosnn.doctor import checks as doctor
 from biosnn.doctor import probe as facts
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -650,14 +650,14 @@ class TestSave:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(Path, "replace", disk_full)
-        with pytest.raises(StorageError, match=r"a\.png: No space left on device"):
+        with pytest.raises(StorageError, match=r"a\.png cannot be written: No space left on device"):
             plotting.save(self.draw(), tmp_path / "a.png")
         assert os.listdir(tmp_path) == ["a.png"]
         assert (tmp_path / "a.png").read_text() == "old"
 
     def test_an_unwritable_place_is_named(self, tmp_path: Path):
         (tmp_path / "file").write_text("")
-        with pytest.raises(StorageError, match=r"cannot be written to .*file/a\.png: "):
+        with pytest.raises(StorageError, match=r"file/a\.png cannot be written: "):
             plotting.save(self.draw(), tmp_path / "file" / "a.png")
 
 

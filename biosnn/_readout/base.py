@@ -15,8 +15,8 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from biosnn._readout.checks import check_labels, describe
 from biosnn.errors import ParameterError, StorageError
+from biosnn.validation import describe
 
 SILENT = -1
 """The prediction for a sample in which no neuron fired that the readout listens to."""
@@ -84,10 +84,6 @@ class Readout(ClassifierMixin, BaseEstimator, ABC):
         -------
         ndarray of bool, shape [n_samples]
 
-        Raises
-        ------
-        ParameterError, sklearn.exceptions.NotFittedError
-            As `decision_function`.
         """
         return self._silent(self._features(X))
 
@@ -107,10 +103,6 @@ class Readout(ClassifierMixin, BaseEstimator, ABC):
         ndarray of int, shape [n_samples]
             Labels from `classes_`, `SILENT` (-1) for silent samples.
 
-        Raises
-        ------
-        ParameterError, sklearn.exceptions.NotFittedError
-            As `decision_function`.
         """
         features = self._features(X)
         best = self.classes_[self._scores(features).argmax(axis=1)]
@@ -220,6 +212,16 @@ class Readout(ClassifierMixin, BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         return tags
+
+
+def check_labels(obj: str, name: str, labels: NDArray, lowest: int, n_classes: int | None) -> None:
+    """Refuse labels below `lowest`, or of a class that is not among the `n_classes`."""
+    highest = np.inf if n_classes is None else n_classes - 1
+    bad = labels[(labels < lowest) | (labels > highest)]
+    if bad.size:
+        wanted = f">= {lowest}" if n_classes is None else f"in {lowest}..{highest}"
+        remedy = "Number the classes from 0, or raise n_classes."
+        raise ParameterError(obj, name, bad[0], wanted, remedy)
 
 
 def _plain(value: Any) -> str | int | float | None:

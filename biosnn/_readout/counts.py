@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar, Self
 
 import numpy as np
@@ -9,9 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import ClassifierTags, Tags
 
 from biosnn._readout.base import SILENT, Readout
-from biosnn._readout.checks import describe
 from biosnn.errors import ParameterError
-from biosnn.validation import check_whole
+from biosnn.validation import check_whole, describe
 
 
 class _ResponseReadout(Readout):
@@ -19,6 +19,33 @@ class _ResponseReadout(Readout):
 
     def __init__(self, n_classes: int | None = None):
         self.n_classes = n_classes
+
+    @abstractmethod
+    def _learn(self, responses: NDArray[np.floating]) -> None:
+        """Learn from the mean responses [n_neurons, n_classes]."""
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Learn which classes each neuron speaks for.
+
+        Parameters
+        ----------
+        X : array_like, shape [n_samples, n_neurons]
+            Spike counts, or rates.
+        y : array_like of int, shape [n_samples]
+            Labels.
+
+        Returns
+        -------
+        Readout
+            The readout itself.
+
+        Raises
+        ------
+        ParameterError
+            If the counts, the labels or `n_classes` are malformed.
+        """
+        self._learn(self._mean_responses(X, y))
+        return self
 
     def _mean_responses(self, X: ArrayLike, y: ArrayLike) -> NDArray[np.floating]:
         """Mean counts [n_neurons, n_classes], 0 for a class without samples; sets `classes_`."""
@@ -63,30 +90,9 @@ class VoteReadout(_ResponseReadout):
     assignments_: NDArray[np.int64]
     _learned: ClassVar = {"classes_": "c", "assignments_": "n"}
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Assign a class to every neuron that fired.
-
-        Parameters
-        ----------
-        X : array_like, shape [n_samples, n_neurons]
-            Spike counts, or rates.
-        y : array_like of int, shape [n_samples]
-            Labels.
-
-        Returns
-        -------
-        VoteReadout
-            The readout itself.
-
-        Raises
-        ------
-        ParameterError
-            If the counts, the labels or `n_classes` are malformed.
-        """
-        responses = self._mean_responses(X, y)
+    def _learn(self, responses: NDArray[np.floating]) -> None:
         strongest = self.classes_[responses.argmax(axis=1)]
         self.assignments_ = np.where(responses.any(axis=1), strongest, SILENT)
-        return self
 
     def _weights(self) -> NDArray[np.floating]:
         return (self.assignments_[:, np.newaxis] == self.classes_).astype(float)
@@ -123,32 +129,11 @@ class ProportionReadout(_ResponseReadout):
     proportions_: NDArray[np.floating]
     _learned: ClassVar = {"classes_": "c", "proportions_": "nc"}
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Learn each neuron's proportions.
-
-        Parameters
-        ----------
-        X : array_like, shape [n_samples, n_neurons]
-            Spike counts, or rates.
-        y : array_like of int, shape [n_samples]
-            Labels.
-
-        Returns
-        -------
-        ProportionReadout
-            The readout itself.
-
-        Raises
-        ------
-        ParameterError
-            If the counts, the labels or `n_classes` are malformed.
-        """
-        responses = self._mean_responses(X, y)
+    def _learn(self, responses: NDArray[np.floating]) -> None:
         total = responses.sum(axis=1, keepdims=True)
         self.proportions_ = np.divide(
             responses, total, out=np.zeros_like(responses), where=total > 0
         )
-        return self
 
     def _weights(self) -> NDArray[np.floating]:
         return self.proportions_

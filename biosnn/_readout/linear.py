@@ -13,9 +13,8 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_array
 
 from biosnn._readout.base import Readout
-from biosnn._readout.checks import check_positive, describe
 from biosnn.errors import ParameterError
-from biosnn.validation import check_whole
+from biosnn.validation import check_choice, check_value, check_whole, describe
 
 Kind = Literal["logistic", "svc", "ridge"]
 Features = Literal["counts", "latency"]
@@ -43,7 +42,7 @@ def latency_features(first_spike: ArrayLike, tau: float = 1.5e-3) -> NDArray[np.
     ParameterError
         If `first_spike` is malformed or empty, a time is negative or NaN, or `tau` not positive.
     """
-    check_positive("latency_features", "tau", tau, " s")
+    check_value("latency_features", "tau", tau, tau if hasattr(tau, "dim") else 1.0, "> 0")
     try:
         times = check_array(first_spike, dtype="float64", ensure_all_finite=False)
     except (TypeError, ValueError) as error:
@@ -102,20 +101,18 @@ def linear_readout(
     ParameterError
         If a parameter is out of its range.
     """
-    check_positive("linear_readout", "C", C)
-    check_positive("linear_readout", "alpha", alpha)
+    check_choice("linear_readout", "kind", kind, ("logistic", "svc", "ridge"))
+    check_value("linear_readout", "C", C, 1.0, "> 0")
+    check_value("linear_readout", "alpha", alpha, 1.0, "> 0")
     check_whole("linear_readout", "max_iter", max_iter, 1)
     check_whole("linear_readout", "seed", seed, 0, 2**32 - 1)
-    match kind if isinstance(kind, str) else None:
+    match kind:
         case "logistic":
             model = LogisticRegression(C=C, max_iter=max_iter, random_state=seed)
         case "svc":
             model = LinearSVC(C=C, max_iter=max_iter, random_state=seed, dual="auto")
-        case "ridge":
-            model = RidgeClassifier(alpha=alpha, random_state=seed)
         case _:
-            wanted = "'logistic', 'svc' or 'ridge'"
-            raise ParameterError("linear_readout", "kind", repr(kind), wanted, "Choose one.")
+            model = RidgeClassifier(alpha=alpha, random_state=seed)
     return make_pipeline(MaxAbsScaler(), model)
 
 
@@ -216,13 +213,8 @@ class LinearReadout(Readout):
         return super()._scores(features) + self.intercept_
 
     def _features(self, X: ArrayLike, *, reset: bool = False) -> NDArray[np.floating]:
-        match self.features if isinstance(self.features, str) else None:
-            case "counts":
-                return self._counts(X, reset=reset, dtype=np.float32)
-            case "latency":
-                times = self._table(X, reset=reset, dtype=np.float64)
-                return latency_features(times, self.tau_latency)
-        wanted = "'counts' or 'latency'"
-        raise ParameterError(
-            "LinearReadout", "features", repr(self.features), wanted, "Choose one."
-        )
+        check_choice("LinearReadout", "features", self.features, ("counts", "latency"))
+        if self.features == "counts":
+            return self._counts(X, reset=reset, dtype=np.float32)
+        times = self._table(X, reset=reset, dtype=np.float64)
+        return latency_features(times, self.tau_latency)

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from biosnn._readout.base import SILENT
-from biosnn._readout.checks import check_labels, describe
+from biosnn._readout.base import SILENT, check_labels
 from biosnn.errors import ParameterError
-from biosnn.validation import check_whole
+from biosnn.validation import check_whole, describe
 
 
 def score_report(y_true: ArrayLike, y_pred: ArrayLike, n_classes: int) -> dict[str, Any]:

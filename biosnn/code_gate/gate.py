@@ -1,14 +1,4 @@
-"""The gate for text that becomes code: equations, conditions, statements, units and names.
-
-Brian2, sympy, PyTorch and compilers see a text only after it has passed here, wherever it
-comes from: a file or a program. What passes is arithmetic: numbers, ASCII names, operators,
-comparisons, and calls of known functions with plain arguments. There are no strings, no
-attributes, no indices and no keywords, and every text is bounded in length, in depth and in the
-size of what symbolic mathematics can make of it. ``docs/security.md`` describes the grammar.
-
-Texts are parsed by Python's own parser into a tree of which nothing is evaluated. Constants
-are bounded by arithmetic on floats, never on integers of any length.
-"""
+"""The checks of names, expressions, statements and equations."""
 
 from __future__ import annotations
 

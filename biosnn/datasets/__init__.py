@@ -7,16 +7,15 @@ downloads on request.
 """
 
 from biosnn.datasets.loading import (
-    SIDE,
     Dataset,
     Split,
     load_dataset,
     load_digits,
     load_fashion_mnist,
-    load_image,
     load_mnist,
     train_validation_split,
 )
+from biosnn.datasets.picture import SIDE, load_image
 
 __all__ = [
     "SIDE",

@@ -1,10 +1,4 @@
-"""Digits and clothes as arrays: the bundled MNIST subset, the full sets, and one's own image.
-
-Every dataset is a `Dataset` of two `Split`s with uint8 images, bright ink on black, and int64
-labels ``[n]``; those below have images ``[n, 28, 28]``, one's own have any size and channels.
-`load_digits` works offline; MNIST and Fashion-MNIST are read from IDX files, which torchvision
-downloads on request.
-"""
+"""Load datasets from the bundled file or from IDX files, and divide them."""
 
 from __future__ import annotations
 
@@ -19,21 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from platformdirs import user_cache_path
 
-from biosnn.datasets.picture import SIDE, load_image
 from biosnn.errors import DataError, ParameterError
 from biosnn.validation import check_flag, check_instance, check_path, check_whole
-
-__all__ = [
-    "SIDE",
-    "Dataset",
-    "Split",
-    "load_dataset",
-    "load_digits",
-    "load_fashion_mnist",
-    "load_image",
-    "load_mnist",
-    "train_validation_split",
-]
 
 _MNIST_SOURCE = (
     "MNIST: LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791; "

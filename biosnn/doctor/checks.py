@@ -1,9 +1,4 @@
-"""What works on this machine, and what to do about what does not.
-
-Every check is a function that returns one :class:`Check` and leaves nothing behind. Packages are
-imported in child processes: a broken one is a finding here, not a crash, and this process stays
-free of Brian2's global state. Nothing is printed; ``biosnn doctor`` does that.
-"""
+"""The checks: Python and its packages, the C++ toolchain, folders, and the GPU toolchain."""
 
 from __future__ import annotations
 
@@ -32,8 +27,6 @@ from biosnn.doctor import probe as facts
 from biosnn.doctor.test_programs import HELLO, HELLO_OPENMP, HELLO_VECTOR
 from biosnn.errors import DeviceError
 from biosnn.gpu import call
-
-__all__ = ["Check", "as_json", "exit_status", "run_checks"]
 
 Status = Literal["ok", "warn", "fail"]
 

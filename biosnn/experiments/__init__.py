@@ -16,31 +16,31 @@ The report is ``DIR/results.json``, a table for the reader, and with ``--json`` 
 the same object, as the last line of stdout.
 """
 
+from biosnn.experiments.flags import UpTo, available, given, whole, without_effect
 from biosnn.experiments.harness import (
-    Parts,
-    UpTo,
-    add_resume_flags,
-    add_run_flags,
-    available,
-    begin,
     console_for,
     environment,
-    experiment_names,
-    find_experiment,
-    find_script,
-    fit_settings,
-    given,
-    interrupted_command,
     main,
-    noted_command,
     parser,
     plain_data,
     save_figure,
-    summary,
-    whole,
-    without_effect,
     write_report,
 )
+from biosnn.experiments.registry import (
+    experiment_names,
+    find_experiment,
+    find_script,
+    noted_command,
+    summary,
+)
+from biosnn.experiments.resumable import (
+    add_resume_flags,
+    add_run_flags,
+    begin,
+    fit_settings,
+    interrupted_command,
+)
+from biosnn.experiments.stages import Parts
 
 __all__ = [
     "Parts",

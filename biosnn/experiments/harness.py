@@ -1,20 +1,4 @@
-"""The contract of the scripts in ``experiments/``, for your own scripts too.
-
-A script parses the shared flags and its own, does its work, and ends with one report:
-
->>> from biosnn import experiments
->>> def run() -> None:
-...     args = experiments.parser("coin", "Toss a coin.").parse_args()
-...     experiments.write_report(args, metrics={"heads": 0.5})
->>> if __name__ == "__main__":
-...     experiments.main(run)  # doctest: +SKIP
-
-Brian2, which takes seconds to import, is imported where it is needed: ``biosnn run`` and
-``biosnn resume`` look experiments up here.
-
-The report is ``DIR/results.json``, a table for the reader, and with ``--json`` one line of JSON,
-the same object, as the last line of stdout.
-"""
+"""The parser, the report and the end of an experiment's script."""
 
 from __future__ import annotations
 
@@ -33,33 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biosnn.errors import BiosnnError, Interrupted, ParameterError, printable
-from biosnn.experiments.flags import (
-    Parser,
-    UpTo,
-    available,
-    folder,
-    given,
-    whole,
-    without_effect,
-)
-from biosnn.experiments.registry import (
-    experiment_names,
-    find_experiment,
-    find_script,
-    noted_command,
-    summary,
-)
-from biosnn.experiments.resumable import (
-    add_resume_flags,
-    add_run_flags,
-    begin,
-    experiment_folder,
-    finish,
-    fit_settings,
-    forget,
-    interrupted_command,
-)
-from biosnn.experiments.stages import Parts
+from biosnn.experiments.flags import Parser, folder, whole
+from biosnn.experiments.registry import find_experiment
+from biosnn.experiments.resumable import experiment_folder, finish, forget
 from biosnn.files import replace
 from biosnn.version import __version__
 
@@ -70,32 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import Console
     from rich.table import Table
-
-__all__ = [
-    "Parts",
-    "UpTo",
-    "add_resume_flags",
-    "add_run_flags",
-    "available",
-    "begin",
-    "console_for",
-    "environment",
-    "experiment_names",
-    "find_experiment",
-    "find_script",
-    "fit_settings",
-    "given",
-    "interrupted_command",
-    "main",
-    "noted_command",
-    "parser",
-    "plain_data",
-    "save_figure",
-    "summary",
-    "whole",
-    "without_effect",
-    "write_report",
-]
 
 PACKAGES = ("brian2", "numpy", "scipy", "scikit-learn")
 _ROOT = Path(__file__).resolve().parents[2]

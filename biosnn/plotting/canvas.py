@@ -6,7 +6,6 @@ import os
 import sys
 from io import BytesIO
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -15,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from biosnn.errors import ParameterError, StorageError
+from biosnn.errors import ParameterError
+from biosnn.files import replace
 from biosnn.validation import check_path
 
 TIME = "time (ms)"
@@ -98,20 +98,7 @@ def save(figure_or_axes: Figure | Axes | NDArray[np.object_], path: str | os.Pat
         raise ParameterError("save", "path", path, "a file name ending in .png")
     picture = BytesIO()
     _figure(figure_or_axes).savefig(picture, format="png", bbox_inches="tight")
-
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(picture.getvalue())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"The figure cannot be written to {path}: {error.strerror}. "
-            "Choose a folder that you may write to."
-        ) from error
+    replace(path, picture.getvalue())
     return path
 
 

@@ -11,10 +11,9 @@ file.
 array([7, 2, 1, -1])
 """
 
+from biosnn.files import SUFFIX, check_target
 from biosnn.storage.trained_model import (
-    SUFFIX,
     TrainedModel,
-    check_target,
     load_model,
     load_state,
     provenance,

@@ -1,15 +1,4 @@
-"""Save and load trained models and states: one file, no pickle, nothing executed on load.
-
-A ``.biosnn`` file is a safetensors file. Its tensors are the arrays of the state and of the
-readout; its metadata hold the network's declaration (with all parameters and their units), what
-is done to images before they are shown, where the model comes from, and a SHA-256 over the whole
-file.
-
->>> from biosnn import storage
->>> storage.save_model(model, "digits.biosnn")  # doctest: +SKIP
->>> storage.load_model("digits.biosnn").classify(images)  # doctest: +SKIP
-array([7, 2, 1, -1])
-"""
+"""A trained model and its file."""
 
 from __future__ import annotations
 
@@ -30,7 +19,7 @@ from sklearn.exceptions import NotFittedError
 from biosnn import simulation
 from biosnn.declaration import from_data, to_data
 from biosnn.errors import BiosnnError, ParameterError, StorageError
-from biosnn.files import SUFFIX, check_target, packed, read, short, write
+from biosnn.files import packed, read, short, write
 from biosnn.networks import NetworkModel
 from biosnn.program.recorders import Record, check_record
 from biosnn.readout import Readout, readout_from_arrays
@@ -39,17 +28,6 @@ from biosnn.storage import preprocessing as shown
 from biosnn.storage.compatibility import difference, misfit
 from biosnn.validation import check_choice, check_flag, check_instance, check_path
 from biosnn.version import __version__
-
-__all__ = [
-    "SUFFIX",
-    "TrainedModel",
-    "check_target",
-    "load_model",
-    "load_state",
-    "provenance",
-    "save_model",
-    "save_state",
-]
 
 
 def provenance(**facts: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The command ``biosnn``.
+"""The commands of ``biosnn`` and their options.
 
 Commands import what they need when they are called, because Brian2 takes seconds to import and
 ``biosnn --help`` shall not wait for it. An error of biosnn is one sentence on stderr and exit
