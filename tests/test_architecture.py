@@ -35,6 +35,7 @@ LAYERS = (
         "state",
         "recording",
         "files",
+        "progress",
     ),
     ("models", "plasticity", "encoding"),
     ("networks",),

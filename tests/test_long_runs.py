@@ -18,7 +18,7 @@ from biosnn import encoding as encoders
 from biosnn import experiments, models, networks, simulation
 from biosnn.errors import DataError, Interrupted, ParameterError, StorageError
 from biosnn.networks import Input, NetworkModel, Population, Presentation
-from biosnn.simulation.progress import ProgressBar
+from biosnn.progress import ProgressBar
 
 N_INPUTS, N_SAMPLES = 20, 12
 RNG = np.random.default_rng(11)

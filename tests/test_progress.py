@@ -13,10 +13,10 @@ import time
 import pytest
 from rich.console import Console
 
-from biosnn import networks, simulation
+from biosnn import networks, progress, simulation
 from biosnn.errors import DeviceError
-from biosnn.simulation import compilation, progress
-from biosnn.simulation.progress import ProgressBar, Waiting
+from biosnn.progress import ProgressBar, Waiting
+from biosnn.simulation import compilation
 
 
 class Clock:
@@ -407,7 +407,7 @@ def test_compiling_says_so(monkeypatch, capsys):
 
 def test_standard_error_is_where_it_goes():
     code = (
-        "from biosnn.simulation.progress import ProgressBar\n"
+        "from biosnn.progress import ProgressBar\n"
         "now = [0.0]\n"
         "with ProgressBar(4, True, clock=lambda: now[0]) as bar:\n"
         "    now[0] = 10.0\n"

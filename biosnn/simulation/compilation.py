@@ -18,12 +18,12 @@ from biosnn.devices.base.artifact import BINARY, open_artifact
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.contract import Device, TraceOf
 from biosnn.errors import DeviceError, ParameterError
+from biosnn.progress import Waiting, quiet_builds
 from biosnn.simulation.auto_device import Choice, choices, choose
 from biosnn.simulation.ensemble import Ensemble
 from biosnn.simulation.jobs.bundle import Bundle, active, open_bundle
 from biosnn.simulation.jobs.replay import BundleReplay
 from biosnn.simulation.jobs.writer import BundleWriter
-from biosnn.simulation.progress import Waiting, quiet_builds
 from biosnn.simulation.runnable import Runnable
 from biosnn.validation import LARGEST, check_whole
 

@@ -17,10 +17,10 @@ from biosnn.devices.base.contract import (
     TooMuchRecordedError,
 )
 from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
+from biosnn.progress import ProgressBar
 from biosnn.recording import Recording
 from biosnn.simulation.argument_checks import checked_state, learning_of
 from biosnn.simulation.inputs import ArraySource, source_of
-from biosnn.simulation.progress import ProgressBar
 from biosnn.simulation.recorders import MemorySink, too_much
 from biosnn.simulation.run_loop import default_limit
 from biosnn.simulation.signals import SafePoint

@@ -18,9 +18,9 @@ from joblib import Parallel, delayed
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.errors import Interrupted, ParameterError
 from biosnn.program.independence import check_independent
+from biosnn.progress import ProgressBar
 from biosnn.recording import Recording
 from biosnn.simulation.inputs import ArraySource
-from biosnn.simulation.progress import ProgressBar
 from biosnn.simulation.recorders import MemorySink
 from biosnn.simulation.run_loop import Course, Order
 from biosnn.simulation.signals import SafePoint

@@ -20,10 +20,10 @@ from biosnn.devices.base.contract import (
     TooMuchRecordedError,
 )
 from biosnn.errors import DataError, DeviceError, Interrupted
+from biosnn.progress import ProgressBar
 from biosnn.recording import Recording
 from biosnn.simulation.checkpoints import Place, RunFolder
 from biosnn.simulation.inputs import ArraySource, StreamSource, checksums, cut
-from biosnn.simulation.progress import ProgressBar
 from biosnn.simulation.recorders import MemorySink, NoSink, Sink, too_much
 from biosnn.simulation.signals import SafePoint
 from biosnn.state import State

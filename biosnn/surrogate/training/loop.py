@@ -238,7 +238,7 @@ def train(
         scheduler=_scheduler(scheduler, made, epochs * len(batches)),
         generators={"batches": generator} if generator is not None else {},
     )
-    history, bar = History(), Bar(progress, epochs, len(batches))
+    history = History()
     opened: Any = nullcontext()
     if folder is not None:
         opened = TrainingFolder(Path(folder), identity, resume, overwrite)
@@ -251,6 +251,7 @@ def train(
                 raise ParameterError("train", "epochs", epochs, wanted)
             if epochs != planned and isinstance(scheduler, str):
                 _move_cosine(training, epochs * len(batches), history.epochs * len(batches))
+        bar = Bar(progress, epochs, len(batches), history.epochs)
         log = tensorboard_log(None if place is None else place.folder, tensorboard, bar)
         drawn = time.perf_counter()
         try:

@@ -8,60 +8,46 @@ from typing import Any
 
 import attrs
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from biosnn.errors import ParameterError
 from biosnn.files import replace
+from biosnn.progress import ProgressBar
 from biosnn.surrogate.training.checkpoints import LOG
 from biosnn.surrogate.training.history import History
 
 
 class Bar:
-    """Progress of the batches, with running loss and accuracy."""
+    """Progress of the batches, with running loss and accuracy, and a line for every epoch."""
 
-    def __init__(self, show: bool, epochs: int, n_batches: int):
-        self._console = Console(stderr=True, quiet=not show, highlight=False)
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not show or not self._console.is_terminal,
-        )
-        self._epochs, self._n = epochs, n_batches
-        self._task = self._bar.add_task("", total=epochs * n_batches, epoch="", figures="")
+    def __init__(self, show: bool, epochs: int, n_batches: int, epochs_done: int):
+        self._done = epochs_done * n_batches
+        self._bar = ProgressBar(epochs * n_batches, show, start=self._done, unit="batches")
+        self._epochs = epochs
 
     def __enter__(self) -> Bar:
-        self._bar.start()
+        self._bar.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+    def __exit__(self, *error: Any) -> None:
+        self._bar.__exit__(*error)
 
     def advance(self, epoch: int, loss: float, accuracy: float) -> None:
         """One batch is done."""
-        self._bar.update(
-            self._task,
-            advance=1,
-            epoch=f"{epoch + 1}/{self._epochs}",
-            figures=f"loss {loss:.4f}  accuracy {accuracy:.2%}",
-        )
+        self._done += 1
+        figures = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy}
+        self._bar.update(self._done, figures)
 
     def epoch_done(self, history: History) -> None:
         """One line for an epoch."""
-        self._bar.update(self._task, completed=history.epochs * self._n)
         parts = [f"epoch {history.epochs}/{self._epochs}", f"loss {history.train_loss[-1]:.4f}"]
         for name in ("train", "validation", "test"):
             if values := getattr(history, f"{name}_accuracy"):
                 parts.append(f"{name} {values[-1]:.2%}")
-        self.note("  ".join([*parts, f"{history.seconds[-1]:.1f} s"]))
+        self.note(", ".join([*parts, f"{history.seconds[-1]:.1f} s"]))
 
     def note(self, text: str) -> None:
         """A line for the user."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._bar.note(text)
 
 
 def tensorboard_log(folder: Path | None, wanted: bool | None, bar: Bar) -> Any:

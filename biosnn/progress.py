@@ -45,11 +45,13 @@ class ProgressBar:
     Parameters
     ----------
     total : int or None
-        Number of samples; ``None`` for a stream of unknown length.
+        Number of samples (or of other units); ``None`` for a stream of unknown length.
     show : bool or callable
         Whether to show anything, or a function ``(done, total)`` to call instead.
     start : int
         How many of the samples were done before (a resumed run).
+    unit : str
+        What is counted.
     console : rich.console.Console, optional
         Where to write; default: stderr.
     clock : callable
@@ -62,12 +64,14 @@ class ProgressBar:
         show: bool | Callable[[int, int | None], None],
         *,
         start: int = 0,
+        unit: str = "samples",
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.total = total
         self._show = show
         self._start = start
+        self._unit = unit
         self._console = _Quiet(stderr=True) if console is None else console
         self._clock = clock
         self._lock = threading.RLock()
@@ -137,21 +141,11 @@ class ProgressBar:
                 self._write()
 
     def _draw(self) -> None:
-        self._live = Live(
-            console=self._console,
-            get_renderable=self._drawing,
-            refresh_per_second=_DRAWINGS_PER_SECOND,
-            transient=True,
-            # What others print goes above the bar, unless stdout goes elsewhere.
-            redirect_stdout=self._console.is_jupyter or sys.stdout.isatty(),
-        )
-        self._live.start(refresh=True)
+        self._live = _live(self._console, self._drawing)
 
     def _drawing(self) -> Table:
         done, figures = self._report
-        of = "" if self.total is None else f"/{self.total}"
-        figures_text = [f"{name} {_number(value)}" for name, value in figures.items()]
-        text = "  ".join([f"{done}{of} samples", *self._speed(done), *figures_text])
+        text = "  ".join(self._figures(done, figures, "/"))
         grid = Table.grid(padding=(0, 1))
         parts: list[Bar | Text] = [Text(text, no_wrap=True, overflow="ellipsis")]
         if self.total is not None:
@@ -162,10 +156,13 @@ class ProgressBar:
 
     def _write(self) -> None:
         done, figures = self._written = self._report
-        of = "" if self.total is None else f" of {self.total}"
-        figures_text = [f"{name} {_number(value)}" for name, value in figures.items()]
-        line = ", ".join([f"{done}{of} samples", *self._speed(done), *figures_text])
+        line = ", ".join(self._figures(done, figures, " of "))
         self._console.out(line, highlight=False)
+
+    def _figures(self, done: int, figures: Mapping[str, float], between: str) -> list[str]:
+        of = "" if self.total is None else f"{between}{self.total}"
+        running = [f"{name} {_number(value)}" for name, value in figures.items()]
+        return [f"{done}{of} {self._unit}", *self._speed(done), *running]
 
     def _speed(self, done: int) -> list[str]:
         """Samples per second of this run, and the time that is left or was needed."""
@@ -173,7 +170,7 @@ class ProgressBar:
         new = done - self._start
         if new <= 0 or seconds <= 0:
             return []
-        rate = f"{_number(new / seconds)} samples/s"
+        rate = f"{_number(new / seconds)} {self._unit}/s"
         if self.total is None:
             return [rate]
         if done >= self.total:
@@ -238,14 +235,7 @@ class Waiting:
                 spinner.update(text=f"{self._what}, {seconds}")
                 return spinner
 
-            self._live = Live(
-                console=self._console,
-                get_renderable=drawing,
-                refresh_per_second=_DRAWINGS_PER_SECOND,
-                transient=True,
-                redirect_stdout=self._console.is_jupyter or sys.stdout.isatty(),
-            )
-            self._live.start(refresh=True)
+            self._live = _live(self._console, drawing)
 
     def __exit__(
         self,
@@ -261,6 +251,20 @@ class Waiting:
             elif self._begun and kind is None:
                 seconds = _duration(self._clock() - self._started)
                 self._console.out(f"{self._what}: done in {seconds}", highlight=False)
+
+
+def _live(console: Console, drawing: Callable[[], Table | Spinner]) -> Live:
+    """Something that is redrawn in place, and disappears when it is stopped."""
+    live = Live(
+        console=console,
+        get_renderable=drawing,
+        refresh_per_second=_DRAWINGS_PER_SECOND,
+        transient=True,
+        # What others print goes above it, unless stdout goes elsewhere.
+        redirect_stdout=console.is_jupyter or sys.stdout.isatty(),
+    )
+    live.start(refresh=True)
+    return live
 
 
 class _Quiet(Console):
