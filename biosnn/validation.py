@@ -2,7 +2,8 @@
 
 Every check takes the object's and the parameter's name for the message, and gives the value back
 or raises a `ParameterError` that says what would be accepted. As a validator of a field
-(``attrs.field(validator=validation.whole(1))``) the object is the class of the instance.
+(``attrs.field(validator=validation.whole(1))``) the object is the class of the instance, or the
+property ``label`` if it has one.
 
 Brian2 is imported by checks of units only: compiled networks run without it.
 """
@@ -206,7 +207,9 @@ def check_steps(obj: str, name: str, value: Any, dt: Any, least: int = 0) -> int
 
 def _validator(check: Callable[..., Any], *given: Any) -> Validator:
     def validate(instance: Any, attribute: attrs.Attribute, value: Any) -> None:
-        check(type(instance).__name__, attribute.name, value, *given)
+        label = getattr(type(instance), "label", None)
+        owner = instance.label if isinstance(label, property) else type(instance).__name__
+        check(owner, attribute.name, value, *given)
 
     return validate
 

@@ -54,7 +54,10 @@ def equation_text(value: Any) -> Any:
 
 
 def parsed(obj: str, text: str) -> Equations:
-    """Equations of Brian2 from a text, parsed once.
+    """Equations of Brian2 from a text, parsed once and shared: they are not to be changed.
+
+    Brian2 keeps in them what subexpressions stand for, without regard to the variables of a
+    group: whoever integrates equations for a group parses its own.
 
     Parameters
     ----------
@@ -79,7 +82,7 @@ def parsed(obj: str, text: str) -> Equations:
         raise ParameterError(obj, "equations", repr(text), wanted, one_line(error)) from error
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=4096)
 def _parsed(text: str) -> Equations:
     return Equations(text)
 

@@ -12,6 +12,8 @@ import sympy
 from brian2 import Equations
 from brian2.parsing.sympytools import str_to_sympy
 
+from biosnn._models.equation_text import parsed
+
 
 def has_pole(equations: str | Equations, parameters: Mapping[str, Any]) -> bool:
     """Whether two coupled linear equations have different rates of the same value.
@@ -32,8 +34,8 @@ def has_pole(equations: str | Equations, parameters: Mapping[str, Any]) -> bool:
         if not attrs.has(type(value)) and np.size(value) == 1
     }
     rates = []
-    parsed = Equations(equations) if isinstance(equations, str) else equations
-    for name, expression in parsed.get_substituted_expressions():
+    known = parsed("", equations) if isinstance(equations, str) else equations
+    for name, expression in known.get_substituted_expressions():
         symbol, code = sympy.Symbol(name, real=True), str_to_sympy(expression.code)
         rate = sympy.diff(code, symbol)
         value = rate.subs(values)

@@ -15,6 +15,7 @@ from brian2.equations.equations import DIFFERENTIAL_EQUATION, SingleEquation
 from brian2.parsing.sympytools import str_to_sympy
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
 
+from biosnn._models.equation_text import parsed
 from biosnn._models.exact_poles import has_pole
 from biosnn._models.identifiers import rename
 
@@ -40,7 +41,7 @@ def linear_apart(equations: str, names: Iterable[str], parameters: Mapping[str, 
     found = _linear(equations, tuple(names))
     coupled = [name for name, others in found.items() if others]
     if coupled:
-        of_coupled = _alone(Equations(equations), coupled)
+        of_coupled = _alone(parsed("", equations), coupled)
         try:
             exact_method(of_coupled, {})
             solvable = not has_pole(of_coupled, parameters)
@@ -54,14 +55,14 @@ def linear_apart(equations: str, names: Iterable[str], parameters: Mapping[str, 
 @lru_cache(maxsize=256)
 def _linear(equations: str, names: tuple[str, ...]) -> dict[str, frozenset[str]]:
     """Variables that :func:`linear_apart` may take -> the others of them that they depend on."""
-    parsed = Equations(equations)
-    every = {sympy.Symbol(name, real=True): name for name in parsed.diff_eq_names}
+    known = parsed("", equations)
+    every = {sympy.Symbol(name, real=True): name for name in known.diff_eq_names}
     rates = {
         name: str_to_sympy(rate.code)
-        for name, rate in parsed.get_substituted_expressions()
+        for name, rate in known.get_substituted_expressions()
         if name in names
-        and "unless refractory" not in parsed[name].flags
-        and not rate.identifiers & {"t", *parsed.stochastic_variables}
+        and "unless refractory" not in known[name].flags
+        and not rate.identifiers & {"t", *known.stochastic_variables}
     }
     while True:
         chosen = [symbol for symbol, name in every.items() if name in rates]

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Equations, NeuronGroup
+from brian2 import NeuronGroup
 from brian2.units.fundamentalunits import (
     Dimension,
     DimensionMismatchError,
@@ -292,7 +292,7 @@ class NeuronModel:
         added = [
             line
             for line in equations.splitlines()
-            if line.strip() and not set(Equations(line).names) & set(known.names)
+            if line.strip() and not set(parsed(self.name, line).names) & set(known.names)
         ]
         return attrs.evolve(
             self,

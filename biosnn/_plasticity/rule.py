@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import attrs
@@ -225,59 +226,7 @@ class PlasticityRule:
         Two rules can then keep their traces on the same neurons. Scheduled parameters and
         modulators become variables of the postsynaptic neuron, ``prefix_name_post``.
         """
-        names: dict[str, str] = {}
-        events: dict[tuple[str, str], str] = {}
-        traces: dict[str, tuple[Trace, ...]] = {}
-        companions: dict[str, Companion | None] = {}
-        for side in ("pre", "post"):
-            own: tuple[Trace, ...] = getattr(self, f"{side}_traces")
-            names |= {f"{trace.name}_{side}": f"{prefix}_{trace.name}_{side}" for trace in own}
-            traces[side] = tuple(attrs.evolve(t, name=f"{prefix}_{t.name}") for t in own)
-            companion: Companion | None = getattr(self, f"{side}_companion")
-            if companion is not None:
-                inner = {name: f"{prefix}_{name}" for name in companion.own()}
-                inner |= {t.name: f"{prefix}_{t.name}" for t in own}
-                names |= {f"{name}_{side}": f"{new}_{side}" for name, new in inner.items()}
-                events |= {(side, name): inner[name] for name in companion.events}
-                companion = companion.renamed(inner, of=f"{prefix}_{side}")
-            companions[side] = companion
-        names |= {f"{name}_post": f"{prefix}_{name}_post" for name in self.modulators}
-        names |= {name: f"{prefix}_{name}_post" for name in self.schedules}
-        return attrs.evolve(
-            self,
-            statements=tuple(
-                attrs.evolve(
-                    part,
-                    code=rename(part.code, names),
-                    event=events.get((part.side, part.event), part.event),
-                )
-                for part in self.statements
-            ),
-            pre_traces=traces["pre"],
-            post_traces=traces["post"],
-            pre_companion=companions["pre"],
-            post_companion=self._with_signals(companions["post"], prefix),
-            modulators={},
-            equations=rename(self.equations, names),
-        )
-
-    def _with_signals(self, companion: Companion | None, prefix: str) -> Companion | None:
-        """A postsynaptic companion that also copies the modulators in every step."""
-        if not self.modulators:
-            return companion
-        base = companion or Companion(equations="")
-        lines = [base.equations]
-        operations = list(base.operations)
-        links = dict(base.links)
-        for name, target in self.modulators.items():
-            variable = f"{prefix}_{name}"
-            lines += [f"{variable} : 1", f"{variable}_now : 1 (linked)"]
-            links[f"{variable}_now"] = target
-            copy = f"{variable} = {variable}_now"
-            operations.append(Operation(code=copy, when="before_synapses", order=-10))
-        return attrs.evolve(
-            base, equations="\n".join(lines), operations=tuple(operations), links=links
-        )
+        return _prefixed(self, prefix)
 
     def connect(
         self,
@@ -316,3 +265,61 @@ class PlasticityRule:
             count of learned samples).
         """
         return connected(self, pre, post, transmit, name, pairs, get_local_namespace(1))
+
+
+@functools.lru_cache(maxsize=256)
+def _prefixed(rule: PlasticityRule, prefix: str) -> PlasticityRule:
+    names: dict[str, str] = {}
+    events: dict[tuple[str, str], str] = {}
+    traces: dict[str, tuple[Trace, ...]] = {}
+    companions: dict[str, Companion | None] = {}
+    for side in ("pre", "post"):
+        own: tuple[Trace, ...] = getattr(rule, f"{side}_traces")
+        names |= {f"{trace.name}_{side}": f"{prefix}_{trace.name}_{side}" for trace in own}
+        traces[side] = tuple(attrs.evolve(t, name=f"{prefix}_{t.name}") for t in own)
+        companion: Companion | None = getattr(rule, f"{side}_companion")
+        if companion is not None:
+            inner = {name: f"{prefix}_{name}" for name in companion.own()}
+            inner |= {t.name: f"{prefix}_{t.name}" for t in own}
+            names |= {f"{name}_{side}": f"{new}_{side}" for name, new in inner.items()}
+            events |= {(side, name): inner[name] for name in companion.events}
+            companion = companion.renamed(inner, of=f"{prefix}_{side}")
+        companions[side] = companion
+    names |= {f"{name}_post": f"{prefix}_{name}_post" for name in rule.modulators}
+    names |= {name: f"{prefix}_{name}_post" for name in rule.schedules}
+    return attrs.evolve(
+        rule,
+        statements=tuple(
+            attrs.evolve(
+                part,
+                code=rename(part.code, names),
+                event=events.get((part.side, part.event), part.event),
+            )
+            for part in rule.statements
+        ),
+        pre_traces=traces["pre"],
+        post_traces=traces["post"],
+        pre_companion=companions["pre"],
+        post_companion=_with_signals(rule, companions["post"], prefix),
+        modulators={},
+        equations=rename(rule.equations, names),
+    )
+
+
+def _with_signals(
+    rule: PlasticityRule, companion: Companion | None, prefix: str
+) -> Companion | None:
+    """A postsynaptic companion that also copies the modulators in every step."""
+    if not rule.modulators:
+        return companion
+    base = companion or Companion(equations="")
+    lines = [base.equations]
+    operations = list(base.operations)
+    links = dict(base.links)
+    for name, target in rule.modulators.items():
+        variable = f"{prefix}_{name}"
+        lines += [f"{variable} : 1", f"{variable}_now : 1 (linked)"]
+        links[f"{variable}_now"] = target
+        copy = f"{variable} = {variable}_now"
+        operations.append(Operation(code=copy, when="before_synapses", order=-10))
+    return attrs.evolve(base, equations="\n".join(lines), operations=tuple(operations), links=links)

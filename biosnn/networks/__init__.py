@@ -13,13 +13,9 @@ from biosnn.networks.connectivity import (
     FixedProbability,
     Pattern,
 )
-from biosnn.networks.network import (
-    Input,
-    NetworkModel,
-    Population,
-    Presentation,
-)
+from biosnn.networks.network import NetworkModel
 from biosnn.networks.projection import Normalisation, Projection
+from biosnn.networks.structure import Input, Population, Presentation
 from biosnn.networks.weight_matrix import from_matrix
 from biosnn.networks.zoo.balanced import balanced_network
 from biosnn.networks.zoo.feedforward import feedforward, threshold_neuron

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from brian2 import Equations
 from brian2.equations.equations import PARAMETER
@@ -21,11 +21,9 @@ from biosnn.models import (
     unit_name,
 )
 from biosnn.networks.order_checks import check_order
+from biosnn.networks.projection import Projection
 from biosnn.networks.projection_checks import check_code_names
-
-if TYPE_CHECKING:
-    from biosnn.networks.network import NetworkModel
-    from biosnn.networks.projection import Projection
+from biosnn.networks.structure import NetworkStructure
 
 #: What a network keeps in its populations, besides ``norm_...`` of a projection.
 _KEPT = ("count", "t_first", "pending")
@@ -36,7 +34,7 @@ _GIVEN = (
 _SYNAPTIC = ("delay_steps", "steps_per_presentation", "weight_total")
 
 
-def check_own_names(network: NetworkModel, key: str) -> None:
+def check_own_names(network: NetworkStructure, key: str) -> None:
     """Check that a population's model uses no name that the network uses itself.
 
     Raises
@@ -65,7 +63,7 @@ def check_own_names(network: NetworkModel, key: str) -> None:
             )
 
 
-def check_companions(network: NetworkModel, key: str) -> None:
+def check_companions(network: NetworkStructure, key: str) -> None:
     """Check that no two things on a population's neurons have one name.
 
     Raises
@@ -87,7 +85,7 @@ def check_companions(network: NetworkModel, key: str) -> None:
             taken[name] = owner
 
 
-def _carried(network: NetworkModel, key: str) -> list[tuple[str, Any]]:
+def _carried(network: NetworkStructure, key: str) -> list[tuple[str, Any]]:
     """What projections keep on a population's neurons, and whose it is."""
     found: list[tuple[str, Any]] = []
     for name, projection in network.projections.items():
@@ -102,7 +100,7 @@ def _carried(network: NetworkModel, key: str) -> list[tuple[str, Any]]:
     return found
 
 
-def check_projection(network: NetworkModel, key: str) -> None:
+def check_projection(network: NetworkStructure, key: str) -> None:
     """Check events and names of what a projection transmits and learns.
 
     Raises
@@ -173,7 +171,7 @@ def _check_summed(where: str, equations: Equations, post: NeuronModel) -> None:
             raise ParameterError(where, "equations", got, f"in {unit_name(known[target].dim)}")
 
 
-def check_summed_once(network: NetworkModel) -> None:
+def check_summed_once(network: NetworkStructure) -> None:
     """Check that no variable is the sum of two projections: the later would replace the other.
 
     Raises

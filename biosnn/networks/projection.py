@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import numpy as np
 from brian2 import Equations, ms
+from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
 
 from biosnn.code_gate import check_name, check_statements
 from biosnn.declaration import declared, is_declared
@@ -17,33 +18,17 @@ from biosnn.models import (
     NeuronModel,
     Normal,
     Uniform,
-    check_method,
     check_not_random,
     check_parameters,
+    parsed,
     rename,
     synaptic_equations,
 )
 from biosnn.networks.connectivity import Pattern
 from biosnn.networks.delays import arrived, check_delay, delay_steps
-from biosnn.networks.projection_checks import (
-    check_bounds,
-    check_code,
-    check_same_parameters,
-    check_weights,
-    check_weights_fit,
-)
 from biosnn.plasticity import PlasticityRule
 from biosnn.state import Draw, normalised
-from biosnn.validation import (
-    check_choice,
-    check_flag,
-    check_instance,
-    choice,
-    describe,
-    flag,
-    integer,
-    number,
-)
+from biosnn.validation import choice, describe, flag, instance, integer, mapping, number
 
 
 @declared
@@ -119,28 +104,44 @@ class Projection:
         synapses though that cannot be seen in the statements (a maximum, say).
     """
 
-    pre: str
-    post: str
-    transmit: str = ""
-    synapse: str | None = None
-    short_term: Companion | None = None
+    pre: str = attrs.field(validator=instance(str))
+    post: str = attrs.field(validator=instance(str))
+    transmit: str = attrs.field(default="", validator=instance(str))
+    synapse: str | None = attrs.field(default=None, validator=instance(str, optional=True))
+    short_term: Companion | None = attrs.field(
+        default=None, validator=instance(Companion, optional=True)
+    )
     delay: Any = 0 * ms
-    equations: str = ""
+    equations: str = attrs.field(default="", validator=instance(str))
     method: str | None = None
-    parameters: dict[str, Any] = attrs.Factory(dict)
+    parameters: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
     weights: Any = None
-    rule: PlasticityRule | None = None
-    normalise: Normalisation | None = None
+    rule: PlasticityRule | None = attrs.field(
+        default=None, validator=instance(PlasticityRule, optional=True)
+    )
+    normalise: Normalisation | None = attrs.field(
+        default=None, validator=instance(Normalisation, optional=True)
+    )
     pairs: Any = "all"
-    on_event: str = "spike"
-    when: str = "synapses"
-    order: int = -1
-    order_free: bool = False
+    on_event: str = attrs.field(default="spike", validator=instance(str))
+    when: str = attrs.field(default="synapses", validator=choice(*SLOTS))
+    order: int = attrs.field(default=-1, validator=instance(int))
+    order_free: bool = attrs.field(default=False, validator=flag())
+
+    @property
+    def label(self) -> str:
+        """What it is called in messages."""
+        return f"Projection({self.pre}->{self.post})"
 
     def __attrs_post_init__(self) -> None:
-        where = f"Projection({self.pre}->{self.post})"
-        self._check_parts(where)
-        check_weights(where, self.weights)
+        where = self.label
+        check_parameters(where, self.parameters)
+        known = ("all", "one_to_one", "all_but_self")
+        pattern = isinstance(self.pairs, Pattern | tuple | list)
+        if not pattern and not (isinstance(self.pairs, str) and self.pairs in known):
+            wanted = f"{', '.join(map(repr, known))}, a pattern or index arrays (i, j)"
+            raise ParameterError(where, "pairs", describe(self.pairs), wanted)
+        _check_weights(where, self.weights)
         check_statements(where, "transmit", self.transmit)
         check_name(where, "on_event", self.on_event)
         for name in self.parameters:
@@ -149,7 +150,10 @@ class Projection:
         check_not_random(where, "transmit", self.transmit)
         if self.synapse is not None and self.transmit:
             raise ParameterError(where, "transmit", repr(self.transmit), "empty beside a synapse")
-        if self.short_term is not None and "r" not in Equations(self.short_term.equations).names:
+        if (
+            self.short_term is not None
+            and "r" not in parsed(where, self.short_term.equations).names
+        ):
             wanted = "a companion with the variable r, the share that is transmitted"
             raise ParameterError(where, "short_term", self.short_term.equations, wanted)
         check_delay(where, self.delay)
@@ -157,24 +161,6 @@ class Projection:
             raise ParameterError(where, "weights", None, "given where there is a rule")
         if self.normalise is not None and not self.full:
             raise ParameterError(where, "normalise", "a Normalisation", 'used with pairs="all"')
-
-    def _check_parts(self, where: str) -> None:
-        """Check that every part is of its kind."""
-        for name in ("pre", "post", "transmit", "equations", "on_event"):
-            check_instance(where, name, getattr(self, name), str)
-        check_instance(where, "synapse", self.synapse, str, optional=True)
-        check_instance(where, "rule", self.rule, PlasticityRule, optional=True)
-        check_instance(where, "short_term", self.short_term, Companion, optional=True)
-        check_instance(where, "normalise", self.normalise, Normalisation, optional=True)
-        check_choice(where, "when", self.when, SLOTS)
-        check_flag(where, "order_free", self.order_free)
-        check_instance(where, "order", self.order, int)
-        check_parameters(where, self.parameters)
-        known = ("all", "one_to_one", "all_but_self")
-        pattern = isinstance(self.pairs, Pattern | tuple | list)
-        if not pattern and not (isinstance(self.pairs, str) and self.pairs in known):
-            wanted = f"{', '.join(map(repr, known))}, a pattern or index arrays (i, j)"
-            raise ParameterError(where, "pairs", describe(self.pairs), wanted)
 
     @property
     def full(self) -> bool:
@@ -203,27 +189,29 @@ class Projection:
         return self.pairs
 
     @property
+    def _equations(self) -> tuple[Equations, Equations]:
+        """The equations of its synapses, and those of its rule."""
+        return parsed("", self.equations), parsed("", self.rule.equations if self.rule else "")
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """State variables of a synapse besides the weight."""
-        equations = Equations(self.equations)
+        equations = parsed("", self.equations)
         own = equations.diff_eq_names | equations.parameter_names
         return tuple(sorted({*own, *(self.rule.variables if self.rule else ())}))
 
     @property
     def fast(self) -> tuple[str, ...]:
         """State variables of a synapse that ``Presentation(reset="all")`` resets."""
-        rule = self.rule
-        texts = [self.equations, rule.equations if rule else ""]
-        driven = set().union(*(Equations(text).diff_eq_names for text in texts)) - {"w"}
-        if rule is not None:
-            driven = (driven | set(rule.transient)) - set(rule.slow)
+        driven = set().union(*(known.diff_eq_names for known in self._equations)) - {"w"}
+        if self.rule is not None:
+            driven = (driven | set(self.rule.transient)) - set(self.rule.slow)
         return tuple(sorted(driven))
 
     @property
     def shared(self) -> set[str]:
         """Those of the variables of which all synapses have one."""
-        parsed = [Equations(t) for t in (self.equations, self.rule.equations if self.rule else "")]
-        return {name for e in parsed for name in e.names if "shared" in e[name].flags}
+        return {name for e in self._equations for name in e.names if "shared" in e[name].flags}
 
     def resolved(self, key: str, post: NeuronModel, dt: Any) -> Projection:
         """Return a copy in which ``transmit``, ``equations`` and ``parameters`` say all.
@@ -237,8 +225,8 @@ class Projection:
             equations = f"{equations}\n{model.equations}".strip()
             parameters = {**model.parameters, **parameters}
         if self.delayed and transmit:
-            known = {"w", *self.variables, *Equations(equations).names}
-            known |= Equations(post.equations).names
+            known = {"w", *self.variables, *parsed(key, equations).names}
+            known |= parsed(key, post.equations).names
             transmit = arrived(f"projections[{key!r}]", transmit, known)
             if np.ndim(self.delay) == 0:
                 parameters["delay_steps"] = int(self.delay_steps(dt))
@@ -320,97 +308,25 @@ class Projection:
             return flat
         return self.normalise.apply(flat.reshape(n_pre, n_post)).ravel()
 
-    def check(
-        self,
-        key: str,
-        pre: NeuronModel,
-        post: NeuronModel,
-        n_pre: int,
-        n_post: int,
-        seed: int | None = None,
-    ) -> None:
-        """Check that it fits between two populations.
 
-        Raises
-        ------
-        ParameterError
-            If the event, an index or a weight cannot be.
-        """
-        where = f"projections[{key!r}]"
-        if self.synapse is not None and self.synapse not in post.receptors:
-            among = f"one of {self.post}'s ({', '.join(post.receptors) or 'it has none'})"
-            remedy = "Give its model one: model.with_synapses(name=...)"
-            raise ParameterError(where, "synapse", repr(self.synapse), among, remedy)
-        if isinstance(self.pairs, str) and self.pairs == "one_to_one" and n_pre != n_post:
-            got = f"'one_to_one' from {n_pre} to {n_post} neurons"
-            remedy = "Give index arrays (i, j) of the pairs"
-            raise ParameterError(where, "pairs", got, "between populations of one size", remedy)
-        if isinstance(self.pairs, Pattern):
-            self.pairs.check(where, n_pre, n_post)
-        elif not isinstance(self.pairs, str):
-            self._check_pairs(where, n_pre, n_post)
-        if np.ndim(self.delay):
-            size = self.size(n_pre, n_post, seed)
-            if np.shape(self.delay) != (size,):
-                raise ParameterError(where, "delay", np.shape(self.delay), f"one, or ({size},)")
-        self._check_statements(where, pre, post)
-        if self.weights is None:
-            return
-        if not isinstance(self.weights, Uniform | Normal):
-            size = self.size(n_pre, n_post, seed)
-            check_weights_fit(where, self.weights, n_pre, n_post, size, self.full)
-        if self.rule is not None:
-            check_bounds(where, self.weights, self.rule.parameters)
+def _check_weights(where: str, weights: Any) -> None:
+    """Check that initial weights are plain numbers.
 
-    def _check_statements(self, where: str, pre: NeuronModel, post: NeuronModel) -> None:
-        """Check what is transmitted, and that no name means two things."""
-        model = None if self.synapse is None else post.receptors[self.synapse]
-        transmit = self.transmit if model is None else model.transmit
-        equations = self.equations if model is None else f"{self.equations}\n{model.equations}"
-        parameters = {**(model.parameters if model else {}), **self.parameters}
-        events = {*pre.events, *(["spike"] if pre.threshold is not None else [])}
-        if transmit and self.on_event not in events:
-            among = f"an event of {self.pre} ({', '.join(sorted(events)) or 'it has none'})"
-            raise ParameterError(where, "on_event", repr(self.on_event), among)
-        parsed = synaptic_equations(where, equations)
-        own = set(parsed.names)
-        self._check_method(where, parsed)
-        weighted = "w" in check_code(where, "transmit", transmit)
-        if self.weights is None and weighted and "w" not in own:
-            wanted = f"given, because w is in what is transmitted ({transmit})"
-            raise ParameterError(where, "weights", None, wanted)
-        if self.weights is not None and "w" in own:
-            wanted = "without w, which is the weight"
-            raise ParameterError(where, "equations", repr(equations.strip()), wanted)
-        if self.short_term is not None and not weighted:
-            wanted = "used where w is transmitted, of which it takes a share"
-            raise ParameterError(where, "short_term", f"beside {transmit!r}", wanted)
-        if self.rule is not None:
-            check_same_parameters(where, parameters, self.rule.parameters)
-
-    def _check_method(self, where: str, equations: Equations) -> None:
-        if self.method is None:
-            return
-        check_method(where, self.method, equations)
-        learned = Equations(self.rule.equations) if self.rule else Equations("")
-        if self.rule and learned.diff_eq_names and self.method != self.rule.method:
-            wanted = f"{self.rule.method!r}, the method of {self.rule.name}"
-            remedy = "Leave it out, or give the rule this method"
-            raise ParameterError(where, "method", repr(self.method), wanted, remedy)
-        if not equations.diff_eq_names | learned.diff_eq_names:
-            wanted = "given where synapses have differential equations"
-            raise ParameterError(where, "method", repr(self.method), wanted)
-
-    def _check_pairs(self, where: str, n_pre: int, n_post: int) -> None:
-        arrays = [np.asarray(part) for part in self.pairs]
-        shapes = [part.shape for part in arrays]
-        for part in arrays:
-            if part.size and part.dtype.kind not in "iu":
-                raise ParameterError(where, "pairs", f"dtype {part.dtype}", "whole numbers")
-        if len(arrays) != 2 or shapes[0] != shapes[1] or len(shapes[0]) != 1:
-            raise ParameterError(where, "pairs", shapes, "two index arrays (i, j) of one length")
-        for part, n, side in zip(arrays, (n_pre, n_post), ("pre", "post"), strict=True):
-            if part.size and (part.min() < 0 or part.max() >= n):
-                bad = part[(part < 0) | (part >= n)][:1].tolist()
-                wanted = f"{side}synaptic indices from 0 to {n - 1}"
-                raise ParameterError(where, "pairs", bad, wanted)
+    Raises
+    ------
+    ParameterError
+        If they have a unit or are no numbers.
+    """
+    if weights is None:
+        return
+    drawn = isinstance(weights, Uniform | Normal)
+    for part in attrs.astuple(weights, recurse=False) if drawn else (weights,):
+        try:
+            dimensions = Quantity(part).dim
+            np.asarray(part, dtype=float)
+        except (TypeError, ValueError) as error:
+            wanted = "a number, one per synapse, Uniform or Normal"
+            raise ParameterError(where, "weights", repr(part), wanted) from error
+        if dimensions is not DIMENSIONLESS:
+            remedy = "The unit belongs to the synapse: use a parameter such as g_max"
+            raise ParameterError(where, "weights", part, "a plain number", remedy)

@@ -11,8 +11,9 @@ from biosnn import models
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Normal, Uniform
 from biosnn.networks.connectivity import FixedProbability
-from biosnn.networks.network import NetworkModel, Population, Presentation
+from biosnn.networks.network import NetworkModel
 from biosnn.networks.projection import Projection
+from biosnn.networks.structure import Population, Presentation
 from biosnn.validation import check_choice, check_whole
 
 KINDS = ("COBA", "CUBA", "COBAHH")

@@ -13,8 +13,9 @@ from biosnn.encoding import address_events
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Uniform
 from biosnn.models import neuron as declare_neuron
-from biosnn.networks.network import Input, NetworkModel, Population, Presentation
+from biosnn.networks.network import NetworkModel
 from biosnn.networks.projection import Projection
+from biosnn.networks.structure import Input, Population, Presentation
 from biosnn.validation import check_choice, check_instance, check_value, check_whole
 
 

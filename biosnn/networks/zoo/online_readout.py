@@ -9,8 +9,9 @@ from brian2 import Hz, ms
 from biosnn import encoding as encoders
 from biosnn import plasticity
 from biosnn.models import Event, NeuronModel, Normal, Operation, Schedule
-from biosnn.networks.network import Input, NetworkModel, Population, Presentation
+from biosnn.networks.network import NetworkModel
 from biosnn.networks.projection import Projection
+from biosnn.networks.structure import Input, Population, Presentation
 from biosnn.validation import check_choice, check_value, check_whole
 
 _NAME = "online_readout"

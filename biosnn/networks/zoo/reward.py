@@ -10,8 +10,9 @@ from biosnn import encoding, plasticity
 from biosnn.errors import ParameterError
 from biosnn.models import Event, NeuronModel, Operation, Schedule, Uniform
 from biosnn.networks.connectivity import Convolution
-from biosnn.networks.network import Input, NetworkModel, Population, Presentation
+from biosnn.networks.network import NetworkModel
 from biosnn.networks.projection import Projection
+from biosnn.networks.structure import Input, Population, Presentation
 from biosnn.validation import check_value, check_whole
 
 _NAME = "convolutional_reward_network"
