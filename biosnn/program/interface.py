@@ -1,108 +1,279 @@
-"""From a declaration and its Brian2 objects to the interface that a run needs."""
+"""What a run needs to know of a program: inputs, state variables and recorders, as plain data.
+
+Nothing here needs Brian2: a network that was compiled runs without it.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import numpy as np
 
-from biosnn.devices.base.brian2_objects import Built
-from biosnn.devices.base.contract import Column, Interface, Variable
-from biosnn.networks import NetworkModel
-from biosnn.program.carried import carried
-from biosnn.program.extended_model import LONG_AGO
-from biosnn.program.inputs import ports
-from biosnn.program.recorders import Record
-from biosnn.state import Draw, State, unit_name
+from biosnn.files import is_plain
+from biosnn.state import Draw
+
+#: Most values of a variable, neurons, time steps.
+LARGEST_SIZE = 2**40
 
 
-def interface(
-    network: NetworkModel, record: Record, built: Built, *, single_precision: bool
-) -> Interface:
-    """Describe what a run of a network takes and gives."""
-    initial, shapes = network.initial_values(), network.shapes
-    n = built.replicas.n
-    variables = []
-    for name in sorted(built.variables):
-        owner, variable = built.variables[name]
-        key = name.partition(".")[0]
-        role = "weight" if key in network.projections else "neuron"
-        begins = initial.get(name)
-        spec = owner.variables[variable]
-        variables.append(
-            Variable(
-                name=name,
-                dtype=np.dtype(spec.dtype).str,
-                size=int(begins.size) if role == "weight" else int(spec.size) // n,
-                unit=unit_name(spec.dim),
-                role="protocol" if key == "protocol" else role,
-                shape=shapes.get(name),
-                draw=begins if isinstance(begins, Draw) else None,
-            )
+@attrs.frozen(eq=False)
+class TraceOf:
+    """Some neurons' or synapses' variable over time.
+
+    Parameters
+    ----------
+    indices : array_like of int
+        The neurons, or the synapses in the order (pre, post).
+    every : Quantity, optional
+        Time between two points, a multiple of the time step that divides a presentation.
+        Default: every time step.
+    """
+
+    indices: Any = attrs.field(converter=lambda x: np.asarray(x).tolist())
+    every: Any = None
+
+    def steps(self, dt: Any) -> int:
+        """Time steps between two points, for a time step as a quantity or in s."""
+        return 1 if self.every is None else round(float(self.every) / float(dt))
+
+
+@attrs.frozen(kw_only=True)
+class Port:
+    """An input as a device sees it.
+
+    Parameters
+    ----------
+    kind : {"static", "sequence", "events"}
+        What a sample is.
+    features : int
+        Values per sample or frame, or units that have events.
+    optional : bool
+        Whether a run may leave it out.
+    frame_steps, most_frames : int
+        Time steps per frame and how many fit into a presentation; 0 unless a sequence.
+    absent : float
+        The value where nothing is given.
+    rate_step : float
+        Spikes per time step of a unit with value 1; 0 unless values become rates.
+    positive : bool
+        Whether values must be > 0.
+    unit : str
+        SI unit of the variables that it sets; empty for plain numbers.
+    """
+
+    kind: str
+    features: int
+    optional: bool = False
+    frame_steps: int = 0
+    most_frames: int = 0
+    absent: float = 0.0
+    rate_step: float = 0.0
+    positive: bool = False
+    unit: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Variable:
+    """A state variable: name, NumPy dtype, number of values, SI unit, role, how it begins.
+
+    ``role`` is ``"neuron"``, ``"weight"`` or ``"protocol"``; ``shape`` that of a full matrix.
+    """
+
+    name: str
+    dtype: str
+    size: int
+    unit: str
+    role: str
+    shape: tuple[int, int] | None = None
+    draw: Draw | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all its values."""
+        return self.size * np.dtype(self.dtype).itemsize
+
+
+@attrs.frozen(kw_only=True)
+class Column:
+    """A recorded variable: NumPy dtype, number of values and SI unit.
+
+    ``every`` is the number of samples between two snapshots, or of time steps between two
+    points of a trace; ``indices`` are the neurons of a trace.
+    """
+
+    dtype: str
+    size: int
+    unit: str = ""
+    every: int = 0
+    indices: tuple[int, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one row."""
+        return self.size * np.dtype(self.dtype).itemsize
+
+    def rows(self, position: int, n: int) -> int:
+        """How many snapshots fall into ``n`` samples after ``position`` others."""
+        return (position + n) // self.every - position // self.every
+
+
+@attrs.frozen(kw_only=True)
+class Interface:
+    """Everything that a run needs to know of a network.
+
+    Parameters
+    ----------
+    name, fingerprint, precision, output : str
+        Of the declaration.
+    dt : float
+        Time step in s.
+    duration_steps, steps_per_presentation, max_shown : int
+        Time steps of a sample without and with rest; how often it is shown at most.
+    scheduled : bool
+        Whether parameters follow the number of learned samples.
+    ports : dict
+        Input -> :class:`Port`.
+    variables : tuple of Variable
+        The state, in the order of its file.
+    plastic : tuple of str
+        Projections that can learn.
+    per_sample, snapshots, traces : dict
+        Recorder -> :class:`Column`.
+    spikes : dict
+        Population whose spikes are recorded -> its size.
+    replicas : int
+        Copies of the network in the program. All else here is of one of them.
+    shared : bool
+        Whether they share weights and the samples, or each is a network of its own.
+    ordered : bool
+        Whether sums are made in the same order in each run, so that the same input gives the same
+        bits. Not so where many threads add to one number.
+    carried : tuple of str
+        Variables through which samples depend on those before them, with plasticity off
+        (:func:`biosnn.program.carried.carried`).
+    """
+
+    name: str
+    fingerprint: str
+    precision: str
+    output: str
+    dt: float
+    duration_steps: int
+    steps_per_presentation: int
+    max_shown: int
+    scheduled: bool
+    ports: dict[str, Port]
+    variables: tuple[Variable, ...]
+    plastic: tuple[str, ...]
+    per_sample: dict[str, Column]
+    snapshots: dict[str, Column]
+    traces: dict[str, Column]
+    spikes: dict[str, int]
+    replicas: int = 1
+    shared: bool = True
+    ordered: bool = True
+    carried: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        inputs = ", ".join(f"{name} [{port.features}]" for name, port in self.ports.items())
+        kept = (*self.per_sample, *self.spikes, *self.traces, *self.snapshots)
+        recorded = ", ".join(dict.fromkeys(kept)) or "nothing"
+        return f"{self.name!r}, {self.precision} precision, inputs {inputs}, records {recorded}"
+
+    def to_data(self) -> dict[str, Any]:
+        """JSON types."""
+        return attrs.asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Interface:
+        """What :meth:`to_data` returned, back again.
+
+        Raises
+        ------
+        ValueError
+            If a name cannot be that of a file, or a size cannot be one.
+        """
+
+        def columns(name: str) -> dict[str, Column]:
+            return {
+                key: Column(**{**part, "indices": tuple(part["indices"])})
+                for key, part in data[name].items()
+            }
+
+        made = cls(
+            **{
+                **data,
+                "ports": {key: Port(**part) for key, part in data["ports"].items()},
+                "variables": tuple(map(_variable, data["variables"])),
+                "plastic": tuple(data["plastic"]),
+                "carried": tuple(data["carried"]),
+                **{name: columns(name) for name in ("per_sample", "snapshots", "traces")},
+            }
         )
+        made._check()
+        return made
 
-    def column(name: str, **more: object) -> Column:
-        owner, variable = observed(network, built, name)
-        spec = owner.variables[variable]
-        if "size" not in more:
-            size = next((v.size for v in variables if v.name == name), None)
-            more["size"] = int(np.prod(spec.size)) // n if size is None else size
-        return Column(**{"dtype": np.dtype(spec.dtype).str, "unit": unit_name(spec.dim), **more})
+    def _check(self) -> None:
+        """Check what may come out of a foreign file: names of files, types, and sizes."""
+        columns = [*self.per_sample.items(), *self.snapshots.items(), *self.traces.items()]
+        arrays = [*columns, *((variable.name, variable) for variable in self.variables)]
+        names = [*self.ports, *self.spikes, *(name for name, _ in arrays)]
+        counts = [self.steps_per_presentation, self.max_shown, self.replicas, *self.spikes.values()]
+        counts += [port.features for port in self.ports.values()]
+        counts += [column.every for name, column in columns if name not in self.per_sample]
+        sizes = [part.size for _, part in arrays]
+        for name in names:
+            if not is_plain(name):
+                raise ValueError(f"{name!r} is no name")
+        for number, least in (*((n, 1) for n in counts), *((n, 0) for n in sizes)):
+            if type(number) is not int or not least <= number <= LARGEST_SIZE:
+                raise ValueError(f"{number!r} is no number of things")
+        for name, part in arrays:
+            if np.dtype(part.dtype).kind not in "bifu":
+                raise ValueError(f"{name} has values of type {part.dtype!r}")
+        for variable in self.variables:
+            draw = variable.draw
+            shapes = [variable.shape, draw and draw.shape]
+            if (draw and draw.size != variable.size) or any(
+                shape is not None and math.prod(shape) != variable.size for shape in shapes
+            ):
+                raise ValueError(f"{variable.name} does not have {variable.size} values")
 
-    return Interface(
-        name=network.name,
-        fingerprint=network.fingerprint,
-        precision="single" if single_precision else "double",
-        output=network.output,
-        dt=float(network.dt),
-        duration_steps=network.duration_steps,
-        steps_per_presentation=network.steps_per_presentation,
-        max_shown=1 + network.presentation.max_retries,
-        scheduled=bool(
-            any(p.model.schedules for p in network.populations.values())
-            or any(p.rule and p.rule.schedules for p in network.projections.values())
-        ),
-        ports=ports(network),
-        variables=tuple(variables),
-        plastic=network.plastic_projections,
-        per_sample={name: column(name) for name in record.per_sample},
-        snapshots={name: column(name, every=n) for name, n in record.snapshots.items()},
-        traces={
-            name: column(
-                name,
-                size=len(trace.indices),
-                indices=tuple(int(k) for k in trace.indices),
-                every=trace.steps(network.dt),
-            )
-            for name, trace in record.traces.items()
-        },
-        spikes={key: network.populations[key].n for key in record.spikes},
-        replicas=n,
-        shared=built.replicas.shared,
-        carried=carried(network),
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """Shapes of the weights that are full matrices."""
+        return {v.name: v.shape for v in self.variables if v.shape is not None}
+
+    @property
+    def units(self) -> dict[str, str]:
+        """SI units of the state variables."""
+        return {v.name: v.unit for v in self.variables}
+
+    def bounded_bytes(self, position: int, n: int) -> int:
+        """Bytes of all that is recorded in ``n`` samples, without spikes and traces."""
+        per_sample = 4 + sum(column.bytes for column in self.per_sample.values())
+        taken = [column.bytes * column.rows(position, n) for column in self.snapshots.values()]
+        return n * per_sample + sum(taken)
+
+    def traced_bytes(self, n: int) -> int:
+        """Bytes of the traces of ``n`` presentations."""
+        steps = n * self.steps_per_presentation
+        return sum(steps // c.every * (c.bytes + 8) for c in self.traces.values())
+
+
+def _variable(data: Mapping[str, Any]) -> Variable:
+    shape, draw = data["shape"], data["draw"]
+    return Variable(
+        **{
+            **data,
+            "shape": None if shape is None else (shape[0], shape[1]),
+            "draw": None
+            if draw is None
+            else Draw(**{**draw, "shape": draw["shape"] and tuple(draw["shape"])}),
+        }
     )
 
 
-def observed(network: NetworkModel, built: Built, name: str) -> tuple[Any, str]:
-    """The Brian2 object that owns a recorded variable, and the variable's name in it."""
-    if name in built.variables:
-        return built.variables[name]
-    key, _, variable = name.partition(".")
-    return (built.synapses if key in network.projections else built.groups)[key], variable
-
-
-def default_state(network: NetworkModel, described: Interface) -> State:
-    """Every variable's value before a run, zero where it is drawn at random."""
-    initial = network.initial_values()
-    arrays = {}
-    for variable in described.variables:
-        array = np.zeros(variable.size, dtype=variable.dtype)
-        begins = initial.get(variable.name)
-        if isinstance(begins, np.ndarray):
-            array[:] = begins
-        elif variable.name.endswith(".lastspike"):
-            array[:] = -LONG_AGO
-        elif variable.name.endswith(".not_refractory"):
-            array[:] = True
-        arrays[variable.name] = array
-    return State(arrays, described.shapes, described.units)

@@ -9,11 +9,9 @@ import attrs
 import numpy as np
 from brian2 import Equations
 
-from biosnn.devices.base.contract import TraceOf
+from biosnn.program.interface import TraceOf
 from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel
-from biosnn.program.carried import carried
-from biosnn.program.independence import check_independent
 from biosnn.validation import check_value, check_whole
 
 

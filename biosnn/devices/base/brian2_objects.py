@@ -1,9 +1,9 @@
-"""From a declaration to Brian2 objects: the same for every device."""
+"""From a program to Brian2 objects: the same for every device that is one of Brian2's."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import attrs
@@ -16,43 +16,18 @@ from brian2 import (
     SpikeMonitor,
     StateMonitor,
     Synapses,
+    linked_var,
     second,
 )
+from brian2.equations.equations import FLOAT
 from brian2.groups.group import CodeRunner
 
+from biosnn._models.constant_scope import close_subexpressions
 from biosnn.devices.base.brian2_functions import draw_functions
-from biosnn.models import Event, NeuronModel
-from biosnn.networks import NetworkModel
-from biosnn.program.draws import CountedNoise, holds_draws
-from biosnn.program.event_clearing import clearing
-from biosnn.program.extended_model import extended_model, reset_code, switched_off
-from biosnn.program.inputs import ports
-from biosnn.program.presentation import (
-    CLEAR_COUNTS,
-    CLEAR_EVENTS,
-    EVENTS,
-    FRAME,
-    INPUT,
-    LEARN,
-    LOAD,
-    NORMALISE,
-    ONSET,
-    RESET,
-    SNAPSHOT,
-    STORE,
-    SUBEXPRESSIONS,
-    TRACE,
-    protocol_group,
-)
-from biosnn.program.recorders import Record, check_record
-from biosnn.program.replicas import Replicas
-from biosnn.program.synapses import (
-    at_end,
-    learning,
-    make_synapses,
-    note_layout,
-    synaptic_reset,
-)
+from biosnn.models import parsed
+from biosnn.program.integration import method_of
+from biosnn.program.program import BOUNDARY, STEP, Array, Connection, Group, Kernel, Program
+from biosnn.program.slots import TRACE
 
 #: What is recorded of every spike, besides the neuron.
 _OF_SPIKES = ("t_sample", "sample", "attempt")
@@ -61,75 +36,87 @@ _OF_SPIKES = ("t_sample", "sample", "attempt")
 class Hooks(Protocol):
     """What a device does itself, because it moves data in and out."""
 
-    def load(self, channel: str, clock: Clock, order: int) -> BrianObject:
+    def load(self, kernel: Kernel, clock: Clock) -> BrianObject:
         """Object that brings a row, a frame or the events of an input into the network."""
         ...
 
-    def store(self, clock: Clock, order: int) -> BrianObject:
+    def store(self, kernel: Kernel, clock: Clock) -> BrianObject:
         """Object that takes the per-sample variables out of the network."""
         ...
 
-    def snapshot(self, clock: Clock, order: int) -> BrianObject | None:
+    def snapshot(self, kernel: Kernel, clock: Clock) -> BrianObject | None:
         """Object that copies variables after some samples, where the device's loop does not."""
         ...
 
 
 @attrs.define(kw_only=True)
 class Built:
-    """The Brian2 objects of a network."""
-
-    net: Network
-    groups: dict[str, NeuronGroup]
-    synapses: dict[str, Synapses]
-    #: state name -> (object that owns the variable, the variable's name)
-    variables: dict[str, tuple[Any, str]]
-    #: projection -> objects that are switched off where it does not learn
-    plastic: dict[str, list[BrianObject]]
-    #: objects that finish a presentation, in their order
-    border: list[BrianObject]
-    #: clock of an input's frames -> the input
-    frame_clocks: dict[Clock, str]
-    spike_monitors: dict[str, SpikeMonitor]
-    state_monitors: dict[str, StateMonitor]
-    replicas: Replicas
-
-    def copies(self, name: str) -> int:
-        """How many replicas' values an observed variable holds, one behind the other."""
-        made = self.synapses.get(name.partition(".")[0])
-        return 1 if made is not None and made.shared else self.replicas.n
-
-
-def build(
-    network: NetworkModel,
-    record: Record,
-    hooks: Hooks,
-    *,
-    single_precision: bool,
-    replicas: Replicas | None = None,
-) -> Built:
-    """Make the Brian2 objects of a network.
+    """The Brian2 objects of a program.
 
     Parameters
     ----------
-    network : NetworkModel
-        The declaration.
-    record : Record
-        What to observe.
+    program : Program
+        The program.
+    net : brian2.Network
+        All of them.
+    groups, synapses : dict
+        Its groups and connections.
+    objects : dict
+        Kernel -> the object that runs it.
+    spike_monitors, state_monitors : dict
+        Recorder -> its monitor.
+    """
+
+    program: Program
+    net: Network
+    groups: dict[str, NeuronGroup]
+    synapses: dict[str, Synapses]
+    objects: dict[str, BrianObject]
+    spike_monitors: dict[str, SpikeMonitor]
+    state_monitors: dict[str, StateMonitor]
+
+    def owner(self, array: Array) -> NeuronGroup | Synapses:
+        """The object that has an array among its variables."""
+        return (self.groups | self.synapses)[array.owner]
+
+    def copies(self, array: Array) -> int:
+        """How many replicas' values an array holds, one behind the other."""
+        made = self.program.connections.get(array.owner)
+        return 1 if made is not None and made.shared else self.program.replicas.n
+
+    @property
+    def finishing(self) -> list[BrianObject]:
+        """The objects that finish a presentation, in their order."""
+        return [self.objects[k.name] for k in self.program.finishing if k.name in self.objects]
+
+    @property
+    def plastic(self) -> dict[str, list[BrianObject]]:
+        """Projection -> objects that are switched off where it does not learn."""
+        return {
+            key: [self.objects[k.name] for k in self.program.kernels if key in k.plastic]
+            for key in self.program.plastic
+        }
+
+
+def build(program: Program, hooks: Hooks, *, single_precision: bool) -> Built:
+    """Make the Brian2 objects of a program.
+
+    Parameters
+    ----------
+    program : Program
+        What to build.
     hooks : Hooks
         The device's own objects.
     single_precision : bool
         Store state variables as float32 (times stay float64).
-    replicas : Replicas, optional
-        Copies of the network that run side by side; default: one.
 
     Returns
     -------
     Built
         The objects, not yet run. Brian2 does not warn of them when they are dropped without a run.
     """
-    check_record(network, record)
     try:
-        built = _build(network, record, hooks, single_precision, replicas or Replicas())
+        built = _Builder(program, hooks, single_precision).build()
     except Exception as error:
         claim(_held_by(error), "refused")
         raise
@@ -148,281 +135,264 @@ def _held_by(error: BaseException) -> Iterator[BrianObject]:
     """The Brian2 objects that were made until an error, named or listed where it passed."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         for value in list(frame.f_locals.values()):
-            parts = value.values() if isinstance(value, dict) else value
-            several = isinstance(value, dict | list | tuple)
-            yield from (o for o in (parts if several else [value]) if isinstance(o, BrianObject))
+            if isinstance(value, _Builder):
+                yield from (*value.groups.values(), *value.synapses.values())
+            elif isinstance(value, BrianObject):
+                yield value
 
 
-def _build(
-    network: NetworkModel,
-    record: Record,
-    hooks: Hooks,
-    single_precision: bool,
-    replicas: Replicas,
-) -> Built:
-    clock = Clock(dt=network.dt, name="step_clock")
-    border_clock = Clock(dt=network.dt * network.steps_per_presentation, name="border_clock")
-    protocol, border = protocol_group(network, clock, border_clock, replicas)
-    groups = {"protocol": protocol}
-    models = {}
-    plastic: dict[str, list[BrianObject]] = {k: [] for k in network.plastic_projections}
-    objects: list[BrianObject] = [protocol]
+class _Builder:
+    """Makes the objects of one program."""
 
-    frame_clocks: dict[Clock, str] = {}
+    def __init__(self, program: Program, hooks: Hooks, single_precision: bool):
+        self.program, self.hooks, self.single = program, hooks, single_precision
+        self.groups: dict[str, NeuronGroup] = {}
+        self.synapses: dict[str, Synapses] = {}
+        self.objects: dict[str, BrianObject] = {}
+        self._clocks: dict[tuple[str, int], Clock] = {}
 
-    def frame_clock(channel: str) -> Clock:
-        """Clock on which an input delivers new values."""
-        spec = network.inputs[channel]
-        if spec.kind != "sequence":
-            return border_clock
-        made = Clock(dt=spec.frame, name=f"frame_clock_{channel}*")
-        frame_clocks[made] = channel
+    def build(self) -> Built:
+        """Make everything."""
+        program = self.program
+        for group in program.groups.values():
+            self.groups[group.name] = self._group(group)
+        for group in program.groups.values():
+            for variable, target in group.links.items():
+                self._link(group, variable, target)
+        for made in program.connections.values():
+            self.synapses[made.name] = self._synapses(made)
+        apart = []
+        for kernel in program.kernels:
+            if kernel.kind in ("load", "store", "snapshot"):
+                target = getattr(self.hooks, kernel.kind)(kernel, self._clock(kernel))
+                apart += [] if target is None else [target]
+            else:
+                target = self._object(kernel)
+            if target is not None:
+                self.objects[kernel.name] = target
+        for number, kernel in enumerate(program.kernels):
+            if kernel.name in self.objects:
+                self.objects[kernel.name].order = number
+        spike_monitors = {key: self._spike_monitor(key) for key in program.record.spikes}
+        state_monitors = {name: self._state_monitor(name) for name in program.record.traces}
+        monitors = (*spike_monitors.values(), *state_monitors.values())
+        for number, monitor in enumerate(monitors):
+            monitor.order += len(program.kernels) + number
+        net = Network(
+            *self.groups.values(), *self.synapses.values(), *apart, *monitors, name="network"
+        )
+        return Built(
+            program=program,
+            net=net,
+            groups=self.groups,
+            synapses=self.synapses,
+            objects=self.objects,
+            spike_monitors=spike_monitors,
+            state_monitors=state_monitors,
+        )
+
+    def _clock(self, kernel: Kernel) -> Clock:
+        """The clock of a kernel."""
+        steps = {
+            STEP: kernel.every,
+            BOUNDARY: self.program.steps_per_presentation,
+        }.get(kernel.clock) or self.program.inputs[kernel.clock].frame_steps
+        return self._ticking(kernel.clock, steps)
+
+    def _ticking(self, what: str, steps: int) -> Clock:
+        """A clock that ticks with every so many time steps."""
+        if (what, steps) not in self._clocks:
+            name = f"{what}_clock" if what != STEP or steps == 1 else f"{what}_{steps}_clock"
+            dt = self.program.dt * steps * second
+            self._clocks[what, steps] = Clock(dt=dt, name=name)
+        return self._clocks[what, steps]
+
+    # --- groups
+
+    def _group(self, group: Group) -> NeuronGroup:
+        equations = parsed(group.name, group.equations)
+        tests = {k.event: k.code for k in self.program.of(group.name, "threshold")}
+        dtype = {
+            name: np.float32 if self.single and name not in group.double else np.float64
+            for name, equation in equations.items()
+            if equation.var_type == FLOAT
+        }
+        if group.refractory is not None:
+            dtype["lastspike"] = np.float64
+        made = NeuronGroup(
+            group.n,
+            group.equations,
+            method=method_of(group),
+            threshold=tests.pop("spike", None),
+            refractory=False if group.refractory is None else group.refractory,
+            events=tests or None,
+            namespace={**group.constants, **draw_functions()},
+            dtype=dtype,
+            clock=self._ticking(STEP, 1),
+            name=group.name,
+        )
+        close_subexpressions(made)
+        for name, values in group.fixed.items():
+            setattr(made, name, values)
         return made
 
-    def at_border(target: BrianObject, order: int) -> BrianObject:
-        target._clock = border_clock
-        target.when, target.order = "start", order
+    def _link(self, group: Group, variable: str, target: str) -> None:
+        """Link a variable to that of another group, within each replica."""
+        owner, _, name = target.partition(".")
+        n, replicas = self.program.groups[owner].n, self.program.replicas.n
+        index = None
+        if replicas > 1 and n == replicas and group.n > n:
+            index = np.repeat(np.arange(n), group.n // n)
+        setattr(
+            self.groups[group.name], variable, linked_var(self.groups[owner], name, index=index)
+        )
+
+    # --- connections
+
+    def _synapses(self, connection: Connection) -> Synapses:
+        program, key = self.program, connection.name
+        pathways = list(program.of(key, "pathway"))
+        delays = {
+            kernel.label: kernel.delay * second
+            for kernel in pathways
+            if connection.delay_steps is None or kernel.plastic or kernel.ends
+        }
+        made = Synapses(
+            self.groups[connection.pre],
+            self.groups[connection.post],
+            connection.equations or None,
+            on_pre={k.label: k.code for k in pathways if k.side == "pre"} or None,
+            on_post={k.label: k.code for k in pathways if k.side == "post"} or None,
+            on_event={k.label: k.event for k in pathways},
+            delay=delays or None,
+            method=connection.method,
+            namespace=connection.constants,
+            dtype=np.float32 if self.single else np.float64,
+            clock=self._ticking(STEP, 1),
+            name=key,
+        )
+        for name, value in (
+            ("replicas", program.replicas.n),
+            ("shared", connection.shared),
+            ("pattern", connection.numbered),
+        ):
+            made.add_attribute(name)
+            setattr(made, name, value)
+        self._connect(connection, made)
+        if connection.delay_steps is not None:
+            steps = np.tile(connection.delay_steps, program.replicas.n)
+            transmits = next(k for k in pathways if not (k.plastic or k.ends))
+            getattr(made, transmits.label).delay = steps * program.dt * second
+            if "delay_steps" in made.variables:
+                made.delay_steps = steps
+        return made
+
+    def _connect(self, connection: Connection, made: Synapses) -> None:
+        replicas, pairs = self.program.replicas.n, connection.pairs
+        n_pre, n_post = connection.n_pre, connection.n_post
+        if replicas > 1 and not connection.numbered:
+            within = f"k for k in range(i // {n_pre}*{n_post}, (i // {n_pre} + 1)*{n_post})"
+            if isinstance(pairs, str) and pairs == "all":
+                made.connect(j=within)
+            elif isinstance(pairs, str) and pairs == "all_but_self":
+                made.connect(j=f"{within} if k - i // {n_pre}*{n_post} != i % {n_pre}")
+            else:
+                i, j = connection.indices
+                copies = np.arange(replicas)[:, None]
+                _connect_pairs(made, (copies * n_pre + i).ravel(), (copies * n_post + j).ravel())
+        elif not isinstance(pairs, str):
+            _connect_pairs(made, *connection.indices)
+        elif pairs == "all":
+            made.connect()
+        elif pairs == "one_to_one":
+            made.connect(j="i")
+        else:
+            made.connect(condition="i != j")
+
+    # --- kernels
+
+    def _object(self, kernel: Kernel) -> BrianObject | None:
+        """The object that runs a kernel."""
+        group, made = self.groups.get(kernel.owner), self.synapses.get(kernel.owner)
+        target: Any
+        match kernel.kind:
+            case "state_update":
+                target = (group or made).state_updater
+            case "held":
+                target = (group or made).subexpression_updater
+            case "threshold":
+                assert group is not None
+                target = group.thresholder[kernel.event]
+            case "pathway":
+                target = getattr(made, kernel.label)
+            case "summed":
+                assert made is not None
+                target = made.summed_updaters[kernel.label.removeprefix("summed_variable_")]
+            case "statements" if made is not None or not kernel.forced:
+                target = (group or made).run_regularly(
+                    kernel.code, clock=self._clock(kernel), name=kernel.name
+                )
+            case _:
+                assert group is not None
+                target = _runner(group, kernel, self._clock(kernel))
+        target._clock = self._clock(kernel)
+        target.when = kernel.when
         return target
 
-    for key, population in network.populations.items():
-        own, carried, noise = extended_model(network, key, record)
-        constants = {**own.constants}
-        reset = reset_code(network, key, own.with_traces(part for _, part in carried), constants)
-        own = replicas.model(network, key, own)
-        traces = [replicas.part(part, population.n) for _, part in carried]
-        group = own.group(
-            population.n * replicas.n,
-            traces=traces,
-            name=key,
-            single_precision=single_precision,
-            clock=clock,
+    # --- monitors
+
+    def _spike_monitor(self, key: str) -> SpikeMonitor:
+        monitor = SpikeMonitor(
+            self.groups[key], variables=list(_OF_SPIKES), name=f"{key}_spike_monitor"
         )
-        model = own.with_traces(traces)
-        operations = [op for op in model.operations if op.on in ("onset", "input")]
-        group.namespace.update(constants | model.constants)
-        group.namespace.update(draw_functions())
-        if noise:
-            draws = {name: replicas.code(population.n, text) for name, text in noise.items()}
-            group.state_updater.method_choice = CountedNoise(
-                group.state_updater.method_choice, draws
-            )
-        if holds_draws(group.user_equations):
-            # Brian2 updates them before the protocol knows of the step.
-            held = group.subexpression_updater
-            held.when, held.order = "start", SUBEXPRESSIONS
-        groups[key], models[key] = group, model
-        objects.append(group)
-        if reset:
-            group.contained_objects.append(_reset(group, reset, border_clock))
-        frames = [frame_clock(channel) for channel in population.drives.values()]
-        for number, operation in enumerate(operations):
-            group.run_regularly(
-                operation.code,
-                clock=border_clock if operation.on == "onset" or not frames else frames[0],
-                when="start",
-                order=ONSET if operation.on == "onset" else INPUT,
-                name=f"{key}_{operation.on}_{number}",
-            )
-        if "count" in group.variables:
-            border.append(
-                group.run_regularly(
-                    "count = 0",
-                    clock=border_clock,
-                    when="start",
-                    order=CLEAR_COUNTS,
-                    name=f"{key}_clear_count",
-                )
-            )
-        for event, spec in model.events.items():
-            if isinstance(spec, Event) and spec.every == "presentation":
-                group.thresholder[event]._clock = border_clock
-                for number, operation in enumerate(model.operations):
-                    if operation.on == event:
-                        _contained(group, f"{key}_operation_{number}")._clock = border_clock
-        into = [k for k in plastic if network.projections[k].post == key]
-        for number, owners in switched_off(own, carried, into or list(plastic)):
-            for name in owners:
-                plastic[name].append(_contained(group, f"{key}_operation_{number}"))
-
-    for key, group in groups.items():
-        if key == "protocol":
-            continue
-        for variable, target in models[key].links.items():
-            owner, _, name = target.partition(".")
-            replicas.link(group, variable, groups[owner], name)
-
-    synapses = {}
-    for key, projection in network.projections.items():
-        made = make_synapses(network, key, groups, single_precision, clock, replicas)
-        synapses[key] = made
-        objects.append(made)
-        reset = synaptic_reset(network, key)
-        if reset:
-            made.run_regularly(
-                reset, clock=border_clock, when="start", order=RESET, name=f"{key}_reset_values"
-            )
-        if hasattr(made, "transmit"):
-            made.transmit.when, made.transmit.order = projection.when, projection.order
-            event = models[projection.pre].events.get(projection.on_event)
-            if isinstance(event, Event) and event.every == "presentation":
-                made.transmit._clock = border_clock
-        if projection.rule is not None:
-            plastic[key] += learning(network, key, made, clock, replicas)
-        if projection.rule is not None and projection.rule.ends:
-            group = groups[projection.post]
-            steps = [group.thresholder[f"ended_{key}"], *at_end(projection.rule, made)]
-            for offset, target in enumerate(steps):
-                border.append(at_border(target, LEARN + offset))
-                plastic[key].append(target)
-        if projection.normalise is not None and projection.normalise.online:
-            group = groups[projection.post]
-            event = f"normalise_{key}"
-            clear = CodeRunner(
-                group,
-                "reset",
-                code=f"norm_{key} = 0",
-                clock=border_clock,
-                name=f"{key}_clear_norm",
-                needed_variables=[f"_{event}space"],
-                template_kwds={"eventspace_variable": group.variables[f"_{event}space"]},
-            )
-            group.contained_objects.append(clear)
-            steps = [group.thresholder[event], clear, made.norm_sum, made.norm_scale]
-            for offset, target in enumerate(steps):
-                border.append(at_border(target, NORMALISE + offset))
-                if projection.rule is not None:
-                    plastic[key].append(target)
-
-    if network.presentation.watch is not None:
-        watch = Synapses(
-            groups[network.presentation.watch],
-            protocol,
-            on_pre="n_watch_post += 1",
-            delay=0 * second,
-            clock=clock,
-            name="protocol_watch",
-        )
-        if replicas.n == 1:
-            watch.connect()
-        else:
-            watch.connect(j=f"i // {network.populations[network.presentation.watch].n}")
-        note_layout(watch, replicas.n, shared=True, pattern="all")
-        objects.append(watch)
-    for name, channel in ports(network).items():
-        if channel.kind == "static":
-            objects.append(hooks.load(name, border_clock, LOAD))
-        elif channel.kind == "sequence":
-            objects.append(hooks.load(name, frame_clock(name), FRAME))
-        else:
-            objects.append(hooks.load(name, clock, EVENTS))
-    store, snapshot = hooks.store(border_clock, STORE), hooks.snapshot(border_clock, SNAPSHOT)
-    ends = [store] if snapshot is None else [store, snapshot]
-    border += ends
-    spike_monitors = {
-        key: SpikeMonitor(groups[key], variables=list(_OF_SPIKES), name=f"{key}_spike_monitor")
-        for key in record.spikes
-    }
-    for key, monitor in spike_monitors.items():
         # Brian2's spike monitors would index the protocol's one value by the neuron.
         for name in _OF_SPIKES:
-            index = groups[key].variables.indices[name]
+            index = self.groups[key].variables.indices[name]
             if index not in ("_idx", "0"):
-                monitor.variables.add_reference(index, groups[key])
+                monitor.variables.add_reference(index, self.groups[key])
             monitor.variables.indices[f"_source_{name}"] = index
-    state_monitors = {
-        name: StateMonitor(
-            {**groups, **synapses}[name.partition(".")[0]],
-            name.partition(".")[2],
+        return monitor
+
+    def _state_monitor(self, name: str) -> StateMonitor:
+        array, trace = self.program.arrays[name], self.program.record.traces[name]
+        return StateMonitor(
+            (self.groups | self.synapses)[array.owner],
+            array.name,
             record=np.asarray(trace.indices),
-            clock=_slower(clock, trace.steps(network.dt), f"trace_clock_{number}"),
+            clock=self._ticking(STEP, trace.steps(self.program.dt)),
             when="start",
             order=TRACE,
             name=f"{name.replace('.', '_')}_state_monitor",
         )
-        for number, (name, trace) in enumerate(record.traces.items())
-    }
-    for group, cleared in clearing(groups.values(), synapses.values(), border_clock):
-        group.contained_objects.append(cleared)
-        border.append(at_border(cleared, CLEAR_EVENTS))
-    monitors = (*spike_monitors.values(), *state_monitors.values())
-    declared = (*objects, *ends, *monitors)
-    _keep_order(declared)
-    net = Network(*declared, name="network")
-    return Built(
-        net=net,
-        groups=groups,
-        synapses=synapses,
-        variables=_state_variables(network, groups, models, synapses, replicas),
-        plastic=plastic,
-        border=sorted(border, key=lambda o: o.order),
-        frame_clocks=frame_clocks,
-        spike_monitors=spike_monitors,
-        state_monitors=state_monitors,
-        replicas=replicas,
-    )
 
 
-def _keep_order(declared: Iterable[BrianObject]) -> None:
-    """Have objects of the same slot and order run as they were declared.
-
-    Brian2 would go by their names.
-    """
-    whole = tuple(declared)
-    made = [part for one in whole for part in (one, *_parts(one, set(map(id, whole))))]
-    for number, target in enumerate(made):
-        target.order = target.order * len(made) + number
+def _connect_pairs(made: Synapses, i: np.ndarray, j: np.ndarray) -> None:
+    """Connect pairs, of which there may be none: Brian2 takes no empty lists."""
+    if len(i):
+        made.connect(i=i, j=j)
+    else:
+        made.connect(condition="i < 0", namespace={})
 
 
-def _parts(whole: BrianObject, elsewhere: set[int]) -> Iterator[BrianObject]:
-    """What an object contains; Brian2 puts synapses that do something regularly into groups."""
-    for part in whole.contained_objects:
-        if id(part) not in elsewhere:
-            yield part
-            yield from _parts(part, elsewhere)
-
-
-def _reset(group: NeuronGroup, code: str, border_clock: Clock) -> CodeRunner:
-    """Statements of an onset, which refractory neurons follow as all others do."""
-    return CodeRunner(
+def _runner(group: NeuronGroup, kernel: Kernel, clock: Clock) -> CodeRunner:
+    """Code of a group that Brian2 has no own object for."""
+    templates = {"statements": "stateupdate", "reset": "reset", "clear": "threshold"}
+    options: dict[str, Any] = {}
+    if kernel.kind != "clear":
+        options["override_conditional_write"] = ["not_refractory"]
+    if kernel.kind != "statements":
+        events = f"_{kernel.event}space"
+        options["needed_variables"] = [events]
+        options["template_kwds"] = {"eventspace_variable": group.variables[events]}
+    if kernel.kind == "clear":
+        options["template_kwds"]["_uses_refractory"] = False
+    runner = CodeRunner(
         group,
-        "stateupdate",
-        code=code,
-        clock=border_clock,
-        when="start",
-        order=RESET,
-        name=f"{group.name}_reset_values",
-        override_conditional_write=["not_refractory"],
+        templates[kernel.kind],
+        code=kernel.code,
+        clock=clock,
+        name=kernel.name,
+        **options,
     )
-
-
-def _contained(group: NeuronGroup, name: str) -> BrianObject:
-    return next(o for o in group.contained_objects if o.name == name)
-
-
-def _slower(clock: Clock, steps: int, name: str) -> Clock:
-    """A clock that ticks with every so many steps of another one."""
-    return clock if steps == 1 else Clock(dt=clock.dt * steps, name=name)
-
-
-def _state_variables(
-    network: NetworkModel,
-    groups: Mapping[str, NeuronGroup],
-    models: Mapping[str, NeuronModel],
-    synapses: Mapping[str, Synapses],
-    replicas: Replicas,
-) -> dict[str, tuple[Any, str]]:
-    """State name -> owner and variable, for everything that outlives a chunk."""
-    variables: dict[str, tuple[Any, str]] = {}
-    for key in network.populations:
-        names: Iterable[str] = models[key].variables
-        if models[key].refractory is not None:
-            names = (*names, "lastspike", "not_refractory")
-        for name in names:
-            if name not in replicas.differ(network, key):
-                variables[f"{key}.{name}"] = (groups[key], name)
-    for key, projection in network.projections.items():
-        names = ("w", *network.synaptic(key)) if projection.weights is not None else ()
-        for name in names or network.synaptic(key):
-            variables[f"{key}.{name}"] = (synapses[key], name)
-    variables["protocol.seen"] = (groups["protocol"], "seen")
-    return variables
+    group.contained_objects.append(runner)
+    return runner

@@ -9,30 +9,32 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from brian2 import Equations, get_unit
-from brian2.equations.equations import DIFFERENTIAL_EQUATION, FLOAT
+from brian2 import Equations
+from brian2.equations.codestrings import Expression
+from brian2.equations.equations import SingleEquation
 from brian2.stateupdaters.base import StateUpdateMethod
 from brian2.utils.stringtools import deindent
 
+from biosnn._models.equation_text import equation_text
 from biosnn.errors import DeviceError
-from biosnn.models import Companion, Event, NeuronModel, Operation, Trace, random_calls
+from biosnn.models import parsed, random_calls
+from biosnn.program.passes.presentation import linked
+from biosnn.program.program import Program
+from biosnn.program.slots import SUBEXPRESSIONS
 
 #: Brian2's functions that draw -> their counter-based counterparts.
 COUNTED = {"rand": "counter_uniform", "randn": "counter_normal", "poisson": "counter_poisson"}
 #: Variables that neurons get -> those of the protocol that they are linked to.
 COUNTERS = {
-    "random_seed": "protocol.seed",
-    "random_pass": "protocol.pass_id",
-    "random_sample": "protocol.sample_id",
-    "random_step": "protocol.step",
+    "random_seed": "seed",
+    "random_pass": "pass_id",
+    "random_sample": "sample_id",
+    "random_step": "step",
 }
-
-#: Projection -> what its rule or its short-term plasticity keeps on a neuron.
-Carried = tuple[str, Trace | Companion]
 
 
 class Draws(ast.NodeTransformer):
@@ -65,40 +67,22 @@ class Draws(ast.NodeTransformer):
 
     def equations(self, text: str) -> str:
         """Return equations with counter-based draws; ``xi`` is left (:meth:`noise`)."""
-        known = Equations(text)
+        known = parsed("", text)
         if not any(set(equation.identifiers) & set(COUNTED) for equation in known.values()):
             return text
-        lines = []
-        for name, equation in known.items():
-            head = f"d{name}/dt" if equation.type == DIFFERENTIAL_EQUATION else name
-            unit = equation.var_type
-            if unit == FLOAT:
-                unit = "1" if equation.dim.is_dimensionless else repr(get_unit(equation.dim))
-            flags = f" ({', '.join(equation.flags)})" if equation.flags else ""
-            value = "" if equation.expr is None else f" = {self.code(equation.expr.code)}"
-            lines.append(f"{head}{value} : {unit}{flags}")
-        return "\n".join(lines)
+        return equation_text(Equations([self._equation(equation) for equation in known.values()]))
 
-    def events(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return events with counter-based draws."""
-        return {
-            name: attrs.evolve(spec, condition=self.code(spec.condition))
-            if isinstance(spec, Event)
-            else self.code(spec)
-            for name, spec in given.items()
-        }
-
-    def operations(self, given: Iterable[Operation]) -> tuple[Operation, ...]:
-        """Return operations with counter-based draws."""
-        return tuple(attrs.evolve(part, code=self.code(part.code)) for part in given)
-
-    def part(self, part: Trace | Companion) -> Trace | Companion:
-        """Return what neurons carry, with counter-based draws; equations are left."""
-        if isinstance(part, Trace):
-            bumped = self.code(f"{part.name} {part.bump}")
-            return attrs.evolve(part, bump=bumped.removeprefix(part.name).strip())
-        operations = self.operations(part.operations)
-        return attrs.evolve(part, operations=operations, events=self.events(part.events))
+    def _equation(self, equation: SingleEquation) -> SingleEquation:
+        """An equation with counter-based draws."""
+        expression = None if equation.expr is None else Expression(self.code(equation.expr.code))
+        return SingleEquation(
+            equation.type,
+            equation.varname,
+            equation.dim,
+            var_type=equation.var_type,
+            expr=expression,
+            flags=list(equation.flags),
+        )
 
     def noise(self, equations: str) -> dict[str, str]:
         """The stochastic variables of equations, each with its draw of standard normal numbers."""
@@ -106,47 +90,27 @@ class Draws(ast.NodeTransformer):
         return {name: ast.unparse(self.call(COUNTED["randn"])) for name in names}
 
 
-def counted(
-    model: NeuronModel, carried: Iterable[Carried]
-) -> tuple[NeuronModel, tuple[Carried, ...], dict[str, str]]:
-    """Make all random numbers of a population counter-based.
-
-    Parameters
-    ----------
-    model : NeuronModel
-        The population's model.
-    carried : iterable of (str, Trace or Companion)
-        What it carries for projections.
-
-    Returns
-    -------
-    model, carried
-        The same with other code.
-    dict of str to str
-        Stochastic variables of the equations -> their draws, for :class:`CountedNoise`.
-    """
-    draws = Draws()
-    changed: dict[str, Any] = {
-        "threshold": model.threshold and draws.code(model.threshold),
-        "reset": model.reset and draws.code(model.reset),
-        "events": draws.events(model.events),
-        "operations": draws.operations(model.operations),
-    }
-    found = [(owner, draws.part(part)) for owner, part in carried]
-    if isinstance(model.refractory, str):
-        changed["refractory"] = draws.code(model.refractory)
-    noise = draws.noise(model.with_traces(part for _, part in found).equations)
-    equations = [draws.equations(model.equations)]
-    found = [
-        (owner, attrs.evolve(part, equations=draws.equations(part.equations)))
-        if isinstance(part, Companion)
-        else (owner, part)
-        for owner, part in found
-    ]
-    if draws.n:
-        equations += [f"{name} : integer (linked)" for name in COUNTERS]
-        changed["links"] = {**model.links, **COUNTERS}
-    return attrs.evolve(model, equations="\n".join(equations), **changed), tuple(found), noise
+def count_draws(program: Program) -> Program:
+    """Make all random numbers of the populations counter-based."""
+    kernels = {kernel.name: kernel for kernel in program.kernels}
+    for key, group in program.groups.items():
+        draws = Draws()
+        for kernel in program.of(key, "threshold", "reset", "statements"):
+            kernels[kernel.name] = attrs.evolve(kernel, code=draws.code(kernel.code))
+        refractory = group.refractory
+        if isinstance(refractory, str):
+            refractory = draws.code(refractory)
+        noise = draws.noise(group.equations)
+        equations = draws.equations(group.equations)
+        group = attrs.evolve(group, equations=equations, refractory=refractory, noise=noise)
+        program = program.with_group(group)
+        if draws.n:
+            lines = "\n".join(f"{name} : integer" for name in COUNTERS)
+            program = linked(program, key, lines, COUNTERS)
+        for kernel in program.of(key, "held") if holds_draws(parsed("", equations)) else ():
+            # Brian2 updates them before the protocol knows of the step.
+            kernels[kernel.name] = attrs.evolve(kernel, when="start", order=SUBEXPRESSIONS)
+    return program.changed(kernels=tuple(kernels.values()))
 
 
 def holds_draws(equations: Equations) -> bool:

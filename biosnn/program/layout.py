@@ -1,0 +1,170 @@
+"""What a program stores: its arrays, the interface of a run, and the state before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+import numpy as np
+from brian2.equations.equations import PARAMETER, SUBEXPRESSION
+
+from biosnn.models import parsed
+from biosnn.networks import NetworkModel
+from biosnn.program.interface import Column, Interface, Variable
+from biosnn.program.passes.presentation import LONG_AGO, PROTOCOL
+from biosnn.program.program import Array, Program
+from biosnn.state import Draw, State, unit_name
+
+
+def lay_out(program: Program, network: NetworkModel) -> Program:
+    """List what groups and connections store, what is linked, and what is computed when read.
+
+    Parameters
+    ----------
+    program : Program
+        With all its groups and connections.
+    network : NetworkModel
+        The declaration: initial values, and shapes of weights.
+    """
+    initial, shapes = network.initial_values(), network.shapes
+    arrays = {}
+    for array in (*_of_groups(program), *_of_connections(program)):
+        name = array.full_name
+        arrays[name] = attrs.evolve(
+            array,
+            initial=initial.get(name, array.initial),
+            shape=shapes.get(name),
+        )
+    return program.changed(arrays=arrays)
+
+
+def _of_groups(program: Program) -> Iterator[Array]:
+    for key, group in program.groups.items():
+        of_one = group.n // program.replicas.n
+        for name, equation in parsed(key, group.equations).items():
+            stored = equation.type != SUBEXPRESSION and "linked" not in equation.flags
+            yield Array(
+                owner=key,
+                name=name,
+                kind=equation.var_type,
+                size=1 if "shared" in equation.flags else of_one,
+                unit=unit_name(equation.dim),
+                role="protocol" if key == PROTOCOL else "neuron",
+                double=name in group.double,
+                kept=stored and name not in group.fixed and (key != PROTOCOL or name == "seen"),
+                link=group.links.get(name, "") if equation.type == PARAMETER else "",
+                expression=equation.expr.code if equation.type == SUBEXPRESSION else "",
+            )
+        if group.refractory is not None:
+            never, free = np.full(of_one, -LONG_AGO), np.ones(of_one, dtype=bool)
+            yield Array(
+                owner=key, name="lastspike", size=of_one, unit="s", double=True, initial=never
+            )
+            yield Array(
+                owner=key, name="not_refractory", kind="boolean", size=of_one, initial=free
+            )
+
+
+def _of_connections(program: Program) -> Iterator[Array]:
+    for key, made in program.connections.items():
+        for name, equation in parsed(key, made.equations).items():
+            constant = "constant" in equation.flags and made.delay_steps is not None
+            yield Array(
+                owner=key,
+                name=name,
+                kind=equation.var_type,
+                size=1 if "shared" in equation.flags else made.size,
+                unit=unit_name(equation.dim),
+                role="weight",
+                kept=equation.type != SUBEXPRESSION and not (constant and name == "delay_steps"),
+                expression=equation.expr.code if equation.type == SUBEXPRESSION else "",
+            )
+
+
+def interface_of(program: Program, *, single_precision: bool) -> Interface:
+    """Describe what a run of a program takes and gives.
+
+    Parameters
+    ----------
+    program : Program
+        The program.
+    single_precision : bool
+        Whether state variables are float32; times stay float64.
+    """
+
+    def column(name: str, **more: object) -> Column:
+        array = program.arrays[name]
+        return Column(**{
+            "dtype": array.dtype(single_precision).str,
+            "unit": array.unit,
+            "size": array.size,
+            **more,
+        })  # fmt: skip
+
+    record = program.record
+    return Interface(
+        name=program.name,
+        fingerprint=program.fingerprint,
+        precision="single" if single_precision else "double",
+        output=program.output,
+        dt=program.dt,
+        duration_steps=program.duration_steps,
+        steps_per_presentation=program.steps_per_presentation,
+        max_shown=program.max_shown,
+        scheduled=program.scheduled,
+        ports=program.inputs,
+        variables=tuple(
+            Variable(
+                name=array.full_name,
+                dtype=array.dtype(single_precision).str,
+                size=array.size,
+                unit=array.unit,
+                role=array.role,
+                shape=array.shape,
+                draw=array.initial if isinstance(array.initial, Draw) else None,
+            )
+            for array in program.state
+        ),
+        plastic=program.plastic,
+        per_sample={name: column(name) for name in record.per_sample},
+        snapshots={name: column(name, every=n) for name, n in record.snapshots.items()},
+        traces={
+            name: column(
+                name,
+                size=len(trace.indices),
+                indices=tuple(int(k) for k in trace.indices),
+                every=trace.steps(program.dt),
+            )
+            for name, trace in record.traces.items()
+        },
+        spikes={
+            key: program.groups[key].n // program.replicas.n for key in record.spikes
+        },
+        replicas=program.replicas.n,
+        shared=program.replicas.shared,
+        carried=program.carried,
+    )  # fmt: skip
+
+
+def default_state(
+    interface: Interface, program: Program, initial: Mapping[str, np.ndarray | Draw] | None = None
+) -> State:
+    """Every variable's value before a run, zero where it is drawn at random.
+
+    Parameters
+    ----------
+    interface : Interface
+        Of the program, in some precision.
+    program : Program
+        Which knows the initial values.
+    initial : mapping, optional
+        Values that take their place: those of another member of an ensemble.
+    """
+    arrays = {}
+    for variable in interface.variables:
+        array = np.zeros(variable.size, dtype=variable.dtype)
+        begins = (initial or {}).get(variable.name, program.arrays[variable.name].initial)
+        if isinstance(begins, np.ndarray):
+            array[:] = begins
+        arrays[variable.name] = array
+    return State(arrays, interface.shapes, interface.units)

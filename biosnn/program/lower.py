@@ -1,0 +1,66 @@
+"""From a declaration to a program: one pass after the other."""
+
+from __future__ import annotations
+
+from biosnn.networks import NetworkModel
+from biosnn.program.carried import with_carried
+from biosnn.program.layout import lay_out
+from biosnn.program.passes.counters import observe
+from biosnn.program.passes.declaration import declare
+from biosnn.program.passes.delays import drop_late_events
+from biosnn.program.passes.draws import count_draws
+from biosnn.program.passes.event_clearing import clear_events
+from biosnn.program.passes.learning import learn_at_ends, normalise
+from biosnn.program.passes.numbering import number_synapses
+from biosnn.program.passes.presentation import (
+    follow_schedules,
+    reset_at_onsets,
+    show_samples,
+)
+from biosnn.program.passes.replication import replicate
+from biosnn.program.program import Program
+from biosnn.program.recorders import Record, check_record
+from biosnn.program.replicas import Replicas
+
+
+def lower(
+    network: NetworkModel, record: Record | None = None, replicas: Replicas | None = None
+) -> Program:
+    """Lower a network to a program.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    record : Record, optional
+        What is observed; default: nothing.
+    replicas : Replicas, optional
+        Copies of the network that run side by side; default: one.
+
+    Returns
+    -------
+    Program
+        What devices translate; :meth:`Program.schedule` shows it.
+
+    Raises
+    ------
+    ParameterError
+        If something that shall be observed does not exist, or copies cannot share what changes.
+    """
+    record = record or Record()
+    check_record(network, record)
+    program = declare(network)
+    program = show_samples(program, network)
+    program = follow_schedules(program, network)
+    program = reset_at_onsets(program, network)
+    program = learn_at_ends(program, network)
+    program = normalise(program, network)
+    program = observe(program, record)
+    program = count_draws(program)
+    program = with_carried(program)
+    program = drop_late_events(program)
+    program = number_synapses(program)
+    program = replicate(program, network, replicas or Replicas())
+    program = clear_events(program)
+    program = lay_out(program, network)
+    return program.in_order()

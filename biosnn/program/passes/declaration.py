@@ -1,0 +1,293 @@
+"""Groups, connections and kernels of what a network declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import numpy as np
+
+from biosnn.errors import ParameterError
+from biosnn.models import Companion, Event, NeuronModel, Operation, has_pole, parsed
+from biosnn.networks import NetworkModel, Projection
+from biosnn.program.program import BOUNDARY, STEP, Connection, Group, Kernel, Program
+from biosnn.program.slots import INPUT, LEARN, ONSET
+
+
+def declare(network: NetworkModel) -> Program:
+    """Lower populations and projections: models with all that they carry, synapses, and rules.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+
+    Raises
+    ------
+    ParameterError
+        If differential equations of a projection would stop where its rule does not learn.
+    """
+    kernels: list[Kernel] = []
+    groups = {}
+    for key in network.populations:
+        groups[key] = _group(network, key)
+        kernels += _kernels_of_population(network, key)
+    connections = {}
+    for key in network.projections:
+        connections[key], of_projection = _connection(network, key)
+        kernels += of_projection
+    models = [p.model for p in network.populations.values()]
+    rules = [p.rule for p in network.projections.values() if p.rule is not None]
+    return Program(
+        name=network.name,
+        fingerprint=network.fingerprint,
+        output=network.output,
+        dt=float(network.dt),
+        duration_steps=network.duration_steps,
+        steps_per_presentation=network.steps_per_presentation,
+        max_shown=1 + network.presentation.max_retries,
+        scheduled=any(owner.schedules for owner in (*models, *rules)),
+        groups=groups,
+        connections=connections,
+        kernels=tuple(kernels),
+        inputs={},
+        plastic=network.plastic_projections,
+    )
+
+
+def _group(network: NetworkModel, key: str) -> Group:
+    model = network.whole_model(key)
+    # Companions and other parameters may have made two coupled rates equal.
+    singular = model.method == "exact" and has_pole(model.equations, model.parameters)
+    given = {"stream": network.stream(key), "active_for": network.presentation.duration}
+    return Group(
+        name=key,
+        n=network.populations[key].n,
+        equations=model.equations,
+        constants={**model.constants, **given},
+        refractory=model.refractory,
+        method="exponential_euler" if singular else model.method,
+        exact=tuple(model.exact),
+        links=dict(model.links),
+        double=("lastspike", "t_next", "t_onset", *model.double),
+    )
+
+
+def _kernels_of_population(network: NetworkModel, key: str) -> Iterator[Kernel]:
+    """What neurons do, in the order in which their model and what they carry declare it."""
+    own, whole = network.populations[key].model, network.whole_model(key)
+    equations = parsed(key, whole.equations)
+    if any("constant over dt" in equation.flags for equation in equations.values()):
+        yield Kernel(
+            name=f"{key}_subexpression_update", owner=key, kind="held", when="before_start"
+        )
+    if equations.diff_eq_names or whole.refractory is not None:
+        yield Kernel(name=f"{key}_stateupdater", owner=key, kind="state_update", when="groups")
+    if whole.threshold is not None:
+        yield Kernel(
+            name=f"{key}_spike_thresholder",
+            owner=key,
+            kind="threshold",
+            code=whole.threshold,
+            when=whole.spike_when,
+            order=int(whole.spike_when != "thresholds"),
+            event="spike",
+        )
+    if whole.reset:
+        yield Kernel(
+            name=f"{key}_spike_resetter",
+            owner=key,
+            kind="reset",
+            code=whole.reset,
+            when="resets",
+            event="spike",
+        )
+    into = [k for k in network.plastic_projections if network.projections[k].post == key]
+    learning = tuple(into or network.plastic_projections)
+    operations = iter(enumerate(whole.operations))
+    yield from _events(key, own.events)
+    for _ in own.operations:
+        yield _operation(network, key, whole, *next(operations), learning)
+    for owner, part in network.carried(key):
+        for _ in part.operations if isinstance(part, Companion) else (part,):
+            yield _operation(network, key, whole, *next(operations), (owner,))
+        if isinstance(part, Companion):
+            yield from _events(key, part.events)
+
+
+def _events(key: str, events: dict[str, Any]) -> Iterator[Kernel]:
+    for name, given in events.items():
+        spec = given if isinstance(given, Event) else Event(condition=given)
+        yield Kernel(
+            name=f"{key}_{name}_thresholder",
+            owner=key,
+            kind="threshold",
+            code=spec.condition,
+            clock=_clock(spec),
+            when=spec.when,
+            event=name,
+        )
+
+
+def _clock(spec: Any) -> str:
+    """Clock of an event, and of what follows it."""
+    return BOUNDARY if isinstance(spec, Event) and spec.every == "presentation" else STEP
+
+
+def _operation(
+    network: NetworkModel,
+    key: str,
+    model: NeuronModel,
+    number: int,
+    operation: Operation,
+    learning: tuple[str, ...],
+) -> Kernel:
+    kernel = Kernel(
+        name=f"{key}_operation_{number}",
+        owner=key,
+        kind="statements",
+        code=operation.code,
+        when=operation.when,
+        order=operation.order,
+    )
+    if operation.on == "onset":
+        return attrs.evolve(kernel, clock=BOUNDARY, order=ONSET)
+    if operation.on == "input":
+        channels = [*network.populations[key].drives.values()]
+        framed = channels and network.inputs[channels[0]].kind == "sequence"
+        return attrs.evolve(kernel, clock=channels[0] if framed else BOUNDARY, order=INPUT)
+    if operation.plastic:
+        kernel = attrs.evolve(kernel, plastic=learning)
+    if operation.on == "step":
+        return kernel
+    clock = _clock(model.events.get(operation.on))
+    return attrs.evolve(kernel, kind="reset", event=operation.on, clock=clock)
+
+
+def _connection(network: NetworkModel, key: str) -> tuple[Connection, list[Kernel]]:
+    """Synapses of a projection, without its delay in the code."""
+    given = network.projections[key]
+    projection = attrs.evolve(given, delay=0 * network.dt).resolved(
+        key, network.populations[given.post].model, network.dt
+    )
+    rule = None if given.rule is None else given.rule.prefixed(key)
+    model = "w : 1\n" if given.weights is not None else ""
+    constants, method = dict(projection.parameters), given.method or "exponential_euler"
+    if rule is not None:
+        model, method = rule.model, given.method or rule.method
+        constants |= {k: v for k, v in rule.parameters.items() if k not in rule.schedules}
+        _check_equations(key, projection, rule.equations)
+    n_pre, n_post, seed = network.drawing(key)
+    several = np.ndim(given.delay) > 0 and bool(given.transmit or given.synapse)
+    made = Connection(
+        name=key,
+        pre=given.pre,
+        post=given.post,
+        n_pre=n_pre,
+        n_post=n_post,
+        pairs=given.pairs if not isinstance(given.pairs, list | tuple) else network.indices(key),
+        seed=seed,
+        equations=f"{model}\n{projection.equations}".strip(),
+        constants=constants,
+        method=method,
+        delay_steps=given.delay_steps(network.dt) if several else None,
+        delayed=given.delayed,
+    )
+    return made, list(_kernels_of_projection(network, key, made, projection, several))
+
+
+def _check_equations(key: str, projection: Projection, learned: str) -> None:
+    """Check that equations of synapses do not stop where their rule is switched off."""
+    own = parsed(key, projection.equations).diff_eq_names
+    stopping = parsed(key, learned).diff_eq_names
+    if own and stopping:
+        raise ParameterError(
+            f"projections[{key!r}]",
+            "equations",
+            f"a differential equation for {sorted(own)[0]}",
+            f"left to the rule, whose {sorted(stopping)[0]} stops where learning is off",
+            "Put the variable on the neurons (Companion), or into a projection of its own",
+        )
+
+
+def _kernels_of_projection(
+    network: NetworkModel, key: str, made: Connection, projection: Projection, several: bool
+) -> Iterator[Kernel]:
+    rule = None if projection.rule is None else projection.rule.prefixed(key)
+    equations = parsed(key, made.equations)
+    if any("constant over dt" in equation.flags for equation in equations.values()):
+        yield Kernel(
+            name=f"{key}_subexpression_update", owner=key, kind="held", when="before_start"
+        )
+    if equations.diff_eq_names:
+        learned = rule is not None and parsed(key, rule.equations).diff_eq_names
+        yield Kernel(
+            name=f"{key}_stateupdater",
+            owner=key,
+            kind="state_update",
+            when="groups",
+            plastic=(key,) if learned else (),
+        )
+    for name in sorted(equations.subexpr_names):
+        if "summed" in equations[name].flags:
+            target, _, side = name.rpartition("_")
+            owner = made.pre if side == "pre" else made.post
+            yield Kernel(
+                name=f"{key}_summed_variable_{name}",
+                owner=key,
+                kind="summed",
+                code=equations[name].expr.code,
+                when="groups",
+                order=-1,
+                targets=(f"{owner}.{target}",),
+            )
+    if projection.transmit:
+        event = network.whole_model(made.pre).events.get(projection.on_event)
+        delay = 0.0 if several else float(network.projections[key].delay)
+        yield Kernel(
+            name=f"{key}_transmit",
+            owner=key,
+            kind="pathway",
+            code=projection.transmit,
+            clock=_clock(event),
+            when=projection.when,
+            order=projection.order,
+            event=projection.on_event,
+            side="pre",
+            delay=delay,
+        )
+    parts = list(enumerate(rule.statements)) if rule is not None else []
+    for number, part in parts:
+        if part.at_end:
+            continue
+        kernel = Kernel(
+            name=f"{key}_learn_{number}",
+            owner=key,
+            kind="pathway",
+            code=part.code,
+            when=part.when,
+            order=part.order,
+            event=part.event,
+            side=part.side,
+            plastic=(key,),
+        )
+        if part.event == "step":
+            every = 1 if part.every is None else round(float(part.every / network.dt))
+            kernel = attrs.evolve(kernel, kind="statements", event="", side="", every=every)
+        yield kernel
+    ends = sorted((part.order, number) for number, part in parts if part.at_end)
+    for place, (_, number) in enumerate(ends):
+        assert rule is not None
+        yield Kernel(
+            name=f"{key}_learn_{number}",
+            owner=key,
+            kind="pathway",
+            code=rule.statements[number].code,
+            clock=BOUNDARY,
+            order=LEARN + 1 + place,
+            event=f"ended_{key}",
+            side="post",
+            plastic=(key,),
+            ends=True,
+        )

@@ -1,0 +1,390 @@
+"""The lowered form of a network: what it does, as plain frozen data that every device reads.
+
+A :class:`Program` holds groups of neurons, connections between them and kernels, which are pieces of
+Brian2's abstract code, each with its place in a time step. It knows nothing of declarations:
+:func:`biosnn.program.lower.lower` makes it from one.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from biosnn._models.companions import SLOTS
+from biosnn.program.interface import Port
+from biosnn.program.recorders import Record
+from biosnn.program.replicas import Replicas
+from biosnn.program.serialisation import from_data, to_data
+from biosnn.state import Draw
+
+#: Clocks of kernels besides the names of inputs, whose frames they follow.
+STEP, BOUNDARY = "step", "boundary"
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Array:
+    """Values that a group or a connection stores.
+
+    Parameters
+    ----------
+    owner, name : str
+        Whose they are, and what they are called in code.
+    kind : {"float", "integer", "boolean"}
+        Of numbers.
+    size : int
+        How many in one network.
+    unit : str
+        SI unit; empty for plain numbers.
+    role : {"neuron", "weight", "protocol"}
+        Whether they are of neurons, of synapses or of the presentation.
+    shape : tuple of int or None
+        ``(pre, post)`` where synapses form a full matrix.
+    double : bool
+        Whether they are double precision in any case.
+    kept : bool
+        Whether they are part of the state that is handed on between runs.
+    link : str
+        ``"group.variable"`` whose values these are; nothing is stored then.
+    expression : str
+        Code that computes the values whenever they are read; nothing is stored then.
+    initial : numpy.ndarray, Draw or None
+        Values before a run, or how they are drawn; ``None`` for zeros.
+    """
+
+    owner: str
+    name: str
+    kind: str = "float"
+    size: int
+    unit: str = ""
+    role: str = "neuron"
+    shape: tuple[int, int] | None = None
+    double: bool = False
+    kept: bool = True
+    link: str = ""
+    expression: str = ""
+    initial: np.ndarray | Draw | None = None
+
+    @property
+    def full_name(self) -> str:
+        """Name in states: ``owner.name``."""
+        return f"{self.owner}.{self.name}"
+
+    def dtype(self, single_precision: bool) -> np.dtype:
+        """NumPy type of the stored values."""
+        narrow = single_precision and not self.double
+        kinds = {"integer": np.int32, "boolean": np.bool_}
+        return np.dtype(kinds.get(self.kind, np.float32 if narrow else np.float64))
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Group:
+    """Neurons, or the units that present samples.
+
+    Parameters
+    ----------
+    name : str
+        Of the population; ``"protocol"`` for the units that present samples.
+    n : int
+        Neurons of all replicas.
+    equations : str
+        Brian2 equations: their variables are the group's arrays and subexpressions.
+    constants : dict
+        Names in the code -> numbers and quantities.
+    refractory : str, Quantity or None
+        Refractory period or condition.
+    method : str
+        Integration method.
+    exact : tuple of str
+        Variables that are integrated exactly whatever the method is.
+    noise : dict
+        Stochastic variable of the equations -> expression of its number in a time step.
+    links : dict
+        Variables that stand for those of other groups -> ``"group.variable"``.
+    double : tuple of str
+        Variables that stay double precision.
+    fixed : dict
+        Constant variables that differ between replicas -> values of all neurons.
+    """
+
+    name: str
+    n: int
+    equations: str
+    constants: dict[str, Any] = attrs.field(factory=dict)
+    refractory: Any = None
+    method: str = "exact"
+    exact: tuple[str, ...] = ()
+    noise: dict[str, str] = attrs.field(factory=dict)
+    links: dict[str, str] = attrs.field(factory=dict)
+    double: tuple[str, ...] = ()
+    fixed: dict[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Connection:
+    """Synapses from one group to another.
+
+    Parameters
+    ----------
+    name, pre, post : str
+        Of the projection and of its groups.
+    n_pre, n_post : int
+        Neurons on both sides in one network.
+    pairs : str, Pattern or (array, array)
+        Which neurons are connected: ``"all"``, ``"one_to_one"``, ``"all_but_self"``, a pattern of
+        :mod:`biosnn.networks`, or indices in the order (pre, post).
+    seed : int
+        What a random pattern without a seed of its own draws from.
+    equations : str
+        Brian2 equations of the variables of a synapse.
+    constants : dict
+        Names in the code -> numbers and quantities.
+    method : str
+        Integration method.
+    delay_steps : numpy.ndarray or None
+        Time steps from an event to its effect, one per synapse in the order (pre, post), where
+        they differ; a delay that all have is part of a kernel.
+    delayed : bool
+        Whether anything arrives later than it was sent.
+    numbered : str
+        ``"all"``, ``"one_to_one"`` or ``"all_but_self"`` where a formula numbers the synapses and
+        only events visit them, so that loops can take the place of lists; empty otherwise.
+    shared : bool
+        Whether all replicas use the values of one.
+    """
+
+    name: str
+    pre: str
+    post: str
+    n_pre: int
+    n_post: int
+    pairs: Any = "all"
+    seed: int = 0
+    equations: str = ""
+    constants: dict[str, Any] = attrs.field(factory=dict)
+    method: str = "exponential_euler"
+    delay_steps: np.ndarray | None = None
+    delayed: bool = False
+    numbered: str = ""
+    shared: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of synapses of one network."""
+        diagonal, every = min(self.n_pre, self.n_post), self.n_pre * self.n_post
+        sizes = {"all": every, "one_to_one": diagonal, "all_but_self": every - diagonal}
+        return sizes[self.pairs] if isinstance(self.pairs, str) else len(self.indices[0])
+
+    @functools.cached_property
+    def indices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Index arrays (i, j) of the synapses of one network, in the order (pre, post)."""
+        if isinstance(self.pairs, tuple):
+            return self.pairs
+        if not isinstance(self.pairs, str):
+            return self.pairs.indices(self.n_pre, self.n_post, self.seed)
+        if self.pairs == "one_to_one":
+            k = np.arange(min(self.n_pre, self.n_post))
+            return k, k
+        i, j = (k.ravel() for k in np.mgrid[: self.n_pre, : self.n_post])
+        keep = i != j if self.pairs == "all_but_self" else slice(None)
+        return i[keep], j[keep]
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Kernel:
+    """Something that happens in a time step.
+
+    Parameters
+    ----------
+    name : str
+        Unique in a program.
+    owner : str
+        Group or connection whose names the code uses; the input of a ``"load"``.
+    kind : str
+        ``"state_update"`` (integration of the owner's equations), ``"threshold"`` (a test of all
+        neurons, which makes events), ``"reset"`` (statements for the neurons that have an event),
+        ``"statements"`` (for all neurons or synapses), ``"pathway"`` (statements for the synapses
+        of the neurons that have an event), ``"summed"`` (a sum over synapses), ``"held"``
+        (subexpressions that are computed once a time step), ``"clear"`` (an event's list is
+        emptied), ``"load"`` (an input sets variables), ``"store"`` (what is kept of every sample),
+        ``"snapshot"``.
+    code : str
+        Brian2's abstract code: statements, or a condition. That of a ``"state_update"`` is written
+        by :func:`biosnn.program.integration.integration_code`.
+    clock : str
+        ``"step"``, ``"boundary"`` between presentations, or the input whose frames it follows.
+    every : int
+        Time steps between two runs on the clock ``"step"``.
+    when, order : str, int
+        Slot of Brian2's schedule and order in it.
+    event : str
+        The event that is tested for, cleared or followed.
+    side : {"pre", "post", ""}
+        Of a pathway: whose events.
+    delay : float
+        Of a pathway: seconds from an event to its effect.
+    targets : tuple of str
+        Of a load: ``"group.variable"`` that it sets; of a sum: the variable.
+    plastic : tuple of str
+        Projections with whose learning it is switched on; empty if it always runs.
+    ends : bool
+        Whether it finishes a presentation rather than going on.
+    forced : bool
+        Whether it also changes variables that are fixed while a neuron is refractory.
+    """
+
+    name: str
+    owner: str
+    kind: str
+    code: str = ""
+    clock: str = STEP
+    every: int = 1
+    when: str = "start"
+    order: int = 0
+    event: str = ""
+    side: str = ""
+    delay: float = 0.0
+    targets: tuple[str, ...] = ()
+    plastic: tuple[str, ...] = ()
+    ends: bool = False
+    forced: bool = False
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Its place in a time step, to be compared."""
+        return SLOTS.index(self.when), self.order
+
+    @property
+    def label(self) -> str:
+        """Its name without that of its owner."""
+        return self.name.removeprefix(f"{self.owner}_")
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Program:
+    """What a network does.
+
+    Parameters
+    ----------
+    name, fingerprint, output : str
+        Of the declaration.
+    dt : float
+        Time step in s.
+    duration_steps, steps_per_presentation : int
+        Time steps of a sample without and with rest.
+    max_shown : int
+        How often a sample is shown at most.
+    scheduled : bool
+        Whether parameters follow the number of learned samples.
+    groups : dict of str to Group
+        The units that present samples, called ``"protocol"``, and the populations.
+    connections : dict of str to Connection
+        The projections, and ``"protocol_watch"`` where spikes decide on another attempt.
+    kernels : tuple of Kernel
+        In the order in which they run.
+    arrays : dict of str to Array
+        ``"owner.name"`` -> what is stored.
+    inputs : dict of str to Port
+        What is given with every sample.
+    plastic : tuple of str
+        Projections that can learn.
+    carried : tuple of str
+        Variables through which samples depend on those before them, with plasticity off.
+    record : Record
+        What is observed.
+    replicas : Replicas
+        Copies of the network.
+    """
+
+    name: str
+    fingerprint: str
+    output: str
+    dt: float
+    duration_steps: int
+    steps_per_presentation: int
+    max_shown: int
+    scheduled: bool = False
+    groups: dict[str, Group]
+    connections: dict[str, Connection]
+    kernels: tuple[Kernel, ...]
+    arrays: dict[str, Array] = attrs.field(factory=dict)
+    inputs: dict[str, Port]
+    plastic: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
+    record: Record = attrs.field(factory=Record)
+    replicas: Replicas = attrs.field(factory=Replicas)
+
+    def of(self, owner: str, *kinds: str) -> Iterator[Kernel]:
+        """Kernels of a group or a connection, of some kinds or of all."""
+        return (k for k in self.kernels if k.owner == owner and (not kinds or k.kind in kinds))
+
+    @property
+    def finishing(self) -> tuple[Kernel, ...]:
+        """The kernels that finish a presentation."""
+        return tuple(kernel for kernel in self.kernels if kernel.ends)
+
+    @property
+    def state(self) -> tuple[Array, ...]:
+        """The arrays that are handed on from run to run, by their names."""
+        kept = (array for array in self.arrays.values() if array.kept)
+        return tuple(sorted(kept, key=lambda array: array.full_name))
+
+    def changed(self, **fields: Any) -> Program:
+        """Return a copy with other fields."""
+        return attrs.evolve(self, **fields)
+
+    def with_group(self, group: Group) -> Program:
+        """Return a copy with a group added or replaced."""
+        return self.changed(groups={**self.groups, group.name: group})
+
+    def with_kernels(self, *kernels: Kernel) -> Program:
+        """Return a copy with more kernels behind those that it has."""
+        return self.changed(kernels=(*self.kernels, *kernels))
+
+    def in_order(self) -> Program:
+        """Return a copy whose kernels are in the order of their places in a time step.
+
+        Those of one place stay in the order in which they were added.
+        """
+        return self.changed(kernels=tuple(sorted(self.kernels, key=lambda kernel: kernel.place)))
+
+    def to_data(self) -> dict[str, Any]:
+        """JSON types."""
+        return to_data(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Program:
+        """What :meth:`to_data` returned, back again."""
+        return from_data(cls, data)
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """SHA-256 of all that it says: a key for what is built from it."""
+        return hashlib.sha256(json.dumps(self.to_data()).encode()).hexdigest()
+
+    def schedule(self) -> str:
+        """What runs when, in the order of a time step, as a table for people."""
+        rows = [("when", "order", "clock", "of", "what", "code")]
+        for kernel in self.kernels:
+            clock = kernel.clock if kernel.every == 1 else f"every {kernel.every} steps"
+            what = f"{kernel.kind} ({kernel.event})" if kernel.event else kernel.kind
+            learns = f" [learning of {', '.join(kernel.plastic)}]" if kernel.plastic else ""
+            code = kernel.code or ", ".join(kernel.targets)
+            code = "; ".join(line.strip() for line in code.strip().splitlines())
+            order = str(kernel.order)
+            rows.append((kernel.when, order, clock, kernel.owner, what, f"{code}{learns}"))
+        widths = [max(len(row[k]) for row in rows) for k in range(5)]
+        lines = [
+            "  ".join([*(row[k].ljust(widths[k]) for k in range(5)), row[5]]).rstrip()
+            for row in rows
+        ]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        parts = f"{len(self.groups)} groups, {len(self.connections)} connections"
+        return f"<Program {self.name!r}: {parts}, {len(self.kernels)} kernels>"
