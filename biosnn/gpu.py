@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biosnn.devices.cuda.error_messages import WHEELS, explain, explain_build
-from biosnn.devices.cuda.estimate import Estimate, estimate
 from biosnn.devices.cuda.probe import (
     Gpu,
     brian2_conflict,
@@ -46,16 +45,15 @@ from biosnn.errors import ParameterError
 
 if TYPE_CHECKING:
     from biosnn.devices.base.binary import CompiledNetwork
+    from biosnn.devices.cuda.estimate import Estimate
     from biosnn.networks import NetworkModel
-    from biosnn.program.recorders import Record
-    from biosnn.program.replicas import Replicas
+    from biosnn.program.program import Program
 
 __all__ = [
     "OLDEST_CUDA",
     "WHEELS",
     "CudaTools",
     "Curand",
-    "Estimate",
     "Gpu",
     "Toolchain",
     "architecture",
@@ -89,29 +87,20 @@ __all__ = [
 
 
 def build(
-    network: NetworkModel,
-    record: Record,
-    precision: str,
-    math: str,
-    architecture: str = "native",
-    replicas: Replicas | None = None,
+    program: Program, precision: str, math: str = "fast", architecture: str = "native"
 ) -> CompiledNetwork:
-    """Compile a network for a GPU, or take it from the build cache; takes minutes.
+    """Compile a program for a GPU, or take it from the build cache; takes minutes.
 
     This is the device ``cuda`` of :func:`biosnn.simulation.compile`, which see.
 
     Parameters
     ----------
-    network : NetworkModel
-        The declaration.
-    record : Record
-        What to observe.
+    program : Program
+        A lowered network.
     precision, math
         As in :func:`biosnn.simulation.compile`.
     architecture : str
         Of the GPU, see :func:`architecture`.
-    replicas : Replicas, optional
-        Copies of the network in the program; default: one.
 
     Raises
     ------
@@ -122,7 +111,30 @@ def build(
     """
     from biosnn.devices.cuda import device as standalone
 
-    return standalone.build(network, record, precision, math, architecture, replicas)
+    return standalone.build(program, precision, math, architecture)
+
+
+def estimate(network: NetworkModel, n_parallel: int = 1) -> Estimate:
+    """Estimate how long a time step takes on one core, and on a GPU such as an H100.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration; the spikes of its output are counted.
+    n_parallel : int
+        Samples at once, or networks in an ensemble.
+
+    Returns
+    -------
+    Estimate
+        See :func:`biosnn.devices.cuda.estimate.estimate`.
+    """
+    from biosnn.devices.cuda import estimate as estimates
+    from biosnn.program.lower import lower
+    from biosnn.program.recorders import Record, observed
+
+    program = lower(network, Record(per_sample=observed(network, None)))
+    return estimates.estimate(program, n_parallel)
 
 
 def write(
@@ -171,41 +183,32 @@ def write(
         If the folder exists or cannot be written.
     """
     from biosnn.devices.cuda import project_folders as folders
-    from biosnn.program.recorders import Record, check_parallel, observed
-    from biosnn.program.replicas import Replicas
+    from biosnn.program.lower import lower_parallel
+    from biosnn.program.recorders import Record, observed
 
     kept = observed(network, per_sample)
     record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
-    check_parallel(network, n_parallel, record)
-    replicas = Replicas(n=int(n_parallel))
-    return folders.write(network, Path(folder), record, precision, math, architecture, replicas)
+    program = lower_parallel(network, record, n_parallel)
+    return folders.write(program, Path(folder), precision, math, architecture)
 
 
 def write_sources(
-    network: NetworkModel,
-    record: Record,
-    precision: str,
-    math: str,
-    architecture: str | None,
-    folder: Path,
-    replicas: Replicas | None = None,
+    program: Program, precision: str, math: str, architecture: str | None, folder: Path
 ) -> None:
-    """Write a network as an artifact without its binary into an empty folder, as for ``cpp``.
+    """Write a program as an artifact without its binary into an empty folder, as for ``cpp``.
 
     Parameters
     ----------
-    network, record, precision, math
+    program, precision, math
         As for :func:`build`.
     architecture : str
         Of the GPU, see :func:`architecture`.
     folder : Path
         An empty one.
-    replicas : Replicas, optional
-        Copies of the network in the program; default: one.
     """
     from biosnn.devices.cuda import project_folders as folders
 
-    folders.write_into(network, folder, record, precision, math, str(architecture), replicas)
+    folders.write_into(program, folder, precision, math, str(architecture))
 
 
 def compile(folder: str | os.PathLike[str], jobs: int | None = None) -> Path:

@@ -23,7 +23,7 @@ from biosnn import models, networks, simulation
 from biosnn.devices.base.artifact import MANIFEST, seal
 from biosnn.errors import BiosnnError, DataError, DeviceError, ParameterError, StorageError
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
-from biosnn.program.recorders import TraceOf
+from biosnn.program.interface import TraceOf
 from biosnn.state import State
 
 N_INPUTS, N_SAMPLES = 20, 6

@@ -29,9 +29,9 @@ from biosnn.devices.base import cache
 from biosnn.devices.base.artifact import open_artifact, platform_of, seal
 from biosnn.devices.base.cache import cached, clear, entries
 from biosnn.devices.base.code_process import check_build
-from biosnn.devices.base.contract import Interface
 from biosnn.devices.cpp import compiler
 from biosnn.errors import DataError, DeviceError, ParameterError
+from biosnn.program.interface import Interface
 
 KEY, OTHER, THIRD = "a" * 32, "b" * 32, "0123456789abcdef" * 2
 MANIFEST = {

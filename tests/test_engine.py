@@ -23,7 +23,7 @@ from biosnn.devices.base import binary
 from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
 from biosnn.networks import Input, NetworkModel, Normalisation, Population, Presentation, Projection
 from biosnn.plasticity import PlasticityRule, Statements
-from biosnn.program.recorders import TraceOf
+from biosnn.program.interface import TraceOf
 
 N_INPUTS, N_SAMPLES = 20, 12
 RNG = np.random.default_rng(11)

@@ -153,7 +153,7 @@ class Interface:
         bits. Not so where many threads add to one number.
     carried : tuple of str
         Variables through which samples depend on those before them, with plasticity off
-        (:func:`biosnn.program.carried.carried`).
+        (:mod:`biosnn.program.carried`).
     """
 
     name: str
@@ -275,5 +275,3 @@ def _variable(data: Mapping[str, Any]) -> Variable:
             else Draw(**{**draw, "shape": draw["shape"] and tuple(draw["shape"])}),
         }
     )
-
-

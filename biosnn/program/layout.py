@@ -60,9 +60,7 @@ def _of_groups(program: Program) -> Iterator[Array]:
             yield Array(
                 owner=key, name="lastspike", size=of_one, unit="s", double=True, initial=never
             )
-            yield Array(
-                owner=key, name="not_refractory", kind="boolean", size=of_one, initial=free
-            )
+            yield Array(owner=key, name="not_refractory", kind="boolean", size=of_one, initial=free)
 
 
 def _of_connections(program: Program) -> Iterator[Array]:

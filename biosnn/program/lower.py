@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
+from biosnn.declaration import to_data
+from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel
-from biosnn.program.carried import with_carried
+from biosnn.program.carried import check_independent, with_carried
 from biosnn.program.layout import lay_out
 from biosnn.program.passes.counters import observe
 from biosnn.program.passes.declaration import declare
@@ -21,6 +25,7 @@ from biosnn.program.passes.replication import replicate
 from biosnn.program.program import Program
 from biosnn.program.recorders import Record, check_record
 from biosnn.program.replicas import Replicas
+from biosnn.validation import check_whole
 
 
 def lower(
@@ -63,4 +68,34 @@ def lower(
     program = replicate(program, network, replicas or Replicas())
     program = clear_events(program)
     program = lay_out(program, network)
-    return program.in_order()
+    declaration = {"network": to_data(network), "record": record.to_data(network.dt)}
+    return program.changed(declaration=json.dumps(declaration)).in_order()
+
+
+def lower_parallel(network: NetworkModel, record: Record, n_parallel: int) -> Program:
+    """Lower a network that shows several samples at once.
+
+    Parameters
+    ----------
+    network, record
+        As for :func:`lower`.
+    n_parallel : int
+        Number of samples at once.
+
+    Raises
+    ------
+    ParameterError
+        If that is no number, or excludes something that shall be observed, or if samples depend on
+        those before them.
+    """
+    check_whole("compile", "n_parallel", n_parallel, 1)
+    program = lower(network, record)
+    if n_parallel == 1:
+        return program
+    for name, refused in (("traces", record.traces), ("snapshots", record.snapshots)):
+        if refused:
+            wanted = f"left out with n_parallel={n_parallel}, where samples run side by side"
+            remedy = "Record them with a network of its own"
+            raise ParameterError("compile", name, sorted(refused), wanted, remedy)
+    check_independent("compile", "n_parallel", n_parallel, program.carried)
+    return lower(network, record, Replicas(n=int(n_parallel)))

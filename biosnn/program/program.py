@@ -234,6 +234,8 @@ class Kernel:
         Projections with whose learning it is switched on; empty if it always runs.
     ends : bool
         Whether it finishes a presentation rather than going on.
+    order_free : bool
+        Whether it is known that the order of the synapses does not matter.
     forced : bool
         Whether it also changes variables that are fixed while a neuron is refractory.
     """
@@ -252,6 +254,7 @@ class Kernel:
     targets: tuple[str, ...] = ()
     plastic: tuple[str, ...] = ()
     ends: bool = False
+    order_free: bool = False
     forced: bool = False
 
     @property
@@ -299,6 +302,8 @@ class Program:
         What is observed.
     replicas : Replicas
         Copies of the network.
+    declaration : str
+        What it was lowered from, as JSON, for those who open what was built from it.
     """
 
     name: str
@@ -318,6 +323,7 @@ class Program:
     carried: tuple[str, ...] = ()
     record: Record = attrs.field(factory=Record)
     replicas: Replicas = attrs.field(factory=Replicas)
+    declaration: str = attrs.field(default="", repr=False)
 
     def of(self, owner: str, *kinds: str) -> Iterator[Kernel]:
         """Kernels of a group or a connection, of some kinds or of all."""

@@ -9,9 +9,9 @@ import attrs
 import numpy as np
 from brian2 import Equations
 
-from biosnn.program.interface import TraceOf
 from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel
+from biosnn.program.interface import TraceOf
 from biosnn.validation import check_value, check_whole
 
 
@@ -111,25 +111,6 @@ def observed(network: NetworkModel, per_sample: Sequence[str] | None) -> Sequenc
         return per_sample
     spiking = network.populations[network.output].model.threshold is not None
     return (f"{network.output}.count",) if spiking else ()
-
-
-def check_parallel(network: NetworkModel, n_parallel: int, record: Record) -> None:
-    """Check how many samples a program shows at once.
-
-    Raises
-    ------
-    ParameterError
-        If that is no number, or excludes something that shall be recorded, or if samples depend on
-        those before them.
-    """
-    check_whole("compile", "n_parallel", n_parallel, 1)
-    for name, refused in (("traces", record.traces), ("snapshots", record.snapshots)):
-        if n_parallel > 1 and refused:
-            wanted = f"left out with n_parallel={n_parallel}, where samples run side by side"
-            remedy = "Record them with a network of its own"
-            raise ParameterError("compile", name, sorted(refused), wanted, remedy)
-    if n_parallel > 1:
-        check_independent("compile", "n_parallel", n_parallel, carried(network))
 
 
 def _check_variable(network: NetworkModel, what: str, name: str) -> None:

@@ -51,6 +51,8 @@ def _structured(kind: Any, data: Any) -> Any:
         attrs.resolve_types(kind)
         known = {field.name: field.type for field in attrs.fields(kind)}
         return kind(**{name: _structured(known[name], part) for name, part in data.items()})
+    if kind in (str, int, float, bool):
+        return data
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         return None if data is None else _of_union(inner, data)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from biosnn.devices.base.contract import Interface
 from biosnn.errors import DataError, ParameterError
+from biosnn.program.interface import Interface
 from biosnn.state import State
 
 

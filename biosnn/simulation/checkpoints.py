@@ -17,9 +17,9 @@ from typing import Any
 import attrs
 
 from biosnn.devices.base.artifact import UNREADABLE
-from biosnn.devices.base.contract import Interface
 from biosnn.errors import DataError, StorageError
 from biosnn.files import inside, locked_folder, packed, read, replace, short
+from biosnn.program.interface import Interface
 from biosnn.simulation.recorders import FileSink
 from biosnn.state import State
 from biosnn.version import __version__

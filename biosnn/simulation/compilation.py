@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from biosnn import gpu
 from biosnn.devices.base.artifact import BINARY, open_artifact
 from biosnn.devices.base.binary import CompiledNetwork
-from biosnn.devices.base.contract import Device, TraceOf
+from biosnn.devices.base.contract import Device
 from biosnn.errors import DeviceError, ParameterError
 from biosnn.progress import Waiting, quiet_builds
+from biosnn.program.interface import TraceOf
 from biosnn.simulation.auto_device import Choice, choices, choose
 from biosnn.simulation.ensemble import Ensemble
 from biosnn.simulation.jobs.bundle import Bundle, active, open_bundle
@@ -29,8 +30,7 @@ from biosnn.validation import LARGEST, check_whole
 
 if TYPE_CHECKING:
     from biosnn.networks import NetworkModel
-    from biosnn.program.recorders import Record
-    from biosnn.program.replicas import Replicas
+    from biosnn.program.program import Program
     from biosnn.state import State
 
 __all__ = [
@@ -128,8 +128,8 @@ def compile(
         toolkit or cuRAND is missing or does not fit.
     """
     # Brian2 is needed to compile, not to run.
-    from biosnn.program.recorders import Record, check_parallel, observed
-    from biosnn.program.replicas import Replicas
+    from biosnn.program.lower import lower_parallel
+    from biosnn.program.recorders import Record, observed
 
     _check_choices(
         "compile",
@@ -142,7 +142,7 @@ def compile(
         raise ParameterError("compile", "device", repr(device), f"one of {among}")
     kept = observed(network, per_sample)
     record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
-    check_parallel(network, n_parallel, record)
+    program = lower_parallel(network, record, n_parallel)
     if n_parallel > 1 and device == "runtime":
         wanted = '1 on the device "runtime"'
         raise ParameterError("compile", "n_parallel", n_parallel, wanted, 'Use device="cpp"')
@@ -151,12 +151,9 @@ def compile(
         if where == "runtime":
             from biosnn.devices.runtime.device import RuntimeNetwork
 
-            return RuntimeNetwork(network, record, precision, target)
-        replicas = Replicas(n=int(n_parallel))
+            return RuntimeNetwork(program, precision, target)
         with _waiting(network, where, progress):
-            return _compiled(
-                where, network, record, precision, math, portable, architecture, replicas
-            )
+            return _compiled(where, program, precision, math, portable, architecture)
 
     reason = "it was asked for"
     if device == AUTO:
@@ -222,7 +219,8 @@ def ensemble(
     >>> four = simulation.ensemble(network, 4)  # doctest: +SKIP
     >>> results = four.fit(images, seeds=[1, 2, 3, 4])  # doctest: +SKIP
     """
-    from biosnn.program.interface import default_state
+    from biosnn.program.layout import default_state
+    from biosnn.program.lower import lower
     from biosnn.program.recorders import Record, observed
     from biosnn.simulation.ensemble_members import members_of
 
@@ -238,11 +236,12 @@ def ensemble(
         device = bundle.beyond()
     members, base, replicas = members_of(network, int(n), parameters)
     record = Record(per_sample=observed(network, per_sample), spikes=spikes, snapshots=snapshots)
+    program = lower(base, record, replicas)
     with _waiting(base, device, progress):
-        made = _compiled(device, base, record, precision, math, portable, architecture, replicas)
+        made = _compiled(device, program, precision, math, portable, architecture)
 
     def default(member: Any) -> State:
-        return default_state(member, made.interface)
+        return default_state(made.interface, program, member.initial_values())
 
     return Ensemble(made, members, default, device, reason)
 
@@ -253,19 +252,17 @@ def _waiting(network: NetworkModel, device: str, progress: bool) -> Waiting:
 
 def _compiled(
     device: str,
-    network: NetworkModel,
-    record: Record,
+    program: Program,
     precision: str,
     math: str,
     portable: bool,
     architecture: str,
-    replicas: Replicas,
 ) -> CompiledNetwork:
     if device == "cuda":
-        return gpu.build(network, record, precision, math, architecture, replicas)
+        return gpu.build(program, precision, math, architecture)
     from biosnn.devices.cpp import device as cpp_standalone
 
-    return cpp_standalone.build(network, record, precision, math, portable, replicas)
+    return cpp_standalone.build(program, precision, math, portable)
 
 
 def _check_choices(obj: str, network: Any, **choices: tuple[str, tuple[str, ...]]) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from biosnn.devices.base.contract import AddressEvents, Interface
+from biosnn.devices.base.contract import AddressEvents
 from biosnn.errors import DataError
+from biosnn.program.interface import Interface
 from biosnn.state import unit_of
 
 _LARGEST = 2**31 - 1

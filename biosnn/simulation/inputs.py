@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from biosnn.devices.base.contract import AddressEvents, Chunk, Interface, Stop
+from biosnn.devices.base.contract import AddressEvents, Chunk, Stop
 from biosnn.errors import DataError
+from biosnn.program.interface import Interface
 from biosnn.simulation.input_checks import (
     checked_block,
     checked_events,

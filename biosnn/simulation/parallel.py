@@ -2,7 +2,7 @@
 
 Samples belong to parts, one per process, which all start from the same state. That is the same
 as one process only if no sample leaves anything behind for a later one, which the declaration says
-(:func:`biosnn.program.carried.carried`).
+(:mod:`biosnn.program.carried`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from joblib import Parallel, delayed
 
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.errors import Interrupted, ParameterError
-from biosnn.program.independence import check_independent
 from biosnn.progress import ProgressBar
+from biosnn.program.carried import check_independent
 from biosnn.recording import Recording
 from biosnn.simulation.inputs import ArraySource
 from biosnn.simulation.recorders import MemorySink

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from biosnn.devices.base.contract import Column, Interface
 from biosnn.errors import ParameterError, StorageError
 from biosnn.files import inside, short, sync_folder
+from biosnn.program.interface import Column, Interface
 from biosnn.recording import Recording, RunClock, Spikes, Trace
 
 _SPIKES = (("i", np.int32), ("t", np.float64), ("sample", np.int64), ("attempt", np.int32))

@@ -19,10 +19,11 @@ from uuid import uuid4
 import attrs
 import numpy as np
 
-from biosnn.devices.base.contract import SPIKE_FILES, Interface
+from biosnn.devices.base.contract import SPIKE_FILES
 from biosnn.devices.cpp.compiler import instruction_sets
 from biosnn.errors import DeviceError, StorageError
 from biosnn.files import inside
+from biosnn.program.interface import Interface
 from biosnn.state import State
 
 FORMAT = 4

@@ -149,6 +149,7 @@ class _Builder:
         self.groups: dict[str, NeuronGroup] = {}
         self.synapses: dict[str, Synapses] = {}
         self.objects: dict[str, BrianObject] = {}
+        self._resets: dict[str, str] = {}  # kernels that are Brian2's own resets, and their groups
         self._clocks: dict[tuple[str, int], Clock] = {}
 
     def build(self) -> Built:
@@ -212,6 +213,14 @@ class _Builder:
     def _group(self, group: Group) -> NeuronGroup:
         equations = parsed(group.name, group.equations)
         tests = {k.event: k.code for k in self.program.of(group.name, "threshold")}
+        resets = (
+            kernel
+            for kernel in self.program.of(group.name, "reset")
+            if (kernel.event, kernel.when, kernel.clock) == ("spike", "resets", STEP)
+        )
+        reset = next(resets, None)
+        if reset is not None:
+            self._resets[reset.name] = group.name
         dtype = {
             name: np.float32 if self.single and name not in group.double else np.float64
             for name, equation in equations.items()
@@ -224,6 +233,7 @@ class _Builder:
             group.equations,
             method=method_of(group),
             threshold=tests.pop("spike", None),
+            reset=None if reset is None else reset.code,
             refractory=False if group.refractory is None else group.refractory,
             events=tests or None,
             namespace={**group.constants, **draw_functions()},
@@ -323,6 +333,9 @@ class _Builder:
             case "threshold":
                 assert group is not None
                 target = group.thresholder[kernel.event]
+            case "reset" if kernel.name in self._resets:
+                assert group is not None
+                target = group.resetter[kernel.event]
             case "pathway":
                 target = getattr(made, kernel.label)
             case "summed":

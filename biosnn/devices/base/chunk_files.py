@@ -13,7 +13,8 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from biosnn.devices.base.contract import SPIKE_FILES, AddressEvents, Chunk, Interface, Settings
+from biosnn.devices.base.contract import SPIKE_FILES, AddressEvents, Chunk, Settings
+from biosnn.program.interface import Interface
 from biosnn.recording import Recording, Spikes, Trace
 
 

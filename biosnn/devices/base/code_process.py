@@ -8,14 +8,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-from biosnn.declaration import to_data
 from biosnn.devices.base.artifact import BINARY, open_artifact
-from biosnn.errors import DeviceError, ParameterError, StorageError
-from biosnn.networks import NetworkModel
-from biosnn.program.recorders import Record, shared
-from biosnn.program.replicas import Replicas
+from biosnn.errors import DeviceError, StorageError
+from biosnn.program.program import Program
 
 _PACKAGE = Path(__file__).parents[2]
 _SOURCE_SUFFIXES = (".py", ".cpp", ".h", ".cu")
@@ -31,28 +27,6 @@ _COMMON_SOURCES = (
     "devices/base",
     "devices/cpp",
 )
-
-
-def request_of(
-    network: NetworkModel, record: Record, precision: str, replicas: Replicas | None = None
-) -> dict[str, Any]:
-    """What is asked of the child process that writes the code.
-
-    Raises
-    ------
-    ParameterError
-        If copies of the network would have one value of a variable that is ``(shared)``.
-    """
-    one = shared(network) if replicas is not None and replicas.n > 1 else None
-    if one:
-        got = f"{min(one)} (shared), of which all copies would have one"
-        raise ParameterError("compile", "n_parallel", got, "1 for this network")
-    return {
-        "network": to_data(network),
-        "record": record.to_data(network.dt),
-        "precision": precision,
-        "replicas": (replicas or Replicas()).to_data(),
-    }
 
 
 @functools.cache
@@ -72,15 +46,17 @@ def source_texts(*places: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def write_code(module: str, request: dict[str, Any], folder: Path, refusal: str) -> None:
-    """Have a module write what a request asks for into a folder that exists.
+def write_code(module: str, program: Program, precision: str, folder: Path, refusal: str) -> None:
+    """Have a module write the code of a program into a folder that exists.
 
     Parameters
     ----------
     module : str
         It is run with the request's file and the folder as arguments.
-    request : dict
-        See :func:`request_of`.
+    program : Program
+        What the code does.
+    precision : {"double", "single"}
+        Of the state variables.
     folder : Path
         Where everything goes.
     refusal : str
@@ -92,7 +68,7 @@ def write_code(module: str, request: dict[str, Any], folder: Path, refusal: str)
         If it fails, with its last lines.
     """
     asked = folder / "request.json"
-    asked.write_text(json.dumps(request))
+    asked.write_text(json.dumps({"program": program.to_data(), "precision": precision}))
     # The child finds this biosnn, and nothing that happens to lie in the current folder.
     paths = [str(_PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(

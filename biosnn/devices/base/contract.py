@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import attrs
 import numpy as np
 
-from biosnn.recording import Recording
 from biosnn.program.interface import Interface
+from biosnn.recording import Recording
 from biosnn.state import State
 
 #: bytes of a recorded spike: index, time, sample, attempt

@@ -20,21 +20,17 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import BrianObject, Clock, Synapses, prefs
+from brian2 import BrianObject, Clock, Synapses, prefs, second
 from brian2.core.variables import DynamicArrayVariable
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device, set_device
 from brian2.synapses.synapses import SynapticPathway
 
-from biosnn.declaration import from_data
 from biosnn.devices.base.brian2_functions import divide_in_double
 from biosnn.devices.base.brian2_objects import Built, build
 from biosnn.devices.cpp.tables import Tables, source
-from biosnn.networks import NetworkModel
-from biosnn.program.interface import default_state, interface
-from biosnn.program.recorders import Record
-from biosnn.program.replicas import Replicas
-from biosnn.program.synapses import n_values
+from biosnn.program.layout import default_state, interface_of
+from biosnn.program.program import Kernel, Program
 
 _ADD = re.compile(r"^network\.add\(&(\w+), (\w+)\);$")
 _INDEX = re.compile(r"= _ptr_array_\w+__synaptic_(pre|post)\[_idx\];")
@@ -63,22 +59,22 @@ class CallHooks:
     def __init__(self) -> None:
         self.functions: dict[str, str] = {}
 
-    def _object(self, name: str, call: str, clock: Clock, order: int) -> BrianObject:
-        hook = BrianObject(clock=clock, when="start", order=order, name=name)
+    def _object(self, name: str, call: str, kernel: Kernel, clock: Clock) -> BrianObject:
+        hook = BrianObject(clock=clock, when=kernel.when, name=name)
         hook._code_objects.append(self.call(name))
         self.functions[name] = call
         return hook
 
-    def load(self, channel: str, clock: Clock, order: int) -> BrianObject:
+    def load(self, kernel: Kernel, clock: Clock) -> BrianObject:
         """See :class:`biosnn.devices.base.brian2_objects.Hooks`."""
-        call = f'biosnn::load_channel("{channel}")'
-        return self._object(f"biosnn_load_{channel}", call, clock, order)
+        call = f'biosnn::load_channel("{kernel.owner}")'
+        return self._object(f"biosnn_{kernel.name}", call, kernel, clock)
 
-    def store(self, clock: Clock, order: int) -> BrianObject:
+    def store(self, kernel: Kernel, clock: Clock) -> BrianObject:
         """See :class:`biosnn.devices.base.brian2_objects.Hooks`."""
-        return self._object("biosnn_store", "biosnn::store_sample()", clock, order)
+        return self._object("biosnn_store", "biosnn::store_sample()", kernel, clock)
 
-    def snapshot(self, clock: Clock, order: int) -> None:
+    def snapshot(self, kernel: Kernel, clock: Clock) -> None:
         """Nothing: the loop in ``biosnn.cpp`` takes them."""
 
 
@@ -104,8 +100,7 @@ class Loops:
     """
 
     def __init__(self, built: Built):
-        made = [o for o in built.net.objects if isinstance(o, Synapses)]
-        self.synapses = {o.name: o for o in made if o.pattern}
+        self.synapses = {key: made for key, made in built.synapses.items() if made.pattern}
         queues = []
         for pathway in self.pathways:
             pathway.template = "synapses_loops"
@@ -168,6 +163,13 @@ class Loops:
         return "\n".join(lines)
 
 
+def n_values(made: Synapses) -> int:
+    """Synapses of a projection with a pattern, as far as they have values of their own."""
+    n_pre, n_post = (len(group) // made.replicas for group in (made.source, made.target))
+    of_one = {"all": n_pre * n_post, "one_to_one": n_pre, "all_but_self": n_pre * (n_post - 1)}
+    return of_one[made.pattern] * (1 if made.shared else made.replicas)
+
+
 def _one_unit(project: Path, generated: str) -> str:
     """All sources of a generated project as one translation unit.
 
@@ -221,13 +223,12 @@ def generate(request: dict[str, Any], out: Path) -> None:
     Parameters
     ----------
     request : dict
-        ``network``, ``record``, ``replicas`` (declarations as data) and ``precision``.
+        ``program`` (as data) and ``precision``.
     out : Path
         An existing folder. It gets ``project/`` with ``program.cpp``, ``static_arrays/``,
         ``state`` and ``generated.json``.
     """
-    network: NetworkModel = from_data(request["network"])
-    record = Record.from_data(request["record"], network.dt)
+    program = Program.from_data(request["program"])
     single = request["precision"] == "single"
     set_device("cpp_standalone", build_on_run=False)
     device = get_device()
@@ -236,8 +237,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
     if not single:
         divide_in_double()
     hooks = CallHooks()
-    replicas = Replicas(**request["replicas"])
-    built = build(network, record, hooks, single_precision=single, replicas=replicas)
+    built = build(program, hooks, single_precision=single)
     device.run_args_applied = True  # ours are read by biosnn.cpp
     device.insert_code("before_start", "biosnn::configure(argc, argv);")
     device.insert_code("before_network_run", "biosnn::load_state();")
@@ -246,7 +246,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
     templater = CPPStandaloneCodeObject.templater.derive("biosnn.devices.cpp")
     CPPStandaloneCodeObject.templater = templater
     loops = Loops(built)
-    built.net.run(network.dt * network.steps_per_presentation, namespace={})
+    built.net.run(program.dt * program.steps_per_presentation * second, namespace={})
     tables = Tables(device)
     loops.edit(device, tables)
     project = out / "project"
@@ -256,14 +256,14 @@ def generate(request: dict[str, Any], out: Path) -> None:
         (project / name).write_text(
             (resources.files("biosnn.devices.cpp") / "runtime_library" / name).read_text()
         )
-    described = interface(network, record, built, single_precision=single)
-    border = code_names(built.border)
-    generated = source(network, described, built, border, hooks.functions, tables)
+    described = interface_of(program, single_precision=single)
+    finishing = code_names(built.finishing)
+    generated = source(described, built, finishing, hooks.functions, tables)
     unit = _self_contained(project, _one_unit(project, generated), set())
     (project / "program.cpp").write_text(unit + "\n")
     shutil.copytree(project / "static_arrays", out / "static_arrays")
     with (out / "state").open("wb") as file:
-        for array in default_state(network, described).values():
+        for array in default_state(described, program).values():
             file.write(array)
     found = {
         "interface": described.to_data(),

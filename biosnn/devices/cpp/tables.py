@@ -10,9 +10,8 @@ from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.variables import DynamicArrayVariable
 
 from biosnn.devices.base.brian2_objects import Built
-from biosnn.devices.base.contract import SPIKE_BYTES, SPIKE_FILES, Interface
-from biosnn.networks import NetworkModel
-from biosnn.program.interface import observed
+from biosnn.devices.base.contract import SPIKE_BYTES, SPIKE_FILES
+from biosnn.program.interface import Interface
 
 _PROTOCOL = (
     "sample", "attempt", "pending", "step", "seed", "epoch", "first_sample", "learning",
@@ -95,10 +94,9 @@ void step_ends() {{}}"""
 
 
 def source(
-    network: NetworkModel,
     described: Interface,
     built: Built,
-    border: list[str],
+    finishing: list[str],
     functions: Mapping[str, str],
     tables: Tables,
 ) -> str:
@@ -106,9 +104,9 @@ def source(
 
     Parameters
     ----------
-    network, described, built
-        The declaration, its interface and its Brian2 objects.
-    border : list of str
+    described, built
+        The interface and the Brian2 objects of a program.
+    finishing : list of str
         Names of the code that finishes a presentation.
     functions : mapping
         Name of a piece of code -> the call into ``biosnn.cpp`` that it consists of.
@@ -116,21 +114,22 @@ def source(
         Names of arrays.
     """
     protocol = [tables.array(built.groups["protocol"], name) for name in _PROTOCOL]
+    arrays = built.program.arrays
     recorders = [
-        f'{{"{name}", {tables.array(*observed(network, built, name))}, {built.copies(name)}, '
-        f"{column.every}}}"
+        f'{{"{name}", {tables.array(built.owner(arrays[name]), arrays[name].name)}, '
+        f"{built.copies(arrays[name])}, {column.every}}}"
         for name, column in (*described.per_sample.items(), *described.snapshots.items())
     ]
     calls = "\n".join(f"void _run_{name}() {{ {call}; }}" for name, call in functions.items())
     return f"""
 namespace biosnn {{
-extern const std::set<std::string> border_objects = {_listed(f'"{name}"' for name in border)};
-extern const int64_t steps_per_presentation = {network.steps_per_presentation};
-extern const double time_step = {float(network.dt)!r};
-extern const int64_t replicas = {described.replicas}, stride = {built.replicas.stride};
+extern const std::set<std::string> border_objects = {_listed(f'"{name}"' for name in finishing)};
+extern const int64_t steps_per_presentation = {described.steps_per_presentation};
+extern const double time_step = {described.dt!r};
+extern const int64_t replicas = {described.replicas}, stride = {built.program.replicas.stride};
 std::vector<Variable> state_table() {{ return {_listed(_state(described, built, tables))}; }}
 std::map<std::string, Channel> channel_table() {{
-    return {_listed(_channels(network, described, built, tables))};
+    return {_listed(_channels(described, built, tables))};
 }}
 std::vector<Recorder> recorder_table() {{ return {_listed(recorders)}; }}
 Protocol protocol_arrays() {{ return {_listed(protocol)}; }}
@@ -150,25 +149,20 @@ def _state(described: Interface, built: Built, tables: Tables) -> list[str]:
         check = "-"
         if variable.dtype[1] == "f" and not variable.name.endswith(".t_first"):
             check = "c" if variable.role == "weight" else "s"
-        array = tables.array(*built.variables[variable.name])
-        copies = built.copies(variable.name)
+        kept = built.program.arrays[variable.name]
+        array, copies = tables.array(built.owner(kept), kept.name), built.copies(kept)
         entries.append(f"{{\"{variable.name}\", {array}, {copies}, '{check}'}}")
     return entries
 
 
-def _channels(
-    network: NetworkModel, described: Interface, built: Built, tables: Tables
-) -> list[str]:
+def _channels(described: Interface, built: Built, tables: Tables) -> list[str]:
     entries = []
-    for name, port in described.ports.items():
-        targets = [
-            tables.array(built.groups[key], variable)
-            for key, population in network.populations.items()
-            for variable, channel in population.drives.items()
-            if channel == name
-        ]
-        if name == "intensity":
-            targets = [tables.array(built.groups["protocol"], "sample_intensity")]
+    for kernel in built.program.kernels:
+        if kernel.kind != "load":
+            continue
+        name, port = kernel.owner, described.ports[kernel.owner]
+        arrays = [built.program.arrays[target] for target in kernel.targets]
+        targets = [tables.array(built.owner(array), array.name) for array in arrays]
         entries.append(
             f'{{"{name}", {{"{port.kind}", {port.features}, {port.frame_steps}, {port.absent!r}, '
             f"{_listed(targets)}}}}}"

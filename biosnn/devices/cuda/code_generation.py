@@ -18,13 +18,12 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import NeuronGroup, Synapses, prefs
+from brian2 import NeuronGroup, prefs, second
 from brian2.core.variables import ArrayVariable
 from brian2.devices.device import all_devices, get_device, set_device
 from brian2cuda.codeobject import CUDAStandaloneCodeObject
 from brian2cuda.device import CUDAStandaloneDevice
 
-from biosnn.declaration import from_data
 from biosnn.devices.base.brian2_functions import divide_in_double
 from biosnn.devices.base.brian2_objects import Built, build
 from biosnn.devices.cpp.code_generation import Call, CallHooks, Loops, code_names, main
@@ -32,11 +31,8 @@ from biosnn.devices.cpp.tables import source
 from biosnn.devices.cuda.brian2cuda_patches import write_units
 from biosnn.devices.cuda.tables import CudaTables, recorder_bytes
 from biosnn.errors import DeviceError, ParameterError
-from biosnn.networks import NetworkModel
-from biosnn.program.interface import default_state, interface
-from biosnn.program.recorders import Record
-from biosnn.program.replicas import Replicas
-from biosnn.program.synapses import n_values
+from biosnn.program.layout import default_state, interface_of
+from biosnn.program.program import Program
 
 #: What a block of threads shares: so many words of flags, and so many threads work on them.
 _WORDS, _THREADS = 1024, 128
@@ -168,8 +164,7 @@ def _ours(built: Built, loops: Loops) -> list[ArrayVariable]:
 
 def _ordered(built: Built) -> bool:
     """Whether no two threads add to one number."""
-    made = [o for o in built.net.objects if isinstance(o, Synapses)]
-    return all(o.pattern and not o.summed_updaters for o in made)
+    return all(o.pattern and not o.summed_updaters for o in built.synapses.values())
 
 
 def _before_tests(built: Built, tables: CudaTables) -> dict[str, str]:
@@ -182,17 +177,17 @@ def _before_tests(built: Built, tables: CudaTables) -> dict[str, str]:
     }
 
 
-def _heap(network: NetworkModel, replicas: Replicas) -> int:
+def _heap(program: Program) -> int:
     """MiB of the GPU's heap: Brian2CUDA's queues of spikes with different delays grow in it.
 
     A synapse has one entry per spike that is under way, at `_FASTEST` at most for long, in
     lists that double when they are full.
     """
     entries = 0.0
-    for key, projection in network.projections.items():
-        if np.ndim(projection.delay) > 0 and projection.transmit:
-            waiting = 1 + float(np.max(projection.delay)) * _FASTEST
-            entries += network.n_synapses(key) * replicas.n * waiting
+    for made in program.connections.values():
+        if made.delay_steps is not None:
+            longest = float(np.max(made.delay_steps, initial=0)) * program.dt
+            entries += made.size * program.replicas.n * (1 + longest * _FASTEST)
     return _HEAP + int(2 * 4 * entries / 2**20)
 
 
@@ -210,10 +205,11 @@ def _preferences(single: bool, heap: int) -> None:
     prefs.core.default_float_dtype = np.float32 if single else np.float64
 
 
-def _check_size(network: NetworkModel, built: Built, replicas: Replicas) -> None:
+def _check_size(built: Built) -> None:
     """Refuse what does not fit into the numbers that kernels count with."""
+    program = built.program
     for name, number, most in (
-        ("copies of a network in one program", replicas.n, 65535),
+        ("copies of a network in one program", program.replicas.n, 65535),
         *(
             (f"synapses of {key!r} in all copies", n_values(made), 2**31 - 1)
             for key, made in built.synapses.items()
@@ -222,7 +218,7 @@ def _check_size(network: NetworkModel, built: Built, replicas: Replicas) -> None
     ):
         if number > most:
             raise ParameterError(
-                network.name, name, number, f"at most {most} on a GPU", "Use fewer copies at once"
+                program.name, name, number, f"at most {most} on a GPU", "Use fewer copies at once"
             )
 
 
@@ -232,26 +228,24 @@ def generate(request: dict[str, Any], out: Path) -> None:
     Parameters
     ----------
     request : dict
-        ``network``, ``record``, ``replicas`` (declarations as data) and ``precision``.
+        ``program`` (as data) and ``precision``.
     out : Path
         An existing folder. It gets ``source/`` with the program, ``static_arrays/``, ``state``
         and ``generated.json``.
     """
-    network: NetworkModel = from_data(request["network"])
-    record = Record.from_data(request["record"], network.dt)
+    program = Program.from_data(request["program"])
     single = request["precision"] == "single"
-    replicas = Replicas(**request["replicas"])
     all_devices["biosnn_cuda"] = _Device()
     set_device("biosnn_cuda", build_on_run=False)
     device = get_device()
-    heap = _heap(network, replicas)
+    heap = _heap(program)
     _preferences(single, heap)
     if not single:
         divide_in_double()
     templater = CUDAStandaloneCodeObject.templater.derive("biosnn.devices.cuda")
     CUDAStandaloneCodeObject.templater = templater
     hooks = _CudaHooks()
-    built = build(network, record, hooks, single_precision=single, replicas=replicas)
+    built = build(program, hooks, single_precision=single)
     device.run_args_applied = True  # ours are read by biosnn.cpp
     device.insert_code("before_start", "biosnn::configure(argc, argv);")
     for call in ("biosnn::prepare_recorders();", "biosnn::load_state();"):
@@ -261,9 +255,9 @@ def generate(request: dict[str, Any], out: Path) -> None:
     device.headers.append('"biosnn.h"')
     device.headers.append('"gpu.h"')
     loops = Loops(built)
-    _check_size(network, built, replicas)
+    _check_size(built)
     flagged = _ours(built, loops)
-    built.net.run(network.dt * network.steps_per_presentation, namespace={})
+    built.net.run(program.dt * program.steps_per_presentation * second, namespace={})
     tables = CudaTables(device)
     loops.edit(device, tables)
     # All draws are functions of the seed: nothing needs Brian2CUDA's generators.
@@ -277,10 +271,10 @@ def generate(request: dict[str, Any], out: Path) -> None:
         for name in names:
             (project / name).write_text((folder / name).read_text())
     described = attrs.evolve(
-        interface(network, record, built, single_precision=single), ordered=_ordered(built)
+        interface_of(program, single_precision=single), ordered=_ordered(built)
     )
-    border = code_names(built.border)
-    generated = source(network, described, built, border, hooks.functions, tables)
+    finishing = code_names(built.finishing)
+    generated = source(described, built, finishing, hooks.functions, tables)
     header, flags = tables.fired(flagged)
     (project / "fired.h").write_text(header)
     (project / "generated.cu").write_text(
@@ -290,7 +284,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
     files = write_units(project, "step_clock", _before_tests(built, tables))
     shutil.move(project / "static_arrays", out / "static_arrays")
     with (out / "state").open("wb") as file:
-        for array in default_state(network, described).values():
+        for array in default_state(described, program).values():
             file.write(array)
     found = {
         "interface": described.to_data(),

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import brian2
 
@@ -19,8 +18,7 @@ from biosnn.declaration import fingerprint
 from biosnn.devices.base.artifact import BINARY, files_of, open_artifact, platform_of, seal
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.cache import cached
-from biosnn.devices.base.code_process import check_build, request_of, source_texts, write_code
-from biosnn.devices.base.contract import Interface
+from biosnn.devices.base.code_process import check_build, source_texts, write_code
 from biosnn.devices.cpp.compiler import check_program
 from biosnn.devices.cuda.brian2cuda_patches import write_makefile
 from biosnn.devices.cuda.error_messages import explain, explain_build
@@ -28,9 +26,8 @@ from biosnn.devices.cuda.probe import brian2cuda_version, require_brian2cuda
 from biosnn.devices.cuda.tool_checks import CudaTools, tools
 from biosnn.devices.cuda.tool_checks import architecture as checked_architecture
 from biosnn.errors import DeviceError, ParameterError
-from biosnn.networks import NetworkModel
-from biosnn.program.recorders import Record, check_record
-from biosnn.program.replicas import Replicas
+from biosnn.program.interface import Interface
+from biosnn.program.program import Program
 from biosnn.version import __version__
 
 NVCC_FLAGS = {
@@ -41,49 +38,38 @@ SOURCE = "source"
 
 
 def build(
-    network: NetworkModel,
-    record: Record,
-    precision: str,
-    math: str,
-    architecture: str = "native",
-    replicas: Replicas | None = None,
+    program: Program, precision: str, math: str = "fast", architecture: str = "native"
 ) -> CompiledNetwork:
-    """Compile a network, or take it from the build cache.
+    """Compile a program, or take it from the build cache.
 
     Parameters
     ----------
-    network : NetworkModel
-        The declaration.
-    record : Record
-        What to observe.
+    program : Program
+        What to compile.
     precision : {"double", "single"}
         Of the state variables.
     math : {"fast", "strict"}
         Floating-point flags.
     architecture : str
         Of the GPU, such as ``"sm_90"``; ``"native"`` is that of the first GPU here.
-    replicas : Replicas, optional
-        Copies of the network in the program; default: one.
 
     Raises
     ------
     DeviceError
         If Brian2CUDA, a CUDA toolkit or cuRAND is missing or does not fit, or the build fails.
     """
-    check_record(network, record)
     started = time.perf_counter()
     require_brian2cuda()
     options = flags(math)
     found = tools()
     target = checked_architecture(architecture, found.nvcc)
-    request = request_of(network, record, precision, replicas)
     key = fingerprint(
-        request,
+        [program.hash, precision],
         [target, found.release, str(found.nvcc), str(found.curand_library), *options],
         sources_of_builds(),
     )[:32]
     folder, built_now = cached(
-        key, lambda folder: _make(request, math, target, found, folder), check_build
+        key, lambda folder: _make(program, precision, math, target, found, folder), check_build
     )
     taken = time.perf_counter() - started
     return CompiledNetwork(open_artifact(folder), taken, built_now, explain)
@@ -111,8 +97,10 @@ def sources_of_builds() -> list[str]:
     return versions + texts
 
 
-def write_program(request: dict[str, Any], math: str, architecture: str, folder: Path) -> None:
-    """Write a network's program into a folder that exists: ``source/`` with a makefile.
+def write_program(
+    program: Program, precision: str, math: str, architecture: str, folder: Path
+) -> None:
+    """Write the code of a program into a folder that exists: ``source/`` with a makefile.
 
     Raises
     ------
@@ -120,8 +108,8 @@ def write_program(request: dict[str, Any], math: str, architecture: str, folder:
         If Brian2CUDA is missing or does not fit, or refuses the network, with its words.
     """
     require_brian2cuda()
-    refusal = f"Brian2CUDA could not write code for {request['network']['name']!r}"
-    write_code("biosnn.devices.cuda.code_generation", request, folder, refusal)
+    refusal = f"Brian2CUDA could not write code for {program.name!r}"
+    write_code("biosnn.devices.cuda.code_generation", program, precision, folder, refusal)
     written = json.loads((folder / "generated.json").read_text())
     write_makefile(folder / SOURCE, written["sources"], architecture, list(flags(math)))
     shutil.rmtree(folder / SOURCE / "results", ignore_errors=True)
@@ -157,20 +145,26 @@ def compile_program(folder: Path, found: CudaTools, jobs: int | None = None) -> 
 
 
 def _make(
-    request: dict[str, Any], math: str, architecture: str, found: CudaTools, folder: Path
+    program: Program,
+    precision: str,
+    math: str,
+    architecture: str,
+    found: CudaTools,
+    folder: Path,
 ) -> None:
     """Generate and compile a network in a fresh folder."""
-    write_program(request, math, architecture, folder)
+    write_program(program, precision, math, architecture, folder)
     compile_program(folder, found)
-    seal_program(request, math, architecture, found.release, folder)
+    seal_program(program, math, architecture, found.release, folder)
 
 
 def seal_program(
-    request: dict[str, Any], math: str, architecture: str, release: str, folder: Path
+    program: Program, math: str, architecture: str, release: str, folder: Path
 ) -> None:
     """Write the manifest of a complete folder; ``release`` is "" if nothing was compiled."""
     found = folder / "generated.json"
     generated = json.loads(found.read_text())
+    source = json.loads(program.declaration)
     found.unlink()
     seal(
         folder,
@@ -181,8 +175,8 @@ def seal_program(
             "gpu_bytes": generated["gpu_bytes"],
             "architecture": architecture,
             "layout": files_of(Interface.from_data(generated["interface"])),
-            "declaration": request["network"],
-            "record": request["record"],
+            "declaration": source["network"],
+            "record": source["record"],
             "versions": {
                 "biosnn": __version__,
                 "brian2": brian2.__version__,

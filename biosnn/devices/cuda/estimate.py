@@ -7,14 +7,14 @@ CPU, and networks beyond a certain size, or many samples at once, on the GPU.
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+import ast
 
 import attrs
+from brian2.utils.stringtools import deindent
 
-if TYPE_CHECKING:
-    from biosnn.models import NeuronModel
-    from biosnn.networks import NetworkModel
+from biosnn.models import parsed
+from biosnn.program.passes.presentation import PROTOCOL
+from biosnn.program.program import STEP, Program
 
 #: us per piece of code that runs in every step, on an H100: 39.6 us for 5 pieces, 186 us for 18 and
 #: 3418 us for 352 in strict double precision (record 2026-11-22-cuda, whose own counts of pieces
@@ -29,7 +29,10 @@ CPP_PIECE, CPP_NEURON, CPP_FUNCTION, CPP_SYNAPSE = 0.03, 3.5, 60.0, 0.01
 #: out what a GPU's step takes for its neurons, which has not been measured.
 MARGIN = 2.0
 
-_FUNCTION = re.compile(r"\b(?:exp|expm1|exprel|log|tanh|sin|cos|sqrt|rand|randn)\(|\*\*")
+_SLOW = frozenset({
+    "exp", "expm1", "exprel", "log", "tanh", "sin", "cos", "sqrt",
+    "counter_uniform", "counter_normal", "counter_poisson",
+})  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)
@@ -55,13 +58,13 @@ class Estimate:
     reason: str
 
 
-def estimate(network: NetworkModel, n_parallel: int = 1) -> Estimate:
+def estimate(program: Program, n_parallel: int = 1) -> Estimate:
     """Estimate how long a time step takes on one core, and on a GPU such as an H100.
 
     Parameters
     ----------
-    network : NetworkModel
-        The declaration.
+    program : Program
+        Of one network.
     n_parallel : int
         Samples at once, or networks in an ensemble.
 
@@ -70,11 +73,11 @@ def estimate(network: NetworkModel, n_parallel: int = 1) -> Estimate:
     Estimate
         Left out are the GPU's work per neuron and, on both devices, what recording takes.
     """
-    pieces = count_pieces(network)
-    cpp = CPP_PIECE * pieces + n_parallel * _size_us(network)
+    pieces = count_pieces(program)
+    cpp = CPP_PIECE * pieces + n_parallel * _size_us(program)
     cuda = CUDA_PIECE * pieces
     wins = cpp > MARGIN * cuda
-    neurons = n_parallel * sum(population.n for population in network.populations.values())
+    neurons = n_parallel * sum(g.n for g in program.groups.values() if g.name != PROTOCOL)
     reason = (
         f"a step of {neurons} neurons is estimated to take {cpp:.3g} us on cpp and {cuda:.3g} us "
         f"on cuda ({pieces} pieces of code)"
@@ -86,86 +89,43 @@ def estimate(network: NetworkModel, n_parallel: int = 1) -> Estimate:
     )
 
 
-def _size_us(network: NetworkModel) -> float:
-    """Microseconds that one core takes for the neurons and synapses of a network in one step."""
-    total = CPP_SYNAPSE * sum(map(network.n_synapses, network.projections))
-    for key, population in network.populations.items():
-        if (found := functions(_complete(network, key))) is not None:
-            total += population.n * (CPP_NEURON + CPP_FUNCTION * found)
-    return total / 1000
+def count_pieces(program: Program) -> int:
+    """Count the pieces of code that run in every time step.
 
-
-def functions(model: NeuronModel) -> int | None:
-    """Calls of functions per neuron and step; None if nothing happens in a step."""
-    conditions = [event for event in model.events.values() if isinstance(event, str)]
-    conditions += [
-        event.condition
-        for event in model.events.values()
-        if not isinstance(event, str) and event.every == "step"
-    ]
-    codes = [operation.code for operation in model.operations if operation.on == "step"]
-    texts = [model.equations, model.threshold or "", *conditions, *codes]
-    if not (_updated(model) or model.threshold or conditions or codes):
-        return None
-    return sum(len(_FUNCTION.findall(text)) for text in texts)
-
-
-def count_pieces(network: NetworkModel) -> int:
-    """Count the pieces of code that run in every time step of a network.
-
-    These are the state update, the threshold and the reset of a population, its other events and
-    operations, and per projection its transmission, the statements of its rule and its summed
-    variables. Where synapses are lists, a queue of spikes comes with each.
+    Where synapses are lists, a queue of spikes comes with each pathway.
     """
-    pieces = 1  # the protocol's counters
-    output = network.populations[network.output].model
-    pieces += output.threshold is not None  # its spikes are counted
-    pieces += sum(port.kind == "events" for port in network.inputs.values())
-    for key in network.populations:
-        model = _complete(network, key)
-        pieces += _updated(model)
-        pieces += (model.threshold is not None) + bool(model.reset)
-        pieces += sum(
-            isinstance(event, str) or event.every == "step" for event in model.events.values()
-        )
-        pieces += sum(operation.on not in ("onset", "input") for operation in model.operations)
-    pieces += sum(_projection(network, key) for key in network.projections)
-    if network.presentation.watch is not None:
-        pieces += 2
+    pieces = 0
+    for kernel in program.kernels:
+        if kernel.clock == STEP:
+            made = program.connections.get(kernel.owner)
+            listed = kernel.kind == "pathway" and made is not None and not made.numbered
+            pieces += 2 if listed else 1
     return pieces
 
 
-def _complete(network: NetworkModel, key: str) -> NeuronModel:
-    return network.populations[key].model.with_traces(network.companions(key))
+def functions(program: Program, key: str) -> int | None:
+    """Calls of functions per neuron and step; None if nothing happens in a step."""
+    texts = []
+    for kernel in program.of(key, "state_update", "threshold", "statements"):
+        if kernel.clock == STEP and kernel.kind == "state_update":
+            equations = parsed(key, program.groups[key].equations)
+            texts += [e.expr.code for e in equations.values() if e.expr is not None]
+        elif kernel.clock == STEP:
+            texts.append(kernel.code)
+    return sum(map(_calls, texts)) if texts else None
 
 
-def _updated(model: NeuronModel) -> bool:
-    from brian2 import Equations
+def _calls(code: str) -> int:
+    """Calls of functions that take long, and powers, in Brian2 code."""
+    nodes = list(ast.walk(ast.parse(deindent(code).strip())))
+    called = [n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    return sum(name in _SLOW for name in called) + sum(isinstance(n, ast.Pow) for n in nodes)
 
-    return bool(Equations(model.equations).diff_eq_names) or model.refractory is not None
 
-
-def _projection(network: NetworkModel, key: str) -> int:
-    from brian2 import Equations
-
-    from biosnn.program.synapses import pattern
-
-    projection = network.resolved(key)
-    per_pathway = 1 if pattern(network, key) else 2
-    pieces = 0
-    event = network.populations[projection.pre].model.events.get(projection.on_event)
-    once = not isinstance(event, str | None) and event.every == "presentation"
-    if projection.transmit and not once:
-        pieces += per_pathway
-    updated = {
-        name for name, e in Equations(projection.equations).items() if "event-driven" not in e.flags
-    } & Equations(projection.equations).diff_eq_names
-    pieces += sum("summed" in e.flags for e in Equations(projection.equations).values())
-    if projection.rule is not None:
-        rule = projection.rule.prefixed(key)
-        own = Equations(rule.equations)
-        updated |= {n for n in own.diff_eq_names if "event-driven" not in own[n].flags}
-        for part in rule.statements:
-            if not part.at_end:
-                pieces += 1 if part.event == "step" else per_pathway
-    return pieces + bool(updated)
+def _size_us(program: Program) -> float:
+    """Microseconds that one core takes for the neurons and synapses of a network in one step."""
+    total = CPP_SYNAPSE * sum(made.size for made in program.connections.values())
+    for key, group in program.groups.items():
+        if (found := functions(program, key)) is not None and key != PROTOCOL:
+            total += group.n * (CPP_NEURON + CPP_FUNCTION * found)
+    return total / 1000

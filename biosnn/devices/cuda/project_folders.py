@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from biosnn.devices.base.artifact import new_folder, open_sources, platform_of, seal
-from biosnn.devices.base.code_process import request_of
 from biosnn.devices.cuda.device import (
     compile_program,
     flags,
@@ -15,44 +14,26 @@ from biosnn.devices.cuda.device import (
 from biosnn.devices.cuda.tool_checks import architecture as checked_architecture
 from biosnn.devices.cuda.tool_checks import tools
 from biosnn.errors import DeviceError, ParameterError
-from biosnn.networks import NetworkModel
-from biosnn.program.recorders import Record, check_record
-from biosnn.program.replicas import Replicas
+from biosnn.program.program import Program
 
 
-def write(
-    network: NetworkModel,
-    folder: Path,
-    record: Record,
-    precision: str,
-    math: str,
-    architecture: str,
-    replicas: Replicas,
-) -> Path:
-    """Write a program; see :func:`biosnn.gpu.write`."""
+def write(program: Program, folder: Path, precision: str, math: str, architecture: str) -> Path:
+    """Write a program's code; see :func:`biosnn.gpu.write`."""
     with new_folder(folder) as part:
-        write_into(network, part, record, precision, math, architecture, replicas)
+        write_into(program, part, precision, math, architecture)
     return folder
 
 
 def write_into(
-    network: NetworkModel,
-    folder: Path,
-    record: Record,
-    precision: str,
-    math: str,
-    architecture: str,
-    replicas: Replicas | None = None,
+    program: Program, folder: Path, precision: str, math: str, architecture: str
 ) -> None:
-    """Write a program into an empty folder."""
+    """Write a program's code into an empty folder."""
     if precision not in ("double", "single"):
         raise ParameterError("gpu.write", "precision", repr(precision), "'double' or 'single'")
     flags(math)
     target = checked_architecture(architecture)
-    check_record(network, record)
-    request = request_of(network, record, precision, replicas)
-    write_program(request, math, target, folder)
-    seal_program(request, math, target, "", folder)
+    write_program(program, precision, math, target, folder)
+    seal_program(program, math, target, "", folder)
 
 
 def compile(folder: Path, jobs: int | None) -> Path:

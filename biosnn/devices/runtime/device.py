@@ -23,23 +23,20 @@ from brian2 import (
     second,
 )
 from brian2.devices.device import reset_device, runtime_device, set_device
-from brian2.equations.equations import SUBEXPRESSION
 
 from biosnn.devices.base.brian2_objects import Built, build
 from biosnn.devices.base.contract import (
     AddressEvents,
     Chunk,
-    Interface,
     NotFiniteError,
     Report,
     Settings,
     Stop,
 )
 from biosnn.errors import DeviceError
-from biosnn.networks import NetworkModel
-from biosnn.program.inputs import ports
-from biosnn.program.interface import default_state, interface, observed
-from biosnn.program.recorders import Record
+from biosnn.program.interface import Interface
+from biosnn.program.layout import default_state, interface_of
+from biosnn.program.program import Kernel, Program
 from biosnn.recording import Recording, Spikes, Trace
 from biosnn.state import State
 
@@ -49,9 +46,9 @@ _GENERATORS = ("base", "numpy_generator", "cython_generator")
 
 
 @contextlib.contextmanager
-def _brian2(network: NetworkModel, precision: str, target: str) -> Iterator[None]:
+def _brian2(program: Program, precision: str, target: str) -> Iterator[None]:
     """Brian2's device and preferences as biosnn needs them, and afterwards as they were."""
-    order_free = [p.transmit for p in network.projections.values() if p.order_free]
+    order_free = [kernel.code for kernel in program.kernels if kernel.order_free]
 
     with _ONE_AT_A_TIME:
         yield from _with_preferences(order_free, precision, target)
@@ -89,10 +86,8 @@ class RuntimeNetwork:
 
     Parameters
     ----------
-    network : NetworkModel
-        The declaration.
-    record : Record
-        What to observe.
+    program : Program
+        What it does.
     precision : {"double", "single"}
         Of the state variables.
     target : {"numpy", "cython"}
@@ -101,18 +96,18 @@ class RuntimeNetwork:
 
     longest_chunk: int | None = 64
 
-    def __init__(self, network: NetworkModel, record: Record, precision: str, target: str):
+    def __init__(self, program: Program, precision: str, target: str = "numpy"):
         started = time.perf_counter()
         single = precision == "single"
         self._free = threading.Lock()
-        self.network = network
-        self.brian2 = lambda: _brian2(network, precision, target)
-        self.hooks = _RuntimeHooks(network)
+        self.program = program
+        self.brian2 = lambda: _brian2(program, precision, target)
+        self.hooks = _RuntimeHooks(program)
         with self.brian2():
-            self.built: Built = build(network, record, self.hooks, single_precision=single)
-        self.interface = interface(network, record, self.built, single_precision=single)
+            self.built: Built = build(program, self.hooks, single_precision=single)
+        self.interface = interface_of(program, single_precision=single)
         self.hooks.ready(self.built, self.interface)
-        self.defaults = default_state(network, self.interface)
+        self.defaults = default_state(self.interface, program)
         self.build_seconds = time.perf_counter() - started
 
     @contextlib.contextmanager
@@ -141,17 +136,20 @@ class RuntimeSession:
     def __init__(self, made: RuntimeNetwork, state: State):
         self._made = made
         self._built = made.built
-        for name in self._built.variables:
-            self._array(name)[:] = state[name]
+        for name, array in self._arrays.items():
+            array[:] = state[name]
 
-    def _array(self, name: str) -> np.ndarray:
-        owner, variable = self._built.variables[name]
-        return owner.variables[variable].get_value()
+    @property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """The state's variables, as they are in the network."""
+        return {
+            array.full_name: self._built.owner(array).variables[array.name].get_value()
+            for array in self._made.program.state
+        }
 
     def state(self) -> State:
         """See :class:`biosnn.devices.base.contract.Session`."""
-        arrays = {name: self._array(name) for name in self._built.variables}
-        return State(arrays, self._made.interface.shapes, self._made.interface.units)
+        return State(self._arrays, self._made.interface.shapes, self._made.interface.units)
 
     def run_chunk(
         self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
@@ -171,21 +169,21 @@ class RuntimeSession:
         frozen = self._switch(settings.learning)
         for monitor in (*built.spike_monitors.values(), *built.state_monitors.values()):
             _clear(monitor)  # what a run that was interrupted has left
-        slot = made.network.dt * made.network.steps_per_presentation
+        slot = made.program.dt * made.program.steps_per_presentation * second
         built.net.t_ = 0.0
         started = time.perf_counter()
         with made.brian2():
             while protocol["sample"][0] < chunk.n:
                 built.net.run((chunk.n - int(protocol["sample"][0])) * slot, namespace={})
-                for target in built.border:
+                for target in built.finishing:
                     if target.name not in frozen:
                         target.run()
         seconds = time.perf_counter() - started
-        for name in built.variables:
+        for name, array in self._arrays.items():
             if name.endswith(".lastspike"):
                 # In whole steps: the last digits do not tell where runs were cut.
-                steps = np.round((self._array(name) - built.net.t_) / float(made.network.dt))
-                self._array(name)[:] = steps * float(made.network.dt)
+                steps = np.round((array - built.net.t_) / made.program.dt)
+                array[:] = steps * made.program.dt
         recording = Recording(
             per_sample=made.hooks.stored,
             shown=made.hooks.shown,
@@ -198,9 +196,10 @@ class RuntimeSession:
 
     def _switch(self, learning: tuple[str, ...]) -> set[str]:
         """Activate what belongs to learning projections; names of what is off."""
-        wanted = {o.name for key in learning for o in self._built.plastic[key]}
+        plastic = self._built.plastic
+        wanted = {o.name for key in learning for o in plastic[key]}
         frozen = set()
-        for targets in self._built.plastic.values():
+        for targets in plastic.values():
             for target in targets:
                 target.active = target.name in wanted
                 if not target.active:
@@ -242,27 +241,17 @@ def _clear(monitor: SpikeMonitor | StateMonitor) -> None:
 class _RuntimeHooks:
     """Moves rows of arrays in and out of a live network."""
 
-    def __init__(self, network: NetworkModel):
-        self.network = network
-        self.ports = ports(network)
+    def __init__(self, program: Program):
+        self.program = program
+        self.ports = program.inputs
 
     def ready(self, built: Built, described: Interface) -> None:
         """Take note of the network, once it is there."""
         self.interface = described
         self._arrays = {
-            f"{key}.{name}": group.variables[name].get_value()
-            for key, group in built.groups.items()
-            for name in group.equations.names
-            if "linked" not in group.equations[name].flags
-            and group.equations[name].type != SUBEXPRESSION
-        }
-        observed_arrays = {
-            name: observed(self.network, built, name)
-            for name in (*described.per_sample, *described.snapshots, *built.variables)
-        }
-        self._arrays |= {
-            name: owner.variables[variable].get_value()
-            for name, (owner, variable) in observed_arrays.items()
+            name: built.owner(array).variables[array.name].get_value()
+            for name, array in self.program.arrays.items()
+            if not array.link and not array.expression
         }
 
     def start(
@@ -287,27 +276,19 @@ class _RuntimeHooks:
         }
         self._presentations = self._spikes = self._seen = 0
 
-    def load(self, channel: str, clock: Clock, order: int) -> BrianObject:
+    def load(self, kernel: Kernel, clock: Clock) -> BrianObject:
         """See :class:`biosnn.devices.base.brian2_objects.Hooks`."""
-        kind = self.ports[channel].kind
+        channel, kind = kernel.owner, self.ports[kernel.owner].kind
         action = {"static": self._row, "sequence": self._frame, "events": self._events}[kind]
-        targets = [
-            f"{key}.{variable}"
-            for key, population in self.network.populations.items()
-            for variable, name in population.drives.items()
-            if name == channel
-        ]
-        if channel == "intensity":
-            targets = ["protocol.sample_intensity"]
 
         def act() -> None:
             values = action(channel)
-            for target in targets:
+            for target in kernel.targets:
                 self._arrays[target][:] = values
 
-        return NetworkOperation(act, clock=clock, when="start", order=order, name=f"load_{channel}")
+        return NetworkOperation(act, clock=clock, when=kernel.when, name=kernel.name)
 
-    def store(self, clock: Clock, order: int) -> BrianObject:
+    def store(self, kernel: Kernel, clock: Clock) -> BrianObject:
         """See :class:`biosnn.devices.base.brian2_objects.Hooks`."""
 
         def act() -> None:
@@ -320,9 +301,9 @@ class _RuntimeHooks:
             self.shown[sample] = self.protocol["attempt"][0] + 1
             self._presentations += 1
 
-        return NetworkOperation(act, clock=clock, when="start", order=order, name="store")
+        return NetworkOperation(act, clock=clock, when=kernel.when, name=kernel.name)
 
-    def snapshot(self, clock: Clock, order: int) -> BrianObject:
+    def snapshot(self, kernel: Kernel, clock: Clock) -> BrianObject:
         """See :class:`biosnn.devices.base.brian2_objects.Hooks`."""
 
         def act() -> None:
@@ -340,7 +321,7 @@ class _RuntimeHooks:
             self._spikes += int(counted[0][done - 1].sum()) if counted else 0
             self.report(done, self._presentations, self._spikes)
 
-        return NetworkOperation(act, clock=clock, when="start", order=order, name="snapshot")
+        return NetworkOperation(act, clock=clock, when=kernel.when, name=kernel.name)
 
     def _check_finite(self, sample: int, role: str) -> None:
         for variable in self.interface.variables:

@@ -256,6 +256,7 @@ def _kernels_of_projection(
             event=projection.on_event,
             side="pre",
             delay=delay,
+            order_free=projection.order_free,
         )
     parts = list(enumerate(rule.statements)) if rule is not None else []
     for number, part in parts:

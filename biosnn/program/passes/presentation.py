@@ -95,7 +95,9 @@ def show_samples(program: Program, network: NetworkModel) -> Program:
         double=tuple(sorted(Equations(_VARIABLES).names)),
     )
 
-    def step(label: str, code: str, order: int, clock: str = BOUNDARY, ends: bool = False) -> Kernel:
+    def step(
+        label: str, code: str, order: int, clock: str = BOUNDARY, ends: bool = False
+    ) -> Kernel:
         name = f"{PROTOCOL}_{label}"
         kind = "statements"
         return Kernel(
@@ -108,9 +110,7 @@ def show_samples(program: Program, network: NetworkModel) -> Program:
         step("step", "t_sample = step*dt\nstep += 1", STEP_BEGINS, STEP),
         *program.kernels,
         *_loads(network),
-        Kernel(
-            name="store", owner=PROTOCOL, kind="store", clock=BOUNDARY, order=STORE, ends=True
-        ),
+        Kernel(name="store", owner=PROTOCOL, kind="store", clock=BOUNDARY, order=STORE, ends=True),
         Kernel(
             name="snapshot",
             owner=PROTOCOL,

@@ -15,7 +15,7 @@ import numpy as np
 from brian2.units.fundamentalunits import Quantity, get_dimensions, get_unit
 
 from biosnn.errors import ParameterError
-from biosnn.models import rename
+from biosnn.models import parsed, rename
 from biosnn.networks import NetworkModel
 from biosnn.program.passes.presentation import PROTOCOL
 from biosnn.program.program import Connection, Group, Kernel, Program
@@ -46,6 +46,7 @@ def replicate(program: Program, network: NetworkModel, replicas: Replicas) -> Pr
     program = program.changed(replicas=replicas, connections=connections)
     if replicas.n == 1:
         return program
+    _check_single_values(program)
     for key, made in program.connections.items():
         if made.shared and key in network.projections:
             _check_shared(program, network, key)
@@ -59,6 +60,20 @@ def replicate(program: Program, network: NetworkModel, replicas: Replicas) -> Pr
         },
         kernels=kernels,
     )  # fmt: skip
+
+
+def _check_single_values(program: Program) -> None:
+    """Refuse variables of which all copies would have one value."""
+    owners = {**program.groups, **program.connections}
+    one = [
+        f"{key}.{name}"
+        for key, owner in owners.items()
+        for name, equation in parsed(key, owner.equations).items()
+        if "shared" in equation.flags
+    ]
+    if one:
+        got = f"{min(one)} (shared), of which all copies would have one"
+        raise ParameterError("compile", "n_parallel", got, "1 for this network")
 
 
 def _is_shared(made: Connection, replicas: Replicas) -> bool:

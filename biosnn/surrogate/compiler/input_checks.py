@@ -9,8 +9,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from biosnn.devices.base.contract import Port
 from biosnn.errors import DataError
+from biosnn.program.interface import Port
 from biosnn.validation import check_whole
 
 _AXES = {"static": "N", "sequence": "N, frames", "events": "T, N"}
