@@ -72,24 +72,27 @@ def stock() -> dict[str, float]:
     from brian2 import BrianObject, Clock, get_device, prefs, set_device
 
     from biosnn.devices.base.brian2_objects import build
+    from biosnn.program.lower import lower
+    from biosnn.program.program import Kernel
     from biosnn.program.recorders import Record
 
     class Hooks:
         """Objects without code in the places where biosnn moves data."""
 
-        def load(self, channel: str, clock: Clock, order: int) -> BrianObject:
-            return BrianObject(clock=clock, when="start", order=order, name=f"load_{channel}")
+        def load(self, kernel: Kernel, clock: Clock) -> BrianObject:
+            return BrianObject(clock=clock, when="start", name=kernel.name)
 
-        def store(self, clock: Clock, order: int) -> BrianObject:
-            return BrianObject(clock=clock, when="start", order=order, name="store")
+        def store(self, kernel: Kernel, clock: Clock) -> BrianObject:
+            return BrianObject(clock=clock, when="start", name="store")
 
-        def snapshot(self, clock: Clock, order: int) -> None:
+        def snapshot(self, kernel: Kernel, clock: Clock) -> None:
             return None
 
     set_device("cpp_standalone", build_on_run=False)
     prefs.core.default_float_dtype = np.float32
     network = networks.winner_take_all(784, 400)
-    built = build(network, Record(per_sample=("exc.count",)), Hooks(), single_precision=True)
+    program = lower(network, Record(per_sample=("exc.count",)))
+    built = build(program, Hooks(), single_precision=True)
     built.net.run(network.dt * network.steps_per_presentation, namespace={})
     with tempfile.TemporaryDirectory() as folder:
         seconds, _ = timed(

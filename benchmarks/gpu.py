@@ -48,6 +48,7 @@ from biosnn.devices.base.contract import Chunk, Settings
 from biosnn.encoding import scale_norm
 from biosnn.errors import ParameterError, StorageError
 from biosnn.experiments import environment, main, plain_data, whole
+from biosnn.program.lower import lower
 from biosnn.program.recorders import Record
 from biosnn.program.replicas import Replicas
 from biosnn.state import State
@@ -253,10 +254,8 @@ class Folder:
             if written:
                 copies = Replicas(n=replicas, shared=kind == "copies")
                 record = Record(per_sample=tuple(made.interface.per_sample))
-                gpu.write_sources(
-                    case.model, record, case.precision, "strict", self._choice.arch, Path(work),
-                    copies,
-                )  # fmt: skip
+                program = lower(case.model, record, copies)
+                gpu.write_sources(program, case.precision, "strict", self._choice.arch, Path(work))
                 artifact = open_sources(Path(work))
             if not target.exists():
                 if not written:

@@ -14,7 +14,8 @@ from biosnn import experiments, gpu, models, networks, simulation
 from biosnn.devices.cuda import device as standalone
 from biosnn.devices.cuda import estimate as crossover
 from biosnn.errors import DeviceError, ParameterError
-from biosnn.program.recorders import Record
+from biosnn.program.lower import lower
+from biosnn.program.recorders import Record, observed
 from biosnn.simulation import auto_device as choice
 from biosnn.simulation import compilation
 
@@ -45,9 +46,8 @@ NETWORKS = {
 def in_a_program(network: networks.NetworkModel, folder: Path) -> int:
     """Pieces of code that run in every step of a generated program."""
     record = Record(per_sample=(f"{network.output}.count",))
-    standalone.write_program(
-        standalone.request_of(network, record, "double"), "strict", "sm_90", folder
-    )
+    program = lower(network, record)
+    standalone.write_program(program, "double", "strict", "sm_90", folder)
     text = (folder / "source" / "main.cu").read_text()
     return len(re.findall(r"network\.add\(&step_clock", text))
 
@@ -59,7 +59,8 @@ def test_pieces_are_those_of_the_program(name, tmp_path) -> None:
     network = NETWORKS[name]()
     found = in_a_program(network, tmp_path)
     assert found > 4
-    assert crossover.count_pieces(network) == pytest.approx(found, rel=0.15)
+    program = lower(network, Record(per_sample=observed(network, None)))
+    assert crossover.count_pieces(program) == pytest.approx(found, rel=0.15)
 
 
 def test_small_networks_belong_on_the_cpu_and_large_ones_on_the_gpu() -> None:

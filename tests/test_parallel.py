@@ -20,7 +20,7 @@ from biosnn.networks import (
     Presentation,
     Projection,
 )
-from biosnn.program.carried import carried
+from biosnn.program.lower import lower
 from biosnn.recording import Recording
 from biosnn.simulation import Ensemble, Runnable
 from biosnn.state import State
@@ -288,35 +288,35 @@ THETA = {
 def test_what_is_carried_is_read_from_the_declaration(reset, changes, found) -> None:
     """S5."""
     names = (f"cells.{found}",) if isinstance(found, str) else found
-    assert carried(leaky(reset, **changes)) == names
+    assert lower(leaky(reset, **changes)).carried == names
 
 
 def test_a_plastic_threshold_stands_still_without_learning() -> None:
     """S5."""
     network = wta()
-    assert carried(network) == ()
+    assert lower(network).carried == ()
     operations = tuple(
         attrs.evolve(part, plastic=False) for part in network.populations["exc"].model.operations
     )
     model = attrs.evolve(network.populations["exc"].model, operations=operations)
     population = attrs.evolve(network.populations["exc"], model=model)
     moving = attrs.evolve(network, populations={**network.populations, "exc": population})
-    assert carried(moving) == ("exc.theta",)
-    assert carried(networks.diehl_cook_2015(20, 4))  # it goes on from sample to sample
+    assert lower(moving).carried == ("exc.theta",)
+    assert lower(networks.diehl_cook_2015(20, 4)).carried  # it goes on from sample to sample
 
 
 def test_what_synapses_and_links_hand_on() -> None:
     """S5: the cells read what the last step of a presentation left in the pool."""
     network = medley()
-    assert carried(network) == ()
+    assert lower(network).carried == ()
     model = attrs.evolve(network.populations["pool"].model, transient=())
     late = {**network.populations, "pool": Population(model=model, n=1)}
-    assert carried(attrs.evolve(network, populations=late)) == ("pool.fired",)
+    assert lower(attrs.evolve(network, populations=late)).carried == ("pool.fired",)
     early = {"pool": late["pool"], **late}
-    assert carried(attrs.evolve(network, populations=early)) == ()
+    assert lower(attrs.evolve(network, populations=early)).carried == ()
     source = attrs.evolve(network.projections["source_cells"], transmit="bias_post += 0.5")
     changed = attrs.evolve(network, projections={**network.projections, "source_cells": source})
-    assert carried(changed) == ("cells.bias",)
+    assert lower(changed).carried == ("cells.bias",)
 
 
 def test_samples_that_depend_on_others_are_refused() -> None:

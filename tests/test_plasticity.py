@@ -31,7 +31,7 @@ from biosnn.devices.runtime.device import RuntimeNetwork
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Schedule, Trace
 from biosnn.plasticity import PlasticityRule, Statements
-from biosnn.program.recorders import Record
+from biosnn.program.lower import lower
 
 pytestmark = pytest.mark.usefixtures("fresh_brian2")
 
@@ -146,7 +146,7 @@ def test_order_of_execution() -> None:
 def test_order_of_execution_in_a_compiled_network() -> None:
     """The same within a network that biosnn builds from a declaration."""
     network = networks.diehl_cook_2015(4, 3)
-    built = RuntimeNetwork(network, Record(), "double", "numpy").built
+    built = RuntimeNetwork(lower(network), "double").built
     names = [entry.name for entry in scheduling_summary(built.net).entries if entry.when != "start"]
     bumps = {
         target.abstract_code.strip(): target.name

@@ -1,7 +1,7 @@
 """The lowered form of a network: what it does, as plain frozen data that every device reads.
 
-A :class:`Program` holds groups of neurons, connections between them and kernels, which are pieces of
-Brian2's abstract code, each with its place in a time step. It knows nothing of declarations:
+A :class:`Program` holds groups of neurons, connections between them and kernels, which are pieces
+of Brian2's abstract code, each with its place in a time step. It knows nothing of declarations:
 :func:`biosnn.program.lower.lower` makes it from one.
 """
 

@@ -18,8 +18,8 @@ from biosnn.devices.base.artifact import BINARY, open_artifact
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.contract import Device
 from biosnn.errors import DeviceError, ParameterError
-from biosnn.progress import Waiting, quiet_builds
 from biosnn.program.interface import TraceOf
+from biosnn.progress import Waiting, quiet_builds
 from biosnn.simulation.auto_device import Choice, choices, choose
 from biosnn.simulation.ensemble import Ensemble
 from biosnn.simulation.jobs.bundle import Bundle, active, open_bundle

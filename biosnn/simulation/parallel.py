@@ -17,8 +17,8 @@ from joblib import Parallel, delayed
 
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.errors import Interrupted, ParameterError
-from biosnn.progress import ProgressBar
 from biosnn.program.carried import check_independent
+from biosnn.progress import ProgressBar
 from biosnn.recording import Recording
 from biosnn.simulation.inputs import ArraySource
 from biosnn.simulation.recorders import MemorySink

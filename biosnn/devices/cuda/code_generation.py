@@ -26,7 +26,7 @@ from brian2cuda.device import CUDAStandaloneDevice
 
 from biosnn.devices.base.brian2_functions import divide_in_double
 from biosnn.devices.base.brian2_objects import Built, build
-from biosnn.devices.cpp.code_generation import Call, CallHooks, Loops, code_names, main
+from biosnn.devices.cpp.code_generation import Call, CallHooks, Loops, code_names, main, n_values
 from biosnn.devices.cpp.tables import source
 from biosnn.devices.cuda.brian2cuda_patches import write_units
 from biosnn.devices.cuda.tables import CudaTables, recorder_bytes

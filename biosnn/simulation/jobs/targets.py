@@ -17,8 +17,7 @@ from biosnn import gpu
 from biosnn.errors import DeviceError, ParameterError
 
 if TYPE_CHECKING:
-    from biosnn.networks import NetworkModel
-    from biosnn.program.recorders import Record
+    from biosnn.program.program import Program
 
 
 @attrs.frozen(kw_only=True)
@@ -32,7 +31,7 @@ class Target:
     Parameters
     ----------
     write_sources : callable
-        Writes such an artifact: ``write_sources(network, record, precision, math, arch, folder)``
+        Writes such an artifact: ``write_sources(program, precision, math, arch, folder)``
         into an empty folder.
     compile : callable
         Adds the binary here.
@@ -54,7 +53,7 @@ class Target:
         What a job asks for, besides time and memory.
     """
 
-    write_sources: Callable[[NetworkModel, Record, str, str, str | None, Path], None]
+    write_sources: Callable[[Program, str, str, str | None, Path], None]
     compile: Callable[[Path], object]
     needs: str
     module: str
@@ -80,17 +79,10 @@ class Target:
             raise ParameterError("biosnn build", "--arch", repr(arch), wanted)
 
 
-def _write_cpp(
-    network: NetworkModel,
-    record: Record,
-    precision: str,
-    math: str,
-    arch: str | None,
-    folder: Path,
-) -> None:
+def _write_cpp(program: Program, precision: str, math: str, arch: str | None, folder: Path) -> None:
     from biosnn.devices.cpp import device as cpp_standalone  # imports Brian2
 
-    cpp_standalone.write_sources(network, record, precision, math, arch, folder)
+    cpp_standalone.write_sources(program, precision, math, arch, folder)
 
 
 def _make(folder: Path) -> None:

@@ -178,6 +178,8 @@ class BundleWriter:
         made: Callable[[str], Device],
     ) -> Runnable:
         """See :class:`biosnn.simulation.jobs.bundle.Active`."""
+        from biosnn.program.lower import lower  # imports Brian2
+
         key = bundles.network_key(network, record, precision, math)
         known = [entry["key"] for entry in self.networks]
         number = known.index(key) if key in known else len(known)
@@ -186,7 +188,7 @@ class BundleWriter:
             with self._writing():
                 (self._part / folder).mkdir()
                 self._target.write_sources(
-                    network, record, precision, math, self._arch, self._part / folder
+                    lower(network, record), precision, math, self._arch, self._part / folder
                 )
             self._artifacts.append(open_sources(self._part / folder))
             if self._compiled:

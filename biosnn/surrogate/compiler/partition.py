@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from brian2 import Equations, SpikeMonitor, StateMonitor, Synapses
+from brian2 import Equations
 from brian2.core.base import BrianObject
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -18,6 +18,8 @@ from biosnn.devices.base.brian2_objects import Built
 from biosnn.devices.runtime.device import RuntimeNetwork
 from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel
+from biosnn.program.lower import lower
+from biosnn.program.program import BOUNDARY, STEP, Kernel
 from biosnn.program.recorders import Record
 from biosnn.state import State
 from biosnn.surrogate.compiler.component import (
@@ -189,18 +191,15 @@ def components_of(network: NetworkModel, settings: Settings, fraction: float = 1
     # As biosnn.compile records by default, so that states are complete for it.
     spiking = network.populations[network.output].model.threshold is not None
     record = Record(per_sample=(f"{network.output}.count",) if spiking else ())
-    made = RuntimeNetwork(network, record, "double", "numpy")
+    made = RuntimeNetwork(lower(network, record), "double")
     built = made.built
-    learning = {o.name for objects in built.plastic.values() for o in objects}
-    border = {o.name for o in built.border}
-    objects = [
-        o
-        for owner in (*built.groups.values(), *built.synapses.values())
-        for o in owner.contained_objects
-        if owner is not built.groups["protocol"]
-        and not isinstance(o, SpikeMonitor | StateMonitor | Synapses)
-        and o.name not in learning | border
-    ]
+    kernels = {
+        built.objects[kernel.name]: kernel
+        for kernel in made.program.kernels
+        if kernel.owner in {*network.populations, *network.projections}
+        and kernel.kind != "load"
+        and not (kernel.plastic or kernel.ends)
+    }
     together: set[frozenset[str]] = {
         frozenset((key, target.partition(".")[0]))
         for key, population in network.populations.items()
@@ -211,7 +210,7 @@ def components_of(network: NetworkModel, settings: Settings, fraction: float = 1
         while True:
             try:
                 found = [
-                    _compiled(network, populations, built, objects, settings)
+                    _compiled(network, populations, built, kernels, settings)
                     for populations in _ordered(network, together)
                 ]
                 return Parts(network, found, made)
@@ -243,7 +242,7 @@ def _compiled(
     network: NetworkModel,
     populations: Sequence[str],
     built: Built,
-    objects: Sequence[BrianObject],
+    kernels: Mapping[BrianObject, Kernel],
     settings: Settings,
 ) -> Component:
     inside = {key: built.groups[key] for key in populations}
@@ -253,11 +252,11 @@ def _compiled(
             if "shared" in equation.flags:
                 wanted = "a variable of each neuron or synapse"
                 raise ParameterError(owner.name, "equations", f"{name} (shared)", wanted)
-    mine = sorted((o for o in objects if _owner(o) in {*inside, *into}), key=order_of)
+    mine = sorted((o for o in kernels if _owner(o) in {*inside, *into}), key=order_of)
     ticks = {"onset": {_STEP, _ONSET, *_frames(network)}}
     ticks |= {name: {_STEP, *ticking} for ticking, name in _phases(network).items()}
     phases = {
-        name: [o for o in mine if _moment(o, built) in moments] for name, moments in ticks.items()
+        name: [o for o in mine if _moment(kernels[o]) in moments] for name, moments in ticks.items()
     }
     drives = []
     for key in populations:
@@ -301,11 +300,9 @@ def _owner(target: Any) -> str:
     return owner.name
 
 
-def _moment(target: BrianObject, built: Built) -> str | None:
-    """When an object runs: in every step, at an onset, or with the frames of an input."""
-    if target.clock in built.frame_clocks:
-        return built.frame_clocks[target.clock]
-    return _STEP if target.clock is built.groups["protocol"].clock else _ONSET
+def _moment(kernel: Kernel) -> str:
+    """When a kernel runs: in every step, at an onset, or with the frames of an input."""
+    return {STEP: _STEP, BOUNDARY: _ONSET}.get(kernel.clock, kernel.clock)
 
 
 def _ticking(frames: Mapping[str, int], step: int) -> tuple[str, ...]:
