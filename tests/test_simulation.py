@@ -394,6 +394,36 @@ def test_bad_input_is_refused_in_one_sentence(small, name):
     assert "\n" not in str(caught.value)
 
 
+def test_options_as_objects_do_what_keywords_do(small, tmp_path):
+    options = simulation.RunOptions(learn=True, seed=np.int64(4), epochs=2, chunk_size=5)
+    kept = simulation.Checkpointing(folder=tmp_path / "run", every=9)
+    recording, state = small.execute(IMAGES, None, options, kept, progress=False)
+    other, end = small.fit(IMAGES, seed=4, epochs=2, chunk_size=5, progress=False)
+    assert recording.counts("exc").sum() > 5
+    np.testing.assert_array_equal(recording.counts("exc"), other.counts("exc"))
+    assert state.checksum() == end.checksum()
+    assert len(list((tmp_path / "run").glob("checkpoint-*.biosnn"))) == 2
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        options.seed = 5
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: simulation.RunOptions(seed=True), r"run\.seed must be a whole number"),
+        (lambda: simulation.RunOptions(epochs=0), r"fit\.epochs must be a whole number"),
+        (lambda: simulation.RunOptions(epochs=2, first_epoch=2**22 - 1), r"fit\.first_epoch must"),
+        (lambda: simulation.RunOptions(memory_limit=0), r"run\.memory_limit must be"),
+        (lambda: simulation.Checkpointing(keep=0), r"run\.keep must be"),
+        (lambda: simulation.Checkpointing(every=3), r"run\.checkpoint_every must be given tog"),
+        (lambda: simulation.Checkpointing(resume=True), r"run\.resume must be given together"),
+    ],
+)
+def test_options_out_of_their_range_are_refused(make, message):
+    with pytest.raises(ParameterError, match=message):
+        make()
+
+
 def test_a_state_that_is_not_finite_is_refused(small):
     state = small.initial_state()
     broken = dict(state)

@@ -88,32 +88,39 @@ def run(
     run_script(experiments.find_script(name), flags or ())
 
 
+_After = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="DIR", help="An earlier job of it, with its results; may be repeated."),
+]
+
+
 @app.command(context_settings={"ignore_unknown_options": True})
 def build(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="The experiment, or the path of a script.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The bundle; must not exist yet.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The job; must not exist yet.")],
     flags: Annotated[
         list[str] | None, typer.Argument(metavar="FLAGS", help="The experiment's own.")
     ] = None,
-    device: Annotated[str, typer.Option(help="What the networks are compiled for.")] = "cpp",
+    device: Annotated[str, typer.Option(help="What the network is compiled for.")] = "cpp",
     arch: Annotated[
         str | None,
         typer.Option(help="Its architecture, e.g. native or x86-64-v3. Default: any CPU."),
     ] = None,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile here, and ship the binaries, too.")
+        bool, typer.Option("--compile", help="Compile here, and ship the binary, too.")
     ] = False,
     longest_chunk: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Most samples that a job that ends early loses."),
     ] = None,
+    after: _After = None,
 ) -> None:
-    """Bundle the simulations of an experiment, to be run on another machine without Python."""
-    from biosnn.cli import jobs as bundles
+    """Write an experiment's first run as a job for another machine without Python."""
+    from biosnn.cli import jobs
 
-    bundles.build(
+    jobs.build(
         name,
         flags or (),
         device=device,
@@ -121,6 +128,7 @@ def build(
         out=out,
         compiled=compiled,
         longest_chunk=longest_chunk,
+        after=after or (),
     )
 
 
@@ -132,7 +140,7 @@ _Script = Annotated[
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def collect(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A bundle with its results.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A job with its results.")],
     flags: Annotated[
         list[str] | None,
         typer.Argument(metavar="FLAGS", help="More flags of the experiment, e.g. --restart."),
@@ -141,13 +149,14 @@ def collect(
         Path | None,
         typer.Option(metavar="DIR", help="Folder of results and figures. Default: runs/NAME."),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where to run what the bundle lacks.")] = "cpp",
+    device: Annotated[str, typer.Option(help="Where to run everything else.")] = "cpp",
     script: _Script = None,
+    after: _After = None,
 ) -> None:
-    """Finish a bundled experiment here, with what the other machine has computed."""
-    from biosnn.cli import jobs as bundles
+    """Finish an experiment here, with what the other machine has computed."""
+    from biosnn.cli import jobs
 
-    bundles.collect(folder, flags or (), device=device, out=out, script=script)
+    jobs.collect(folder, flags or (), device=device, out=out, script=script, after=after or ())
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

@@ -1,4 +1,4 @@
-"""``biosnn build`` and ``biosnn collect``: experiments that run on another machine."""
+"""``biosnn build`` and ``biosnn collect``: experiments with a run on another machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from biosnn import experiments, simulation
 from biosnn.cli.run_script import run_script
-from biosnn.errors import ParameterError, StorageError
+from biosnn.errors import DeviceError, ParameterError, StorageError
 
 
 def build(
@@ -22,8 +22,9 @@ def build(
     out: Path,
     compiled: bool,
     longest_chunk: int | None,
+    after: Sequence[Path] = (),
 ) -> None:
-    """Record an experiment until it needs a result, and write what it has run so far.
+    """Start an experiment, and write its first run as a job, which ends it.
 
     Raises
     ------
@@ -32,25 +33,34 @@ def build(
     DeviceError
         If the experiment runs nothing on the device.
     StorageError
-        If ``out`` exists or cannot be written.
+        If ``out`` exists or cannot be written, or a job of ``after`` has not come back.
     """
     script = experiments.find_script(name)
-    about = {"experiment": script.stem, "flags": list(flags)}
-    writer = simulation.BundleWriter(
-        out, device, arch, compiled=compiled, longest_chunk=longest_chunk, about=about
-    )
-    try:
-        with tempfile.TemporaryDirectory(prefix="biosnn-") as scratch, writer.recording():
+    export = {
+        "folder": out,
+        "arch": arch,
+        "compiled": compiled,
+        "longest_chunk": longest_chunk,
+        "about": {"experiment": script.stem, "flags": list(flags)},
+    }
+    jobs = simulation.ExperimentJobs(device, _done(after), export)
+    with tempfile.TemporaryDirectory(prefix="biosnn-") as scratch, jobs.active():
+        try:
             run_script(script, [*flags, "--device", device, "--out", scratch])
-        size, results = writer.finish()
-    finally:
-        writer.discard()
-    chunks = [chunk["n"] for run in writer.runs for chunk in run["chunks"]]
-    names = ", ".join(dict.fromkeys(entry["name"] for entry in writer.networks))
+        except simulation.JobWritten as written:
+            job = written.job
+        else:
+            raise DeviceError(
+                f'nothing was run on the device "{device}" before the experiment ended, so there '
+                "is no job to write: choose an experiment (or flags) that simulates a network "
+                "with biosnn.simulation"
+            )
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     typer.echo(
-        f"{out}: {len(writer.runs)} run(s) of {names}, {sum(chunks)} samples in {len(chunks)} "
-        f"chunk(s), {_size(size)}; the results will take {_size(results)}, besides recorded "
-        "spikes. What the experiment does with them is done by `biosnn collect`."
+        f"{out}: a run of {job.network.interface.name}, {job.n_samples} samples in "
+        f"{len(job.chunks)} chunk(s), {_size(size)}; the results will take "
+        f"{_size(job.result_bytes)}, besides recorded spikes. The experiment was stopped here, "
+        "because it needs them; `biosnn collect` goes on with it."
     )
     typer.echo(f"Copy it to the other machine and follow {out / 'README.md'}")
 
@@ -62,35 +72,42 @@ def collect(
     device: str,
     out: Path | None,
     script: Path | None = None,
+    after: Sequence[Path] = (),
 ) -> None:
-    """Check a bundle's results, and let the experiment go on with them here.
+    """Check a job's results, and let the experiment go on with them here.
 
-    The bundle tells the experiment's name and flags, and never which file is run.
+    The job tells the experiment's name and flags, and never which file is run.
 
     Raises
     ------
     StorageError
-        If the bundle or its results are incomplete, damaged or foreign, or its experiment is none
+        If a job or its results are incomplete, damaged or foreign, or its experiment is none
         of biosnn's and no script is given.
     """
     if device not in simulation.DEVICES:
         wanted = "one of " + ", ".join(simulation.DEVICES)
         raise ParameterError("biosnn collect", "--device", repr(device), wanted)
-    bundle = simulation.open_bundle(folder)
-    about = bundle.about if isinstance(bundle.about, dict) else {}
+    job = simulation.open_job(folder)
     path, noted = experiments.noted_command(
-        folder, about.get("experiment"), about.get("flags"), script
+        folder, job.about["experiment"], job.about["flags"], script
     )
-    bundle.check_results()
+    jobs = simulation.ExperimentJobs(job.device, _done([*after, folder]), rest=device)
     target = [] if out is None else ["--out", str(out)]
-    replay = simulation.BundleReplay(bundle, device)
-    with replay.replaying():
-        run_script(path, [*noted, *flags, "--device", bundle.device, *target])
-    if replay.n_left:
+    with jobs.active():
+        run_script(path, [*noted, *flags, "--device", job.device, *target])
+    if jobs.left:
         raise StorageError(
-            f"the experiment ended without {replay.n_left} of the runs in {folder}: collect with "
-            "the same script and flags, or build the bundle anew"
+            f"the experiment ended without the run in {folder}: collect with the same script and "
+            "flags, or build the job anew"
         )
+
+
+def _done(folders: Sequence[Path]) -> list[simulation.Job]:
+    """Jobs whose results are here."""
+    found = [simulation.open_job(folder) for folder in folders]
+    for job in found:
+        job.check_results()
+    return found
 
 
 def _size(n: int) -> str:

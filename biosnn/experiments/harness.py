@@ -168,8 +168,8 @@ def write_report(
             "environment": environment(),
         }
     )
-    if (bundle := simulation.active()) is not None:
-        report["bundle"] = plain_data(bundle.note())
+    if (jobs := simulation.active_jobs()) is not None and (note := jobs.note()) is not None:
+        report["jobs"] = plain_data(note)
     path = args.out / "results.json"
     text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     replace(path, text.encode())

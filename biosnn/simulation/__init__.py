@@ -6,40 +6,34 @@
 >>> recording, state = runnable.run(images, learn=True, seed=1)  # doctest: +SKIP
 """
 
-from biosnn.simulation.compilation import (
-    AUTO,
-    DEVICES,
-    Bundle,
-    BundleReplay,
-    BundleWriter,
-    Choice,
-    Ensemble,
-    Runnable,
-    TraceOf,
-    active,
-    choices,
-    compile,
-    ensemble,
-    load,
-    open_bundle,
-    quiet_builds,
-)
+from biosnn.program.interface import TraceOf
+from biosnn.progress import quiet_builds
+from biosnn.simulation.auto_device import Choice, choices
+from biosnn.simulation.compilation import AUTO, DEVICES, compile, ensemble, load
+from biosnn.simulation.ensemble import Ensemble
+from biosnn.simulation.jobs.experiment import ExperimentJobs, JobWritten, active_jobs
+from biosnn.simulation.jobs.job import Job, collect_job, open_job
+from biosnn.simulation.run_loop.options import Checkpointing, RunOptions
+from biosnn.simulation.runnable import Runnable
 
 __all__ = [
     "AUTO",
     "DEVICES",
-    "Bundle",
-    "BundleReplay",
-    "BundleWriter",
+    "Checkpointing",
     "Choice",
     "Ensemble",
+    "ExperimentJobs",
+    "Job",
+    "JobWritten",
+    "RunOptions",
     "Runnable",
     "TraceOf",
-    "active",
+    "active_jobs",
     "choices",
+    "collect_job",
     "compile",
     "ensemble",
     "load",
-    "open_bundle",
+    "open_job",
     "quiet_builds",
 ]

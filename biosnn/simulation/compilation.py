@@ -1,10 +1,4 @@
-"""Compile a network for a device and run samples through it.
-
->>> from biosnn import networks, simulation
->>> network = networks.winner_take_all(784, 100)
->>> runnable = simulation.compile(network, device="cpp", precision="single")  # doctest: +SKIP
->>> recording, state = runnable.run(images, learn=True, seed=1)  # doctest: +SKIP
-"""
+"""The functions that make networks runnable: ``compile``, ``ensemble`` and ``load``."""
 
 from __future__ import annotations
 
@@ -18,13 +12,11 @@ from biosnn.devices.base.artifact import BINARY, open_artifact
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.contract import Device
 from biosnn.errors import DeviceError, ParameterError
-from biosnn.program.interface import TraceOf
-from biosnn.progress import Waiting, quiet_builds
-from biosnn.simulation.auto_device import Choice, choices, choose
+from biosnn.progress import Waiting
+from biosnn.simulation.auto_device import choose
 from biosnn.simulation.ensemble import Ensemble
-from biosnn.simulation.jobs.bundle import Bundle, active, open_bundle
-from biosnn.simulation.jobs.replay import BundleReplay
-from biosnn.simulation.jobs.writer import BundleWriter
+from biosnn.simulation.jobs.experiment import active_jobs
+from biosnn.simulation.jobs.targets import sources
 from biosnn.simulation.runnable import Runnable
 from biosnn.validation import LARGEST, check_whole
 
@@ -32,25 +24,6 @@ if TYPE_CHECKING:
     from biosnn.networks import NetworkModel
     from biosnn.program.program import Program
     from biosnn.state import State
-
-__all__ = [
-    "AUTO",
-    "DEVICES",
-    "Bundle",
-    "BundleReplay",
-    "BundleWriter",
-    "Choice",
-    "Ensemble",
-    "Runnable",
-    "TraceOf",
-    "active",
-    "choices",
-    "compile",
-    "ensemble",
-    "load",
-    "open_bundle",
-    "quiet_builds",
-]
 
 DEVICES = ("runtime", "cpp", "cuda")
 #: Stands for "cuda" where that is estimated to be faster, else for "cpp".
@@ -71,6 +44,7 @@ def compile(
     target: str = "numpy",
     architecture: str = "native",
     n_parallel: int = 1,
+    build: bool = True,
     progress: bool = True,
 ) -> Runnable:
     """Make a network runnable.
@@ -103,14 +77,17 @@ def compile(
     target : {"numpy", "cython"}
         ``runtime`` only: Brian2's code generation target.
     architecture : str
-        ``cuda`` only: of the GPU, such as ``"sm_90"`` or ``"9.0"``; default: that of the first
-        GPU here.
+        ``cuda``: of the GPU, such as ``"sm_90"`` or ``"9.0"``; default: that of the first GPU
+        here. ``cpp``: of the CPU, where it is not built here.
     n_parallel : int
         Number of samples that a run shows at once, to copies of the network that share its
         weights; plasticity is off then. With ``math="strict"`` results are those of one sample
         after the other, to the bit. Networks whose samples depend on those before them are
         refused. Projections that are not full, or have delays, a value per synapse besides the
         weight, or statements for all synapses, have their synapses once per copy.
+    build : bool
+        Whether to compile it here. Without, it cannot run, and becomes a job for another machine
+        with :meth:`Runnable.export_job`.
     progress : bool
         Say on stderr that the network is being built, if it takes longer than two seconds.
 
@@ -152,6 +129,9 @@ def compile(
             from biosnn.devices.runtime.device import RuntimeNetwork
 
             return RuntimeNetwork(program, precision, target)
+        if not build:
+            any_cpu = portable and where == "cpp"
+            return sources(where, program, precision, math, None if any_cpu else architecture)
         with _waiting(network, where, progress):
             return _compiled(where, program, precision, math, portable, architecture)
 
@@ -159,11 +139,9 @@ def compile(
     if device == AUTO:
         choice = choose(network, int(n_parallel))
         device, reason = choice.device, choice.reason
-    bundle = active()
-    if bundle is not None and device == bundle.device:
-        if n_parallel == 1:
-            return bundle.compile(network, record, precision, math, made)
-        device = bundle.beyond()
+    jobs = active_jobs()
+    if jobs is not None and device == jobs.device:
+        return jobs.runnable(network, program, precision, math, made)
     return Runnable(made(device), device, lambda: network, reason)
 
 
@@ -185,7 +163,7 @@ def ensemble(
     """Make many independent networks runnable as one program.
 
     Each member has weights and a state of its own, and may learn. All are shown the same samples
-    in the same order; which of them a member is shown again is its own affair.
+    in the same order; which of them are shown again may differ between members.
 
     Parameters
     ----------
@@ -232,8 +210,8 @@ def ensemble(
     if device == AUTO:
         choice = choose(network, int(n))
         device, reason = choice.device, choice.reason
-    if (bundle := active()) is not None and device == bundle.device:
-        device = bundle.beyond()
+    if (jobs := active_jobs()) is not None and device == jobs.device:
+        device = jobs.elsewhere()
     members, base, replicas = members_of(network, int(n), parameters)
     record = Record(per_sample=observed(network, per_sample), spikes=spikes, snapshots=snapshots)
     program = lower(base, record, replicas)

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from biosnn.devices.base.binary import CompiledNetwork
-from biosnn.devices.base.contract import (
-    Chunk,
-    NotFiniteError,
-    Report,
-    Settings,
-    Stop,
-    TooMuchRecordedError,
-)
-from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
-from biosnn.progress import ProgressBar
+from biosnn.errors import DataError, ParameterError
 from biosnn.recording import Recording
-from biosnn.simulation.argument_checks import checked_state, learning_of
-from biosnn.simulation.inputs import ArraySource, source_of
-from biosnn.simulation.recorders import MemorySink, too_much
-from biosnn.simulation.run_loop import default_limit
-from biosnn.simulation.signals import SafePoint
+from biosnn.simulation.argument_checks import checked_state
+from biosnn.simulation.run_loop.options import EPOCHS, Checkpointing, RunOptions
+from biosnn.simulation.run_loop.run import Progress, execute, prepare
+from biosnn.simulation.runnable import with_draws
 from biosnn.state import State
 from biosnn.validation import LARGEST, check_whole
-
-_CHUNK_BYTES = 32 * 2**20
 
 
 class Ensemble:
@@ -76,15 +62,10 @@ class Ensemble:
         seeds : int or sequence of int, optional
             Seeds of the random parts, one per member or one for all; default: 0, 1, 2, ...
         """
-        states = []
-        for member, seed in zip(self.members, self._seeds(seeds), strict=True):
-            drawn = {
-                variable.name: variable.draw.sample(seed, variable.name)
-                for variable in self.interface.variables
-                if variable.draw is not None
-            }
-            states.append(self._default(member).updated(drawn))
-        return states
+        return [
+            with_draws(self._default(member), self.interface, seed)
+            for member, seed in zip(self.members, self._seeds(seeds), strict=True)
+        ]
 
     def run(
         self,
@@ -98,7 +79,7 @@ class Ensemble:
         horizon: int | None = None,
         chunk_size: int | None = None,
         memory_limit: int | None = None,
-        progress: bool | Callable[[int, int | None], None] = True,
+        progress: Progress = True,
     ) -> list[tuple[Recording, State]]:
         """Show the same samples, in the same order, to every member.
 
@@ -131,20 +112,16 @@ class Ensemble:
         Interrupted
             If Ctrl-C or SIGTERM stopped it. Nothing is kept.
         """
-        check_whole("run", "epoch", epoch, 0, LARGEST)
-        return self._execute(
-            samples,
-            states,
+        check_whole("run", "epoch", epoch, 0, EPOCHS - 1)
+        options = RunOptions(
             learn=learn,
-            seeds=seeds,
-            epochs=1,
             first_epoch=epoch,
             first_sample=first_sample,
             horizon=horizon,
             chunk_size=chunk_size,
             memory_limit=memory_limit,
-            progress=progress,
         )
+        return self.execute(samples, states, options, seeds=seeds, progress=progress)
 
     def fit(
         self,
@@ -158,7 +135,7 @@ class Ensemble:
         horizon: int | None = None,
         chunk_size: int | None = None,
         memory_limit: int | None = None,
-        progress: bool | Callable[[int, int | None], None] = True,
+        progress: Progress = True,
     ) -> list[tuple[Recording, State]]:
         """Let every member learn from the same samples, several times over.
 
@@ -181,24 +158,49 @@ class Ensemble:
         DataError, ParameterError, DeviceError, Interrupted
             As :meth:`run`.
         """
-        check_whole("fit", "epochs", epochs, 1, LARGEST)
-        check_whole("fit", "first_epoch", first_epoch, 0, LARGEST)
-        if epochs > 1 and isinstance(samples, Iterator):
-            wanted = "an array or an iterable that begins anew each time, for more than one epoch"
-            raise ParameterError("fit", "samples", "an iterator", wanted)
-        return self._execute(
-            samples,
-            states,
+        options = RunOptions(
             learn=learn,
-            seeds=seeds,
             epochs=epochs,
             first_epoch=first_epoch,
-            first_sample=0,
             horizon=horizon,
             chunk_size=chunk_size,
             memory_limit=memory_limit,
-            progress=progress,
         )
+        return self.execute(samples, states, options, seeds=seeds, progress=progress)
+
+    def execute(
+        self,
+        samples: Any,
+        states: Sequence[State] | None,
+        options: RunOptions,
+        *,
+        seeds: int | Sequence[int] | None = None,
+        progress: Progress = True,
+    ) -> list[tuple[Recording, State]]:
+        """Show samples as options say; :meth:`run` and :meth:`fit` are this with keywords.
+
+        Parameters
+        ----------
+        samples, states, seeds, progress
+            As in :meth:`run`.
+        options : RunOptions
+            All else, but for the seed.
+
+        Returns
+        -------
+        list of (Recording, State)
+            As :meth:`run`.
+
+        Raises
+        ------
+        DataError, ParameterError, DeviceError, Interrupted
+            As :meth:`run`.
+        """
+        keys = self._seeds(seeds)
+        starts = self._starts(states, keys)
+        run = prepare(self._made, samples, starts, options, seeds=keys, begin=self._made.ensemble)
+        recordings, ends = execute(run, Checkpointing(), progress)
+        return list(zip(recordings, ends, strict=True))
 
     def _seeds(self, seeds: int | Sequence[int] | None) -> tuple[int, ...]:
         if seeds is None:
@@ -222,103 +224,3 @@ class Ensemble:
         for state in states:
             checked_state(self._made.defaults, state)
         return list(states)
-
-    def _execute(
-        self,
-        samples: Any,
-        states: Sequence[State] | None,
-        *,
-        learn: bool | Iterable[str],
-        seeds: int | Sequence[int] | None,
-        epochs: int,
-        first_epoch: int,
-        first_sample: int,
-        horizon: int | None,
-        chunk_size: int | None,
-        memory_limit: int | None,
-        progress: bool | Callable[[int, int | None], None],
-    ) -> list[tuple[Recording, State]]:
-        check_whole("run", "first_sample", first_sample, 0, LARGEST)
-        for name, value in (("horizon", horizon), ("chunk_size", chunk_size)):
-            if value is not None:
-                check_whole("run", name, value, 1, LARGEST)
-        if memory_limit is not None:
-            check_whole("run", "memory_limit", memory_limit, 1, 2**62)
-        limit = memory_limit or default_limit()
-        source = source_of(self.interface, samples)
-        if isinstance(source, ArraySource):
-            source.check()
-            check_whole("run", "first_sample", first_sample, 0, LARGEST - source.n + 1)
-        learning = learning_of(self.interface, learn)
-        keys = self._seeds(seeds)
-        starts = self._starts(states, keys)
-        total = None if source.n is None else source.n * epochs
-        if horizon is None and total is None and learning and self.interface.scheduled:
-            remedy = "Say how many samples the schedules run over"
-            raise ParameterError(
-                "run", "horizon", None, "given where a stream of samples is learned", remedy
-            )
-        horizons = tuple(horizon or max(s.samples_seen + (total or 0), 1) for s in starts)
-        sinks = [MemorySink(self.interface, total, limit // self.n) for _ in starts]
-        rows = chunk_size or self._rows(source.sample_bytes, limit)
-        position = 0
-        with (
-            tempfile.TemporaryDirectory(prefix="biosnn-run-") as work,
-            self._made.ensemble(starts, Path(work)) as session,
-            ProgressBar(total, progress) as bar,
-            SafePoint(bar.note) as stop,
-        ):
-            for epoch in range(first_epoch, first_epoch + epochs):
-                cursor, offset = source.begin(0, {}), 0
-                while (chunk := cursor.take(rows, stop)) is not None:
-                    settings = Settings(
-                        seed=keys,
-                        epoch=epoch,
-                        first_sample=first_sample + offset,
-                        position=position,
-                        horizon=horizons,
-                        learning=learning,
-                        recorder_limit=sum(sink.room for sink in sinks),
-                    )
-                    report = _reporter(bar, position)
-                    parts = self._shown(session.run_all, chunk, settings, report, stop, limit)
-                    if stop.requested:
-                        raise Interrupted("stopped; an ensemble keeps nothing", stop.signal)
-                    for sink, part in zip(sinks, parts, strict=True):
-                        sink.append(part)
-                    offset += chunk.n
-                    position += chunk.n
-                if offset == 0:
-                    raise DataError("run: samples must not be empty, got a stream without any")
-            ends = session.states()
-        return [(sink.finish(), end) for sink, end in zip(sinks, ends, strict=True)]
-
-    def _rows(self, sample_bytes: int, limit: int) -> int:
-        """Samples per chunk."""
-        recorded = self.interface.bounded_bytes(0, 1) * self.n
-        rows = max(min(_CHUNK_BYTES, limit // 2) // max(sample_bytes, recorded, 1), 1)
-        return rows if self._made.longest_chunk is None else min(rows, self._made.longest_chunk)
-
-    def _shown(
-        self,
-        run_all: Callable[[Chunk, Settings, Report, Stop], tuple[int, list[Recording]]],
-        chunk: Chunk,
-        settings: Settings,
-        report: Report,
-        stop: Stop,
-        limit: int,
-    ) -> list[Recording]:
-        try:
-            return run_all(chunk, settings, report, stop)[1]
-        except NotFiniteError as error:
-            raise DeviceError(
-                f"state variable {error.name!r} of member {error.replica} became NaN or infinite "
-                f"at index {error.index} in sample {settings.position + error.sample} of the run: "
-                "lower the learning rate or the time step, or check the equations"
-            ) from None
-        except TooMuchRecordedError:
-            raise too_much("spikes that need more", limit) from None
-
-
-def _reporter(bar: ProgressBar, position: int) -> Report:
-    return lambda done, presentations, spikes: bar.update(position + done)

@@ -15,65 +15,49 @@ import attrs
 import numpy as np
 from joblib import Parallel, delayed
 
-from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.errors import Interrupted, ParameterError
 from biosnn.program.carried import check_independent
 from biosnn.progress import ProgressBar
 from biosnn.recording import Recording
 from biosnn.simulation.inputs import ArraySource
-from biosnn.simulation.recorders import MemorySink
-from biosnn.simulation.run_loop import Course, Order
-from biosnn.simulation.signals import SafePoint
+from biosnn.simulation.run_loop.chunks import Run
+from biosnn.simulation.run_loop.recorders import MemoryRecorder
+from biosnn.simulation.run_loop.run import Progress, run_in_memory, watched
 from biosnn.state import State
 
+_STOPPED = "stopped; a run with n_jobs > 1 keeps nothing"
 
-def run(
-    made: CompiledNetwork,
-    source: ArraySource,
-    start: State,
-    order: Order,
-    n_jobs: int,
-    progress: bool | Callable[[int, int | None], None],
-) -> tuple[Recording, State]:
-    """Show samples in several processes.
 
-    Parameters
-    ----------
-    made, source, start, order, progress
-        As for a :class:`Course`.
-    n_jobs : int
-        Number of processes.
-
-    Returns
-    -------
-    Recording, State
-        Those of one process.
+def execute(run: Run, n_jobs: int, progress: Progress) -> tuple[Recording, State]:
+    """Show the samples of a run in several processes; the result is that of one.
 
     Raises
     ------
     ParameterError
-        If samples depend on those before them.
+        If samples come from a stream or depend on those before them.
     """
-    if made.interface.snapshots:
+    source = run.source
+    if not isinstance(source, ArraySource):
+        raise ParameterError("run", "n_jobs", n_jobs, "1 with a stream of samples")
+    if run.interface.snapshots:
         raise ParameterError("run", "n_jobs", n_jobs, "1 together with snapshots")
-    check_independent("run", "n_jobs", n_jobs, made.interface.carried)
+    check_independent("run", "n_jobs", n_jobs, run.interface.carried)
     source.check()
-    whole = MemorySink(made.interface, source.n, order.memory_limit)
+    whole = MemoryRecorder(run.interface, source.n, run.options.memory)
     bounds = np.linspace(0, source.n, min(n_jobs, source.n) + 1).astype(int).tolist()
-    order = attrs.evolve(order, memory_limit=order.memory_limit // len(bounds[1:]))
-    with ProgressBar(source.n, progress) as bar, SafePoint(bar.note) as stop:
+    memory = run.options.memory // len(bounds[1:])
+    with watched(run, progress) as (bar, stop):
         board = _Board(bar, len(bounds) - 1)
 
-        def show(
-            first: int, last: int, state: State, report: Callable[..., None] = lambda *_: None
-        ) -> tuple[Recording, State]:
-            part = attrs.evolve(order, first_sample=order.first_sample + first)
-            course = Course(made, source.part(first, last), state, part, False)
-            return course.in_memory(stop, report)
-
         def job(first: int, last: int, number: int) -> tuple[Recording, State] | None:
+            options = attrs.evolve(
+                run.options,
+                first_sample=run.options.first_sample + first,
+                memory_limit=memory,
+            )
+            part = attrs.evolve(run, source=source.part(first, last), options=options)
             try:
-                return show(first, last, start, board.reporter(number))
+                return run_in_memory(part, stop, board.reporter(number))
             except Interrupted:  # not for a thread to raise; all of them are asked to stop
                 return None
             except BaseException:
@@ -87,9 +71,9 @@ def run(
         )
         done = [part for part in parts if part is not None]
         if len(done) < len(parts):
-            raise Interrupted("stopped; a run with n_jobs > 1 keeps nothing", stop.signal)
+            raise Interrupted(_STOPPED, stop.signal)
     if stop.signal:
-        raise Interrupted("stopped; a run with n_jobs > 1 keeps nothing", stop.signal)
+        raise Interrupted(_STOPPED, stop.signal)
     end = done[-1][1]
     del parts
     while done:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import attrs
 
 from biosnn.devices.base.artifact import export
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.contract import SPIKE_BYTES, Device
 from biosnn.errors import DeviceError, ParameterError
+from biosnn.program.interface import Interface
 from biosnn.recording import Recording
 from biosnn.simulation import parallel
-from biosnn.simulation.argument_checks import checked_state, learning_of
-from biosnn.simulation.inputs import ArraySource, StreamSource, source_of
-from biosnn.simulation.run_loop import Course, Order, default_limit
+from biosnn.simulation.argument_checks import checked_state
+from biosnn.simulation.jobs.export import export_job
+from biosnn.simulation.jobs.job import Job
+from biosnn.simulation.jobs.targets import Sources
+from biosnn.simulation.run_loop.chunks import Run
+from biosnn.simulation.run_loop.options import EPOCHS, Checkpointing, RunOptions
+from biosnn.simulation.run_loop.run import Progress, execute, prepare
 from biosnn.state import State
 from biosnn.validation import LARGEST, check_whole
 
-_EPOCHS = 2**22  # of the key of the counter-based draws
+_DEFAULTS, _NOTHING_KEPT = RunOptions(), Checkpointing()
 
 
 class Runnable:
@@ -69,12 +76,7 @@ class Runnable:
     def initial_state(self, seed: int = 0) -> State:
         """Complete state before the first sample, random parts drawn with ``seed``."""
         check_whole("initial_state", "seed", seed, 0, LARGEST)
-        drawn = {
-            variable.name: variable.draw.sample(seed, variable.name)
-            for variable in self.interface.variables
-            if variable.draw is not None
-        }
-        return self._made.defaults.updated(drawn)
+        return with_draws(self._made.defaults, self.interface, seed)
 
     def memory(self, n_samples: int) -> dict[str, int]:
         """Bytes that each recorder takes for so many samples.
@@ -146,7 +148,7 @@ class Runnable:
         keep: int = 2,
         resume: bool = False,
         memory_limit: int | None = None,
-        progress: bool | Callable[[int, int | None], None] = True,
+        progress: Progress = True,
     ) -> tuple[Recording, State]:
         """Show samples to the network.
 
@@ -215,24 +217,21 @@ class Runnable:
         Interrupted
             If Ctrl-C or SIGTERM stopped it; the message says how to go on.
         """
-        check_whole("run", "epoch", epoch, 0, _EPOCHS)
-        return self._execute(
-            samples,
-            state,
-            epochs=1,
+        check_whole("run", "epoch", epoch, 0, EPOCHS - 1)
+        options = RunOptions(
             learn=learn,
             seed=seed,
             first_epoch=epoch,
             first_sample=first_sample,
             horizon=horizon,
             chunk_size=chunk_size,
-            n_jobs=n_jobs,
-            folder=folder,
-            checkpoint_every=checkpoint_every,
-            keep=keep,
-            resume=resume,
             memory_limit=memory_limit,
-            progress=progress,
+        )
+        checkpointing = Checkpointing(
+            folder=folder, every=checkpoint_every, keep=keep, resume=resume
+        )
+        return self.execute(
+            samples, state, options, checkpointing, n_jobs=n_jobs, progress=progress
         )
 
     def fit(
@@ -251,7 +250,7 @@ class Runnable:
         keep: int = 2,
         resume: bool = False,
         memory_limit: int | None = None,
-        progress: bool | Callable[[int, int | None], None] = True,
+        progress: Progress = True,
     ) -> tuple[Recording, State]:
         """Learn from samples, several times over.
 
@@ -278,128 +277,145 @@ class Runnable:
         DataError, ParameterError, DeviceError, StorageError, Interrupted
             As :meth:`run`.
         """
-        check_whole("fit", "epochs", epochs, 1, _EPOCHS)
-        check_whole("fit", "first_epoch", first_epoch, 0, _EPOCHS - epochs)
-        return self._execute(
-            samples,
-            state,
-            epochs=epochs,
+        options = RunOptions(
             learn=learn,
             seed=seed,
+            epochs=epochs,
             first_epoch=first_epoch,
-            first_sample=0,
             horizon=horizon,
             chunk_size=chunk_size,
-            n_jobs=1,
-            folder=folder,
-            checkpoint_every=checkpoint_every,
-            keep=keep,
-            resume=resume,
             memory_limit=memory_limit,
-            progress=progress,
         )
+        checkpointing = Checkpointing(
+            folder=folder, every=checkpoint_every, keep=keep, resume=resume
+        )
+        return self.execute(samples, state, options, checkpointing, progress=progress)
 
-    def _execute(
+    def execute(
         self,
         samples: Any,
         state: State | None,
+        options: RunOptions,
+        checkpointing: Checkpointing = _NOTHING_KEPT,
         *,
-        epochs: int,
-        learn: bool | Iterable[str],
-        seed: int,
-        first_epoch: int,
-        first_sample: int,
-        horizon: int | None,
-        chunk_size: int | None,
-        n_jobs: int,
-        folder: str | os.PathLike[str] | None,
-        checkpoint_every: int | None,
-        keep: int,
-        resume: bool,
-        memory_limit: int | None,
-        progress: bool | Callable[[int, int | None], None],
+        n_jobs: int = 1,
+        progress: Progress = True,
     ) -> tuple[Recording, State]:
-        for name, value in (("seed", seed), ("first_sample", first_sample)):
-            check_whole("run", name, value, 0, LARGEST)
-        for name, value in (
-            ("horizon", horizon),
-            ("chunk_size", chunk_size),
-            ("checkpoint_every", checkpoint_every),
-            ("keep", keep),
-            ("n_jobs", n_jobs),
-        ):
-            if value is not None:
-                check_whole("run", name, value, 1, LARGEST)
-        if memory_limit is not None:
-            check_whole("run", "memory_limit", memory_limit, 1, 2**62)
-        for name, given in (("checkpoint_every", checkpoint_every), ("resume", resume)):
-            if given and folder is None:
-                remedy = "Say with folder=... where"
-                raise ParameterError("run", name, given, "given together with folder", remedy)
-        source = source_of(self.interface, samples)
-        if epochs > 1 and isinstance(samples, Iterator):
-            wanted = "an array or an iterable that begins anew each time, for more than one epoch"
-            remedy = "Give an object with __iter__, such as a data loader"
-            raise ParameterError("fit", "samples", "an iterator", wanted, remedy)
-        learning = learning_of(self.interface, learn)
-        start = self._start(state, seed)
-        if horizon is None and source.n is None and learning and self.interface.scheduled:
-            remedy = "Say how many samples the schedules run over"
-            raise ParameterError(
-                "run", "horizon", None, "given where a stream of samples is learned", remedy
-            )
-        if source.n is not None:
-            check_whole("run", "first_sample", first_sample, 0, LARGEST - source.n + 1)
-        total = None if source.n is None else source.n * epochs
-        order = Order(
-            seed=seed,
-            epochs=epochs,
-            first_epoch=first_epoch,
-            first_sample=first_sample,
-            horizon=horizon or max(start.samples_seen + (total or 0), 1),
-            learning=learning,
-            chunk_size=chunk_size,
-            checkpoint_every=checkpoint_every,
-            keep=keep,
-            memory_limit=default_limit() if memory_limit is None else memory_limit,
-        )
-        where = None if folder is None else Path(folder)
-        return self._perform(source, start, order, n_jobs, where, resume, progress)
+        """Show samples as options say; :meth:`run` and :meth:`fit` are this with keywords.
 
-    def _start(self, state: State | None, seed: int) -> State:
-        """The state that a run starts from, checked."""
-        start = self.initial_state(seed) if state is None else state
-        checked_state(self._made.defaults, start)
-        return start
+        Parameters
+        ----------
+        samples, state, n_jobs, progress
+            As in :meth:`run`.
+        options : RunOptions
+            Seed, epochs, what learns, and the size of chunks.
+        checkpointing : Checkpointing
+            The folder of the run, how many checkpoints it keeps, and whether it goes on.
 
-    def _perform(
-        self,
-        source: ArraySource | StreamSource,
-        start: State,
-        order: Order,
-        n_jobs: int,
-        folder: Path | None,
-        resume: bool,
-        progress: bool | Callable[[int, int | None], None],
-    ) -> tuple[Recording, State]:
-        """Do what was asked for."""
+        Returns
+        -------
+        Recording, State
+            As :meth:`run`.
+
+        Raises
+        ------
+        DataError, ParameterError, DeviceError, StorageError, Interrupted
+            As :meth:`run`.
+        """
+        check_whole("run", "n_jobs", n_jobs, 1, LARGEST)
+        run = self._prepared(samples, state, options)
+        if n_jobs == 1:
+            return execute(run, checkpointing, progress)
         if self.n_parallel > 1:
-            n = f"n_parallel={self.n_parallel}"
-            if order.learning:
-                remedy = "To train several networks at once, use simulation.ensemble"
-                raise ParameterError(
-                    "run", "learn", list(order.learning), f"False with {n}", remedy
-                )
-            if n_jobs > 1:
-                raise ParameterError("run", "n_jobs", n_jobs, f"1 with {n}")
-        if n_jobs > 1:
-            if not isinstance(self._made, CompiledNetwork):
-                wanted = f'1 on the device "{self.device}"'
-                raise ParameterError("run", "n_jobs", n_jobs, wanted, 'Use device="cpp"')
-            for name, refused in (("learn", bool(order.learning)), ("folder", folder is not None)):
-                if refused:
-                    raise ParameterError("run", "n_jobs", n_jobs, f"1 together with {name}")
-            if not isinstance(source, ArraySource):
-                raise ParameterError("run", "n_jobs", n_jobs, "1 with a stream of samples")
-            return parallel.run(self._made, source, start, order, n_jobs, progress)
-        return Course(self._made, source, start, order, progress).run(folder, resume)
+            raise ParameterError("run", "n_jobs", n_jobs, f"1 with n_parallel={self.n_parallel}")
+        if not isinstance(self._made, CompiledNetwork):
+            wanted = f'1 on the device "{self.device}"'
+            raise ParameterError("run", "n_jobs", n_jobs, wanted, 'Use device="cpp"')
+        for name, refused in (("learn", run.learning), ("folder", checkpointing.folder)):
+            if refused:
+                raise ParameterError("run", "n_jobs", n_jobs, f"1 together with {name}")
+        return parallel.execute(run, n_jobs, progress)
+
+    def export_job(
+        self,
+        samples: Any,
+        folder: str | os.PathLike[str],
+        state: State | None = None,
+        options: RunOptions = _DEFAULTS,
+        *,
+        longest_chunk: int | None = None,
+        compiled: bool = False,
+        about: Mapping[str, Any] | None = None,
+    ) -> Job:
+        """Write a run as a folder that another machine works through without Python.
+
+        There, its ``run.sh`` compiles the network where it has no binary, and leaves results that
+        :func:`biosnn.simulation.collect_job` reads. ``compile(..., build=False)`` makes a network
+        for this without compiling it.
+
+        Parameters
+        ----------
+        samples, state
+            As in :meth:`run`; samples must be arrays.
+        folder : path-like
+            Does not exist yet.
+        options : RunOptions
+            Seed, epochs, what learns, and the size of chunks.
+        longest_chunk : int, optional
+            Most samples that a job which ends early loses; results do not depend on it.
+        compiled : bool
+            Whether a network without a binary is compiled here, and the binary goes along.
+        about : mapping, optional
+            JSON data for the job's manifest; ``experiment`` and ``flags`` are in its description.
+
+        Returns
+        -------
+        Job
+
+        Raises
+        ------
+        DataError
+            If samples or state have the wrong shape or values.
+        ParameterError
+            If another argument is out of its range, or samples come from a stream.
+        DeviceError
+            If the device does not compile networks, or compiling fails.
+        StorageError
+            If the folder exists or cannot be written.
+        """
+        if not isinstance(self._made, CompiledNetwork | Sources):
+            raise DeviceError(
+                f'a network on the device "{self.device}" cannot become a job; compile it for "cpp"'
+            )
+        run = self._prepared(samples, state, options)
+        if longest_chunk is not None:
+            check_whole("export_job", "longest_chunk", longest_chunk, 1, LARGEST)
+            run = attrs.evolve(run, longest_chunk=min(longest_chunk, run.longest_chunk or LARGEST))
+        said = {"experiment": self.interface.name, "flags": [], **(about or {})}
+        return export_job(run, self._made.artifact, Path(folder), said, compiled)
+
+    def _prepared(self, samples: Any, state: State | None, options: RunOptions) -> Run:
+        """What a run shows, checked."""
+        start = self.initial_state(options.seed) if state is None else state
+        checked_state(self._made.defaults, start)
+        run = prepare(self._made, samples, start, options)
+        if run.learning and self.n_parallel > 1:
+            raise ParameterError(
+                "run",
+                "learn",
+                list(run.learning),
+                f"False with n_parallel={self.n_parallel}",
+                "To train several networks at once, use simulation.ensemble",
+            )
+        return run
+
+
+def with_draws(defaults: State, interface: Interface, seed: int) -> State:
+    """A state in which everything that is drawn at random is drawn with a seed."""
+    return defaults.updated(
+        {
+            variable.name: variable.draw.sample(seed, variable.name)
+            for variable in interface.variables
+            if variable.draw is not None
+        }
+    )

@@ -25,7 +25,7 @@ from biosnn.devices.base.artifact import (
 )
 from biosnn.errors import StorageError
 from biosnn.files import inside, is_plain, packed, read
-from biosnn.simulation.jobs.bundle import Bundle
+from biosnn.simulation import Job
 
 N, EVERY, EPOCHS = 6, 4, 2
 NEWEST = "checkpoint-000000000008.biosnn"
@@ -306,98 +306,81 @@ def test_a_manifest_of_other_types_is_refused(artifact, name, value):
         open_artifact(artifact)
 
 
-# --- bundles
+# --- jobs
 
 
 @pytest.fixture
-def bundle(runnable, tmp_path):
-    """A bundle of one network and one chunk, with its results."""
-    folder = tmp_path / "bundle"
-    network, out = folder / "networks" / "000", folder / "results" / "000" / "chunk-0000"
+def job(runnable, tmp_path):
+    """A job of one chunk, with its results."""
+    folder = tmp_path / "job"
+    network, out = folder / "network", folder / "results" / "chunk-0000"
     sealed(runnable, network)
     out.mkdir(parents=True)
-    (out / "settings").write_text("bundle b\n")
+    (out / "settings").write_text("job b\n")
     manifest = {
-        "bundle_format": 1,
-        "bundle": "b",
+        "job_format": 2,
+        "job": "b",
         "about": {"experiment": "hello", "flags": []},
         "device": "cpp",
         "arch": None,
         "versions": {"biosnn": __version__},
-        "longest_chunk": None,
-        "networks": [{"folder": "networks/000", "name": "wta", "key": "k"}],
-        "runs": [
-            {
-                "network": 0,
-                "chunks": [
-                    {
-                        "n": 1,
-                        "position": 0,
-                        "state_in": f"inputs/{'0' * 32}",
-                        "sha256": sha256_of(out / "settings"),
-                        "bytes": 3,
-                    }
-                ],
-            }
-        ],
+        "identity": {},
+        "chunks": [{"n": 1, "position": 0, "sha256": sha256_of(out / "settings"), "bytes": 3}],
     }
     manifest["sha256"] = digest_of(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 
-def test_a_bundle_is_opened(bundle, runnable):
-    opened = simulation.open_bundle(bundle)
-    assert isinstance(opened, Bundle)
-    assert opened.artifact(0).interface == runnable.interface
+def test_a_job_is_opened(job, runnable):
+    opened = simulation.open_job(job)
+    assert isinstance(opened, Job)
+    assert opened.network.interface == runnable.interface
     with pytest.raises(StorageError, match="checksums"):
         opened.check_results()
 
 
 def in_chunk(**changes):
-    return lambda manifest: manifest["runs"][0]["chunks"][0].update(changes)
+    return lambda manifest: manifest["chunks"][0].update(changes)
 
 
 CHANGES = {
-    "network elsewhere": lambda m: m["networks"][0].update(folder="../artifact"),
-    "network at an absolute path": lambda m: m["networks"][0].update(folder="/tmp"),
-    "no such network": lambda m: m["runs"][0].update(network=1),
-    "a network before the first": lambda m: m["runs"][0].update(network=-1),
-    "state elsewhere": in_chunk(state_in="/etc/hostname"),
-    "state above": in_chunk(state_in="results/../../state"),
     "no samples": in_chunk(n=0),
     "a text for samples": in_chunk(n="1"),
     "a position before the first": in_chunk(position=-1),
+    "a position after the first": in_chunk(position=1),
     "no checksum": in_chunk(sha256=None),
+    "no chunks": lambda m: m.update(chunks=[]),
+    "no identity": lambda m: m.update(identity=None),
     "about what": lambda m: m.update(about=[]),
     "flags of another type": lambda m: m["about"].update(flags=[3]),
-    "runs of another type": lambda m: m.update(runs=3),
+    "chunks of another type": lambda m: m.update(chunks=3),
     "no versions": lambda m: m.update(versions=None),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_bundle_that_cannot_be_is_refused(bundle, change):
-    reseal(bundle, CHANGES[change])
+def test_a_job_that_cannot_be_is_refused(job, change):
+    reseal(job, CHANGES[change])
     with pytest.raises(StorageError, match=r"manifest\.json cannot be understood") as caught:
-        simulation.open_bundle(bundle)
+        simulation.open_job(job)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["manifest.json", "networks/000", "results", "results/000/chunk-0000"],
+    ["manifest.json", "network", "results", "results/chunk-0000"],
 )
-def test_links_in_a_bundle_are_not_followed(bundle, name, tmp_path):
-    (bundle / name).rename(tmp_path / "elsewhere")
-    (bundle / name).symlink_to(tmp_path / "elsewhere")
+def test_links_in_a_job_are_not_followed(job, name, tmp_path):
+    (job / name).rename(tmp_path / "elsewhere")
+    (job / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StorageError, match="is a symbolic link"):
-        simulation.open_bundle(bundle).check_results()
+        simulation.open_job(job).check_results()
 
 
-def test_results_cannot_name_other_files(bundle):
-    out = bundle / "results" / "000" / "chunk-0000"
+def test_results_cannot_name_other_files(job):
+    out = job / "results" / "chunk-0000"
     digest = sha256_of(Path("/etc/hostname")) if Path("/etc/hostname").exists() else "0" * 64
     (out / "checksums").write_text(f"{digest}  /etc/hostname\n")
     with pytest.raises(StorageError, match="does not name a file in it"):
-        simulation.open_bundle(bundle).check_results()
+        simulation.open_job(job).check_results()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
@@ -212,14 +213,14 @@ class BinarySession:
 class EnsembleSession(BinarySession):
     """A run of independent copies of a network, which all show the same samples."""
 
-    def states(self) -> list[State]:
-        """The state of each after the last chunk."""
+    def state(self) -> Any:
+        """The state of each after the last chunk, as a list."""
         return read_states(self._state, self._interface, self._networks)
 
-    def run_all(
+    def run_chunk(
         self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
-    ) -> tuple[int, list[Recording]]:
-        """Show samples to all networks; what was observed in each, nothing if it was stopped.
+    ) -> tuple[int, Any]:
+        """Show samples to all networks; a list of what was observed in each.
 
         ``settings.seed`` and ``settings.horizon`` may have one value per network.
         """

@@ -1,1 +1,1 @@
-"""Jobs: runs of an experiment as a folder that another machine works through."""
+"""Jobs: a run in a folder, which a shell script on another machine works through."""

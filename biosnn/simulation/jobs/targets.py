@@ -1,12 +1,11 @@
-"""What a bundle needs to know of a device: its sources, and what must be there to compile them.
-
-A device that bundles shall be made for is entered in ``TARGETS``; nothing else differs.
-"""
+"""Devices for which jobs can be written: their sources, and what is needed to compile them."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +13,13 @@ from typing import TYPE_CHECKING
 import attrs
 
 from biosnn import gpu
+from biosnn.devices.base.artifact import Artifact, open_sources
+from biosnn.devices.base.contract import Session
 from biosnn.errors import DeviceError, ParameterError
 
 if TYPE_CHECKING:
     from biosnn.program.program import Program
+    from biosnn.state import State
 
 
 @attrs.frozen(kw_only=True)
@@ -133,9 +135,47 @@ def target_of(device: str) -> Target:
     Raises
     ------
     ParameterError
-        If bundles cannot be made for the device.
+        If jobs cannot be written for the device.
     """
     if device not in TARGETS:
         wanted = "a device that compiles networks (" + ", ".join(TARGETS) + ")"
         raise ParameterError("biosnn build", "--device", repr(device), wanted)
     return TARGETS[device]
+
+
+class Sources:
+    """A network that is not compiled: it can become a job, and cannot run.
+
+    Parameters
+    ----------
+    artifact : Artifact
+        Sources, makefile and state.
+    folder : tempfile.TemporaryDirectory, optional
+        Where it is, if it is needed no longer than this object.
+    """
+
+    build_seconds = 0.0
+    longest_chunk: int | None = None
+
+    def __init__(self, artifact: Artifact, folder: tempfile.TemporaryDirectory[str] | None = None):
+        self.artifact, self._folder = artifact, folder
+        self.interface, self.defaults = artifact.interface, artifact.defaults()
+
+    def session(self, state: State, folder: Path) -> contextlib.AbstractContextManager[Session]:
+        """See :class:`biosnn.devices.base.contract.Device`."""
+        raise DeviceError("the network is not compiled: compile it with build=True to run it here")
+
+
+def sources(device: str, program: Program, precision: str, math: str, arch: str | None) -> Sources:
+    """Write a program's sources into a temporary folder.
+
+    Raises
+    ------
+    ParameterError
+        If the device does not compile networks, or the architecture is none.
+    """
+    target = target_of(device)
+    target.check_arch(arch)
+    folder = tempfile.TemporaryDirectory(prefix="biosnn-sources-")
+    target.write_sources(program, precision, math, arch, Path(folder.name))
+    return Sources(open_sources(Path(folder.name)), folder)

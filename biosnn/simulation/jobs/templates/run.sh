@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the networks of this bundle, chunk after chunk. A chunk's results get their name when they
+# Runs the network of this job, chunk after chunk. A chunk's results get their name when they
 # are complete, so whatever ends this script, the next start goes on after the last finished chunk.
 set -eu
 cd "$(dirname "$0")"
@@ -21,7 +21,7 @@ else
     fail "neither sha256sum nor shasum is here: install one (Debian/Ubuntu: apt install coreutils)"
 fi
 if ! $sums -c checksums >results/check 2>&1; then
-    fail "the bundle is damaged ($(grep -v ': OK$' results/check | head -n 1)): copy it again"
+    fail "the job is damaged ($(grep -v ': OK$' results/check | head -n 1)): copy it again"
 fi
 rm -f results/check
 
@@ -29,7 +29,7 @@ rm -f results/check
 gpu_remedy() {
     case $1 in
         *"no kernel image"* | *"invalid device function"*)
-            echo "; it was built for @ARCH@, not for this GPU: remove networks/*/main and start again" \
+            echo "; it was built for @ARCH@, not for this GPU: remove network/main and start again" \
                 "with ARCH=sm_NN of this one (nvidia-smi --query-gpu=compute_cap --format=csv)" ;;
         *"driver version is insufficient"* | *"no CUDA-capable device"*)
             echo "; there is no GPU here, or its driver is older than CUDA (see nvidia-smi): ask the" \
@@ -39,30 +39,28 @@ gpu_remedy() {
     esac
 }
 
-for network in networks/*; do
-    if [ ! -e "$network/main" ]; then
-        command -v make >/dev/null 2>&1 || fail "there is no make: install it, or load its module"
-        say "compiling $network"
-        if ! make -C "$network" >results/make.log 2>&1; then
-            tail -n 12 results/make.log >&2
-            fail "$network did not compile (results/make.log): it needs @NEEDS@"
-        fi
-        rm -f results/make.log
+if [ ! -e network/main ]; then
+    command -v make >/dev/null 2>&1 || fail "there is no make: install it, or load its module"
+    say "compiling the network"
+    if ! make -C network >results/make.log 2>&1; then
+        tail -n 12 results/make.log >&2
+        fail "the network did not compile (results/make.log): it needs @NEEDS@"
     fi
-    # Without settings it says how it is used. A shell may read a foreign binary as a script.
-    status=0
-    (cd "$network" && ./main) >results/probe 2>&1 </dev/null || status=$?
-    if ! grep -q '^usage: main SETTINGS' results/probe; then
-        case $status in
-            132) fail "$network/main uses instructions that this CPU does not have: remove it and" \
-                "start again, then it is compiled here; or build the bundle without --arch" ;;
-            *) fail "$network/main does not start on this machine ($(uname -m), status $status:" \
-                "$(head -n 1 results/probe | cut -c 1-200)). If it was built for another machine," \
-                "remove it and start again, then it is compiled here" ;;
-        esac
-    fi
-    rm -f results/probe
-done
+    rm -f results/make.log
+fi
+# Without settings it says how it is used. A shell may read a foreign binary as a script.
+status=0
+(cd network && ./main) >results/probe 2>&1 </dev/null || status=$?
+if ! grep -q '^usage: main SETTINGS' results/probe; then
+    case $status in
+        132) fail "network/main uses instructions that this CPU does not have: remove it and" \
+            "start again, then it is compiled here; or build the job without --arch" ;;
+        *) fail "network/main does not start on this machine ($(uname -m), status $status:" \
+            "$(head -n 1 results/probe | cut -c 1-200)). If it was built for another machine," \
+            "remove it and start again, then it is compiled here" ;;
+    esac
+fi
+rm -f results/probe
 
 machine="$(uname -srm)"
 if [ -r /proc/cpuinfo ]; then
@@ -82,11 +80,11 @@ stop() {
 trap 'stop 143' TERM
 trap 'stop 130' INT
 
-total=$(wc -l <runs/plan | tr -d ' ')
+total=$(wc -l <chunks/plan | tr -d ' ')
 number=0
-while read -r network run chunk samples kib; do
+while read -r chunk samples kib; do
     number=$((number + 1))
-    finished=results/$run/chunk-$chunk
+    finished=results/chunk-$chunk
     if [ -d "$finished" ]; then continue; fi
     where="chunk $number of $total"
     free=$(df -Pk results | awk 'END { print $4 }')
@@ -94,11 +92,11 @@ while read -r network run chunk samples kib; do
         fail "the disk is nearly full: $where needs $((kib + 16384)) KiB, $free KiB are free; free" \
             "some and start again"
     fi
-    say "$where: $samples samples of run $run"
+    say "$where: $samples samples"
     rm -rf results/work
-    mkdir -p results/work "results/$run"
-    cp "runs/$run/chunk-$chunk.settings" results/work/settings
-    (cd "networks/$network" && exec ./main "../../runs/$run/chunk-$chunk.settings") \
+    mkdir -p results/work
+    cp "chunks/$chunk.settings" results/work/settings
+    (cd network && exec ./main "../chunks/$chunk.settings") \
         >results/said 2>results/complaints </dev/null &
     child=$!
     # A child that has ended already is waited for, too; a signal ends a wait early.
@@ -118,7 +116,7 @@ while read -r network run chunk samples kib; do
         0) ;;
         4) fail "$where: a state variable became NaN or infinite (name, index, sample: $said):" \
             "lower the learning rate or the time step, or check the equations" ;;
-        132) fail "$where uses instructions that this CPU does not have: remove networks/*/main and" \
+        132) fail "$where uses instructions that this CPU does not have: remove network/main and" \
             "start again, then it is compiled here" ;;
         2) fail "$where stopped. It said: ${said:-nothing}$(gpu_remedy "$said")" ;;
         137) fail "$where was killed: give it more memory (--mem in job.slurm), then start again" ;;
@@ -135,6 +133,6 @@ while read -r network run chunk samples kib; do
     mv results/work "$finished"
     rm -f results/said results/complaints
     say "$where: done in $seconds s"
-done <runs/plan
+done <chunks/plan
 
 say "all $total chunks are there: copy the folder results/ back, and run: biosnn collect DIR"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM stop a run at the next safe point instead of anywhere."""
+"""Ctrl-C and SIGTERM stop a run after a whole sample."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from biosnn.devices.base.contract import Stop
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class SafePoint(Stop):
-    """Turns the first SIGINT or SIGTERM into a wish to stop; the second one interrupts at once.
+class SignalStop(Stop):
+    """Asks a run to stop at the first SIGINT or SIGTERM; the second one interrupts at once.
 
     Signals reach a process' main thread; in others this does nothing.
 
     Parameters
     ----------
     say : callable
-        Is given a line for the user when a wish has come.
+        Is given a line for the user when a signal has come.
     """
 
     def __init__(self, say: Callable[[str], None]):
@@ -30,7 +30,7 @@ class SafePoint(Stop):
         self.signal = 0
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> SafePoint:
+    def __enter__(self) -> SignalStop:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 before = signal.getsignal(number)

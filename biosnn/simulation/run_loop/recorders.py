@@ -1,4 +1,4 @@
-"""Where recordings go while a run lasts: into memory, or into files that grow."""
+"""Collect the recordings of chunks, in memory or in files that grow."""
 
 from __future__ import annotations
 
@@ -91,30 +91,31 @@ def assembled(interface: Interface, found: dict[str, np.ndarray], seconds: float
     )
 
 
-class Sink(Protocol):
-    """Takes the recordings of chunks."""
+class Room(Protocol):
+    """How much the next chunk may record."""
+
+    #: Whether a chunk that records too much for the memory may be shown in parts.
+    on_disk: bool
 
     @property
     def room(self) -> int:
         """Bytes of spikes and traces that the next chunk may record."""
         ...
 
-    def append(self, part: Recording) -> None:
+
+class Recorder(Room, Protocol):
+    """Takes the recordings of chunks."""
+
+    def append(self, part: Any) -> None:
         """Take the recording of the next chunk."""
         ...
 
-
-class NoSink:
-    """For runs that are only handed on: the disk of whoever runs them is the limit."""
-
-    room = 2**62
-
-    def append(self, part: Recording) -> None:
-        """Nothing is observed here."""
-        raise AssertionError("a run that is handed on has no recording")
+    def finish(self) -> Any:
+        """All that was taken."""
+        ...
 
 
-class MemorySink:
+class MemoryRecorder:
     """Keeps recordings in memory, and refuses more than its limit.
 
     Parameters
@@ -131,6 +132,8 @@ class MemorySink:
     ParameterError
         If what is known before the run is more than the limit.
     """
+
+    on_disk = False
 
     def __init__(self, interface: Interface, total: int | None, limit: int):
         self._interface, self._limit = interface, limit
@@ -180,6 +183,37 @@ class MemorySink:
         return assembled(self._interface, found, self.seconds)
 
 
+class MemberRecorders:
+    """Keeps the recordings of an ensemble's members in memory, within a limit for all.
+
+    Parameters
+    ----------
+    interface, total, limit
+        As for :class:`MemoryRecorder`.
+    members : int
+        How many there are.
+    """
+
+    on_disk = False
+
+    def __init__(self, interface: Interface, total: int | None, limit: int, members: int):
+        self._each = [MemoryRecorder(interface, total, limit // members) for _ in range(members)]
+
+    @property
+    def room(self) -> int:
+        """Bytes of spikes that there is room for."""
+        return sum(recorder.room for recorder in self._each)
+
+    def append(self, part: list[Recording]) -> None:
+        """Take the members' recordings of the next chunk."""
+        for recorder, recording in zip(self._each, part, strict=True):
+            recorder.append(recording)
+
+    def finish(self) -> list[Recording]:
+        """All that was taken, a recording for each member."""
+        return [recorder.finish() for recorder in self._each]
+
+
 def size(n: int) -> str:
     """A number of bytes for people."""
     return f"{n} bytes" if n < 2**20 else f"{n / 2**20:.0f} MiB"
@@ -197,7 +231,7 @@ def too_much(got: str, limit: int) -> ParameterError:
     )
 
 
-class FileSink:
+class FileRecorder:
     """Appends recordings to files, one per column, which come back memory-mapped.
 
     Parameters
@@ -214,6 +248,8 @@ class FileSink:
     StorageError
         If the folder or one of the files is a symbolic link.
     """
+
+    on_disk = True
 
     def __init__(self, interface: Interface, folder: Path, limit: int):
         self._interface, self._folder, self.room = interface, folder, limit

@@ -1,4 +1,4 @@
-"""The folder of a run: what it is, its recording, and checkpoints to go on from.
+"""Checkpoints in the folder of a run, beside its recording, and going on from them.
 
 ``run.json`` says which run this is; ``checkpoint-<samples>.biosnn`` holds the state after so many
 samples; ``recording/`` grows. A checkpoint is written in one step after the recording is on the
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from biosnn.devices.base.artifact import UNREADABLE
 from biosnn.errors import DataError, StorageError
 from biosnn.files import inside, locked_folder, packed, read, replace, short
 from biosnn.program.interface import Interface
-from biosnn.simulation.recorders import FileSink
+from biosnn.simulation.run_loop.chunks import Position
+from biosnn.simulation.run_loop.options import Checkpointing
+from biosnn.simulation.run_loop.recorders import FileRecorder
 from biosnn.state import State
 from biosnn.version import __version__
 
@@ -29,42 +31,17 @@ _NAME = "checkpoint-{:012d}.biosnn"
 _SPARE = 16 * 2**20  # bytes that a run leaves free on the disk
 
 
-@attrs.frozen(kw_only=True)
-class Place:
-    """How far a run has come.
-
-    Parameters
-    ----------
-    position : int
-        Samples in all.
-    epoch, offset : int
-        Full passes over the data, and samples in this one.
-    checksums : dict
-        CRC-32 of the samples of this pass, where they come from a stream.
-    finished : bool
-        Whether that is all.
-    """
-
-    position: int = 0
-    epoch: int = 0
-    offset: int = 0
-    checksums: dict[str, int] = attrs.Factory(dict)
-    finished: bool = False
-
-
 class RunFolder:
     """The folder of a run, held by one process at a time.
 
     Parameters
     ----------
-    folder : Path
-        Where it is; made if it is not there.
+    where : Checkpointing
+        Its folder, which is made if it is not there, and how often checkpoints are kept.
     interface : Interface
         Of the network.
     identity : mapping
         What decides the result: JSON types.
-    keep : int
-        How many checkpoints are kept.
     limit : int
         Bytes of spikes and traces that a chunk may have in memory.
 
@@ -75,31 +52,33 @@ class RunFolder:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        interface: Interface,
-        identity: Mapping[str, Any],
-        keep: int,
-        limit: int,
+        self, where: Checkpointing, interface: Interface, identity: Mapping[str, Any], limit: int
     ):
-        self.folder = folder.absolute()
+        assert where.folder is not None
+        self.folder = where.folder.absolute()
+        self._where = where
         self._interface = interface
         self._identity = json.loads(json.dumps(dict(identity)))
-        self._keep = keep
+        self._saved = 0  # samples before the newest checkpoint
         self._lock = locked_folder(self.folder, _LOCK)
         try:
             for name in (_RUN, "checkpoint-*.biosnn"):
                 for path in self.folder.glob(f".{name}.*.part"):  # of a killed run
                     path.unlink(missing_ok=True)
-            self.sink = FileSink(interface, self.folder / "recording", limit)
+            self.recorder = FileRecorder(interface, self.folder / "recording", limit)
         except OSError as error:
             raise StorageError(
-                f"{folder} cannot be written: {error.strerror or error}; choose a folder that you "
-                "may write to"
+                f"{self.folder} cannot be written: {error.strerror or error}; choose a folder "
+                "that you may write to"
             ) from error
 
+    @property
+    def every(self) -> int | None:
+        """Samples between two checkpoints."""
+        return self._where.every
+
     def close(self) -> None:
-        """Let others at it."""
+        """Release the lock."""
         shutil.rmtree(self.folder / _WORK, ignore_errors=True)
         self._lock.release()
 
@@ -116,8 +95,8 @@ class RunFolder:
             ) from error
         return work
 
-    def begin(self, resume: bool) -> tuple[Place, State | None]:
-        """Begin a run, or find the place where an interrupted one goes on.
+    def begin(self) -> tuple[Position, State | None]:
+        """Begin a run, or find the position and state from which an interrupted one goes on.
 
         Raises
         ------
@@ -127,14 +106,14 @@ class RunFolder:
         """
         known = self._known()
         if known is None:
-            if self.sink.files():
+            if self.recorder.files():
                 raise StorageError(
                     f"{self.folder / 'recording'} has files of an unknown run; choose another "
                     "folder"
                 )
             replace(self.folder / _RUN, json.dumps(self._identity, indent=1).encode())
-            return Place(), None
-        if not resume:
+            return Position(), None
+        if not self._where.resume:
             raise StorageError(
                 f"{self.folder} holds a run already; go on with it (resume=True), or choose "
                 "another folder"
@@ -149,12 +128,13 @@ class RunFolder:
             )
         newest = max(self.checkpoints(), default=None)
         if newest is None:
-            self.sink.restore(None)
-            return Place(), None
-        content, place, state = self._read(newest)
+            self.recorder.restore(None)
+            return Position(), None
+        content, at, state = self._read(newest)
         with self._understood(newest):
-            self.sink.restore(content["recording"])
-        return place, state
+            self.recorder.restore(content["recording"])
+        self._saved = at.position
+        return at, state
 
     def check_space(self, n: int | None) -> None:
         """Check that the recording of so many samples and the checkpoints fit on the disk.
@@ -165,7 +145,7 @@ class RunFolder:
             If they do not.
         """
         state = sum(variable.bytes for variable in self._interface.variables)
-        need = (self._keep + 1) * state + _SPARE
+        need = (self._where.keep + 1) * state + _SPARE
         if n is not None:
             need += self._interface.bounded_bytes(0, n) + self._interface.traced_bytes(n)
         free = shutil.disk_usage(self.folder).free
@@ -197,7 +177,7 @@ class RunFolder:
             raise StorageError(f"{path} is damaged; choose another folder for the run") from error
         return known
 
-    def _read(self, path: Path) -> tuple[dict[str, Any], Place, State]:
+    def _read(self, path: Path) -> tuple[dict[str, Any], Position, State]:
         with self._understood(path):
             content, tensors = read(inside(self.folder, path.name), "checkpoint")
             state = State(tensors, self._interface.shapes, self._interface.units)
@@ -206,23 +186,23 @@ class RunFolder:
             for variable in self._interface.variables:
                 if state[variable.name].shape != (variable.size,):
                     raise StorageError(f"{path} does not fit the network: {variable.name}")
-            place = Place(**content["place"])
-            self._check_place(place)
-            if content["recording"]["n"] != place.position:
+            at = Position(**content["place"])
+            self._check_position(at)
+            if content["recording"]["n"] != at.position:
                 raise ValueError("the recording has another number of samples")
-        return content, place, state
+        return content, at, state
 
-    def _check_place(self, place: Place) -> None:
-        """Check that a run like this one can come to a place."""
+    def _check_position(self, at: Position) -> None:
+        """Check that a run like this one can come to a position."""
         n, epochs = self._identity["samples"], self._identity["epochs"]
-        numbers = (place.position, place.epoch, place.offset, *place.checksums.values())
+        numbers = (at.position, at.epoch, at.offset, *at.checksums.values())
         if any(type(number) is not int or number < 0 for number in numbers):
             raise ValueError("a number of samples or a checksum is none")
-        fits = place.offset <= place.position and (place.offset == 0 or place.epoch < epochs)
+        fits = at.offset <= at.position and (at.offset == 0 or at.epoch < epochs)
         if n is not None:
-            fits = place.position == place.epoch * n + place.offset and place.offset <= n
-        if not fits or place.epoch > epochs or place.finished is not (place.epoch == epochs):
-            raise ValueError(f"it is in epoch {place.epoch} of {epochs}")
+            fits = at.position == at.epoch * n + at.offset and at.offset <= n
+        if not fits or at.epoch > epochs or at.finished is not (at.epoch == epochs):
+            raise ValueError(f"it is in epoch {at.epoch} of {epochs}")
 
     @contextlib.contextmanager
     def _understood(self, path: Path) -> Iterator[None]:
@@ -235,16 +215,29 @@ class RunFolder:
         except UNREADABLE as error:
             raise StorageError(f"{path} is damaged ({error}). {remedy}") from error
 
-    def save(self, place: Place, state: State) -> None:
-        """Write a checkpoint, then remove those that are too many.
+    def save_if_due(self, at: Position, state: Callable[[], State], stopped: bool = False) -> None:
+        """Write a checkpoint if one is due here, then remove those that are too many.
+
+        Parameters
+        ----------
+        at : Position
+            After the last chunk, which is recorded.
+        state : callable
+            Gives the state there.
+        stopped : bool
+            Whether the run ends here, so that what it has done since the last one is kept.
 
         Raises
         ------
         StorageError
             If it cannot be written; those before are still there.
         """
+        new = at.position > self._saved
+        due = stopped or (self.every is not None and at.position % self.every == 0)
+        if not at.finished and not (due and new):
+            return
         try:
-            marks = self.sink.marks()
+            marks = self.recorder.marks()
         except OSError as error:
             raise StorageError(
                 f"the recording in {self.folder} cannot be written: {error.strerror or error}; "
@@ -252,11 +245,12 @@ class RunFolder:
             ) from error
         content = {
             "identity": self._identity,
-            "place": attrs.asdict(place),
+            "place": attrs.asdict(at),
             "recording": marks,
             "biosnn": __version__,
         }
-        data = packed("checkpoint", content, dict(state))
-        replace(self.folder / _NAME.format(place.position), data)
-        for path in self.checkpoints()[: -self._keep]:
+        data = packed("checkpoint", content, dict(state()))
+        replace(self.folder / _NAME.format(at.position), data)
+        self._saved = at.position
+        for path in self.checkpoints()[: -self._where.keep]:
             path.unlink(missing_ok=True)
