@@ -493,7 +493,7 @@ def test_other_versions_and_damaged_manifests_are_refused(copied):
     whole = path.read_text()
     versions = json.loads(whole)["versions"]
     edited(copied, job_format=99)
-    assert "job format 99" in failed("collect", copied)
+    assert "job format version 99" in failed("collect", copied)
     path.write_text(whole)
     edited(copied, versions=versions | {"biosnn": "0.0.1"})
     assert "was written by biosnn 0.0.1" in failed("collect", copied)

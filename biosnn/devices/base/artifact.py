@@ -181,27 +181,55 @@ def _check_facts(manifest: Mapping[str, Any]) -> None:
         raise ValueError("not a text")
 
 
-def _verified(folder: Path) -> dict[str, Any]:
-    """The manifest, if it and all files are what was sealed."""
+def read_manifest(
+    folder: Path,
+    key: str,
+    known: int,
+    what: str = "a compiled network",
+    wrote: str = "Runnable.export()",
+    again: str = "compile the network anew",
+) -> dict[str, Any]:
+    """Read a manifest, and compare it with its own SHA-256.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is.
+    key, known : str, int
+        The entry that tells the version of its format, and the version that is read.
+    what, wrote, again : str
+        What the folder should be, what writes it, and how it is made anew, for messages.
+
+    Raises
+    ------
+    StorageError
+        If there is none, it is damaged, or of another version.
+    """
+    damaged = f"{folder} is not {what}, or is damaged: {MANIFEST} %s; copy it again, or {again}"
     try:
         manifest = json.loads(inside(folder, MANIFEST).read_bytes())
-        version, digest = manifest["format"], manifest.pop("sha256")
+        version, digest = manifest[key], manifest.pop("sha256")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StorageError(
-            f"{folder} is not a compiled network: it has no {MANIFEST}; give a folder that "
-            "Runnable.export() wrote"
+            f"{folder} is not {what}: it has no {MANIFEST}; give a folder that {wrote} wrote"
         ) from error
     except OSError as error:
         raise StorageError(f"{folder} cannot be read: {error.strerror}") from error
     except UNREADABLE as error:
-        raise StorageError(_DAMAGED % (folder, f"{MANIFEST} cannot be read")) from error
-    if version != FORMAT:
+        raise StorageError(damaged % "cannot be read") from error
+    if version != known:
         raise StorageError(
-            f"{folder} has format version {version}, this biosnn runs {FORMAT}: compile the "
-            "network anew"
+            f"{folder} has {key.replace('_', ' ')} version {version}, this biosnn reads {known}: "
+            f"{again}"
         )
     if digest != digest_of(manifest):
-        raise StorageError(_DAMAGED % (folder, f"{MANIFEST} does not match its SHA-256"))
+        raise StorageError(damaged % "does not match its SHA-256")
+    return manifest
+
+
+def _verified(folder: Path) -> dict[str, Any]:
+    """The manifest, if it and all files are what was sealed."""
+    manifest = read_manifest(folder, "format", FORMAT)
     try:
         sealed = {name: (at["bytes"], at["sha256"]) for name, at in manifest["files"].items()}
     except UNREADABLE as error:

@@ -15,6 +15,7 @@ import numpy as np
 
 from biosnn.devices.base.artifact import (
     BINARY,
+    MANIFEST,
     Artifact,
     digest_of,
     export,
@@ -166,7 +167,7 @@ def _finish(
     }
     manifest = json.loads(json.dumps(manifest))
     manifest["sha256"] = digest_of(manifest)
-    (part / jobs.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     files = [
         path
         for path in sorted(part.rglob("*"))

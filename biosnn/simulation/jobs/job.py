@@ -7,7 +7,6 @@ per finished chunk in ``results``.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,10 +15,11 @@ from typing import Any
 import attrs
 
 from biosnn.devices.base.artifact import (
+    MANIFEST,
     UNREADABLE,
     Artifact,
-    digest_of,
     open_sources,
+    read_manifest,
     read_states,
     sha256_of,
 )
@@ -33,7 +33,7 @@ from biosnn.state import State
 from biosnn.version import __version__
 
 FORMAT = 2
-MANIFEST, RESULTS, NETWORK, WORK = "manifest.json", "results", "network", "results/work"
+RESULTS, NETWORK, WORK = "results", "network", "results/work"
 
 
 def chunk_folder(chunk: int) -> str:
@@ -175,41 +175,21 @@ def open_job(folder: str | os.PathLike[str]) -> Job:
         If it is none, is damaged, or was made by another version of biosnn.
     """
     folder = Path(folder).absolute()
-    again = "copy it again, or export it anew"
-    try:
-        manifest = json.loads(inside(folder, MANIFEST).read_bytes())
-        version, digest = manifest["job_format"], manifest.pop("sha256")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise StorageError(
-            f"{folder} is not a job: it has no {MANIFEST}; give a folder that `biosnn build` or "
-            "Runnable.export_job() wrote"
-        ) from error
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be read: {error.strerror}; {again}") from error
-    except UNREADABLE as error:
-        raise StorageError(
-            f"{folder} is not a job, or its {MANIFEST} is damaged; give a folder that `biosnn "
-            f"build` or Runnable.export_job() wrote, or {again}. A bundle of an older biosnn is "
-            "collected with the biosnn that built it"
-        ) from error
-    if version != FORMAT:
-        raise StorageError(
-            f"{folder} has job format {version}, this biosnn reads {FORMAT}: export it anew, or "
-            "collect it with the biosnn that wrote it"
-        )
-    if digest != digest_of(manifest):
-        raise StorageError(f"{folder} is damaged: {MANIFEST} does not match its SHA-256; {again}")
+    again = "export it anew"
+    wrote = "`biosnn build` or Runnable.export_job()"
+    manifest = read_manifest(folder, "job_format", FORMAT, "a job", wrote, again)
     try:
         built = short(manifest["versions"]["biosnn"]).strip("'")
         if built != __version__:
             raise StorageError(
                 f"{folder} was written by biosnn {built}, this is {__version__}: collect it "
-                "with that version, or export it anew"
+                f"with that version, or {again}"
             )
         _check(manifest)
     except UNREADABLE as error:
         raise StorageError(
-            f"{folder} is damaged: {MANIFEST} cannot be understood ({error}); {again}"
+            f"{folder} is damaged: {MANIFEST} cannot be understood ({error}); copy it again, or "
+            f"{again}"
         ) from error
     return Job(folder=folder, manifest=manifest, network=open_sources(inside(folder, NETWORK)))
 
