@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import code_server
 import hypothesis
 import pytest
 from build_log import BuildLog
@@ -45,6 +46,18 @@ def build_cache() -> Iterator[Path]:
         if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
             remove_old_builds()
         yield BUILD_CACHE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_code(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Code of networks is written by a server, unless CPU seconds are logged."""
+    if pytestconfig.getoption("--builds") is not None:
+        yield
+        return
+    with code_server.installed(tmp_path_factory.mktemp("code")):
+        yield
 
 
 def remove_old_builds() -> None:

@@ -193,13 +193,20 @@ def order(request, monkeypatch) -> str:
     return request.param
 
 
+def emulated(network: NetworkModel, **options: Any) -> Runnable:
+    """A network on the device ``cuda``."""
+    with emulated_nvcc():
+        made = simulation.compile(
+            network, "cuda", architecture="sm_90", **{"math": "strict", **options}
+        )
+    assert made.device == "cuda"
+    return made
+
+
 def both(network: NetworkModel, **options: Any) -> tuple[Runnable, Runnable]:
     """A network on the devices ``cpp`` and ``cuda``."""
     options = {"math": "strict", **options}
-    with emulated_nvcc():
-        made = simulation.compile(network, "cuda", architecture="sm_90", **options)
-    assert made.device == "cuda"
-    return simulation.compile(network, "cpp", **options), made
+    return simulation.compile(network, "cpp", **options), emulated(network, **options)
 
 
 @pytest.fixture(scope="module")
@@ -365,7 +372,7 @@ def test_a_signal_stops_the_program_after_a_sample(one, tmp_path) -> None:
 
 @pytest.fixture(scope="module")
 def three() -> Runnable:
-    return both(wta(), n_parallel=3, **SPIKES)[1]
+    return emulated(wta(), n_parallel=3, **SPIKES)
 
 
 def test_samples_at_once_agree_with_one_by_one(one, three, order) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 
@@ -16,6 +17,7 @@ from biosnn import models, networks, simulation
 from biosnn.devices.base.binary import BinarySession
 from biosnn.errors import DataError, DeviceError, ParameterError
 from biosnn.networks import Input, NetworkModel, Population, Presentation
+from biosnn.simulation import Runnable
 from biosnn.state import State
 
 N_INPUTS, N_SAMPLES = 20, 12
@@ -87,17 +89,30 @@ NETWORKS = {
     "diehl_cook": (diehl_cook, "exc", lambda: IMAGES),
     "sequence": (sequence_network, "cells", sequence_samples),
 }
+#: Counts of these are recorded besides.
+ENCODERS = {"poisson": "inp", "diehl_cook": "inp"}
+
+
+@functools.cache
+def compiled(name: str, device: str) -> Runnable:
+    """One of the networks, with strict floating-point flags."""
+    make, output, _ = NETWORKS[name]
+    spiking = [output, *filter(None, [ENCODERS.get(name)])]
+    return simulation.compile(
+        make(),
+        device,
+        math="strict" if device == "cpp" else "fast",
+        per_sample=(f"{output}.t_first", *(f"{key}.count" for key in spiking)),
+        spikes=spiking,
+        traces={f"{output}.v": [0, 2]},
+    )
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def case(request):
     """A network compiled for both devices with strict floating-point flags."""
-    make, output, samples = NETWORKS[request.param]
-    network = make()
-    record = {"per_sample": (f"{output}.count", f"{output}.t_first"), "spikes": (output,)}
-    record["traces"] = {f"{output}.v": [0, 2]}
-    cpp = simulation.compile(network, "cpp", math="strict", **record)
-    runtime = simulation.compile(network, "runtime", **record)
+    _, output, samples = NETWORKS[request.param]
+    cpp, runtime = (compiled(request.param, device) for device in ("cpp", "runtime"))
     return output, samples(), cpp, runtime
 
 
@@ -189,7 +204,7 @@ def test_without_learning_weights_and_thresholds_stay_to_the_bit(case):
 
 
 def test_each_sample_has_its_own_random_draws():
-    runnable = simulation.compile(wta("poisson"), "cpp", math="strict", spikes=("inp",))
+    runnable = compiled("poisson", "cpp")
     same = np.repeat(IMAGES[:1], 3, axis=0)
     recording, _ = runnable.run(same, seed=0)
     spikes = recording.spikes["inp"]
@@ -209,8 +224,7 @@ def test_silent_samples_are_shown_again_and_no_more_than_allowed():
     network = diehl_cook()
     dark = np.concatenate([IMAGES[:2], np.zeros((2, N_INPUTS), np.float32), IMAGES[2:4]])
     for device in ("cpp", "runtime"):
-        runnable = simulation.compile(network, device, per_sample=("exc.count", "inp.count"))
-        recording, state = runnable.run(dark, learn=True, seed=0)
+        recording, state = compiled("diehl_cook", device).run(dark, learn=True, seed=0)
         counts = recording.counts("exc").sum(axis=1)
         assert counts.sum() > 10
         assert recording.shown[2:4].tolist() == [4, 4]  # once and three retries
@@ -231,8 +245,7 @@ def test_retries_raise_the_intensity():
 
 
 def test_only_columns_of_neurons_that_fired_are_normalised():
-    network = diehl_cook()
-    runnable = simulation.compile(network, "cpp", math="strict")
+    runnable = compiled("diehl_cook", "cpp")
     start = runnable.initial_state(0)
     off = start.updated({"inp_exc.w": start["inp_exc.w"] * 0.5})
     theta = np.array([0.02, 0.02, 0.02, 0.02, 5.0])  # the last neuron cannot fire
@@ -383,7 +396,7 @@ BAD_RUNS = {
 @pytest.fixture(scope="module")
 def small():
     """A compiled network for tests of errors."""
-    return simulation.compile(wta("poisson"), "cpp", math="strict", spikes=("inp",))
+    return compiled("poisson", "cpp")
 
 
 @pytest.mark.parametrize("name", BAD_RUNS)
