@@ -54,7 +54,13 @@ def in_a_program(network: networks.NetworkModel, folder: Path) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(gpu.brian2cuda_version() is None, reason="brian2cuda is not installed")
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("diehl_cook", "coba") else pytest.param(name, marks=pytest.mark.nightly)
+        for name in NETWORKS
+    ],
+)
 def test_pieces_are_those_of_the_program(name, tmp_path) -> None:
     network = NETWORKS[name]()
     found = in_a_program(network, tmp_path)

@@ -307,6 +307,7 @@ def test_everything_together_agrees(everything, order) -> None:
     assert_same(cuda.run(samples, learn=True, seed=3), wanted, state=1e-9)
 
 
+@pytest.mark.nightly
 def test_single_precision_agrees(one) -> None:
     cpp, cuda = both(wta(), precision="single", **SPIKES)
     wanted = cpp.run(IMAGES, **LEARN)

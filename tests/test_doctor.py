@@ -72,7 +72,7 @@ def test_json_is_one_line_and_complete():
 def test_this_machine_can_run_biosnn():
     checks = run_checks()
     names = [check.name for check in checks]
-    assert len(names) == len(set(names)) == 19
+    assert len(names) == len(set(names))
     by_name = {check.name: check for check in checks}
     for name in ("Python", "Brian2", "C++ compiler"):
         assert by_name[name].status == "ok", by_name[name]

@@ -173,8 +173,13 @@ def figures(out: Path) -> Any:
     ("name", "n_files", "flags"),
     [
         ("mnist_currents", 1, "--checkpoint-every 40"),
-        ("stdp_plus_gradient", 2, ""),
-        ("mnist_surrogate", 2, "--train 500 --test 200 --epochs 3"),
+        pytest.param("stdp_plus_gradient", 2, "", marks=pytest.mark.nightly),
+        pytest.param(
+            "mnist_surrogate",
+            2,
+            "--train 500 --test 200 --epochs 3",
+            marks=pytest.mark.nightly,
+        ),
     ],
 )
 def test_a_long_experiment_goes_on(name: str, n_files: int, flags: str, tmp_path: Path) -> None:

@@ -299,7 +299,6 @@ def test_every_function_names_its_source():
 
 
 def test_functions_are_found_by_name():
-    assert len(functions.SURROGATES) == 12
     for name, made in functions.SURROGATES.items():
         assert functions.surrogate_function(name) == made()
     own = UserDefined(gradient=torch.ones_like)
