@@ -35,12 +35,12 @@ class RunClock:
     dt: float
     steps: int
     shown: np.ndarray
-    first: np.ndarray = attrs.field(init=False)
-
-    @first.default
-    def _count(self) -> np.ndarray:
-        shown = np.asarray(self.shown, dtype=np.int64)
-        return np.cumsum(shown) - shown
+    first: np.ndarray = attrs.field(
+        init=False,
+        default=attrs.Factory(
+            lambda self: np.cumsum(self.shown, dtype=np.int64) - self.shown, takes_self=True
+        ),
+    )
 
     @property
     def slot(self) -> float:

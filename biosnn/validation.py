@@ -60,6 +60,23 @@ def check_whole(obj: str, name: str, value: Any, least: int = 0, most: int | Non
     return int(value)
 
 
+def check_shape(
+    obj: str,
+    name: str,
+    value: Any,
+    wanted: str,
+    n_axes: tuple[int, ...] = (2,),
+    n: int | None = None,
+) -> tuple[int, ...]:
+    """Check the shape of an image: whole numbers > 0 with as many axes and, in all, `n` values."""
+    whole_numbers = isinstance(value, tuple | list) and all(
+        isinstance(k, int | np.integer) and not isinstance(k, bool) and k > 0 for k in value
+    )
+    if not whole_numbers or len(value) not in n_axes or n not in (None, math.prod(value)):
+        raise ParameterError(obj, name, describe(value), wanted)
+    return tuple(int(k) for k in value)
+
+
 def check_choice(obj: str, name: str, value: Any, among: Iterable[Any]) -> None:
     """Check that a parameter is one of a few words or numbers."""
     known = tuple(among)

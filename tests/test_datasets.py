@@ -89,7 +89,9 @@ def test_flat_gives_rows_between_0_and_1() -> None:
 
 @pytest.mark.parametrize("n", [0, 13])
 def test_take_refuses_what_is_not_there(n: int) -> None:
-    with pytest.raises(ParameterError, match=rf"Split\.take\.n must be between 1 and 12, got {n}"):
+    with pytest.raises(
+        ParameterError, match=rf"Split\.take\.n must be a whole number from 1 to 12, got {n}"
+    ):
         small_split(12).take(n)
 
 
@@ -197,14 +199,14 @@ def test_dataset_splits_its_training_part() -> None:
 
 @pytest.mark.parametrize("n_validation", [0, 30])
 def test_validation_needs_images_on_both_sides(n_validation: int) -> None:
-    message = rf"n_validation must be between 1 and 29, got {n_validation}"
+    message = rf"n_validation must be a whole number from 1 to 29, got {n_validation}"
     with pytest.raises(ParameterError, match=message):
         train_validation_split(small_split(30), n_validation, seed=0)
 
 
 @pytest.mark.parametrize("seed", [-1, None, 0.5])
 def test_validation_needs_a_seed(seed: object) -> None:
-    with pytest.raises(ParameterError, match=rf"seed must be an integer >= 0, got {seed}"):
+    with pytest.raises(ParameterError, match=rf"seed must be a whole number >= 0, got {seed}"):
         train_validation_split(small_split(30), 5, seed=seed)
 
 

@@ -468,7 +468,7 @@ def test_a_population_of_another_size_is_refused() -> None:
 # Errors
 
 MALFORMED: list[tuple[Any, str, str]] = [
-    ([1, 2, 3, 4], "a list", "Expected 2D array, got 1D"),
+    ([1, 2, 3, 4], r"\[1, 2, 3, 4\]", "Expected 2D array, got 1D"),
     (np.ones((4, 2, 2)), r"float64 of shape \(4, 2, 2\)", "dim 3"),
     (np.ones((0, 4)), r"float64 of shape \(0, 4\)", "minimum of 1 is required"),
     (np.ones((4, 0)), r"float64 of shape \(4, 0\)", r"0 feature\(s\)"),
@@ -533,8 +533,8 @@ one_each = "one label per sample, 4 integers in all"
         ([0, 0, 1], f"{one_each}, got 3 labels. Give the labels of the very samples"),
         ([0, 0, 1, -1], r"in 0\.\.2, got -1\. Number the classes from 0, or raise"),
         ([0, 0, 1, 3], r"in 0\.\.2, got 3"),
-        ([0, 0, 1, np.nan], rf"{one_each}, got a list\. Input .*contains NaN"),
-        ([0, 0, 1, 0.5], f"{one_each}, got a list. Unknown label type: continuous"),
+        ([0, 0, 1, np.nan], rf"{one_each}, got \[0, 0, 1, nan\]\. Input .*contains NaN"),
+        ([0, 0, 1, 0.5], rf"{one_each}, got \[0, 0, 1, 0\.5\]\. Unknown label type: continuous"),
         (["a", "a", "b", "b"], f"{one_each}, got labels of type <U1. Number .* LabelEncoder"),
         (np.zeros((4, 2)), rf"{one_each}, got float64 of shape \(4, 2\)\. y should be a 1d array"),
         (None, f"{one_each}, got None. y should be a 1d array"),

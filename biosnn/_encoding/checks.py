@@ -18,13 +18,7 @@ NEVER = 1e9
 def check_numbers(
     obj: str, samples: ArrayLike, axes: tuple[str, ...], name: str = "samples"
 ) -> NDArray[np.float64]:
-    """Check that an array has these axes, none of them empty, and finite numbers.
-
-    Raises
-    ------
-    DataError
-        Naming the array, what it holds and where the first bad value is.
-    """
+    """Check that an array has these axes, none of them empty, and finite numbers."""
     try:
         values = np.asarray(samples, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -42,13 +36,7 @@ def check_numbers(
 
 
 def check_samples(obj: str, samples: ArrayLike, name: str = "samples") -> NDArray[np.float64]:
-    """Check that samples are finite, non-negative numbers of shape (n, features), n > 0.
-
-    Raises
-    ------
-    DataError
-        Naming the array, what it holds and where the first bad value is.
-    """
+    """Check that samples are finite, non-negative numbers of shape (n, features), n > 0."""
     values = check_numbers(obj, samples, ("n", "features"), name)
     if values.min() < 0:
         where = tuple(int(k) for k in np.argwhere(values < 0)[0])
@@ -79,12 +67,6 @@ def intensities(
     -------
     numpy.ndarray, of the shape of the values
         From 0 to 1; float32 for bytes, floating-point numbers as they are.
-
-    Raises
-    ------
-    DataError
-        If they are of another type (other whole numbers, quantities with a unit), are not
-        finite, lie outside their range, or have other axes.
     """
     rule = "bytes (uint8, 0 to 255) or floating-point numbers from 0 to 1"
     if axes is not None:
@@ -95,8 +77,9 @@ def intensities(
         raise DataError(f"{where}: {name} must be {rule}: {error}") from error
     if array.dtype == np.uint8:
         return np.divide(array, 255, dtype=np.float32)
-    if isinstance(values, Quantity) and not values.is_dimensionless:
-        raise DataError(f"{where}: {name} must be {rule}, got {values.get_best_unit()}")
+    quantity: Any = values if isinstance(values, Quantity) else None
+    if quantity is not None and not quantity.is_dimensionless:
+        raise DataError(f"{where}: {name} must be {rule}, got {quantity.get_best_unit()}")
     if array.dtype.kind != "f":
         raise DataError(
             f"{where}: {name} must be {rule}, got {array.dtype}; divide them by the value that "
@@ -116,13 +99,7 @@ def intensities(
 def check_rate(
     obj: str, max_rate: Any, values: NDArray[np.floating[Any]], step: float
 ) -> NDArray[np.float64]:
-    """Spikes per time step of intensities at a rate: at most one.
-
-    Raises
-    ------
-    ParameterError
-        If the rate has no unit of frequency, is not > 0, or gives more than one spike per step.
-    """
+    """Spikes per time step of intensities at a rate: at most one."""
     check_value(obj, "max_rate", max_rate, Hz, "> 0")
     per_step = float(max_rate) * step * values.astype(np.float64)
     if per_step.max() > 1 + 1e-9:
@@ -137,13 +114,7 @@ def check_rate(
 
 
 def check_spikes(obj: str, spikes: ArrayLike) -> NDArray[np.bool_]:
-    """Check that spike trains are of shape (n, T, units) and hold nothing but zeros and ones.
-
-    Raises
-    ------
-    DataError
-        If they do not.
-    """
+    """Check that spike trains are of shape (n, T, units) and hold nothing but zeros and ones."""
     values = check_numbers(obj, spikes, ("n", "T", "units"), "spikes")
     if not np.isin(values, (0, 1)).all():
         bad = values[~np.isin(values, (0, 1))][0]
@@ -151,7 +122,7 @@ def check_spikes(obj: str, spikes: ArrayLike) -> NDArray[np.bool_]:
     return values.astype(bool)
 
 
-def as_shown(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def as_shown(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Round to single precision, in which samples enter a network."""
     return values.astype(np.float32).astype(np.float64)
 
@@ -184,11 +155,6 @@ def scale_norm(samples: ArrayLike, norm: float) -> NDArray[np.float32]:
     Returns
     -------
     numpy.ndarray of float32, shape (n, features)
-
-    Raises
-    ------
-    DataError, ParameterError
-        If a value is negative or not finite, or ``norm`` is not > 0.
     """
     check_value("scale_norm", "norm", norm, 1.0, "> 0")
     values = check_samples("scale_norm", samples).astype(np.float64)

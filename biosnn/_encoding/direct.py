@@ -9,6 +9,7 @@ from brian2 import Quantity, ms
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn._encoding.checks import intensities, steps_of
+from biosnn._encoding.population import input_population
 from biosnn.models import Event, NeuronModel, Operation
 from biosnn.validation import check_value
 
@@ -48,15 +49,13 @@ def direct(*, cutoff: float = 0.0) -> NeuronModel:
     Rueckauer et al. (2017), doi:10.3389/fnins.2017.00682: analog input to the first layer.
     """
     check_value("direct", "cutoff", cutoff, 1.0, ">= 0")
-    return NeuronModel(
-        name="DirectInput",
-        equations="x : 1\nintensity : 1 (linked)",
-        method="exact",
+    return input_population(
+        "DirectInput",
+        _SOURCE,
+        ("intensity",),
         parameters={"cutoff": cutoff},
         events={"present": Event(condition="x > cutoff", every="presentation")},
         operations=(Operation(code="x *= intensity", on="input"),),
-        links={"intensity": "protocol.intensity"},
-        reference=_SOURCE,
     )
 
 
@@ -72,14 +71,7 @@ def address_events() -> NeuronModel:
     -----
     The address-event representation: Boahen (2000), doi:10.1109/82.842110.
     """
-    return NeuronModel(
-        name="AddressEventInput",
-        equations="x : 1",
-        threshold="x > 0",
-        reset="",
-        method="exact",
-        reference=_EVENT_SOURCE,
-    )
+    return input_population("AddressEventInput", _EVENT_SOURCE, (), threshold="x > 0", reset="")
 
 
 def direct_current(

@@ -9,6 +9,7 @@ from brian2 import ms
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn._encoding.checks import NEVER, as_shown, intensities, steps_of
+from biosnn._encoding.population import input_population
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Operation
 from biosnn.validation import LARGEST, check_steps, check_value, check_whole
@@ -61,13 +62,13 @@ def phase(*, n_bits: int = 8, width: Any = None) -> NeuronModel:
     length = "dt" if width is None else "width"
     parameters: dict[str, Any] = {"n_bits": float(n_bits)}
     parameters |= {} if width is None else {"width": width}
-    return NeuronModel(
-        name="PhaseInput",
-        equations="x : 1\nt_sample : second (linked)\nintensity : 1 (linked)\n"
+    return input_population(
+        "PhaseInput",
+        _PHASE_SOURCE,
+        ("t_sample", "intensity"),
         "t_onset : second\nfraction : 1\nsignificance : 1\nbegins : 1",
         threshold="begins > 0.5 and floor(fraction/significance) % 2 > 0.5",
         reset="",
-        method="exact",
         parameters=parameters,
         operations=(
             Operation(
@@ -84,9 +85,7 @@ def phase(*, n_bits: int = 8, width: Any = None) -> NeuronModel:
                 on="step",
             ),
         ),
-        links={"t_sample": "protocol.t_sample", "intensity": "protocol.intensity"},
         double=("x", "fraction", "significance"),
-        reference=_PHASE_SOURCE,
     )
 
 
@@ -177,14 +176,14 @@ def burst(*, n_max: int = 5, t_min: Any = 2 * ms, t_max: Any = 10 * ms) -> Neuro
     """
     check_burst("burst", n_max, t_min, t_max)
     due = f"t_next = t_onset + dt + (fired - {_SLACK})*apart"
-    return NeuronModel(
-        name="BurstInput",
-        equations="x : 1\nt_sample : second (linked)\nintensity : 1 (linked)\n"
+    return input_population(
+        "BurstInput",
+        _BURST_SOURCE,
+        ("t_sample", "intensity"),
         "t_onset : second\nt_next : second\napart : second\nwanted : 1\nfired : 1",
         threshold="t_sample + dt >= t_next",
         reset=f"fired += 1\n{due}\nt_next += {NEVER}*second*int(fired >= wanted "
         "or t_next >= active_for or t_sample + 1.5*dt > active_for)",
-        method="exact",
         parameters={"n_max": float(n_max), "t_min": t_min, "t_max": t_max},
         operations=(
             Operation(
@@ -195,9 +194,7 @@ def burst(*, n_max: int = 5, t_min: Any = 2 * ms, t_max: Any = 10 * ms) -> Neuro
                 on="input",
             ),
         ),
-        links={"t_sample": "protocol.t_sample", "intensity": "protocol.intensity"},
         double=("x", "apart"),
-        reference=_BURST_SOURCE,
     )
 
 

@@ -9,6 +9,7 @@ from brian2 import Hz, ms
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn._encoding.checks import check_rate, intensities, steps_of
+from biosnn._encoding.population import input_population
 from biosnn.models import NeuronModel, Operation, Rate
 from biosnn.rng import counter_uniform
 from biosnn.validation import LARGEST, check_value, check_whole
@@ -25,18 +26,8 @@ _BERNOULLI_SOURCE = (
     "Dayan & Abbott (2001), Theoretical Neuroscience, section 1.4, ISBN 978-0-262-04199-7"
 )
 _UNIFORM = "counter_uniform(seed, stream, pass_id, sample_id, i, draw)"
-_DRAW_LINKS = {
-    name: f"protocol.{name}" for name in ("t_sample", "seed", "pass_id", "sample_id", "intensity")
-}
-_LINKED = """
-x : 1
-t_sample : second (linked)
-seed : integer (linked)
-pass_id : integer (linked)
-sample_id : integer (linked)
-intensity : 1 (linked)
-"""
-_TIMED = _LINKED + "rate : Hz\nt_next : second\ndraw : integer\n"
+_LINKED = ("t_sample", "seed", "pass_id", "sample_id", "intensity")
+_TIMED = "rate : Hz\nt_next : second\ndraw : integer"
 _NO_MORE = "t_next += 1e9*second*int(t_next >= active_for)"
 # A unit that lags behind its rate must not catch up after the last step.
 _NO_MORE_SPIKES = "t_next += 1e9*second*int(t_next >= active_for or t_sample + 1.5*dt > active_for)"
@@ -70,12 +61,13 @@ def poisson(*, max_rate: Any = 128 * Hz) -> NeuronModel:
     """
     check_value("poisson", "max_rate", max_rate, Hz, "> 0")
     interval = f"-log({_UNIFORM})/(rate + 1e-12*Hz)"
-    return NeuronModel(
-        name="PoissonInput",
-        equations=_TIMED,
+    return input_population(
+        "PoissonInput",
+        _POISSON_SOURCE,
+        _LINKED,
+        _TIMED,
         threshold="t_sample + dt >= t_next",
         reset=f"draw += 1\nt_next += {interval}\n{_NO_MORE_SPIKES}",
-        method="exact",
         parameters={"max_rate": max_rate},
         rates={"x": Rate(parameter="max_rate")},
         operations=(
@@ -86,8 +78,6 @@ def poisson(*, max_rate: Any = 128 * Hz) -> NeuronModel:
                 on="input",
             ),
         ),
-        links=_DRAW_LINKS,
-        reference=_POISSON_SOURCE,
     )
 
 
@@ -119,12 +109,13 @@ def regular(*, max_rate: Any = 128 * Hz, phase: float = 0.5) -> NeuronModel:
     check_value("regular", "phase", phase, 1.0, "in (0, 1]")
     # Counted from the onset: sums of intervals would drift past the ends of time steps.
     next_spike = "t_next = t_onset + (draw + phase - 1e-9)/(rate + 1e-12*Hz)"
-    return NeuronModel(
-        name="RegularInput",
-        equations=_TIMED + "t_onset : second\n",
+    return input_population(
+        "RegularInput",
+        _REGULAR_SOURCE,
+        _LINKED,
+        f"{_TIMED}\nt_onset : second",
         threshold="t_sample + dt >= t_next",
         reset=f"draw += 1\n{next_spike}\n{_NO_MORE_SPIKES}",
-        method="exact",
         parameters={"max_rate": max_rate, "phase": phase},
         rates={"x": Rate(parameter="max_rate")},
         operations=(
@@ -134,8 +125,6 @@ def regular(*, max_rate: Any = 128 * Hz, phase: float = 0.5) -> NeuronModel:
                 on="input",
             ),
         ),
-        links=_DRAW_LINKS,
-        reference=_REGULAR_SOURCE,
     )
 
 
@@ -163,17 +152,31 @@ def bernoulli(*, max_rate: Any = 128 * Hz) -> NeuronModel:
     """
     check_value("bernoulli", "max_rate", max_rate, Hz, "> 0")
     uniform = _UNIFORM.replace("draw", "step")
-    return NeuronModel(
-        name="BernoulliInput",
-        equations=_LINKED + "step : integer (linked)\n",
+    return input_population(
+        "BernoulliInput",
+        _BERNOULLI_SOURCE,
+        (*_LINKED, "step"),
         threshold=f"t_sample < active_for and {uniform} < intensity*max_rate*x*dt",
         reset="",
-        method="exact",
         parameters={"max_rate": max_rate},
         rates={"x": Rate(parameter="max_rate", drawn=True)},
-        links={**_DRAW_LINKS, "step": "protocol.step"},
-        reference=_BERNOULLI_SOURCE,
     )
+
+
+class _Draws:
+    """Uniform numbers of all units at all samples, by the number of the draw."""
+
+    def __init__(
+        self, obj: str, seed: int, stream: int, first_sample: int, values: NDArray[np.floating]
+    ):
+        for name, number in (("seed", seed), ("stream", stream), ("first_sample", first_sample)):
+            check_whole(obj, name, number, 0, LARGEST)
+        self._key = seed, stream
+        self._sample = np.arange(first_sample, first_sample + len(values))[:, None]
+        self._unit = np.arange(values.shape[1])[None, :]
+
+    def uniform(self, draw: int) -> NDArray[np.float64]:
+        return counter_uniform(*self._key, 0, self._sample, self._unit, draw)
 
 
 def poisson_spikes(
@@ -221,10 +224,7 @@ def poisson_spikes(
     values = intensities(samples, "poisson_spikes", ("n", "features"))
     n_steps, step = steps_of("poisson_spikes", duration, dt)
     per_step = check_rate("poisson_spikes", max_rate, values, step)
-    for name, number in (("seed", seed), ("stream", stream), ("first_sample", first_sample)):
-        check_whole("poisson_spikes", name, number, 0, LARGEST)
-    sample = np.arange(first_sample, first_sample + len(values))[:, None]
-    unit = np.arange(values.shape[1])[None, :]
+    draws = _Draws("poisson_spikes", seed, stream, first_sample, values)
     spikes = np.zeros((len(values), n_steps, values.shape[1]), dtype=bool)
     last = np.full(values.shape, -1)
     time = np.zeros(values.shape)  # in steps
@@ -233,7 +233,7 @@ def poisson_spikes(
     active = np.ones(values.shape, dtype=bool)
     while active.any():
         draw += 1
-        time += -np.log(counter_uniform(seed, stream, 0, sample, unit, draw)) / per_step
+        time += -np.log(draws.uniform(draw)) / per_step
         index = np.maximum(np.ceil(np.minimum(time, n_steps + 1)).astype(int) - 1, last + 1)
         active &= (time < n_steps) & (index < n_steps)
         k, u = np.nonzero(active)
@@ -331,10 +331,6 @@ def bernoulli_spikes(
     values = intensities(samples, "bernoulli_spikes", ("n", "features"))
     n_steps, step = steps_of("bernoulli_spikes", duration, dt)
     per_step = check_rate("bernoulli_spikes", max_rate, values, step)
-    for name, number in (("seed", seed), ("stream", stream), ("first_sample", first_sample)):
-        check_whole("bernoulli_spikes", name, number, 0, LARGEST)
-    sample = np.arange(first_sample, first_sample + len(values))[:, None, None]
-    unit = np.arange(values.shape[1])[None, None, :]
-    steps = np.arange(1, n_steps + 1)[None, :, None]
-    uniform = counter_uniform(seed, stream, 0, sample, unit, steps)
-    return uniform < per_step[:, None, :]
+    draws = _Draws("bernoulli_spikes", seed, stream, first_sample, values)
+    steps = range(1, n_steps + 1)
+    return np.stack([draws.uniform(step) < per_step for step in steps], axis=1)

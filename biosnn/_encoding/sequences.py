@@ -9,6 +9,7 @@ from brian2 import ms
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn._encoding.checks import as_shown, check_numbers
+from biosnn._encoding.population import input_population
 from biosnn.models import NeuronModel, Operation
 from biosnn.validation import check_steps, check_value
 
@@ -83,12 +84,13 @@ def delta(*, threshold: float = 0.1, start: float | None = None) -> NeuronModel:
         check_value("delta", "start", start, 1.0)
         parameters["start"] = float(start)
         begin = "start*(1 - 2*int(i >= N/2))"
-    return NeuronModel(
-        name="DeltaInput",
-        equations="x : 1\nlevel : 1\nt_sample : second (linked)\nintensity : 1 (linked)",
+    return input_population(
+        "DeltaInput",
+        _SOURCE,
+        ("t_sample", "intensity"),
+        "level : 1",
         threshold=f"intensity*x - level >= threshold*{_ALMOST} and t_sample + 0.5*dt < active_for",
         reset="level += threshold",
-        method="exact",
         parameters=parameters,
         operations=(
             Operation(code=f"level = {begin}", on="onset"),
@@ -97,9 +99,7 @@ def delta(*, threshold: float = 0.1, start: float | None = None) -> NeuronModel:
                 on="step",
             ),
         ),
-        links={"t_sample": "protocol.t_sample", "intensity": "protocol.intensity"},
         double=("x", "level"),
-        reference=_SOURCE,
     )
 
 

@@ -9,6 +9,7 @@ from brian2 import ms
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn._encoding.checks import NEVER, as_shown, intensities, steps_of, trains
+from biosnn._encoding.population import input_population
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Operation
 from biosnn.validation import check_choice, check_value
@@ -28,12 +29,6 @@ _RANK_SOURCE = (
 # Spikes come this much early, as a part of the longest latency, so that values which single
 # precision cannot hold (0.7, say) still fall into the step that they would fall into exactly.
 _EARLY = 1e-6
-_FIRST_SPIKE = """
-x : 1
-t_sample : second (linked)
-intensity : 1 (linked)
-t_next : second
-"""
 
 
 def check_latency(obj: str, t_max: Any, cutoff: float, kind: str) -> None:
@@ -84,12 +79,13 @@ def latency(*, t_max: Any = None, cutoff: float = 0.01, kind: str = "linear") ->
     value = "clip(intensity*x, cutoff, 1)"
     course = f"(1 - {value})/(1 - cutoff)" if kind == "linear" else f"log({value})/log(cutoff)"
     parameters = {"cutoff": float(cutoff)} | ({} if t_max is None else {"t_max": t_max})
-    return NeuronModel(
-        name="LatencyInput",
-        equations=_FIRST_SPIKE,
+    return input_population(
+        "LatencyInput",
+        _LATENCY_SOURCE,
+        ("t_sample", "intensity"),
+        "t_next : second",
         threshold="t_sample + dt >= t_next",
         reset=f"t_next = {NEVER}*second",
-        method="exact",
         parameters=parameters,
         operations=(
             Operation(
@@ -98,9 +94,7 @@ def latency(*, t_max: Any = None, cutoff: float = 0.01, kind: str = "linear") ->
                 on="input",
             ),
         ),
-        links={"t_sample": "protocol.t_sample", "intensity": "protocol.intensity"},
         double=("x",),
-        reference=_LATENCY_SOURCE,
     )
 
 
@@ -210,12 +204,13 @@ def rank_order(*, interval: Any = 1 * ms) -> NeuronModel:
     Thorpe & Gautrais (1998), doi:10.1007/978-1-4615-4831-7_19.
     """
     check_value("rank_order", "interval", interval, ms, "> 0")
-    return NeuronModel(
-        name="RankOrderInput",
-        equations="x : 1\nt_sample : second (linked)\nt_next : second",
+    return input_population(
+        "RankOrderInput",
+        _RANK_SOURCE,
+        ("t_sample",),
+        "t_next : second",
         threshold="t_sample + dt >= t_next",
         reset=f"t_next = {NEVER}*second",
-        method="exact",
         parameters={"interval": interval},
         operations=(
             Operation(
@@ -224,9 +219,7 @@ def rank_order(*, interval: Any = 1 * ms) -> NeuronModel:
                 on="input",
             ),
         ),
-        links={"t_sample": "protocol.t_sample"},
         double=("x",),
-        reference=_RANK_SOURCE,
     )
 
 

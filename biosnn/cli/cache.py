@@ -59,13 +59,7 @@ def _show_table(found: list[Entry]) -> None:
 
 
 def remove(*, older_than: float | None, yes: bool) -> None:
-    """Ask, if that is possible and wanted, then remove builds and say what was removed.
-
-    Raises
-    ------
-    ParameterError
-        If nobody can be asked.
-    """
+    """Ask, if that is possible and wanted, then remove builds and say what was removed."""
     if not yes:
         if not sys.stdin.isatty():
             raise ParameterError(

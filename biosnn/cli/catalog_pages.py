@@ -36,13 +36,7 @@ def show_all() -> None:
 
 
 def show_one(name: str) -> None:
-    """Print equations, parameters and source of the entries with this name.
-
-    Raises
-    ------
-    ParameterError
-        If there is none of this name.
-    """
+    """Print equations, parameters and source of the entries with this name."""
     entries = [entry for kind in catalog().values() for entry in kind]
     found = [entry for entry in entries if entry.name == name]
     if not found:

@@ -23,11 +23,6 @@ def classify(
         In the order of the pictures: ``image`` and ``label`` (-1: no neuron fired), or ``error``.
     problems : list of BiosnnError
         Of those that cannot be read.
-
-    Raises
-    ------
-    StorageError, ParameterError, DataError, DeviceError
-        If the model cannot be read or used.
     """
     trained = storage.load_model(model)
     shape, how = trained.image_shape, "auto" if invert is None else invert

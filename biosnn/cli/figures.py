@@ -46,11 +46,6 @@ def draw(run: Path, out: Path | None, problems: list[BiosnnError]) -> Iterator[P
     ------
     Path
         Each picture, when it is written.
-
-    Raises
-    ------
-    StorageError
-        If there is nothing to draw, and no problem that says why, or ``figures`` is a link.
     """
     if not run.exists():
         raise StorageError(f"{run} does not exist; give the output folder of an experiment")

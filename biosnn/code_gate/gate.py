@@ -53,11 +53,6 @@ def check_name(obj: str, field: str, name: Any, *, in_code: bool = True) -> None
         or ``_``.
     in_code : bool
         Whether it stands in code by itself, and so may be no word of Python or C++.
-
-    Raises
-    ------
-    ParameterError
-        If it cannot be a name.
     """
     if not isinstance(name, str):
         raise ParameterError(obj, field, _shown(name), "a name")
@@ -65,13 +60,7 @@ def check_name(obj: str, field: str, name: Any, *, in_code: bool = True) -> None
 
 
 def check_title(obj: str, field: str, text: Any) -> None:
-    """Check what a model, rule or network is called in messages and files.
-
-    Raises
-    ------
-    ParameterError
-        If it is not printable, longer than ``MAX_NAME``, or holds a separator of paths.
-    """
+    """Check what a model, rule or network is called in messages and files."""
     named = isinstance(text, str) and text.strip() and text.isprintable() and len(text) <= MAX_NAME
     if not named or "/" in text or "\\" in text:
         wanted = f"1 to {MAX_NAME} printable characters without / and \\"
@@ -79,13 +68,7 @@ def check_title(obj: str, field: str, text: Any) -> None:
 
 
 def check_target_name(obj: str, field: str, text: Any) -> None:
-    """Check a reference ``"population.variable"``.
-
-    Raises
-    ------
-    ParameterError
-        If it is not two names with a dot between them.
-    """
+    """Check a reference ``"population.variable"``."""
     parts = text.split(".") if isinstance(text, str) else []
     if len(parts) != 2:
         raise ParameterError(obj, field, _shown(text), 'of the form "population.variable"')
@@ -102,11 +85,6 @@ def check_expression(obj: str, field: str, text: Any) -> None:
         Where the text is given, for the message.
     text : str
         The expression.
-
-    Raises
-    ------
-    ParameterError
-        If the text is too long, does not parse or holds anything that does not belong.
     """
     _check(_pass_expression, obj, field, text, "an expression")
 
@@ -115,23 +93,12 @@ def check_statements(obj: str, field: str, text: Any) -> None:
     """Check statements: ``name = expression``, ``name += expression`` and the like, or none.
 
     Parameters are those of :func:`check_expression`.
-
-    Raises
-    ------
-    ParameterError
-        If the text is too long, does not parse or holds anything that does not belong.
     """
     _check(_pass_statements, obj, field, text, "statements such as v = E_L")
 
 
 def check_bump(obj: str, field: str, text: Any) -> None:
-    """Check what a spike does to a trace: ``"+= 1"`` or ``"= 1"``, with any expression.
-
-    Raises
-    ------
-    ParameterError
-        If it is anything else.
-    """
+    """Check what a spike does to a trace: ``"+= 1"`` or ``"= 1"``, with any expression."""
     if not isinstance(text, str) or text.lstrip()[:2].rstrip() not in ("+=", "="):
         raise ParameterError(obj, field, _shown(text), 'like "+= 1" or "= 1"')
     check_statements(obj, field, f"{_BUMP_TARGET} {text}")
@@ -142,11 +109,6 @@ def check_equations(obj: str, field: str, text: Any) -> None:
 
     Subexpressions count with all that they stand for where they are used.
     Parameters are those of :func:`check_expression`.
-
-    Raises
-    ------
-    ParameterError
-        If the text is too long, does not parse or holds anything that does not belong.
     """
     _check(_pass_equations, obj, field, text, "valid Brian2 equations such as dv/dt = -v/tau : 1")
 

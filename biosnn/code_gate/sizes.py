@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from brian2.core.functions import DEFAULT_FUNCTIONS
 
@@ -33,7 +34,7 @@ _NUMBER_OF_ARGUMENTS = {
     if function._arg_units is not None
 }
 _CONSTANTS = {"pi": math.pi, "e": math.e}
-_VALUES: dict[str, Callable[..., float]] = {
+_VALUES: dict[str, Callable[..., Any]] = {
     **{name: getattr(math, name) for name in ("cos", "sin", "tan", "cosh", "sinh", "tanh")},
     **{name: getattr(math, name) for name in ("exp", "log", "log10", "expm1", "log1p", "sqrt")},
     **{f"arc{name}": getattr(math, f"a{name}") for name in ("cos", "sin", "tan")},

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from platformdirs import user_cache_path
 
 from biosnn.errors import DataError, ParameterError
-from biosnn.validation import check_flag, check_instance, check_path, check_whole
+from biosnn.validation import check_choice, check_flag, check_instance, check_path, check_whole
 
 _MNIST_SOURCE = (
     "MNIST: LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791; "
@@ -90,10 +90,7 @@ class Split:
         ParameterError
             If `n` is below 1 or above the number of images.
         """
-        if not 1 <= n <= len(self):
-            raise ParameterError(
-                "Split.take", "n", n, f"between 1 and {len(self)}", "Ask for fewer images."
-            )
+        n = check_whole("Split.take", "n", n, 1, len(self))
         return Split(self.images[:n], self.labels[:n])
 
     def flat(self) -> NDArray[np.float32]:
@@ -173,24 +170,9 @@ def train_validation_split(split: Split, n_validation: int, seed: int) -> tuple[
         If `n_validation` or `seed` is out of bounds.
     """
     check_instance("train_validation_split", "split", split, Split)
-    check_whole("train_validation_split", "n_validation", n_validation)
     n = len(split)
-    if not 1 <= n_validation < n:
-        raise ParameterError(
-            "train_validation_split",
-            "n_validation",
-            n_validation,
-            f"between 1 and {n - 1}",
-            "Leave at least one image for training.",
-        )
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ParameterError(
-            "train_validation_split",
-            "seed",
-            seed,
-            "an integer >= 0",
-            "Choose a number and report it with the result.",
-        )
+    check_whole("train_validation_split", "n_validation", n_validation, 1, n - 1)
+    check_whole("train_validation_split", "seed", seed)
     shuffled = np.random.default_rng(seed).permutation(n)
     by_class = shuffled[np.argsort(split.labels[shuffled], kind="stable")]
     evenly_spaced = (2 * np.arange(n_validation) + 1) * n // (2 * n_validation)
@@ -290,22 +272,13 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
     DataError
         If the files cannot be read.
     """
-    check_instance("load_dataset", "name", name, str)
-    if name == "digits":
-        if data_dir is not None:
-            raise ParameterError(
-                "load_dataset",
-                "data_dir",
-                data_dir,
-                "None for the bundled 'digits'",
-                "Ask for 'mnist' to read a folder.",
-            )
-        return load_digits()
-    loaders = {"mnist": load_mnist, "fashion-mnist": load_fashion_mnist}
-    if name not in loaders:
-        names = ", ".join(map(repr, ("digits", *loaders)))
-        raise ParameterError("load_dataset", "name", repr(name), f"one of {names}")
-    return loaders[name](data_dir)
+    check_choice("load_dataset", "name", name, ("digits", "mnist", "fashion-mnist"))
+    if name != "digits":
+        return (load_mnist if name == "mnist" else load_fashion_mnist)(data_dir)
+    if data_dir is not None:
+        wanted, remedy = "None for the bundled 'digits'", "Ask for 'mnist' to read a folder."
+        raise ParameterError("load_dataset", "data_dir", data_dir, wanted, remedy)
+    return load_digits()
 
 
 def _load_idx_dataset(

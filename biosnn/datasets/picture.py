@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from biosnn.errors import DataError, ParameterError
-from biosnn.validation import check_path
+from biosnn.validation import check_path, check_shape
 
 SIDE = 28
 #: Most pixels of a picture; it is refused by its header, before memory is taken for it.
@@ -67,7 +67,10 @@ def load_image(
     check_path("load_image", "path", path)
     if not isinstance(invert, bool | str) or invert not in (True, False, "auto"):
         raise ParameterError("load_image", "invert", repr(invert), "True, False or 'auto'")
-    shape = checked_shape("load_image", shape)
+    wanted = "(height, width) or (height, width, 3) in pixels"
+    shape = check_shape("load_image", "shape", shape, wanted, (2, 3))
+    if max(shape) > MAX_PIXELS or shape[2:] not in ((), (3,)):
+        raise ParameterError("load_image", "shape", shape, wanted)
     colours = _read(Path(path))
     if len(shape) == 3:
         if colours.size != (shape[1], shape[0]):
@@ -84,24 +87,6 @@ def load_image(
     if ink.max() <= 0:
         raise DataError(f"{path} shows no ink; check the picture, or set invert to True or False")
     return (np.divide(ink, 255, dtype=np.float32) if fits else _centred(ink, shape)).ravel()
-
-
-def checked_shape(where: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Height and width of pictures, and 3 where they have colours.
-
-    Raises
-    ------
-    ParameterError
-        If they are something else.
-    """
-    wanted = "(height, width) or (height, width, 3) in pixels"
-    whole = isinstance(shape, tuple | list) and all(
-        isinstance(k, int | np.integer) and not isinstance(k, bool) and 0 < k <= MAX_PIXELS
-        for k in shape
-    )
-    if not whole or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
-        raise ParameterError(where, "shape", repr(shape), wanted)
-    return tuple(int(k) for k in shape)
 
 
 def _read(path: Path) -> Image.Image:

@@ -298,7 +298,7 @@ def check_disk(
     )
 
 
-def check_writable(name: str, folder: Path, variable: str, otherwise: str = "fail") -> Check:
+def check_writable(name: str, folder: Path, variable: str, otherwise: Status = "fail") -> Check:
     """Write a file where a folder is, or would be; `variable` can point to another folder."""
     check = partial(Check, name=name, wanted="files can be written")
     try:

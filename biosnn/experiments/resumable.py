@@ -151,8 +151,9 @@ def _known(command: Path) -> dict[str, Any]:
         if command.stat().st_size > _LONGEST:
             raise ValueError(f"longer than {_LONGEST} bytes")
         known = json.loads(command.read_text("utf-8"))
-        known["experiment"], known["arguments"], known["finished"]
-    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        if not {"experiment", "arguments", "finished"} <= known.keys():
+            raise ValueError("it lacks a part")
+    except (OSError, AttributeError, TypeError, ValueError, RecursionError) as error:
         raise StorageError(
             f"{command} is damaged ({error}); begin anew in another folder, or give the command "
             "that made it with --resume"

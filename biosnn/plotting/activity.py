@@ -96,6 +96,7 @@ def membrane(
     """
     where = "membrane"
     quantity = "membrane potential"
+    drawn_in: BrianUnit = mV
     if isinstance(t, Recording):
         refuse_without(where, "arrays", unit=unit)
         seen = trace_of(where, t, v, sample, attempt, neurons)
@@ -104,23 +105,21 @@ def membrane(
         if spikes is None or spikes is True:
             spikes = _recorded_spikes(t, v, sample, attempt, seen, needed=spikes is True)
         t, v, quantity = seen.t, seen.values, seen.label
-        unit = best_unit(where, "v", v)
-        unit = mV if unit.dim == mV.dim else unit
+        best = best_unit(where, "v", v)
+        drawn_in = mV if best.dim == mV.dim else best
     else:
         refuse_without(where, "a Recording", sample=sample, attempt=attempt, neurons=neurons)
-        if unit is None:
-            unit = mV
-        else:
-            unit, quantity = as_unit(where, "unit", unit), "v"
+        if unit is not None:
+            drawn_in, quantity = as_unit(where, "unit", unit), "v"
     if spikes is False:
         spikes = None
     elif spikes is True:
         raise ParameterError(where, "spikes", True, "their times, where arrays are drawn")
     times = clock(where, "t", t)
-    traces = np.atleast_2d(numbers(where, "v", v, unit))
+    traces = np.atleast_2d(numbers(where, "v", v, drawn_in))
     n_neurons = len(traces)
     same_shape(where, "v", traces, "[n_neurons, n_times]", (n_neurons, len(times)))
-    levels = None if threshold is None else _levels(threshold, traces.shape, unit)
+    levels = None if threshold is None else _levels(threshold, traces.shape, drawn_in)
     strokes = None if spikes is None else _spikes_per_trace(spikes, n_neurons)
     if labels is not None:
         check_members(where, "labels", labels, str)
@@ -152,7 +151,7 @@ def membrane(
             if when.size:
                 ax.vlines(when, base, base + height, color=line.get_color(), linewidth=1.4)
     ax.margins(x=0)
-    ax.set(xlabel=TIME, ylabel=with_unit(quantity, unit))
+    ax.set(xlabel=TIME, ylabel=with_unit(quantity, drawn_in))
     legend_beside(ax)
     return ax
 
@@ -322,14 +321,15 @@ def activity_heatmap(
     Axes
     """
     where = "activity_heatmap"
+    given: Any = counts
     quantity, counted = "value", None
     if isinstance(counts, Recording):
-        counts, quantity = per_sample_of(where, counts, name)
+        given, quantity = per_sample_of(where, counts, name)
         counted = quantity.endswith(".count")
     else:
         refuse_without(where, "a Recording", name=name)
-    unit = best_unit(where, "counts", counts)
-    values = numbers(where, "counts", counts, unit, ndim=2, infinite=quantity.endswith(".t_first"))
+    unit = best_unit(where, "counts", given)
+    values = numbers(where, "counts", given, unit, ndim=2, infinite=quantity.endswith(".t_first"))
     lowest, highest = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
     if counted is None:
         whole = (values == np.round(values)).all()

@@ -11,7 +11,7 @@ from brian2.units.fundamentalunits import DimensionMismatchError, get_unit_for_d
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn.errors import ParameterError
-from biosnn.validation import describe
+from biosnn.validation import check_shape, describe
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
@@ -104,11 +104,9 @@ def same_shape(where: str, name: str, array: NDArray, like: str, shape: Sequence
 
 def image_shape(where: str, shape: Sequence[int], n_pixels: int) -> tuple[int, int]:
     """Return `shape` (height, width) if it holds `n_pixels`."""
-    whole = isinstance(shape, list | tuple) and all(isinstance(n, int | np.integer) for n in shape)
-    if not whole or len(shape) != 2 or np.prod(shape) != n_pixels:
-        wanted = f"(height, width) with height * width = {n_pixels}"
-        raise ParameterError(where, "shape", describe(shape), wanted)
-    return int(shape[0]), int(shape[1])
+    wanted = f"(height, width) with height * width = {n_pixels}"
+    height, width = check_shape(where, "shape", shape, wanted, n=n_pixels)
+    return height, width
 
 
 def best_unit(where: str, name: str, value: ArrayLike) -> BrianUnit:

@@ -17,7 +17,7 @@ from brian2.units.fundamentalunits import (
 from numpy.typing import NDArray
 
 from biosnn.errors import NotRecordedError, ParameterError
-from biosnn.plotting.checks import indices
+from biosnn.plotting.checks import BrianUnit, Floats, best_unit, indices, numbers
 from biosnn.recording import Recording
 from biosnn.state import State
 from biosnn.validation import check_whole, describe
@@ -47,13 +47,7 @@ class TimeCourse:
 def spikes_of(
     where: str, recording: Recording, population: Any, sample: Any, attempt: Any
 ) -> SpikeTrain:
-    """The spikes of a whole run, or since the onset of one presentation of a sample.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such population, sample or attempt in the recording.
-    """
+    """The spikes of a whole run, or since the onset of one presentation of a sample."""
     spikes = _found(where, "population", population, recording.spikes)
     clock = _clock(where, recording)
     if sample is None:
@@ -74,13 +68,7 @@ def spikes_of(
 def trace_of(
     where: str, recording: Recording, name: Any, sample: Any, attempt: Any, neurons: Any
 ) -> TimeCourse:
-    """A variable during a whole run, or since the onset of one presentation of a sample.
-
-    Raises
-    ------
-    ParameterError
-        If the variable, the sample, the attempt or a neuron was not recorded.
-    """
+    """A variable during a whole run, or since the onset of one presentation of a sample."""
     trace = _found(where, "v", name, recording.traces)
     clock = _clock(where, recording)
     values, t = trace.values, trace.time
@@ -108,39 +96,32 @@ def trace_of(
 
 
 def per_sample_of(where: str, recording: Recording, name: Any) -> tuple[Any, str]:
-    """A variable at the ends of samples [n_samples, n_neurons], and how to call it.
-
-    Raises
-    ------
-    ParameterError
-        If it was not recorded.
-    """
+    """A variable at the ends of samples [n_samples, n_neurons], and how to call it."""
     key = f"{name}.count" if isinstance(name, str) and "." not in name else name
     values = _found(where, "name", key, recording.per_sample)
     unit = recording.units.get(key, "")
     return with_dimension(values, unit), _label(key, unit)
 
 
-def weights_of(where: str, weights: Any, projection: Any, *, matrix: bool = True) -> Any:
-    """Weights as they are, or those of a projection of a State.
-
-    Raises
-    ------
-    ParameterError
-        If a projection is named and `weights` is no State, or is not named though it is one.
-    """
+def weights_of(
+    where: str, weights: Any, projection: Any, *, matrix: bool = True
+) -> tuple[Floats, BrianUnit]:
+    """Weights, given or those of a projection of a State, and the unit that they are in."""
     if not isinstance(weights, State):
         if projection is not None:
             got = type(weights).__name__
             raise ParameterError(where, "weights", got, "a State, where a projection is named")
-        return weights
-    if not isinstance(projection, str):
+        values = weights
+    elif not isinstance(projection, str):
         known = ", ".join(sorted(key.removesuffix(".w") for key in weights.shapes))
         raise ParameterError(
             where, "projection", describe(projection), f"one of the state's ({known})"
         )
-    values = weights.weights(projection) if matrix else weights[f"{projection}.w"]
-    return with_dimension(values, weights.units.get(f"{projection}.w", ""))
+    else:
+        values = weights.weights(projection) if matrix else weights[f"{projection}.w"]
+        values = with_dimension(values, weights.units.get(f"{projection}.w", ""))
+    unit = best_unit(where, "weights", values)
+    return numbers(where, "weights", values, unit, ndim=2 if matrix else None), unit
 
 
 def refuse_without(where: str, what: str, **given: object) -> None:

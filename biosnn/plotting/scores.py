@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from biosnn.errors import ParameterError
 from biosnn.plotting.canvas import axes_or_new, axes_row, colorbar, legend_beside
 from biosnn.plotting.checks import Floats, best_unit, indices, numbers, same_shape
-from biosnn.validation import check_instance, check_members, check_whole, describe
+from biosnn.validation import check_instance, check_members, check_shape, check_whole
 
 SILENT = -1
 
@@ -165,8 +165,7 @@ def image_pair(
     array of 2 Axes
     """
     where = "image_pair"
-    if not isinstance(shape, tuple | list) or len(shape) != 2:
-        raise ParameterError(where, "shape", describe(shape), "(height, width)")
+    shape = check_shape(where, "shape", shape, "(height, width)")
     first = _picture(where, "original", original, shape)
     second = _picture(where, "reconstruction", reconstruction, shape)
     if np.ptp(first) and np.ptp(second):

@@ -14,10 +14,8 @@ from biosnn.plotting.canvas import axes_or_new, colorbar
 from biosnn.plotting.checks import (
     BrianUnit,
     Floats,
-    best_unit,
     image_shape,
     indices,
-    numbers,
     positive,
     with_unit,
 )
@@ -60,9 +58,7 @@ def receptive_fields(
     Axes
     """
     where = "receptive_fields"
-    weights = weights_of(where, weights, projection)
-    unit = best_unit(where, "weights", weights)
-    w = numbers(where, "weights", weights, unit, ndim=2)
+    w, unit = weights_of(where, weights, projection)
     height, width = image_shape(where, shape, len(w))
     if order is not None:
         w = w[:, indices(where, "order", order, stop=w.shape[1])]
@@ -112,9 +108,7 @@ def weight_heatmap(
     Axes
     """
     where = "weight_heatmap"
-    weights = weights_of(where, weights, projection)
-    unit = best_unit(where, "weights", weights)
-    w = numbers(where, "weights", weights, unit, ndim=2)
+    w, unit = weights_of(where, weights, projection)
 
     ax = axes_or_new(ax)
     _draw_weights(ax, where, w, vmax, unit, aspect="auto")
@@ -150,9 +144,7 @@ def weight_histogram(
     Axes
     """
     where = "weight_histogram"
-    weights = weights_of(where, weights, projection, matrix=False)
-    unit = best_unit(where, "weights", weights)
-    w = numbers(where, "weights", weights, unit)
+    w, unit = weights_of(where, weights, projection, matrix=False)
     bins = check_whole(where, "bins", bins, 1)
     bound = None if w_max is None else positive(where, "w_max", w_max, unit)
 

@@ -10,6 +10,7 @@ import numpy as np
 from brian2 import Equations, Quantity, get_unit
 from numpy.typing import ArrayLike, NDArray
 
+from biosnn import validation
 from biosnn.encoding import intensities, scale_norm
 from biosnn.errors import DataError, ParameterError
 from biosnn.networks import Input, NetworkModel
@@ -20,13 +21,7 @@ _WHERE = "TrainedModel"
 
 
 def image_input(network: NetworkModel) -> tuple[str, Input]:
-    """The input that takes images: the one that a run needs.
-
-    Raises
-    ------
-    DataError
-        If there are none or several, or it takes sequences or events.
-    """
+    """The input that takes images: the one that a run needs."""
     found = {name: spec for name, spec in network.inputs.items() if not spec.optional}
     kinds = [spec.kind for spec in found.values()]
     if kinds != ["static"]:
@@ -39,13 +34,7 @@ def image_input(network: NetworkModel) -> tuple[str, Input]:
 
 
 def unit_of(network: NetworkModel, name: str) -> Quantity:
-    """Unit of the variables that an input sets: 1 if they have none.
-
-    Raises
-    ------
-    DataError
-        If they have different ones.
-    """
+    """Unit of the variables that an input sets: 1 if they have none."""
     units = {}
     for population in network.populations.values():
         equations = Equations(population.model.equations)
@@ -59,13 +48,7 @@ def unit_of(network: NetworkModel, name: str) -> Quantity:
 
 
 def check_steps(network: NetworkModel, steps: Mapping[str, Any]) -> None:
-    """Check the steps of a model's preprocessing.
-
-    Raises
-    ------
-    ParameterError
-        If one is unknown, or its value is not of its unit or not > 0.
-    """
+    """Check the steps of a model's preprocessing."""
     for step, value in steps.items():
         if step not in _STEPS:
             wanted = f"made of the steps {', '.join(_STEPS)}"
@@ -75,13 +58,7 @@ def check_steps(network: NetworkModel, steps: Mapping[str, Any]) -> None:
 
 
 def check_scale(network: NetworkModel, steps: Mapping[str, Any]) -> None:
-    """Check that it is known what an intensity of 1 means.
-
-    Raises
-    ------
-    ParameterError
-        If the input has a unit, and no step gives one.
-    """
+    """Check that it is known what an intensity of 1 means."""
     name, _ = image_input(network)
     unit = unit_of(network, name)
     if "scale" not in steps and not unit.is_dimensionless:
@@ -97,14 +74,7 @@ def check_scale(network: NetworkModel, steps: Mapping[str, Any]) -> None:
 def prepared(
     network: NetworkModel, steps: Mapping[str, Any], images: ArrayLike
 ) -> NDArray[np.floating[Any]]:
-    """Images as the samples that a network is shown.
-
-    Raises
-    ------
-    DataError, ParameterError
-        If the images are no intensities or have another number of pixels, or the network cannot
-        be shown them.
-    """
+    """Images as the samples that a network is shown."""
     _, spec = image_input(network)
     check_scale(network, steps)
     axes = ("n", "features", "width", "channels")[: max(np.ndim(images), 2)]
@@ -124,15 +94,9 @@ def prepared(
 
 
 def image_shape(network: NetworkModel, shape: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Height and width (and colours) of the images; a square where nothing was said.
-
-    Raises
-    ------
-    DataError
-        If nothing was said and the number of features is none of a square.
-    """
+    """Height and width (and colours) of the images; a square where nothing was said."""
     if shape is not None:
-        return shape
+        return tuple(shape)
     name, spec = image_input(network)
     side = math.isqrt(spec.features)
     if side * side != spec.features:
@@ -144,17 +108,7 @@ def image_shape(network: NetworkModel, shape: tuple[int, ...] | None) -> tuple[i
 
 
 def check_shape(network: NetworkModel, shape: Any) -> None:
-    """Check a shape that was given for images.
-
-    Raises
-    ------
-    ParameterError
-        If it is no shape of as many numbers as the input has features.
-    """
+    """Check a shape that was given for images."""
     _, spec = image_input(network)
-    whole = isinstance(shape, tuple) and all(
-        isinstance(k, int) and not isinstance(k, bool) and k > 0 for k in shape
-    )
-    if not whole or len(shape) not in (2, 3) or math.prod(shape) != spec.features:
-        wanted = f"(height, width) or (height, width, channels) with {spec.features} numbers"
-        raise ParameterError(_WHERE, "shape", repr(shape), wanted)
+    wanted = f"(height, width) or (height, width, channels) with {spec.features} numbers"
+    validation.check_shape(_WHERE, "shape", shape, wanted, (2, 3), spec.features)

@@ -1,0 +1,36 @@
+"""What input populations share: the sample's value ``x``, and what the presentation tells them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from biosnn.models import NeuronModel
+
+_UNITS = {"t_sample": "second", "intensity": "1"}
+
+
+def input_population(
+    name: str, reference: str, linked: tuple[str, ...], equations: str = "", **fields: Any
+) -> NeuronModel:
+    """A neuron model with the variable ``x``, which an input sets.
+
+    Parameters
+    ----------
+    name, reference : str
+        Of the model.
+    linked : tuple of str
+        Variables of the presentation that it reads: ``t_sample``, ``intensity``, ``seed``, ...
+    equations : str
+        Its other variables.
+    **fields
+        Other fields of the model.
+    """
+    lines = ["x : 1", *(f"{k} : {_UNITS.get(k, 'integer')} (linked)" for k in linked), equations]
+    return NeuronModel(
+        name=name,
+        equations="\n".join(lines).strip(),
+        method="exact",
+        links={variable: f"protocol.{variable}" for variable in linked},
+        reference=reference,
+        **fields,
+    )
