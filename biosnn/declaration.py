@@ -1,4 +1,4 @@
-"""Declarations as plain data: what is hashed for the build cache and stored in model files.
+"""Declarations as plain data, for the hashes of the build cache and for model files.
 
 Every frozen spec of biosnn registers itself with :func:`declared`. :func:`to_data` turns a tree
 of specs, quantities and arrays into JSON types, :func:`from_data` turns it back. Nothing is

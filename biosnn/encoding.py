@@ -14,6 +14,10 @@ Receptive fields (:func:`gaussian_fields`, :func:`on_off_contrast`) turn values 
 which any encoder may take. ``decode_*`` are the inverse where there is one. :data:`ENCODERS` lists
 the library by name.
 
+All of them raise a ParameterError for a wrong unit, or a number outside its bounds, and a DataError
+for arrays of another shape, values that are no intensities or not finite, and spikes that are
+neither 0 nor 1.
+
 Random draws are counter-based (``biosnn.rng``): sample ``k`` gets the same spikes whatever the
 chunk, the process or the device.
 """

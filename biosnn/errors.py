@@ -1,4 +1,4 @@
-"""The errors that biosnn raises on purpose.
+"""The errors of biosnn.
 
 Every one of them says which object and parameter is meant, what was received, what
 would have been accepted and what to do about it.

@@ -1,4 +1,4 @@
-"""The file: safetensors with a SHA-256 over all of its bytes, written wholly or not at all.
+"""Files: safetensors with a SHA-256 over all of their bytes, written in one step.
 
 :func:`inside` makes a path of a name that comes out of a file; nothing else may.
 """
@@ -51,7 +51,7 @@ def is_plain(name: object) -> bool:
 
 
 def inside(folder: Path, name: object) -> Path:
-    """Path of a file that some description names, below a folder.
+    """Path of a file below a folder, by a name that comes out of another file.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def short(value: object) -> str:
 
 
 def packed(kind: str, content: Mapping[str, Any], tensors: Mapping[str, NDArray]) -> bytes:
-    """Make the bytes of a file, with the SHA-256 of all of them at its place."""
+    """Serialise content and arrays, with the SHA-256 of all bytes among them."""
     text = json.dumps({"format": FORMAT, "kind": kind, "content": content})
     try:
         arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
@@ -167,7 +167,7 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
 
 
 def write(path: str | os.PathLike[str], data: bytes, overwrite: bool) -> Path:
-    """Write a file beside its place, then put it there in one step."""
+    """Write a file in one step, over another one only where that is allowed."""
     path = check_target(path, overwrite=overwrite)
     replace(path, data)
     return path
@@ -201,7 +201,7 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, too."""
+    """Write the names in a folder to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -249,7 +249,7 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray]]:
 
 
 def _described(path: Path, header: bytes) -> tuple[dict[str, Any], str, int]:
-    """What a header says: the description, the SHA-256, and where that stands in the header."""
+    """Parse a header: the description, the SHA-256, and its position in the header."""
     damaged = f"{path} is not a {SUFFIX} file, or is damaged; give a file that biosnn saved"
     if sum(map(header.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise StorageError(f"{path} holds more than {MAX_VALUES} values in its declaration")

@@ -1,4 +1,4 @@
-"""Progress of a long run or build: a bar, or lines where there is no terminal."""
+"""Progress of a long run, training or build: a bar, or lines where there is no terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _builds_shown = ContextVar("builds_shown", default=True)
 
 @contextlib.contextmanager
 def quiet_builds() -> Iterator[None]:
-    """Show no progress of builds meanwhile, whatever :func:`compile` is told."""
+    """Show no progress of builds inside a ``with`` block."""
     before = _builds_shown.set(False)
     try:
         yield
@@ -220,7 +220,7 @@ class Waiting:
         return self
 
     def _begin(self) -> None:
-        """It takes long: say so, unless it is over at this moment."""
+        """Show the message, unless the work is over already."""
         with self._lock:
             if self._over:
                 return

@@ -1,4 +1,4 @@
-"""Recording: what a run observed, as arrays that belong to no device."""
+"""Recordings: spikes, traces and snapshots of a run, as arrays that belong to no device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from biosnn.state import aligned, bytes_of, shape_of
 
 @attrs.frozen(eq=False, kw_only=True)
 class RunClock:
-    """When the presentations of a run began: the clock that spikes and traces share.
+    """Times at which the presentations of a run began.
 
     Parameters
     ----------
@@ -56,15 +56,17 @@ class RunClock:
         before = (self.first[sample] + attempt) * self.steps
         return (before + np.rint(np.asarray(t) / self.dt)) * self.dt
 
-    def place(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Times since the onset, samples and attempts of times since the beginning of the run."""
+    def position(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Time since the onset, sample and attempt of times since the beginning of the run."""
         number, step = np.divmod(np.rint(time / self.dt).astype(np.int64), self.steps)
         sample = np.searchsorted(self.first, number, side="right") - 1
         return step * self.dt, sample, number - self.first[sample]
 
 
 def _no_clock(what: str) -> DataError:
-    return DataError(f"{what} that belong to no run have no place in time; take them from a run")
+    return DataError(
+        f"{what} that belong to no run have no time since its beginning; take them from a run"
+    )
 
 
 @attrs.frozen(eq=False)
@@ -147,25 +149,25 @@ class Trace:
         span = f", {self.time[0]:g} to {self.time[-1]:g} s" if points else ""
         return f"Trace({n} x {points} values{unit}{span})"
 
-    def _place(self, part: int) -> np.ndarray:
+    def _position(self, part: int) -> np.ndarray:
         if self.clock is None:
             raise _no_clock("values")
-        return self.clock.place(self.time)[part]
+        return self.clock.position(self.time)[part]
 
     @property
     def t(self) -> np.ndarray:
         """Times in seconds since the onset of their presentation, shape (n_times,)."""
-        return self._place(0)
+        return self._position(0)
 
     @property
     def sample(self) -> np.ndarray:
         """Row of the sample that was shown, shape (n_times,)."""
-        return self._place(1)
+        return self._position(1)
 
     @property
     def attempt(self) -> np.ndarray:
         """At which attempt it was shown, shape (n_times,)."""
-        return self._place(2)
+        return self._position(2)
 
     def of_sample(self, sample: int, attempt: int | None = None) -> Trace:
         """The values during one sample; in all attempts at it, or in one (-1: the last)."""
@@ -192,7 +194,7 @@ def _chosen(
 
 
 class Recorded(dict[str, Any]):
-    """What was recorded, by name; a missing name says what is there and how to record it."""
+    """What was recorded, by name; the error for a missing name lists the others."""
 
     def __init__(self, kind: str, found: Mapping[str, Any] | None = None):
         super().__init__(found or {})
@@ -223,7 +225,7 @@ class Recording:
     spikes : dict of str to Spikes
         Population -> its spikes, where they were recorded.
     traces : dict of str to Trace
-        ``"population.variable"`` -> its course, where it was recorded.
+        ``"population.variable"`` -> its values over time, where it was recorded.
     snapshots : dict of str to numpy.ndarray
         ``"population.variable"`` or ``"projection.w"`` -> array of shape (n_snapshots, size): its
         values after every so many samples.

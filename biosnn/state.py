@@ -1,4 +1,4 @@
-"""State: everything a network knows, as named arrays that belong to no device."""
+"""The state of a network: named arrays that belong to no device."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class State(Mapping[str, np.ndarray]):
         return new
 
     def transferred(self, other: Mapping[str, np.ndarray]) -> State:
-        """Return this state with the values of every name that ``other`` has with this size.
+        """Return this state with the arrays that ``other`` has in the same name and size.
 
         Raises
         ------
@@ -172,14 +172,14 @@ def shape_of(array: np.ndarray) -> str:
 
 
 def bytes_of(n: int) -> str:
-    """A number of bytes for people."""
+    """A number of bytes as text, such as ``"1.5 MiB"``."""
     if n < 2**10:
         return f"{n} B"
     return f"{n / 2**10:.3g} KiB" if n < 1000 * 2**10 else f"{n / 2**20:,.1f} MiB"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table without borders; of the first ones where there are many."""
+    """Rows as lines of aligned columns; where there are many, the first ones."""
     shown = rows[:_MOST_ROWS]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     lines = [

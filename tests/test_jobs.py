@@ -535,7 +535,7 @@ def test_what_cannot_be_exported_is_said(workplace, built, tmp_path):
         "build", "slow", "--samples", 4, "--arch", "commodore64", "--compile", *out
     )
     assert call("build", "tiny", "--no-such-flag", *out).exit_code == 2
-    assert "must be one of runtime, cpp" in failed("collect", built, "--device", "abacus")
+    assert "must be one of 'runtime', 'cpp'" in failed("collect", built, "--device", "abacus")
     assert not list(tmp_path.iterdir()), "nothing is left behind"
 
 

@@ -1,1 +1,1 @@
-"""Implementations behind ``biosnn.encoding``."""
+"""The encoders and decoders of ``biosnn.encoding``."""

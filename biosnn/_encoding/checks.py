@@ -1,4 +1,4 @@
-"""Checks and scaling of what is encoded."""
+"""Check and scale the arrays that encoders take."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def check_samples(obj: str, samples: ArrayLike, name: str = "samples") -> NDArra
 def intensities(
     values: ArrayLike, where: str, axes: tuple[str, ...] | None = None, name: str = "samples"
 ) -> NDArray[np.floating[Any]]:
-    """Intensities between 0 and 1: the one rule for all that takes pixels or values of a code.
+    """Check intensities, and scale bytes to the range from 0 to 1.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def intensities(
 def check_rate(
     obj: str, max_rate: Any, values: NDArray[np.floating[Any]], step: float
 ) -> NDArray[np.float64]:
-    """Spikes per time step of intensities at a rate: at most one."""
+    """Spikes per time step of intensities at a maximal rate; refuse more than one."""
     check_value(obj, "max_rate", max_rate, Hz, "> 0")
     per_step = float(max_rate) * step * values.astype(np.float64)
     if per_step.max() > 1 + 1e-9:

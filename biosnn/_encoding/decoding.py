@@ -1,4 +1,4 @@
-"""Values from spike trains, for the codes that can be inverted."""
+"""Decoders: from spike trains back to values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _first_steps(spikes: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def decode_rate(spikes: ArrayLike, *, max_rate: Any, dt: Any = 1 * ms) -> NDArray[np.float64]:
-    """Values from spike counts: the inverse of the rate codes.
+    """Decode spike counts: the inverse of the rate codes.
 
     Parameters
     ----------
@@ -38,11 +38,6 @@ def decode_rate(spikes: ArrayLike, *, max_rate: Any, dt: Any = 1 * ms) -> NDArra
         ``count/(max_rate*T*dt)``. With ``n = max_rate*T*dt`` the error is at most ``0.5/n`` for
         regular spikes of phase 0.5; for Poisson spikes it has the standard deviation
         ``sqrt(x/n)``, and ``sqrt(x*(1 - x*max_rate*dt)/n)`` for Bernoulli spikes.
-
-    Raises
-    ------
-    ParameterError, DataError
-        On a wrong unit or spikes that are none.
     """
     check_value("decode_rate", "max_rate", max_rate, Hz, "> 0")
     fired = check_spikes("decode_rate", spikes)
@@ -58,7 +53,7 @@ def decode_latency(
     cutoff: float = 0.01,
     kind: str = "linear",
 ) -> NDArray[np.float64]:
-    """Values from first spikes: the inverse of the latency code.
+    """Decode first spikes: the inverse of the latency code.
 
     Parameters
     ----------
@@ -76,11 +71,6 @@ def decode_latency(
         above ``cutoff`` is off by at most half a step: ``(1 - cutoff)*dt/(2*t_max)``
         (``"linear"``) or, as a ratio, ``cutoff**(-dt/(2*t_max))`` (``"log"``).
 
-    Raises
-    ------
-    ParameterError, DataError
-        On a wrong unit, a number outside its bounds, or spikes that are none.
-
     Notes
     -----
     Hopfield (1995), doi:10.1038/376033a0, for the logarithmic latency.
@@ -95,7 +85,7 @@ def decode_latency(
 
 
 def decode_ranks(spikes: ArrayLike) -> NDArray[np.int64]:
-    """Ranks from first spikes: the inverse of the rank-order code, exact if all spikes are there.
+    """Ranks of first spikes: the inverse of the rank-order code, exact if all spikes are there.
 
     Parameters
     ----------
@@ -106,11 +96,6 @@ def decode_ranks(spikes: ArrayLike) -> NDArray[np.int64]:
     -------
     numpy.ndarray of int64, shape (n, units)
         1, 2, ... by first spike, and 0 without a spike.
-
-    Raises
-    ------
-    DataError
-        If the spikes are none.
 
     Notes
     -----
@@ -124,7 +109,7 @@ def decode_ranks(spikes: ArrayLike) -> NDArray[np.int64]:
 
 
 def rank_table(samples: ArrayLike) -> NDArray[np.float64]:
-    """Mean value by rank, which turns ranks into values again.
+    """Mean value of every rank, from which :func:`decode_rank_order` decodes.
 
     Parameters
     ----------
@@ -137,11 +122,6 @@ def rank_table(samples: ArrayLike) -> NDArray[np.float64]:
     numpy.ndarray of float64, shape (features,)
         Mean of the largest values, of the second largest, and so on.
 
-    Raises
-    ------
-    DataError
-        If samples are no intensities.
-
     Notes
     -----
     VanRullen & Thorpe (2001), doi:10.1162/08997660152002852, look-up table of contrasts.
@@ -152,7 +132,7 @@ def rank_table(samples: ArrayLike) -> NDArray[np.float64]:
 
 
 def decode_rank_order(spikes: ArrayLike, table: ArrayLike) -> NDArray[np.float64]:
-    """Approximate values from the rank-order code.
+    """Decode the rank-order code approximately, by a table of values.
 
     Parameters
     ----------
@@ -166,11 +146,6 @@ def decode_rank_order(spikes: ArrayLike, table: ArrayLike) -> NDArray[np.float64
     numpy.ndarray of float64, shape (n, units)
         The table's value at each rank, and 0 without a spike. The error is the difference
         of a sample's sorted values from the table.
-
-    Raises
-    ------
-    DataError
-        If the spikes are none, or the table has another length.
 
     Notes
     -----
@@ -188,7 +163,7 @@ def decode_rank_order(spikes: ArrayLike, table: ArrayLike) -> NDArray[np.float64
 def decode_phase(
     spikes: ArrayLike, *, n_bits: int = 8, width: Any = None, dt: Any = 1 * ms
 ) -> NDArray[np.float64]:
-    """Values from the first round of weighted spikes: the inverse of the phase code.
+    """Decode the first round of weighted spikes: the inverse of the phase code.
 
     Parameters
     ----------
@@ -205,11 +180,6 @@ def decode_phase(
     -------
     numpy.ndarray of float64, shape (n, units)
         In [0, 1], off by at most ``0.5/(2**n_bits - 1)``; pixels of ``n_bits`` bits are exact.
-
-    Raises
-    ------
-    ParameterError, DataError
-        On a wrong unit, a number outside its bounds, or spikes that are none or too short.
 
     Notes
     -----
@@ -236,7 +206,7 @@ def decode_burst(
     t_min: Any = 2 * ms,
     t_max: Any = 10 * ms,
 ) -> NDArray[np.float64]:
-    """Values from bursts: the inverse of the burst code, for bursts that end in time.
+    """Decode bursts: the inverse of the burst code, for bursts that end in time.
 
     Parameters
     ----------
@@ -253,11 +223,6 @@ def decode_burst(
         In [0, 1]; 0 without a spike. A burst of ``k > 1`` spikes is off by at most the smaller
         of ``dt/(2*(k - 1)*(t_max - t_min))`` (from the intervals) and ``1/n_max`` (from the
         number), a single spike by ``1/(2*n_max)``.
-
-    Raises
-    ------
-    ParameterError, DataError
-        On a wrong unit, a number outside its bounds, or spikes that are none.
 
     Notes
     -----
@@ -281,7 +246,7 @@ def decode_burst(
 def decode_delta(
     spikes: ArrayLike, *, threshold: float = 0.1, start: ArrayLike = 0.0
 ) -> NDArray[np.float64]:
-    """The sequence from its ON and OFF spikes: the inverse of delta modulation.
+    """Decode ON and OFF spikes into a sequence: the inverse of delta modulation.
 
     Parameters
     ----------
@@ -298,11 +263,6 @@ def decode_delta(
     numpy.ndarray of float64, shape (n, T, features)
         The reference after each time step. Where the modulator has caught up with the value,
         which it does at one threshold per step, it is off by less than ``threshold``.
-
-    Raises
-    ------
-    ParameterError, DataError
-        If ``threshold`` is not > 0, or the spikes are none or of an odd number of units.
 
     Notes
     -----

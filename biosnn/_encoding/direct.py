@@ -1,4 +1,4 @@
-"""Input as it is: graded currents, and spikes that are given."""
+"""Input without a code: graded currents, and given spikes."""
 
 from __future__ import annotations
 
@@ -39,11 +39,6 @@ def direct(*, cutoff: float = 0.0) -> NeuronModel:
     NeuronModel
         With the variable ``x``, which an input sets.
 
-    Raises
-    ------
-    ParameterError
-        On a wrong unit, or a number outside its bounds.
-
     Notes
     -----
     Rueckauer et al. (2017), doi:10.3389/fnins.2017.00682: analog input to the first layer.
@@ -77,7 +72,7 @@ def address_events() -> NeuronModel:
 def direct_current(
     samples: ArrayLike, *, amplitude: Any, duration: Any, dt: Any = 1 * ms
 ) -> NDArray[np.float64]:
-    """Constant currents of static samples.
+    """Constant input currents for static samples.
 
     Parameters
     ----------
@@ -92,12 +87,6 @@ def direct_current(
     -------
     numpy.ndarray of float64, shape (n, T, features)
         SI values of ``amplitude*x``.
-
-    Raises
-    ------
-    DataError, ParameterError
-        If samples are no intensities, the amplitude is not a finite number, or a duration is
-        not > 0 s.
 
     Notes
     -----

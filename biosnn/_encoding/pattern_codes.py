@@ -1,4 +1,4 @@
-"""Codes in patterns of a few spikes: binary digits by phase, and bursts."""
+"""Phase code (binary digits, one after the other) and burst code."""
 
 from __future__ import annotations
 
@@ -47,11 +47,6 @@ def phase(*, n_bits: int = 8, width: Any = None) -> NeuronModel:
     NeuronModel
         With the variables ``x``, which an input sets, and ``significance``.
 
-    Raises
-    ------
-    ParameterError
-        On a wrong unit, or a number outside its bounds.
-
     Notes
     -----
     Kim et al. (2018), doi:10.1016/j.neucom.2018.05.087.
@@ -97,7 +92,7 @@ def phase_spikes(
     n_bits: int = 8,
     width: Any = None,
 ) -> NDArray[np.bool_]:
-    """Weighted spikes of static samples: the spikes of the population :func:`phase`.
+    """Phase-coded spike trains of static samples, as :func:`phase` plays them.
 
     Parameters
     ----------
@@ -114,11 +109,6 @@ def phase_spikes(
     -------
     numpy.ndarray of bool, shape (n, T, features)
         ``True`` in the first step of a phase whose digit is 1; the last round may be cut.
-
-    Raises
-    ------
-    ParameterError, DataError
-        On a wrong unit, a number outside its bounds, or samples that are no intensities.
 
     Notes
     -----
@@ -164,11 +154,6 @@ def burst(*, n_max: int = 5, t_min: Any = 2 * ms, t_max: Any = 10 * ms) -> Neuro
     NeuronModel
         With the variable ``x``, which an input sets.
 
-    Raises
-    ------
-    ParameterError
-        On a wrong unit, or a number outside its bounds.
-
     Notes
     -----
     Guo et al. (2021), doi:10.3389/fnins.2021.638474, whose intervals are whole milliseconds;
@@ -207,7 +192,7 @@ def burst_spikes(
     t_min: Any = 2 * ms,
     t_max: Any = 10 * ms,
 ) -> NDArray[np.bool_]:
-    """Bursts of static samples: the spikes of the population :func:`burst`.
+    """Burst-coded spike trains of static samples, as :func:`burst` plays them.
 
     Parameters
     ----------
@@ -224,11 +209,6 @@ def burst_spikes(
     -------
     numpy.ndarray of bool, shape (n, T, features)
         ``True`` where a unit fires.
-
-    Raises
-    ------
-    ParameterError, DataError
-        On a wrong unit, a number outside its bounds, or samples that are no intensities.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""What input populations share: the sample's value ``x``, and what the presentation tells them."""
+"""Input populations: neuron models that play samples."""
 
 from __future__ import annotations
 

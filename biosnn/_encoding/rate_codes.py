@@ -50,11 +50,6 @@ def poisson(*, max_rate: Any = 128 * Hz) -> NeuronModel:
     NeuronModel
         With the variable ``x``, which an input sets.
 
-    Raises
-    ------
-    ParameterError
-        On a wrong unit, or a number outside its bounds.
-
     Notes
     -----
     Perkel, Gerstein & Moore (1967), doi:10.1016/S0006-3495(67)86596-2.
@@ -96,11 +91,6 @@ def regular(*, max_rate: Any = 128 * Hz, phase: float = 0.5) -> NeuronModel:
     NeuronModel
         With the variable ``x``, which an input sets.
 
-    Raises
-    ------
-    ParameterError
-        On a wrong unit, or a number outside its bounds.
-
     Notes
     -----
     Adrian & Zotterman (1926), doi:10.1113/jphysiol.1926.sp002281, for the code by rate.
@@ -140,11 +130,6 @@ def bernoulli(*, max_rate: Any = 128 * Hz) -> NeuronModel:
     -------
     NeuronModel
         With the variable ``x``, which an input sets.
-
-    Raises
-    ------
-    ParameterError
-        On a wrong unit, or a number outside its bounds.
 
     Notes
     -----
@@ -210,12 +195,6 @@ def poisson_spikes(
         intervals are exponential and rounded up to steps; spikes that fall into an occupied
         step move on to the next.
 
-    Raises
-    ------
-    ParameterError, DataError
-        On a wrong unit, a rate that is not > 0 or above one spike per step, or samples that are
-        no intensities.
-
     Notes
     -----
     Perkel, Gerstein & Moore (1967), doi:10.1016/S0006-3495(67)86596-2. :func:`decode_rate` is
@@ -269,11 +248,6 @@ def regular_spikes(
     numpy.ndarray of bool, shape (n, T, features)
         ``True`` where a unit fires.
 
-    Raises
-    ------
-    ParameterError, DataError
-        On a wrong unit, a number outside its bounds, or samples that are no intensities.
-
     Notes
     -----
     Adrian & Zotterman (1926), doi:10.1113/jphysiol.1926.sp002281, for the code by rate.
@@ -317,11 +291,6 @@ def bernoulli_spikes(
     -------
     numpy.ndarray of bool, shape (n, T, features)
         ``True`` where a unit fires; intervals are geometric.
-
-    Raises
-    ------
-    ParameterError, DataError
-        On a wrong unit, a probability above 1, or samples that are no intensities.
 
     Notes
     -----

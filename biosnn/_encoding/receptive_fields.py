@@ -1,4 +1,4 @@
-"""Transforms in front of an encoder: receptive fields over values and over images."""
+"""Receptive fields, which transform values and images before they are encoded."""
 
 from __future__ import annotations
 
@@ -55,11 +55,6 @@ def gaussian_fields(
     numpy.ndarray of float32, shape (n, features*n_fields) or (n, frames, features*n_fields)
         Responses in [0, 1]; those to one feature are next to each other.
 
-    Raises
-    ------
-    ParameterError, DataError
-        If a number is outside its bounds, or a value is not finite.
-
     Notes
     -----
     Bohte, Kok & La Poutre (2002), Error-backpropagation in temporally encoded networks of spiking
@@ -97,11 +92,6 @@ def on_off_contrast(
     numpy.ndarray of float32, shape (n, 2*height*width)
         Values in [0, 1): the ON cells row by row, then the OFF cells.
 
-    Raises
-    ------
-    ParameterError, DataError
-        If a number is outside its bounds, or values are no intensities.
-
     Notes
     -----
     Rodieck (1965), Quantitative analysis of cat retinal ganglion cell response to visual
@@ -131,7 +121,7 @@ def decode_fields(
     high: float = 1.0,
     beta: float = 1.5,
 ) -> NDArray[np.float64]:
-    """Values from the responses of Gaussian receptive fields, the inverse of the fields.
+    """Decode responses of Gaussian receptive fields: the inverse of :func:`gaussian_fields`.
 
     The logarithm of the ratio of two Gaussians of equal width is linear in the value, so the
     largest response and its larger neighbour tell it exactly.
@@ -151,11 +141,6 @@ def decode_fields(
         ``e``, a value is off by at most ``(d/beta**2)*(f(exp(-beta**2/8)) +
         f(exp(-beta**2/2)))`` with ``f(r) = -log(1 - e/(r - e))`` and ``d`` the distance of the
         centres, for as long as that is finite.
-
-    Raises
-    ------
-    ParameterError, DataError
-        If a number is outside its bounds, or the responses are negative or not finite.
 
     Notes
     -----

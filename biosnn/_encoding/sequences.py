@@ -1,4 +1,4 @@
-"""Codes of changes in a sequence: delta modulation with ON and OFF channels."""
+"""Delta modulation: ON and OFF spikes for changes in a sequence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ALMOST = 1 - 1e-5
 
 
 def on_off(sequences: ArrayLike) -> NDArray[np.float32]:
-    """The values and their negatives side by side: what :func:`delta` plays.
+    """Put a sequence and its negative side by side, as :func:`delta` plays them.
 
     Parameters
     ----------
@@ -33,11 +33,6 @@ def on_off(sequences: ArrayLike) -> NDArray[np.float32]:
     -------
     numpy.ndarray of float32, shape (n, frames, 2*features)
         The first half drives ON units, which fire when a value rises, the second half OFF units.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or the shape is another one.
     """
     values = check_numbers("on_off", sequences, ("n", "frames", "features"))
     return np.concatenate([values, -values], axis=-1).astype(np.float32)
@@ -65,11 +60,6 @@ def delta(*, threshold: float = 0.1, start: float | None = None) -> NeuronModel:
     -------
     NeuronModel
         With the variables ``x``, which an input sets, and ``level``, the reference.
-
-    Raises
-    ------
-    ParameterError
-        If ``threshold`` is not > 0, or ``start`` is not finite.
 
     Notes
     -----
@@ -111,7 +101,7 @@ def delta_spikes(
     dt: Any = 1 * ms,
     start: float | None = None,
 ) -> NDArray[np.bool_]:
-    """Delta modulation of sequences: what :func:`delta` makes of them and their negatives.
+    """Delta-modulated spike trains of sequences, as :func:`delta` plays them.
 
     Parameters
     ----------
@@ -129,11 +119,6 @@ def delta_spikes(
     -------
     numpy.ndarray of bool, shape (n, frames*frame/dt, 2*features)
         ON units (the value has risen by ``threshold``), then OFF units (it has fallen).
-
-    Raises
-    ------
-    ParameterError, DataError
-        On a wrong unit, a number outside its bounds, or values that are not finite.
 
     Notes
     -----

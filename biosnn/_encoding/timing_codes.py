@@ -1,4 +1,4 @@
-"""Codes in the time of a unit's first spike: latency and rank order."""
+"""Latency code and rank-order code, in which a unit fires once at most."""
 
 from __future__ import annotations
 
@@ -64,11 +64,6 @@ def latency(*, t_max: Any = None, cutoff: float = 0.01, kind: str = "linear") ->
     NeuronModel
         With the variable ``x``, which an input sets.
 
-    Raises
-    ------
-    ParameterError
-        On a wrong unit, or a number outside its bounds.
-
     Notes
     -----
     Gollisch & Meister (2008), doi:10.1126/science.1149639; logarithmic: Hopfield (1995),
@@ -107,7 +102,7 @@ def latency_spikes(
     cutoff: float = 0.01,
     kind: str = "linear",
 ) -> NDArray[np.bool_]:
-    """First-spike latencies of static samples: the spikes of the population :func:`latency`.
+    """Latency-coded spike trains of static samples, as :func:`latency` plays them.
 
     Parameters
     ----------
@@ -122,11 +117,6 @@ def latency_spikes(
     -------
     numpy.ndarray of bool, shape (n, T, features)
         ``True`` where a unit fires, at most once per sample.
-
-    Raises
-    ------
-    ParameterError, DataError
-        On a wrong unit, a number outside its bounds, or samples that are no intensities.
 
     Notes
     -----
@@ -145,7 +135,7 @@ def latency_spikes(
 
 
 def ranks(samples: ArrayLike, *, cutoff: float = 0.0) -> NDArray[np.float32]:
-    """Rank of every value in its sample: 1 is the largest; what :func:`rank_order` plays.
+    """Rank of every value in its sample, 1 for the largest, as :func:`rank_order` takes them.
 
     Parameters
     ----------
@@ -159,11 +149,6 @@ def ranks(samples: ArrayLike, *, cutoff: float = 0.0) -> NDArray[np.float32]:
     -------
     numpy.ndarray of float32, shape (n, features)
         1, 2, ... and 0 for values without a rank.
-
-    Raises
-    ------
-    ParameterError, DataError
-        If ``cutoff`` is negative, or samples are no intensities.
 
     Notes
     -----
@@ -193,11 +178,6 @@ def rank_order(*, interval: Any = 1 * ms) -> NeuronModel:
     -------
     NeuronModel
         With the variable ``x``, the rank, which an input sets; 0 gives no spike.
-
-    Raises
-    ------
-    ParameterError
-        On a wrong unit, or an interval that is not > 0 s.
 
     Notes
     -----
@@ -231,7 +211,7 @@ def rank_order_spikes(
     interval: Any = 1 * ms,
     cutoff: float = 0.0,
 ) -> NDArray[np.bool_]:
-    """Rank-order code of static samples: what :func:`rank_order` makes of their ranks.
+    """Rank-order spike trains of static samples, as :func:`rank_order` plays their ranks.
 
     Parameters
     ----------
@@ -249,11 +229,6 @@ def rank_order_spikes(
     -------
     numpy.ndarray of bool, shape (n, T, features)
         ``True`` where a unit fires, at most once per sample.
-
-    Raises
-    ------
-    ParameterError, DataError
-        On a wrong unit, an interval below the time step, or samples that are no intensities.
 
     Notes
     -----

@@ -1,1 +1,1 @@
-"""The parts behind `biosnn.readout`."""
+"""The readouts of ``biosnn.readout``."""

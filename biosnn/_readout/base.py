@@ -1,4 +1,4 @@
-"""What all readouts share: checked input, silent samples, arrays in and out."""
+"""The base class of the readouts."""
 
 from __future__ import annotations
 

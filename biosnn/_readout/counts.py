@@ -1,4 +1,4 @@
-"""Readouts that add up spike counts: by vote, by proportion, by population."""
+"""Readouts of spike counts: vote, proportion and population."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class ProportionReadout(_ResponseReadout):
 
 
 class PopulationReadout(Readout):
-    """Decode a spiking readout: the class whose own neurons fired most together.
+    """The class whose own neurons fired most, for a population that has neurons for each class.
 
     For a population that a local rule trains inside the network, and whose neurons are in
     class-major order: the first `neurons_per_class` stand for class 0. There is nothing to learn;

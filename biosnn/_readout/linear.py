@@ -21,7 +21,7 @@ Features = Literal["counts", "latency"]
 
 
 def latency_features(first_spike: ArrayLike, tau: float = 1.5e-3) -> NDArray[np.float32]:
-    r"""Turn first-spike times into features: 1 for a sample's first neuron, decaying from there.
+    r"""Turn first-spike times into features that decay from the first spike of a sample on.
 
     .. math:: f_i = \exp(-(t_i - \min_j t_j) / \tau)
 
@@ -117,7 +117,7 @@ def linear_readout(
 
 
 class LinearReadout(Readout):
-    """Learned weights from all neurons to all classes, with silent samples left undecided.
+    """A linear classifier of spike counts or latencies, which leaves silent samples undecided.
 
     The control that any learned code has to be compared with: the same readout on the raw pixels or
     on an untrained network.

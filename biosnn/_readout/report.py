@@ -1,4 +1,4 @@
-"""How well a readout did, as plain data."""
+"""Accuracy, recall and confusions of a readout, as plain data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``biosnn cache`` shows and removes."""
+"""``biosnn cache``: list and remove builds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from biosnn.devices.base.cache import Entry, cache_folder, clear, entries
 from biosnn.errors import ParameterError
+from biosnn.state import bytes_of
 
 
 def show(*, as_json: bool) -> None:
@@ -34,7 +35,7 @@ def show(*, as_json: bool) -> None:
         return
     if found:
         _show_table(found)
-    typer.echo(f"{_count(len(found))}, {_size(total)} in {cache_folder()}")
+    typer.echo(f"{_count(len(found))}, {bytes_of(total)} in {cache_folder()}")
 
 
 def _show_table(found: list[Entry]) -> None:
@@ -51,7 +52,7 @@ def _show_table(found: list[Entry]) -> None:
             (entry.network or "?") if entry.complete else "(damaged)",
             entry.device or "?",
             entry.precision or "?",
-            _size(entry.bytes),
+            bytes_of(entry.bytes),
             _age((now - entry.modified).total_seconds()),
             entry.key,
         )
@@ -73,21 +74,13 @@ def remove(*, older_than: float | None, yes: bool) -> None:
         typer.confirm(f"Remove {which} in {cache_folder()}?", abort=True)
     removed, freed = clear(older_than)
     typer.echo(
-        f"removed {_count(removed)}, {_size(freed)}; "
+        f"removed {_count(removed)}, {bytes_of(freed)}; "
         f"{_count(len(entries()))} left in {cache_folder()}"
     )
 
 
 def _count(n: int) -> str:
     return f"{n} build" if n == 1 else f"{n} builds"
-
-
-def _size(n: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if n < 1000:
-            return f"{n:.0f} {unit}" if n >= 10 or unit == "B" else f"{n:.1f} {unit}"
-        n /= 1024
-    return f"{n:.1f} GiB"
 
 
 def _age(seconds: float) -> str:

@@ -1,7 +1,4 @@
-"""The library as data: what ``biosnn models`` prints and what ``docs/library.md`` holds.
-
-Everything is read from the specs and their docstrings; nothing is written a second time.
-"""
+"""The catalogue of the library, read from the specs and their docstrings."""
 
 from __future__ import annotations
 
@@ -64,7 +61,7 @@ class Entry:
 
 
 def catalog() -> dict[str, tuple[Entry, ...]]:
-    """Kind -> its entries."""
+    """The entries of each kind."""
     return {
         "neuron models": tuple(
             _published(name, function, source) for name, (function, source) in LIBRARY.items()
@@ -123,7 +120,7 @@ def _rules() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 def _encoders() -> Iterator[Entry]:
-    """Encoders that exist as populations, then those that are arrays' only."""
+    """The encoders, as populations where they exist as such."""
     for name, (array, population) in encoding.ENCODERS.items():
         function = array if population is None else population
         if function is None:
@@ -141,7 +138,7 @@ def _returns(function: Callable[..., Any]) -> str:
 
 
 def _with_defaults(function: Callable[..., Any]) -> Any:
-    """What a function makes of its defaults; nothing if it needs more than a modulator."""
+    """Call a function with its defaults; None if it needs more than a modulator."""
     parameters = inspect.signature(function).parameters.values()
     needed = [k.name for k in parameters if k.default is k.empty and k.kind is not k.VAR_KEYWORD]
     known = {"modulator": "population.variable"}

@@ -1,4 +1,4 @@
-"""What ``biosnn models`` prints: the catalogue as tables, and as the documentation's page."""
+"""``biosnn models``: the catalogue as tables, and as ``docs/library.md``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``biosnn classify`` says about pictures."""
+"""``biosnn classify``: classify pictures with a saved model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from biosnn import datasets, storage
 from biosnn.errors import BiosnnError, DataError
 
 
-def classify(
+def classify_pictures(
     model: Path, pictures: Sequence[Path], *, device: str, seed: int, invert: bool | None
 ) -> tuple[list[dict[str, Any]], list[BiosnnError]]:
     """Classify the pictures that can be read.

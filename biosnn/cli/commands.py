@@ -22,7 +22,7 @@ _SILENT = "-1 (silent)"
 
 
 class _Group(TyperGroup):
-    """The commands; their errors become sentences."""
+    """Commands that print biosnn's errors as one sentence on stderr."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -57,7 +57,7 @@ def _main(
         ),
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Options that stand before a command."""
 
 
 @app.command(
@@ -188,14 +188,14 @@ def models(
     ] = False,
 ) -> None:
     """Show neuron models, synapses, plasticity rules and encoders."""
-    from biosnn.cli import catalog_pages as library
+    from biosnn.cli import catalog_pages
 
     if as_markdown:
-        print(library.markdown(), end="")
+        print(catalog_pages.markdown(), end="")
     elif name is None:
-        library.show_all()
+        catalog_pages.show_all()
     else:
-        library.show_one(name)
+        catalog_pages.show_one(name)
 
 
 @app.command()
@@ -209,9 +209,9 @@ def doctor(
     if as_json:
         typer.echo(checks_of.as_json(checks))
     else:
-        from biosnn.cli import doctor_table as checkup
+        from biosnn.cli import doctor_table
 
-        checkup.show(checks)
+        doctor_table.show(checks)
     raise typer.Exit(checks_of.exit_status(checks))
 
 
@@ -231,10 +231,10 @@ def classify(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Say which classes pictures show; one that cannot be read does not keep the others back."""
-    from biosnn.cli import classify as pictures
+    """Classify pictures; those that cannot be read are reported, and the others classified."""
+    from biosnn.cli.classify import classify_pictures
 
-    found, problems = pictures.classify(model, images, device=device, seed=seed, invert=invert)
+    found, problems = classify_pictures(model, images, device=device, seed=seed, invert=invert)
     if as_json:
         report = {"model": str(model), "device": device, "seed": seed, "predictions": found}
         typer.echo(json.dumps(report))
@@ -242,6 +242,11 @@ def classify(
         for one in (one for one in found if "label" in one):
             said = _SILENT if one["label"] < 0 else one["label"]
             typer.echo(f"{printable(one['image'])}: {said}")
+    _report(problems)
+
+
+def _report(problems: list[BiosnnError]) -> None:
+    """Print what went wrong while the rest was done, and end with status 2 if anything did."""
     for problem in problems:
         typer.echo(f"error: {printable(problem)}", err=True)
     if problems:
@@ -259,16 +264,13 @@ def plot(
         typer.Option(help="Folder of the pictures. Default: figures/ beside the data."),
     ] = None,
 ) -> None:
-    """Draw what an experiment has left behind as PNG; what cannot be drawn is left out and said."""
+    """Draw the results of an experiment, or the weights of a model, as PNG files."""
     from biosnn.cli import figures
 
     problems: list[BiosnnError] = []
     for path in figures.draw(run, out, problems):
         typer.echo(printable(path))
-    for problem in problems:
-        typer.echo(f"error: {printable(problem)}", err=True)
-    if problems:
-        raise typer.Exit(2)
+    _report(problems)
 
 
 # --- cache

@@ -1,4 +1,4 @@
-"""The doctor's findings as a table."""
+"""``biosnn doctor``: the checks as a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``biosnn plot`` draws: the arrays of an experiment, or the weights of a model."""
+"""``biosnn plot``: draw the arrays of an experiment, or the weights of a model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MOST_TRACES = 5
 
 
 def draw(run: Path, out: Path | None, problems: list[BiosnnError]) -> Iterator[Path]:
-    """Draw what is there.
+    """Draw all figures for which there are arrays.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Running an experiment's script in this process."""
+"""Run an experiment's script in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate for text that becomes code: equations, conditions, statements, units and names.
+"""Check text that becomes code: equations, conditions, statements, units and names.
 
 Brian2, sympy, PyTorch and compilers see a text only after it has passed here, wherever it
 comes from: a file or a program. What passes is arithmetic: numbers, ASCII names, operators,

@@ -42,7 +42,7 @@ _BUMP_TARGET = "x"
 
 
 def check_name(obj: str, field: str, name: Any, *, in_code: bool = True) -> None:
-    """Check that a name can be one of a variable, parameter, event, population or projection.
+    """Check the name of a variable, parameter, event, population or projection.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def check_name(obj: str, field: str, name: Any, *, in_code: bool = True) -> None
 
 
 def check_title(obj: str, field: str, text: Any) -> None:
-    """Check what a model, rule or network is called in messages and files."""
+    """Check the title of a model, rule or network, which stands in messages and files."""
     named = isinstance(text, str) and text.strip() and text.isprintable() and len(text) <= MAX_NAME
     if not named or "/" in text or "\\" in text:
         wanted = f"1 to {MAX_NAME} printable characters without / and \\"
@@ -77,7 +77,7 @@ def check_target_name(obj: str, field: str, text: Any) -> None:
 
 
 def check_expression(obj: str, field: str, text: Any) -> None:
-    """Check a condition or another expression.
+    """Check an expression, such as a condition.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def check_equations(obj: str, field: str, text: Any) -> None:
 
 
 def _check(passes: Callable[[str], None], obj: str, field: str, text: Any, kind: str) -> None:
-    """Say of a text that does not pass where it stands."""
+    """Check a text, and name its place if it is refused."""
     if not isinstance(text, str):
         got = f"{_shown(text)} of type {type(text).__name__}"
         raise ParameterError(obj, field, got, f"{kind}, as a text")
@@ -185,7 +185,7 @@ def _pass_name(name: str, what: str, in_code: bool = True) -> None:
 
 
 def _shown(value: Any) -> str:
-    """A value for a message, at most a line of it."""
+    """A value for a message, in one line."""
     text = " ".join(value[:1_000].split()) if isinstance(value, str) else value
     shown = repr(text)
     return shown if len(shown) <= 120 else f"{shown[:100]}... ({len(str(value))} characters)"

@@ -1,4 +1,4 @@
-"""How large an expression becomes: its nodes, its depth, its terms, its constants.
+"""Measure expressions: their nodes, depth, terms and constants.
 
 Sizes are computed on the tree that Python's parser makes, before Brian2 or sympy see the text.
 """
@@ -59,7 +59,7 @@ _COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 
 
 class RefusedError(Exception):
-    """What a text must be, and the part of it that is not."""
+    """A text is refused: what it must be, and the part of it that is not."""
 
     def __init__(self, wanted: str, got: str = "", remedy: str = ""):
         super().__init__(wanted)
@@ -130,7 +130,7 @@ def _ordered(defined: Mapping[str, ast.expr]) -> list[str]:
 
 
 def measured(node: ast.expr, sizes: Mapping[str, Size], level: int = 0) -> Size:
-    """Size of an expression, all of whose parts are allowed.
+    """Measure an expression, and refuse parts that are not allowed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Digits and clothes as arrays: the bundled MNIST subset, the full sets, and one's own image.
+"""Datasets of images: the bundled subset of MNIST, MNIST, Fashion-MNIST, and pictures of one's own.
 
 Every dataset is a `Dataset` of two `Split`s with uint8 images, bright ink on black, and int64
 labels ``[n]``; those below have images ``[n, 28, 28]``, one's own have any size and channels.

@@ -1,4 +1,4 @@
-"""Load datasets from the bundled file or from IDX files, and divide them."""
+"""Load datasets from the bundled file or from IDX files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One's own picture as a sample."""
+"""Read a picture as a sample."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load_image(
     invert: bool | Literal["auto"] = "auto",
     shape: tuple[int, ...] = (SIDE, SIDE),
 ) -> NDArray[np.float32]:
-    """Read one picture as a sample.
+    """Read a picture as a sample, prepared as MNIST's.
 
     A picture of the wanted size is taken as it is. Any other picture in grey is treated as MNIST's
     makers treated theirs: cropped to the ink, scaled to fit 20/28 of the size, its centre of mass

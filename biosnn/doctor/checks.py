@@ -46,7 +46,7 @@ print(*(f"{m} {importlib.import_module(m).__version__}" for m in sys.argv[1:]), 
 
 @attrs.frozen(kw_only=True)
 class Check:
-    """One finding.
+    """The result of one check.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Check:
 
 
 def run_checks() -> list[Check]:
-    """Look at everything that biosnn needs or can use.
+    """Run all checks.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What fits what on this machine: facts that the doctor's checks put into words."""
+"""CPU features, and conflicts between the parts of the CUDA toolchain."""
 
 from __future__ import annotations
 

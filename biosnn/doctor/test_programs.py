@@ -1,4 +1,4 @@
-"""Small programs that a C++ compiler must be able to make."""
+"""Small programs with which C++ compilers are tried."""
 
 HELLO = '#include <iostream>\nint main() { std::cout << "hello"; }\n'
 # A loop that the compiler turns into the widest instructions that it believes the CPU has.

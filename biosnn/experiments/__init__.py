@@ -1,4 +1,4 @@
-"""The contract of the scripts in ``experiments/``, for your own scripts too.
+"""Flags, reports and resuming of experiments: for those of biosnn and for your own scripts.
 
 A script parses the shared flags and its own, does its work, and ends with one report:
 

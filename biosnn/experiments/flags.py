@@ -1,4 +1,4 @@
-"""Types of command-line flags, and the parser that notes them."""
+"""Command-line flags of experiments, and their parser."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ _OF_THE_MOMENT = ("--out", "--resume", "--restart", "--overwrite")
 
 
 def lasting(words: Iterable[str]) -> Iterator[str]:
-    """The words of a command without the flags that belong to one call only."""
+    """The words of a command without flags such as ``--resume``, which belong to one call."""
     value_follows = False
     for word in words:
         if word.partition("=")[0] in _OF_THE_MOMENT:
@@ -111,7 +111,7 @@ def lasting(words: Iterable[str]) -> Iterator[str]:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that also tells the words it was given, as ``command``, so that they last.
+    """A parser that also returns the words it was given, as ``command``.
 
     Paths are absolute there, and flags that belong to one call only are left out.
     """

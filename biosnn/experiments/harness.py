@@ -1,4 +1,4 @@
-"""The parser, the report and the end of an experiment's script."""
+"""The parser and the report of an experiment, and how its script ends."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def write_report(
     parameters: Mapping[str, Any] | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
-    """Write ``DIR/results.json`` and tell the reader; call it last.
+    """Write ``DIR/results.json`` and print a table; call it last.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def _device(asked: str) -> str:
 
 
 def plain_data(value: Any) -> Any:
-    """Turn a value into what strict JSON can hold (see :func:`write_report`)."""
+    """Turn a value into strict JSON (see :func:`write_report`)."""
     import numpy as np
     from brian2 import Quantity
 
@@ -255,7 +255,7 @@ def _text(value: Any) -> str:
 
 
 def environment() -> dict[str, Any]:
-    """Return what a result may depend on besides its parameters.
+    """Versions, CPU and commit, on which a result may depend.
 
     Returns
     -------
@@ -300,7 +300,7 @@ def _commit() -> str:
 
 
 def _said(*command: str) -> str:
-    """What a command says on stdout; nothing if it fails or is not there."""
+    """Output of a command; empty if it fails or is not there."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
@@ -337,7 +337,7 @@ def main(function: Callable[[], object]) -> None:
 
 
 def _then(inside: Path | None) -> str:
-    """How an interrupted experiment goes on; a script that is none of biosnn's is named."""
+    """The command with which an interrupted experiment goes on."""
     folder = experiment_folder(inside)
     if folder is None:
         return ""

@@ -1,4 +1,4 @@
-"""The experiments that come with biosnn, by name."""
+"""Find the scripts of experiments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def experiment_names() -> tuple[str, ...]:
 
 
 def summary(name: str) -> str:
-    """What an experiment is, in a line: the first of its docstring."""
+    """The first line of an experiment's docstring."""
     doc = ast.get_docstring(ast.parse(find_experiment(name).read_text("utf-8"))) or ""
     return doc.partition("\n")[0]
 
@@ -81,7 +81,7 @@ def find_script(text: str) -> Path:
 def noted_command(
     where: Path, name: Any, words: Any, script: Path | None = None
 ) -> tuple[Path, list[str]]:
-    """Script and arguments of a command that a file notes.
+    """Script and arguments of a command that was noted in a file.
 
     Anybody may have written the file. It tells an experiment's name and flags, and never which
     file is run: that is an experiment of biosnn, or the script that the user names.

@@ -1,4 +1,4 @@
-"""Experiments that can be interrupted: their command, kept beside their checkpoints."""
+"""Resume experiments: their command is kept beside their checkpoints."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def begin(args: argparse.Namespace) -> None:
 
 
 def forget() -> None:
-    """Forget what has begun in this process."""
+    """Forget which experiment has begun in this process."""
     _BEGUN.clear()
 
 

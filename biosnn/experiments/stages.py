@@ -1,4 +1,4 @@
-"""Finished parts of an experiment, which a resumed one does not repeat."""
+"""Keep the finished parts of an experiment, so that a resumed one does not repeat them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Parts:
         self._settings = {key: str(value) for key, value in kept.items()}
 
     def __call__(self, name: str, make: Callable[[], Any]) -> Any:
-        """What a part gives: from the interrupted run if it had finished it, else made now.
+        """The result of a part: of the interrupted run if it had finished it, else made now.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What neurons do: membrane potentials, spikes, rates and counts."""
+"""Plots of activity: membrane potentials, spikes, rates and counts."""
 
 from __future__ import annotations
 

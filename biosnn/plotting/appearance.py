@@ -1,4 +1,4 @@
-"""How the project's figures look: colours, lines and fonts, set without leaking."""
+"""The style of figures: colours, lines and fonts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ HAS_MINUS = "DejaVu Sans"  # ships with Matplotlib and holds the unicode minus s
 
 
 def use_fonts() -> str | None:
-    """Let Chinese, Japanese and Korean text render in the figures drawn from now on.
+    """Add fonts for Chinese, Japanese and Korean to those of Matplotlib.
 
     The installed fonts of those languages are appended to ``rcParams["font.family"]``, where
     Matplotlib looks up the glyphs that the first font lacks; Latin text keeps its font.
@@ -77,7 +77,7 @@ def use_fonts() -> str | None:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the project's style inside a ``with`` block; all settings return after it.
+    """Use biosnn's style inside a ``with`` block; Matplotlib's settings return after it.
 
     Readable sizes, no chart junk, a colour cycle that colour-blind readers can tell apart and
     the fonts of :func:`use_fonts`. Save inside the block too: ticks are made when drawn.

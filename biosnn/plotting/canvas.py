@@ -1,4 +1,4 @@
-"""Where figures come from and where they go: new axes, shared furniture, files."""
+"""Make figures and axes, and save them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TIME = "time (ms)"
 
 
 def new_figure(figsize: tuple[float, float]) -> Figure:
-    """A figure that nobody has to close.
+    """A new figure, which nobody has to close.
 
     In a notebook it is one of pyplot's, which the notebook shows once, below the cell, and closes
     then. Elsewhere pyplot does not know of it: no window opens, and it is freed when it is no
@@ -70,7 +70,7 @@ def colorbar(ax: Axes, image: AxesImage, label: str, **options) -> None:
 
 
 def save(figure_or_axes: Figure | Axes | NDArray[np.object_], path: str | os.PathLike[str]) -> Path:
-    """Write a figure as PNG: wholly or not at all.
+    """Write a figure to a PNG file, in one step.
 
     Parameters
     ----------

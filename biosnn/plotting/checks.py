@@ -1,4 +1,4 @@
-"""What plots accept: finite numbers of the right shape and unit, or a `ParameterError`."""
+"""Check shapes, units and numbers of the arrays that are drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What plots take out of a Recording or a State: arrays with units, on one clock."""
+"""Take arrays with units out of a Recording or a State."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def refuse_without(where: str, what: str, **given: object) -> None:
 
 
 def with_dimension(values: Any, unit: str) -> Any:
-    """Values with an SI unit that a recording or a state names; plain where it is unknown."""
+    """Give values the SI unit of this name; leave them plain where it is unknown."""
     dim = _dimensions().get(unit, DIMENSIONLESS)
     return Quantity(np.asarray(values, dtype=float), dim=dim)
 

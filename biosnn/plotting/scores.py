@@ -1,4 +1,4 @@
-"""How well it works: accuracy over training, confusions and reconstructed images."""
+"""Plots of performance: learning curves, confusions and reconstructed images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How one synapse learns: its spikes, the traces they leave and its weight."""
+"""Plot of one synapse: its spikes, the traces they leave and its weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What synapses have learnt: receptive fields, weight matrices and their distribution."""
+"""Plots of weights: receptive fields, matrices and histograms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Save and load trained models and states: one file, no pickle, nothing executed on load.
+"""Save and load trained models and states, in one file without pickle.
 
 A ``.biosnn`` file is a safetensors file. Its tensors are the arrays of the state and of the
 readout; its metadata hold the network's declaration (with all parameters and their units), what

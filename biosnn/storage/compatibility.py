@@ -1,4 +1,4 @@
-"""Whether a state fits a network, and where two declarations differ."""
+"""Compare a state with a network, and two declarations with each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from biosnn.state import State
 
 
 def misfit(network: NetworkModel, state: State, *, single: bool) -> str:
-    """Say what of a state does not fit a network; nothing if all fits.
+    """Describe what of a state does not fit a network; empty if all fits.
 
     Sizes come first: a declaration alone must not take memory that no array in the file takes.
     """
@@ -69,7 +69,7 @@ def _sizes(network: NetworkModel) -> Iterator[tuple[str, int]]:
 
 
 def difference(saved: Any, given: Any, path: str = "") -> str:
-    """Name the first difference of two declarations; nothing if they are the same.
+    """Describe the first difference of two declarations; empty if they are the same.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is done to images before a network is shown them."""
+"""Preprocess images for a network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WHERE = "TrainedModel"
 
 
 def image_input(network: NetworkModel) -> tuple[str, Input]:
-    """The input that takes images: the one that a run needs."""
+    """The input that takes images: the only one that a run needs."""
     found = {name: spec for name, spec in network.inputs.items() if not spec.optional}
     kinds = [spec.kind for spec in found.values()]
     if kinds != ["static"]:
@@ -58,7 +58,7 @@ def check_steps(network: NetworkModel, steps: Mapping[str, Any]) -> None:
 
 
 def check_scale(network: NetworkModel, steps: Mapping[str, Any]) -> None:
-    """Check that it is known what an intensity of 1 means."""
+    """Check that an input with a unit has a scale in that unit."""
     name, _ = image_input(network)
     unit = unit_of(network, name)
     if "scale" not in steps and not unit.is_dimensionless:
@@ -74,7 +74,7 @@ def check_scale(network: NetworkModel, steps: Mapping[str, Any]) -> None:
 def prepared(
     network: NetworkModel, steps: Mapping[str, Any], images: ArrayLike
 ) -> NDArray[np.floating[Any]]:
-    """Images as the samples that a network is shown."""
+    """Turn images into the samples that a network is shown."""
     _, spec = image_input(network)
     check_scale(network, steps)
     axes = ("n", "features", "width", "channels")[: max(np.ndim(images), 2)]

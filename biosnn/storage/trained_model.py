@@ -1,4 +1,4 @@
-"""A trained model and its file."""
+"""Trained models, and their files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from biosnn.version import __version__
 
 
 def provenance(**facts: Any) -> dict[str, Any]:
-    """Say where a model comes from: versions and date, and the facts given.
+    """Collect where a model comes from: versions, date, and the facts given.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ class TrainedModel:
 def save_model(
     model: TrainedModel, path: str | os.PathLike[str], *, overwrite: bool = False
 ) -> Path:
-    """Write a model to one file: wholly or not at all.
+    """Write a model to one file, in one step.
 
     Parameters
     ----------
@@ -379,7 +379,7 @@ def load_state(path: str | os.PathLike[str], network: NetworkModel) -> State:
 
 
 def _restored[T](path: Path, restore: Callable[[], T]) -> T:
-    """Call `restore`; whatever does not fit together is the file's fault."""
+    """Call `restore`, and blame the file for whatever does not fit together."""
     try:
         return restore()
     except (
