@@ -55,10 +55,7 @@ TORCH = ("torch", "torchvision")
 KNOWN_CIRCLES = (
     "biosnn._models.neuron_model",
     "biosnn._plasticity.rule",
-    "biosnn.networks.network",
-    "biosnn.surrogate.nn.network",
 )
-KNOWN_PACKAGE_CIRCLES = (("devices", "program"),)
 
 
 @dataclass(frozen=True)
@@ -301,8 +298,6 @@ def packages_import_lower_layers(modules: list[Module]) -> Iterator[str]:
             where = f"{module.path}:{found.line}"
             if package == "":
                 yield f"{where}: imports biosnn itself; import from the module that has the name"
-            elif (package, module.package) in KNOWN_PACKAGE_CIRCLES:
-                continue
             elif LAYER.get(package, len(LAYERS)) > LAYER[module.package]:
                 yield f"{where}: {module.package} must not import {package}"
             elif package not in (module.package, *INDEPENDENT.get(module.package, (package,))):
@@ -313,8 +308,6 @@ def packages_import_lower_layers(modules: list[Module]) -> Iterator[str]:
 def packages_do_not_go_in_circles(modules: list[Module]) -> Iterator[str]:
     graph = packages_graph(modules)
     for members in circles({name: known for name, known in graph.items() if name}):
-        if members in KNOWN_PACKAGE_CIRCLES:
-            continue
         yield " -> ".join(shortest_circle(graph, members)) + f"; among {', '.join(members)}"
 
 
@@ -334,15 +327,6 @@ def imported_names_are_readable(modules: list[Module]) -> Iterator[str]:
                 literal = node.args and isinstance(node.args[0], ast.Constant)
                 if not literal and not module.is_init:
                     yield f"{module.path}:{node.lineno}: imports a computed name; write it out"
-
-
-def private_folders_have_one_owner(modules: list[Module]) -> Iterator[str]:
-    for module in modules:
-        for package, found in imported_packages(module):
-            folder = f"{found.target}.{found.name}".split(".")[1]
-            private = folder.startswith("_") and not folder.startswith("__")
-            if private and package != module.package:
-                yield f"{module.path}:{found.line}: {folder} is private; import from {package}"
 
 
 def only_cuda_modules_import_brian2cuda(modules: list[Module]) -> Iterator[str]:
@@ -447,7 +431,6 @@ RULES: tuple[Rule, ...] = (
     packages_do_not_go_in_circles,
     files_do_not_go_in_circles,
     imported_names_are_readable,
-    private_folders_have_one_owner,
     only_cuda_modules_import_brian2cuda,
     only_device_packages_choose_devices,
     torch_stays_in_surrogate,
@@ -616,14 +599,6 @@ def test_computed_imports_are_reported():
     assert not breaches(imported_names_are_readable, cli="def f(n):\n    import_module('numpy')")
     lazy = "def __getattr__(name):\n    return import_module(f'biosnn.{name}')"
     assert not breaches(imported_names_are_readable, __init__=lazy)
-
-
-def test_a_private_folder_is_entered_by_its_owner_only():
-    source = "from biosnn._encoding.direct import Direct"
-    assert breaches(private_folders_have_one_owner, simulation=source)
-    assert breaches(private_folders_have_one_owner, simulation="from biosnn import _encoding")
-    assert not breaches(private_folders_have_one_owner, encoding=source)
-    assert not breaches(private_folders_have_one_owner, cli="from biosnn import __main__")
 
 
 def test_brian2cuda_elsewhere_or_at_once_is_reported():
