@@ -10,7 +10,9 @@ import typer
 
 from biosnn import experiments, simulation
 from biosnn.cli.run_script import run_script
-from biosnn.errors import DeviceError, ParameterError, StorageError
+from biosnn.errors import DeviceError, StorageError
+from biosnn.state import bytes_of
+from biosnn.validation import check_choice
 
 
 def build(
@@ -58,8 +60,8 @@ def build(
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     typer.echo(
         f"{out}: a run of {job.network.interface.name}, {job.n_samples} samples in "
-        f"{len(job.chunks)} chunk(s), {_size(size)}; the results will take "
-        f"{_size(job.result_bytes)}, besides recorded spikes. The experiment was stopped here, "
+        f"{len(job.chunks)} chunk(s), {bytes_of(size)}; the results will take "
+        f"{bytes_of(job.result_bytes)}, besides recorded spikes. The experiment was stopped here, "
         "because it needs them; `biosnn collect` goes on with it."
     )
     typer.echo(f"Copy it to the other machine and follow {out / 'README.md'}")
@@ -84,9 +86,7 @@ def collect(
         If a job or its results are incomplete, damaged or foreign, or its experiment is none
         of biosnn's and no script is given.
     """
-    if device not in simulation.DEVICES:
-        wanted = "one of " + ", ".join(simulation.DEVICES)
-        raise ParameterError("biosnn collect", "--device", repr(device), wanted)
+    check_choice("biosnn collect", "--device", device, simulation.DEVICES)
     job = simulation.open_job(folder)
     path, noted = experiments.noted_command(
         folder, job.about["experiment"], job.about["flags"], script
@@ -108,7 +108,3 @@ def _done(folders: Sequence[Path]) -> list[simulation.Job]:
     for job in found:
         job.check_results()
     return found
-
-
-def _size(n: int) -> str:
-    return f"{n / 2**20:.1f} MiB" if n >= 2**20 else f"{n / 2**10:.0f} KiB"
