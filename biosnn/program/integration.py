@@ -1,12 +1,24 @@
-"""Integration of equations: the method of a group, as Brian2 applies it."""
+"""Integration of equations: the code of a time step, as Brian2 writes it."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from brian2 import Equations, second
+from brian2.equations.equations import extract_constant_subexpressions
+from brian2.equations.refractory import add_refractoriness
+from brian2.parsing.expressions import parse_expression_dimensions
+from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+
 from biosnn._models.exact_traces import with_exact
+from biosnn.errors import ParameterError
 from biosnn.program.passes.draws import CountedNoise
-from biosnn.program.program import Group
+from biosnn.program.program import Group, Program
+from biosnn.program.scope import Scope
+from biosnn.program.serialisation import to_data
+
+_written: dict[str, str] = {}  # solving equations takes long
 
 
 def method_of(group: Group) -> Any:
@@ -16,3 +28,74 @@ def method_of(group: Group) -> Any:
     """
     method = with_exact(group.method, group.exact, group.equations)
     return CountedNoise(method, group.noise) if group.noise else method
+
+
+def integration_code(program: Program, owner: str, *, stopping: bool = True) -> str:
+    """Abstract code of a ``"state_update"``: one time step of a group's or connection's equations.
+
+    It begins with :func:`refractoriness_code`.
+
+    Parameters
+    ----------
+    program : Program
+        The program.
+    owner : str
+        The group or the connection.
+    stopping : bool
+        Whether the rates of change of what is fixed while a neuron is refractory have the factor
+        ``int(not_refractory)``. Whoever leaves it out keeps these variables fixed otherwise.
+
+    Raises
+    ------
+    ParameterError
+        If the method cannot integrate the equations.
+    """
+    group = program.groups.get(owner)
+    whose = group or program.connections[owner]
+    arrays = [a for a in program.arrays.values() if a.owner == owner]
+    linked = [program.arrays.get(array.link) for array in arrays]
+    flags = [[a.name, a.kind, a.constant, a.shared] for a in (*arrays, *linked) if a is not None]
+    key = json.dumps([to_data(whose), program.dt, flags, stopping])
+    if key not in _written:
+        head = refractoriness_code(program, owner)
+        _written[key] = head + _integrated(program, owner, bool(head) and stopping)
+    return _written[key]
+
+
+def refractoriness_code(program: Program, owner: str) -> str:
+    """Abstract code that says at the beginning of a time step which neurons are refractory."""
+    group = program.groups.get(owner)
+    if group is None or group.refractory is None:
+        return ""
+    period = group.refractory
+    if isinstance(period, str):
+        dim = parse_expression_dimensions(period, Scope(program, owner).variables(period))
+        if dim is not second.dim:
+            return f"not_refractory = not_refractory or not ({period})\n"
+    else:
+        period = float(period)
+    return f"not_refractory = timestep(t - lastspike, dt) >= timestep({period}, dt)\n"
+
+
+def _integrated(program: Program, owner: str, stopping: bool) -> str:
+    group = program.groups.get(owner)
+    whose = group or program.connections[owner]
+    # Brian2 keeps in equations what subexpressions stand for, so these are not shared.
+    equations = Equations(whose.equations)
+    if group is None:
+        equations = Equations([e for e in equations.values() if "summed" not in e.flags])
+    elif stopping:
+        equations = add_refractoriness(equations)
+    equations, _ = extract_constant_subexpressions(equations)
+    if not equations.diff_eq_names:
+        return ""
+    names = " ".join(equations.names | equations.identifiers)
+    method = whose.method if group is None else method_of(group)
+    try:
+        return StateUpdateMethod.apply_stateupdater(
+            equations, Scope(program, owner).variables(names), method, group_name=owner
+        )
+    except UnsupportedEquationsException as error:
+        wanted = f"one that can integrate these equations ({error})"
+        remedy = 'Use method="exponential_euler" or "euler"'
+        raise ParameterError(owner, "method", whose.method, wanted, remedy) from error

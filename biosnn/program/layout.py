@@ -48,6 +48,10 @@ def _of_groups(program: Program) -> Iterator[Array]:
                 name=name,
                 kind=equation.var_type,
                 size=1 if "shared" in equation.flags else of_one,
+                shared="shared" in equation.flags,
+                constant="constant" in equation.flags,
+                held="constant over dt" in equation.flags,
+                paused=group.refractory is not None and "unless refractory" in equation.flags,
                 unit=unit_name(equation.dim),
                 role="protocol" if key == PROTOCOL else "neuron",
                 double=name in group.double,
@@ -66,15 +70,20 @@ def _of_groups(program: Program) -> Iterator[Array]:
 def _of_connections(program: Program) -> Iterator[Array]:
     for key, made in program.connections.items():
         for name, equation in parsed(key, made.equations).items():
-            constant = "constant" in equation.flags and made.delay_steps is not None
+            if "summed" in equation.flags:
+                continue
+            given = name == "delay_steps" and made.delay_steps is not None
             yield Array(
                 owner=key,
                 name=name,
                 kind=equation.var_type,
                 size=1 if "shared" in equation.flags else made.size,
+                shared="shared" in equation.flags,
+                constant="constant" in equation.flags,
+                held="constant over dt" in equation.flags,
                 unit=unit_name(equation.dim),
                 role="weight",
-                kept=equation.type != SUBEXPRESSION and not (constant and name == "delay_steps"),
+                kept=equation.type != SUBEXPRESSION and not given,
                 expression=equation.expr.code if equation.type == SUBEXPRESSION else "",
             )
 

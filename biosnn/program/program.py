@@ -53,6 +53,14 @@ class Array:
         ``"group.variable"`` whose values these are; nothing is stored then.
     expression : str
         Code that computes the values whenever they are read; nothing is stored then.
+    held : bool
+        Whether the expression is computed once a time step and its values are stored.
+    shared : bool
+        Whether all neurons or synapses have one value.
+    constant : bool
+        Whether nothing changes the values during a run.
+    paused : bool
+        Whether code changes the values of a neuron only while it is not refractory.
     initial : numpy.ndarray, Draw or None
         Values before a run, or how they are drawn; ``None`` for zeros.
     """
@@ -68,6 +76,10 @@ class Array:
     kept: bool = True
     link: str = ""
     expression: str = ""
+    held: bool = False
+    shared: bool = False
+    constant: bool = False
+    paused: bool = False
     initial: np.ndarray | Draw | None = None
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 from brian2 import Function
 from brian2.parsing.rendering import CPPNodeRenderer
 
+from biosnn.program.scope import draw_function
 from biosnn.rng import (
     C_NORMAL,
     C_POISSON,
@@ -29,7 +30,7 @@ def draw_functions() -> dict[str, Function]:
     return {
         "counter_uniform": _function(counter_uniform, C_SOURCE),
         "counter_normal": _function(counter_normal, C_NORMAL, inner=inner),
-        "counter_poisson": _function(counter_poisson, C_POISSON, inner=inner, whole=True),
+        "counter_poisson": _function(counter_poisson, C_POISSON, inner=inner),
     }
 
 
@@ -39,19 +40,10 @@ def _function(
     *,
     name: str = "",
     inner: Function | None = None,
-    whole: bool = False,
 ) -> Function:
-    """A draw; one of whole numbers has an argument before the counters."""
+    """A draw with its code for every target."""
     name = name or python.__name__
-    counters = ["integer"] * 6
-    types = ["any", *counters] if whole else counters
-    function = Function(
-        python,
-        arg_units=[1] * len(types),
-        arg_types=types,
-        return_unit=1,
-        return_type="integer" if whole else "float",
-    )
+    function = draw_function(python)
     source, dependencies = source.strip(), {}
     if inner is not None:
         source, dependencies = source.replace("counter_uniform(", f"{_INNER}("), {_INNER: inner}
@@ -62,6 +54,7 @@ def _function(
     add("cuda", f"__host__ __device__ {source}", dependencies=dependencies, name=name)
     once = f"#ifndef BIOSNN_WITHIN\n#define BIOSNN_WITHIN\n{_INNER_SOURCE.strip()}\n#endif\n"
     verbatim = f"#include <math.h>\n{once if inner is not None else ''}{source}"
+    whole = function._return_type == "integer"
     arguments = ", ".join([*(["double"] if whole else []), *(["int"] * 6)])
     add(
         "cython",
