@@ -7,6 +7,7 @@ import pytest
 from brian2.codegen.translation import analyse_identifiers, make_statements
 from brian2.core.functions import Function
 from brian2.core.variables import Constant, Subexpression
+from zoo import ZOO
 
 from biosnn import networks
 from biosnn.devices.runtime.device import RuntimeNetwork
@@ -15,7 +16,6 @@ from biosnn.program.lower import lower
 from biosnn.program.program import Kernel, Program
 from biosnn.program.recorders import Record
 from biosnn.program.scope import Scope
-from zoo import ZOO
 
 
 @pytest.fixture(scope="module", params=ZOO)

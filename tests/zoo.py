@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from brian2 import mV, ms
+from brian2 import ms, mV
+from parity.built_in import NETWORKS
 
 from biosnn import encoding, models, networks
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
-from parity.built_in import NETWORKS
 
 
 def stochastic() -> NetworkModel:

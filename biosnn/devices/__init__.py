@@ -1,1 +1,5 @@
-"""The only rooms that name a Brian2 device: runtime, C++ standalone, the artifact, the cache."""
+"""Devices: translations of a program into something that runs."""
+
+from biosnn.devices.registry import devices, register, unregister
+
+__all__ = ["devices", "register", "unregister"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biosnn import gpu
+from biosnn.devices import registry
 from biosnn.devices.base.artifact import BINARY, open_artifact
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.contract import Device
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from biosnn.program.program import Program
     from biosnn.state import State
 
-DEVICES = ("runtime", "cpp", "cuda")
+DEVICES = tuple(registry.devices())
 #: Stands for "cuda" where that is estimated to be faster, else for "cpp".
 AUTO = "auto"
 
@@ -114,21 +115,19 @@ def compile(
         precision=(precision, ("double", "single")),
         target=(target, ("numpy", "cython")),
     )
-    if device not in (*DEVICES, AUTO):
-        among = ", ".join(map(repr, (*DEVICES, AUTO)))
+    if device not in (known := (*registry.devices(), AUTO)):
+        among = ", ".join(map(repr, known))
         raise ParameterError("compile", "device", repr(device), f"one of {among}")
     kept = observed(network, per_sample)
     record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
     program = lower_parallel(network, record, n_parallel)
-    if n_parallel > 1 and device == "runtime":
-        wanted = '1 on the device "runtime"'
+    if n_parallel > 1 and device != AUTO and not registry.devices()[device].replicates:
+        wanted = f'1 on the device "{device}"'
         raise ParameterError("compile", "n_parallel", n_parallel, wanted, 'Use device="cpp"')
 
     def made(where: str) -> Device:
-        if where == "runtime":
-            from biosnn.devices.runtime.device import RuntimeNetwork
-
-            return RuntimeNetwork(program, precision, target)
+        if not registry.devices()[where].compiled:
+            return registry.build(where, program, {"precision": precision, "target": target})
         if not build:
             any_cpu = portable and where == "cpp"
             return sources(where, program, precision, math, None if any_cpu else architecture)
@@ -203,8 +202,10 @@ def ensemble(
     from biosnn.simulation.ensemble_members import members_of
 
     _check_choices("ensemble", network, precision=(precision, ("double", "single")))
-    if device not in ("cpp", "cuda", AUTO):
-        raise ParameterError("ensemble", "device", repr(device), '"cpp", "cuda" or "auto"')
+    known = [name for name, found in registry.devices().items() if found.replicates]
+    if device not in (*known, AUTO):
+        among = f'{", ".join(f'"{name}"' for name in known)} or "{AUTO}"'
+        raise ParameterError("ensemble", "device", repr(device), among)
     check_whole("ensemble", "n", n, 1, LARGEST)
     reason = "it was asked for"
     if device == AUTO:
@@ -235,12 +236,9 @@ def _compiled(
     math: str,
     portable: bool,
     architecture: str,
-) -> CompiledNetwork:
-    if device == "cuda":
-        return gpu.build(program, precision, math, architecture)
-    from biosnn.devices.cpp import device as cpp_standalone
-
-    return cpp_standalone.build(program, precision, math, portable)
+) -> Device:
+    options = {"precision": precision, "math": math, "portable": portable}
+    return registry.build(device, program, {**options, "architecture": architecture})
 
 
 def _check_choices(obj: str, network: Any, **choices: tuple[str, tuple[str, ...]]) -> None:
