@@ -77,7 +77,7 @@ def assembled(interface: Interface, found: dict[str, np.ndarray], seconds: float
         per_sample={name: found[name] for name in interface.per_sample},
         shown=found["shown"],
         spikes={
-            key: Spikes(*(found[f"spikes.{key}.{name}"] for name, _ in _SPIKES), clock, n)
+            key: Spikes(*(found[f"spikes.{key}.{name}"] for name, _ in _SPIKES), clock=clock, n=n)
             for key, n in interface.spikes.items()
         },
         traces={name: traced(name, column) for name, column in interface.traces.items()},
