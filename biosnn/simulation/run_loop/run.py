@@ -213,18 +213,21 @@ def _show(
             if folder is not None:
                 folder.save_if_due(at, session.state, stopped=True)
             of = "" if run.total is None else f" of {run.total}"
-            raise _interrupted(f"sample {at.position}{of}", stop, folder, "go on with")
+            raise _interrupted(run, f"sample {at.position}{of}", stop, folder, "go on with")
         return session.state()
 
 
 def _too_late(run: Run, stop: Stop, folder: RunFolder | None) -> Interrupted:
     """A signal during the last samples came too late to stop the run, not the program."""
-    return _interrupted("the last sample", stop, folder, "have its result with")
+    return _interrupted(run, "the last sample", stop, folder, "have its result with")
 
 
-def _interrupted(where: str, stop: Stop, folder: RunFolder | None, then: str) -> Interrupted:
+def _interrupted(
+    run: Run, where: str, stop: Stop, folder: RunFolder | None, then: str
+) -> Interrupted:
     if folder is None:
-        remedy = "nothing was kept, because the run has no folder"
+        why = "ensembles keep nothing" if run.members else "the run has no folder"
+        remedy = f"nothing was kept, because {why}"
     else:
         remedy = f"{then} resume=True and folder={str(folder.folder)!r}"
     signal = stop.signal if isinstance(stop, SignalStop) else 0
