@@ -29,52 +29,12 @@ from biosnn._models.equation_text import (
 )
 from biosnn._models.event_timing import check_behind
 from biosnn._models.exact_poles import has_pole
-from biosnn._models.firing_patterns import (
-    FiringPattern,
-    adex_patterns,
-    izhikevich_patterns,
-    per_neuron,
-)
 from biosnn._models.identifiers import names_in, rename, without_value
+from biosnn._models.library import LIBRARY, SYNAPSES, published_neuron, published_synapse
 from biosnn._models.methods import check_method
-from biosnn._models.neuron_library import (
-    LIBRARY,
-    adaptive_lif,
-    adex,
-    competitive_unit,
-    diehl_cook_excitatory_cell,
-    diehl_cook_inhibitory_cell,
-    eif,
-    escape_rate,
-    hodgkin_huxley,
-    integrate_and_fire,
-    izhikevich,
-    lif,
-    lif_conductance_based,
-    lif_exponential,
-    neuron,
-    pinsky_rinzel,
-    poisson_unit,
-    qif,
-    traub_miles,
-)
 from biosnn._models.neuron_model import NeuronModel
+from biosnn._models.own_neuron import neuron, per_neuron
 from biosnn._models.parameters import Normal, Schedule, Uniform, check_parameters
-from biosnn._models.synapse_library import (
-    SYNAPSES,
-    alpha_conductance,
-    alpha_current,
-    ampa,
-    delta,
-    difference_of_exponentials_conductance,
-    difference_of_exponentials_current,
-    exponential_conductance,
-    exponential_current,
-    gaba_a,
-    gap_junction,
-    nmda,
-    tsodyks_markram,
-)
 from biosnn._models.synapse_model import SynapseModel
 from biosnn._models.units import (
     BUILT_IN,
@@ -87,6 +47,38 @@ from biosnn._models.units import (
 )
 from biosnn.validation import check_choice, check_value
 
+# One line for each published neuron and synapse (biosnn.equations).
+integrate_and_fire = published_neuron("integrate_and_fire")
+lif = published_neuron("lif")
+lif_exponential = published_neuron("lif_exponential")
+lif_conductance_based = published_neuron("lif_conductance", "lif_conductance_based")
+adaptive_lif = published_neuron("adaptive_lif")
+qif = published_neuron("qif")
+eif = published_neuron("eif")
+adex = published_neuron("adex")
+izhikevich = published_neuron("izhikevich")
+hodgkin_huxley = published_neuron("hodgkin_huxley")
+traub_miles = published_neuron("traub_miles")
+pinsky_rinzel = published_neuron("pinsky_rinzel")
+poisson_unit = published_neuron("poisson_unit")
+escape_rate = published_neuron("escape_rate")
+diehl_cook_excitatory_cell = published_neuron("diehl_cook_excitatory", "diehl_cook_excitatory_cell")
+diehl_cook_inhibitory_cell = published_neuron("diehl_cook_inhibitory", "diehl_cook_inhibitory_cell")
+competitive_unit = published_neuron("competitive", "competitive_unit")
+
+delta = published_synapse("delta")
+exponential_current = published_synapse("exponential_current")
+exponential_conductance = published_synapse("exponential_conductance")
+alpha_current = published_synapse("alpha_current")
+alpha_conductance = published_synapse("alpha_conductance")
+difference_of_exponentials_current = published_synapse("difference_of_exponentials_current")
+difference_of_exponentials_conductance = published_synapse("difference_of_exponentials_conductance")
+ampa = published_synapse("ampa")
+nmda = published_synapse("nmda")
+gaba_a = published_synapse("gaba_a")
+gap_junction = published_synapse("gap_junction")
+tsodyks_markram = published_synapse("tsodyks_markram")
+
 __all__ = [
     "BUILT_IN",
     "LIBRARY",
@@ -94,7 +86,6 @@ __all__ = [
     "SYNAPSES",
     "Companion",
     "Event",
-    "FiringPattern",
     "Known",
     "NeuronModel",
     "Normal",
@@ -104,12 +95,6 @@ __all__ = [
     "SynapseModel",
     "Trace",
     "Uniform",
-    "adaptive_lif",
-    "adex",
-    "adex_patterns",
-    "alpha_conductance",
-    "alpha_current",
-    "ampa",
     "check_behind",
     "check_choice",
     "check_code",
@@ -124,42 +109,18 @@ __all__ = [
     "check_size",
     "check_statement_units",
     "check_value",
-    "competitive_unit",
-    "delta",
-    "diehl_cook_excitatory_cell",
-    "diehl_cook_inhibitory_cell",
-    "difference_of_exponentials_conductance",
-    "difference_of_exponentials_current",
-    "eif",
     "equation_text",
-    "escape_rate",
-    "exponential_conductance",
-    "exponential_current",
-    "gaba_a",
-    "gap_junction",
     "has_pole",
-    "hodgkin_huxley",
-    "integrate_and_fire",
-    "izhikevich",
-    "izhikevich_patterns",
-    "lif",
-    "lif_conductance_based",
-    "lif_exponential",
     "names_in",
     "neuron",
-    "nmda",
     "parsed",
     "per_neuron",
-    "pinsky_rinzel",
-    "poisson_unit",
-    "qif",
     "random_calls",
     "rename",
     "scope_of",
     "synaptic_equations",
-    "traub_miles",
-    "tsodyks_markram",
     "unit_name",
     "used_names",
     "without_value",
 ]
+__all__ += [made.__name__ for library in (LIBRARY, SYNAPSES) for made, _ in library.values()]

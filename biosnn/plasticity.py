@@ -18,22 +18,36 @@ pair at dt = 0 potentiates and does not depress.
 """
 
 from biosnn._plasticity.combine import combined
-from biosnn._plasticity.diehl_cook import diehl_cook_power_law, diehl_cook_triplet
-from biosnn._plasticity.discrete import discrete_stdp
-from biosnn._plasticity.gradient import delta_rule, e_prop, spike_error, superspike
-from biosnn._plasticity.guided import instar, resume
-from biosnn._plasticity.homeostasis import (
-    adaptive_threshold,
-    bcm,
-    heterosynaptic_decay,
-    synaptic_scaling,
-)
-from biosnn._plasticity.pair import inhibitory_stdp, pair_stdp, symmetric_stdp
-from biosnn._plasticity.prediction import reward_prediction
-from biosnn._plasticity.reward import dopamine, dopamine_stdp, mstdp, mstdpet
+from biosnn._plasticity.gradient import spike_error, three_factors
+from biosnn._plasticity.gradient import superspike as _superspike
+from biosnn._plasticity.homeostasis import adaptive_threshold, heterosynaptic
+from biosnn._plasticity.library import published_rule
+from biosnn._plasticity.pair import discrete, inhibitory, pair, triplet, triplet_parameters
+from biosnn._plasticity.reward import dopamine
 from biosnn._plasticity.rule import PlasticityRule, Statements
-from biosnn._plasticity.triplet import triplet_parameters, triplet_stdp
-from biosnn._plasticity.voltage import voltage_stdp
+from biosnn._plasticity.voltage import voltage
+
+# One line for each published rule (biosnn.equations.rules).
+bcm = published_rule("bcm")
+delta_rule = published_rule("delta_rule", three_factors)
+diehl_cook_power_law = published_rule("diehl_cook_power_law")
+diehl_cook_triplet = published_rule("diehl_cook_triplet")
+discrete_stdp = published_rule("discrete_stdp", discrete)
+dopamine_stdp = published_rule("dopamine_stdp")
+e_prop = published_rule("e_prop", three_factors)
+heterosynaptic_decay = published_rule("heterosynaptic_decay", heterosynaptic)
+inhibitory_stdp = published_rule("inhibitory_stdp", inhibitory)
+instar = published_rule("instar")
+mstdp = published_rule("mstdp")
+mstdpet = published_rule("mstdpet")
+pair_stdp = published_rule("pair_stdp", pair)
+resume = published_rule("resume")
+reward_prediction = published_rule("reward_prediction")
+superspike = published_rule("superspike", _superspike)
+symmetric_stdp = published_rule("symmetric_stdp")
+synaptic_scaling = published_rule("synaptic_scaling")
+triplet_stdp = published_rule("triplet_stdp", triplet)
+voltage_stdp = published_rule("voltage_stdp", voltage)
 
 __all__ = [
     "PlasticityRule",

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
+from _firing_patterns import FiringPattern, adex_patterns, izhikevich_patterns
 from brian2 import ms, mV
 from matplotlib.figure import Figure
 
 from biosnn import experiments, models, plotting, simulation
-from biosnn.models import FiringPattern
 from biosnn.networks import Input, NetworkModel, Population, Presentation
 
 ADEX_STEP = 0.1 * ms
@@ -129,8 +129,8 @@ def draw(
 
 def run() -> None:
     args = experiments.parser("firing_patterns", __doc__, device="runtime").parse_args()
-    adex = list(models.adex_patterns().values())
-    simple = list(models.izhikevich_patterns().values())
+    adex = list(adex_patterns().values())
+    simple = list(izhikevich_patterns().values())
     if args.smoke:
         adex, simple = adex[:SMOKE], simple[:SMOKE]
     answers, seconds = {}, np.zeros(2)

@@ -28,6 +28,7 @@ from biosnn import models
 from biosnn.declaration import from_data, to_data
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Operation
+from experiments._firing_patterns import adex_patterns, izhikevich_patterns
 
 pytestmark = pytest.mark.usefixtures("fresh_brian2")
 
@@ -234,7 +235,7 @@ def test_published_sets() -> None:
 
 
 def test_currents_of_patterns() -> None:
-    adex, simple = models.adex_patterns(), models.izhikevich_patterns()
+    adex, simple = adex_patterns(), izhikevich_patterns()
     assert (len(adex), len(simple)) == (8, 20)
     current = adex["irregular spiking"].current([0, 500, 2000] * ms)
     np.testing.assert_allclose(si(current), [160e-12, 160e-12, 0])
@@ -267,7 +268,7 @@ def test_one_model_for_neurons_that_differ() -> None:
 
 
 def test_neurons_that_differ_can_be_declared() -> None:
-    cells = [pattern.model for pattern in list(models.izhikevich_patterns().values())[:6]]
+    cells = [pattern.model for pattern in list(izhikevich_patterns().values())[:6]]
     together = models.per_neuron(cells)
     back = from_data(json.loads(json.dumps(to_data(together))))
     assert back.equations == together.equations

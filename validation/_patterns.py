@@ -10,7 +10,7 @@ import numpy as np
 from brian2 import Quantity, ms, mV, nS
 
 from biosnn import models
-from biosnn.models import FiringPattern
+from experiments._firing_patterns import FiringPattern, adex_patterns, izhikevich_patterns
 from validation._simulate import Floats, Run, simulate
 
 #: So many of the 20 patterns have to be shown.
@@ -93,7 +93,7 @@ def figure_script(pattern: FiringPattern) -> Floats:
 
 def izhikevich(short: bool) -> dict[str, Any]:
     """Izhikevich 2004: how many of the 20 patterns are shown, and with the script's spikes."""
-    patterns = models.izhikevich_patterns()
+    patterns = izhikevich_patterns()
     runs = play(patterns.values())
     found = recognised(patterns, runs)
     for name, figures in found.items():
@@ -124,7 +124,7 @@ def adex(short: bool) -> dict[str, Any]:
     Each neuron has a twin whose coupling ``a`` differs by 1e-6 of a nanosiemens. Two trains are
     told apart by the largest difference of spike times in their second half.
     """
-    patterns = models.adex_patterns()
+    patterns = adex_patterns()
     dt = (0.1 if short else 0.02) * ms
     twins = {
         f"{name} (twin)": attrs.evolve(

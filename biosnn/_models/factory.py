@@ -1,86 +1,103 @@
-"""How a module of ``biosnn.equations`` becomes a model, with checked parameters."""
+"""Functions that are made of published data: signature and docstring follow from it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from biosnn._models.companions import Operation
-from biosnn._models.neuron_model import NeuronModel
-from biosnn.errors import ParameterError
-from biosnn.validation import check_choice, check_value
+import attrs
+from brian2.units.fundamentalunits import Quantity
 
-#: A reset potential is below the first of these that a model has.
-_SPIKE_POTENTIALS = ("V_th", "V_peak")
+_TEXT = textwrap.TextWrapper(width=96, initial_indent="    ", subsequent_indent="    ")
 
 
-def published(source: ModuleType, values: Mapping[str, Any], **changes: Any) -> NeuronModel:
-    """Make the model that a module of ``biosnn.equations`` describes.
+@attrs.frozen
+class Keyword:
+    """A keyword of a factory: its default, its type as the docstring names it, what it means."""
+
+    default: Any
+    kind: str
+    meaning: str
+
+
+def keywords(source: ModuleType) -> dict[str, Keyword]:
+    """The parameters of a module of ``biosnn.equations`` as keywords."""
+    scheduled = getattr(source, "SCHEDULED", ())
+    found = {}
+    for name, (default, bound, meaning, *_) in source.PARAMETERS.items():
+        if isinstance(bound, tuple):
+            kind = f"{{{', '.join(map(repr, bound))}}}".replace("'", '"')
+            found[name] = Keyword(default, kind, meaning)
+            continue
+        kind = "Quantity" if isinstance(default, Quantity) else type(default).__name__
+        kind = "Quantity, optional" if default is None else kind
+        kind += " or Schedule" if name in scheduled else ""
+        if bound not in ("", "finite", "whole"):
+            meaning = re.sub("(?=[;:])|$", f", {bound}", meaning, count=1)
+        found[name] = Keyword(default, kind, meaning)
+    return found
+
+
+def factory[T](
+    make: Callable[[dict[str, Any]], T],
+    source: ModuleType,
+    given: Mapping[str, Keyword],
+    returns: type,
+    *,
+    name: str,
+    face: str,
+    raises: str = "If a parameter is unknown, has another unit or is out of its bound.",
+) -> Callable[..., T]:
+    """A function of keywords that documents itself.
 
     Parameters
     ----------
+    make : function
+        Takes the keywords that were given, by name.
     source : module
-        One of ``biosnn.equations``.
-    values : mapping
-        Parameters that differ from their defaults.
-    **changes
-        Other fields of the model that differ from the module's.
-
-    Returns
-    -------
-    NeuronModel
-        The model.
-
-    Raises
-    ------
-    ParameterError
-        If a parameter is unknown, has another unit or is out of its bound, or if the reset
-        potential is not below the one that ends a spike.
+        Of ``biosnn.equations``, with a docstring and a ``REFERENCE``.
+    given : mapping
+        Its keywords, in the order of the signature.
+    returns : type
+        What it makes.
+    name, face : str
+        Its name, and the module that exports it.
+    raises : str
+        When it raises a ParameterError.
     """
-    unknown = set(values) - set(source.PARAMETERS)
-    if unknown:
-        first = sorted(unknown)[0]
-        raise ParameterError(
-            source.NAME, first, values[first], f"one of {', '.join(source.PARAMETERS)}"
-        )
-    parameters = {
-        name: check_value(source.NAME, name, values.get(name, default), default, bound)
-        for name, (default, bound, _) in source.PARAMETERS.items()
-    }
-    end = next((name for name in _SPIKE_POTENTIALS if name in parameters), None)
-    if end and "V_r" in parameters and parameters["V_r"] >= parameters[end]:
-        raise ParameterError(
-            source.NAME, "V_r", parameters["V_r"], f"below {end} ({parameters[end]})"
-        )
-    fields = {
-        "name": source.NAME,
-        "equations": source.EQUATIONS,
-        "threshold": source.THRESHOLD,
-        "reset": source.RESET,
-        "refractory": getattr(source, "REFRACTORY", None),
-        "method": source.METHOD,
-        "parameters": parameters,
-        "initial": dict(source.INITIAL),
-        "operations": tuple(
-            Operation(code=code, on=on, when=when, plastic=True)
-            for code, on, when in getattr(source, "OPERATIONS", ())
-        ),
-        "double": getattr(source, "DOUBLE", ()),
-        "slow": getattr(source, "SLOW", ()),
-        "reference": source.REFERENCE,
-    }
-    return NeuronModel(**{**fields, **changes})
+
+    def made(**parameters: Any) -> T:
+        return make(parameters)
+
+    prose, _, notes = (inspect.getdoc(source) or "").partition("\n\nNotes\n-----\n")
+    rows = []
+    for key, keyword in given.items():
+        sentence = f"{keyword.meaning[0].upper()}{keyword.meaning[1:]}."
+        rows += [f"{key} : {keyword.kind}", *_TEXT.wrap(sentence)]
+    made.__doc__ = "\n\n".join([
+        prose,
+        _section("Parameters", rows),
+        _section("Returns", [returns.__name__]),
+        _section("Raises", ["ParameterError", *_TEXT.wrap(raises)]),
+        *([_section("Notes", [notes])] if notes else []),
+        _section("References", textwrap.wrap(source.REFERENCE, 100)),
+    ])  # fmt: skip
+    made.__name__ = made.__qualname__ = name
+    made.__module__ = face
+    made.__annotations__ = {"return": returns}
+    made.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=keyword.default)
+            for key, keyword in given.items()
+        ],
+        return_annotation=returns,
+    )
+    return made
 
 
-def with_reset(source: ModuleType, kind: str, subtracted: str) -> str:
-    """Reset statements of a kind: the module's own (hard), or a subtraction from ``v`` (soft).
-
-    Raises
-    ------
-    ParameterError
-        If the kind is neither "hard" nor "soft".
-    """
-    check_choice(source.NAME, "reset", kind, ("hard", "soft"))
-    hard = source.RESET
-    return hard if kind == "hard" else hard.replace("v = V_r", f"v -= {subtracted}")
+def _section(title: str, lines: Iterable[str]) -> str:
+    return "\n".join([title, "-" * len(title), *lines])

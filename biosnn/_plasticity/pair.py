@@ -1,208 +1,118 @@
-"""Spike-timing-dependent plasticity from pairs of spikes."""
+"""Rules of pairs and triplets of spikes, whose terms depend on options."""
 
 from __future__ import annotations
 
+import ast
+from types import ModuleType
 from typing import Any
 
-from brian2 import Hz, ms
+from brian2 import ms
+from brian2.core.functions import DEFAULT_FUNCTIONS
 
-from biosnn._plasticity.checks import bounds, bump_of, number, tau
-from biosnn._plasticity.rule import PlasticityRule, Statements
+from biosnn._plasticity.library import Values, rule_of
+from biosnn._plasticity.rule import PlasticityRule
+from biosnn.equations.rules import triplet_stdp
 from biosnn.errors import ParameterError
-from biosnn.models import Trace
 from biosnn.validation import check_choice, check_value
 
-_ROOM_UP = "(clip(w_max - w, 0, w_max - w_min)/(w_max - w_min))"
-_ROOM_DOWN = "(clip(w - w_min, 0, w_max - w_min)/(w_max - w_min))"
-#: Factors of potentiation and depression.
-_DEPENDENCE = {
-    "additive": ("", ""),
-    "multiplicative": (f"*{_ROOM_UP}", f"*{_ROOM_DOWN}"),
-    "power_law": (f"*{_ROOM_UP}**mu_plus", f"*{_ROOM_DOWN}**mu_minus"),
-    "morrison": ("*w_0**(1 - mu)*clip(w, 0, w_max)**mu", "*w"),
-}
 
-
-def pair_stdp(
-    *,
-    tau_plus: Any = 20 * ms,
-    tau_minus: Any = 20 * ms,
-    A_plus: Any = 0.01,
-    A_minus: Any = 0.0105,
-    w_min: float = 0.0,
-    w_max: float = 1.0,
-    pairing: str = "all",
-    weight_dependence: str = "additive",
-    mu: float | tuple[float, float] = 0.4,
-    w_0: float = 1.0,
-) -> PlasticityRule:
-    """Pair STDP with hard bounds, additive by default.
-
-    A pair at ``s = t_post - t_pre`` changes the weight by ``A_plus*f_plus(w)*exp(-s/tau_plus)``
-    for ``s >= 0`` and by ``-A_minus*f_minus(w)*exp(s/tau_minus)`` for ``s < 0``.
-
-    Parameters
-    ----------
-    tau_plus, tau_minus : Quantity
-        Time constants of the two sides of the window.
-    A_plus, A_minus : float or Schedule
-        Amplitudes, >= 0.
-    w_min, w_max : float
-        Bounds of the weight.
-    pairing : {"all", "nearest"}
-        All pairs, or each spike with the nearest earlier one of the other side.
-    weight_dependence : {"additive", "multiplicative", "power_law", "morrison"}
-        ``f_plus`` and ``f_minus``. With ``u = (w - w_min)/(w_max - w_min)`` they are 1 and 1;
-        ``1 - u`` and ``u``; ``(1 - u)**mu`` and ``u**mu``; or, potentiation that grows with the
-        weight, ``w_0**(1 - mu)*w**mu`` and ``w``, which needs no upper bound.
-    mu : float or (float, float)
-        Exponent in [0, 1] of the last two; ``"power_law"`` takes one for potentiation and one
-        for depression as well: (0, 1) is additive potentiation with multiplicative depression.
-    w_0 : float
-        Weight, > 0, at which the factors of ``"morrison"`` are equal.
-
-    Notes
-    -----
-    Song, Miller & Abbott 2000, Nat. Neurosci. 3:919, doi:10.1038/78829; trace formulation:
-    Morrison, Diesmann & Gerstner 2008, Biol. Cybern. 98:459, doi:10.1007/s00422-008-0233-1.
-    Multiplicative: Rubin, Lee & Sompolinsky 2001, doi:10.1103/PhysRevLett.86.364; power law:
-    Guetig, Aharonov, Rotter & Sompolinsky 2003, doi:10.1523/JNEUROSCI.23-09-03697.2003;
-    exponents (0, 1): van Rossum, Bi & Turrigiano 2000,
-    doi:10.1523/JNEUROSCI.20-23-08812.2000; growing potentiation: Morrison, Aertsen & Diesmann
-    2007, doi:10.1162/neco.2007.19.6.1437.
-    """
-    rule = "PairSTDP"
-    check_choice(rule, "weight_dependence", weight_dependence, tuple(_DEPENDENCE))
-    bump = bump_of(rule, pairing)
-    up, down = _DEPENDENCE[weight_dependence]
-    parameters = {
-        "A_plus": number(rule, "A_plus", A_plus),
-        "A_minus": number(rule, "A_minus", A_minus),
-        **bounds(rule, w_min, w_max),
-    }
-    if weight_dependence == "power_law":
+def pair(source: ModuleType, values: Values) -> PlasticityRule:
+    """Pair STDP with a dependence on the weight."""
+    rule, dependence = source.NAME, values["weight_dependence"]
+    mu, w_0 = values.pop("mu"), values.pop("w_0")
+    if dependence == "power_law":
         both = mu if isinstance(mu, tuple | list) else (mu, mu)
         if len(both) != 2:
             raise ParameterError(rule, "mu", mu, "one exponent, or two")
         for name, value in zip(("mu_plus", "mu_minus"), both, strict=True):
-            parameters[name] = check_value(rule, name, value, 1.0, "in [0, 1]")
-    elif weight_dependence == "morrison":
-        parameters["mu"] = check_value(rule, "mu", mu, 1.0, "in [0, 1]")
-        parameters["w_0"] = check_value(rule, "w_0", w_0, 1.0, "> 0")
-        if w_min < 0:
-            raise ParameterError(rule, "w_min", w_min, ">= 0 with a power of the weight")
-    depress = f"w = clip(w - A_minus*y_post{down}, w_min, w_max)"
-    potentiate = f"w = clip(w + A_plus*x_pre{up}, w_min, w_max)"
-    return PlasticityRule(
-        name=rule,
-        statements=(
-            Statements(side="pre", code=depress),
-            Statements(side="post", code=potentiate, order=1),
-        ),
-        pre_traces=(Trace(name="x", tau=tau(rule, "tau_plus", tau_plus), bump=bump),),
-        post_traces=(
-            Trace(
-                name="y",
-                tau=tau(rule, "tau_minus", tau_minus),
-                bump=bump,
-                when="after_synapses",
-            ),
-        ),
-        parameters=parameters,
-        reference="Song, Miller & Abbott 2000, doi:10.1038/78829",
-    )
+            values[name] = check_value(rule, name, value, 1.0, "in [0, 1]")
+    elif dependence == "morrison":
+        values["mu"] = check_value(rule, "mu", mu, 1.0, "in [0, 1]")
+        values["w_0"] = check_value(rule, "w_0", w_0, 1.0, "> 0")
+        if values["w_min"] < 0:
+            raise ParameterError(rule, "w_min", values["w_min"], ">= 0 with a power of the weight")
+    values["up"], values["down"] = source.DEPENDENCE[dependence]
+    return rule_of(source, values)
 
 
-def _symmetric(
-    rule: str, tau_stdp: Any, eta: Any, alpha: float, w_min: float, w_max: float, reference: str
-) -> PlasticityRule:
-    """Both orders potentiate; a presynaptic spike by itself depresses by ``eta*alpha``."""
-    constant = tau(rule, "tau_stdp", tau_stdp)
-    return PlasticityRule(
-        name=rule,
-        statements=(
-            Statements(side="pre", code="w = clip(w + eta*(y_post - alpha), w_min, w_max)"),
-            Statements(side="post", code="w = clip(w + eta*x_pre, w_min, w_max)", order=1),
-        ),
-        pre_traces=(Trace(name="x", tau=constant),),
-        post_traces=(Trace(name="y", tau=constant, when="after_synapses"),),
-        parameters={
-            "eta": number(rule, "eta", eta),
-            "alpha": alpha,
-            **bounds(rule, w_min, w_max),
-        },
-        reference=reference,
-    )
+def inhibitory(source: ModuleType, values: Values) -> PlasticityRule:
+    """Symmetric STDP whose constant term sets a rate."""
+    alpha = float(2 * values["target_rate"] * values["tau_stdp"])
+    named = {name: values[name] for name in ("tau_stdp", "eta")}
+    return rule_of(source, {**named, "alpha": alpha, **values})
 
 
-def symmetric_stdp(
-    *,
-    tau_stdp: Any = 20 * ms,
-    eta: Any = 0.01,
-    alpha: float = 0.4,
-    w_min: float = 0.0,
-    w_max: float = 1.0,
-) -> PlasticityRule:
-    """Symmetric STDP: spikes that are close potentiate in either order, others depress.
-
-    A pair at ``s = t_post - t_pre`` adds ``eta*exp(-abs(s)/tau_stdp)``; every presynaptic spike
-    subtracts ``eta*alpha``.
+def triplet_parameters(
+    data: str = "visual_cortex", form: str = "minimal", pairing: str = "all"
+) -> dict[str, Any]:
+    """The parameters that Pfister & Gerstner fitted to an experiment.
 
     Parameters
     ----------
-    tau_stdp : Quantity
-        Time constant of both sides of the window.
-    eta : float or Schedule
-        Amplitude, >= 0.
-    alpha : float
-        Constant depression by a presynaptic spike, in units of the amplitude, >= 0.
-    w_min, w_max : float
-        Bounds of the weight.
+    data : {"visual_cortex", "hippocampus"}
+        Slices of visual cortex (their Table 3), or hippocampal culture (Table 4).
+    form : {"full", "minimal"}
+        All terms, or only those that the data need.
+    pairing : {"all", "nearest"}
+        The amplitudes belong to one pairing.
+
+    Returns
+    -------
+    dict
+        ``A2_plus``, ``A3_plus``, ``A2_minus``, ``A3_minus``, ``tau_plus``, ``tau_minus``,
+        ``tau_y``, and ``tau_x`` where the fit has one.
 
     Notes
     -----
-    A symmetric window between pyramidal cells: Mishra, Kim, Guzman & Jonas 2016,
-    Nat. Commun. 7:11552, Fig. 2, doi:10.1038/ncomms11552; their window is broader than the default
-    time constant here. The constant term as in Vogels et al. 2011, doi:10.1126/science.1211095
-    (:func:`inhibitory_stdp`).
+    ``tau_plus`` and ``tau_minus`` are those of Bi & Poo 2001 in all fits,
+    doi:10.1146/annurev.neuro.24.1.139.
     """
-    rule = "SymmetricSTDP"
-    check_value(rule, "alpha", alpha, 1.0, ">= 0")
-    reference = "Mishra, Kim, Guzman & Jonas 2016, doi:10.1038/ncomms11552"
-    return _symmetric(rule, tau_stdp, eta, alpha, w_min, w_max, reference)
+    chosen = {"data": data, "form": form, "pairing": pairing}
+    for name, value in chosen.items():
+        check_choice("triplet_parameters", name, value, triplet_stdp.PARAMETERS[name][1])
+    fit = zip(triplet_stdp.FITTED, triplet_stdp.TABLES[data, form, pairing], strict=True)
+    found: dict[str, Any] = {
+        name: value * ms if name.startswith("tau") else value
+        for name, value in fit
+        if value is not None
+    }
+    return {**found, "tau_plus": triplet_stdp.TAU_PLUS, "tau_minus": triplet_stdp.TAU_MINUS}
 
 
-def inhibitory_stdp(
-    *,
-    tau_stdp: Any = 20 * ms,
-    eta: Any = 0.01,
-    target_rate: Any = 5 * Hz,
-    w_min: float = 0.0,
-    w_max: float = 10.0,
-) -> PlasticityRule:
-    """Inhibitory STDP, which brings the target to a rate by balancing its excitation.
+def triplet(source: ModuleType, values: Values) -> PlasticityRule:
+    """Triplet STDP, without the terms whose amplitude is zero."""
+    fitted = triplet_parameters(*(values[name] for name in ("data", "form", "pairing")))
+    fitted = {"tau_x": source.TAU_X, **fitted}
+    values = {k: fitted.get(k) if value is None else value for k, value in values.items()}
+    for amplitude, constant, term in (
+        ("A3_minus", "tau_x", "depression"),
+        ("A3_plus", "tau_y", "potentiation"),
+    ):
+        zero = isinstance(values[amplitude], int | float) and values[amplitude] == 0
+        values[term] = getattr(source, term.upper())[zero]
+        if zero:
+            values[constant] = None
+    return rule_of(source, values)
 
-    A pair adds ``eta*exp(-abs(s)/tau_stdp)``, every presynaptic spike subtracts
-    ``eta*2*target_rate*tau_stdp``. Weights are the strengths of inhibition, >= 0.
 
-    Parameters
-    ----------
-    tau_stdp : Quantity
-        Time constant of both sides of the window.
-    eta : float or Schedule
-        Learning rate, >= 0.
-    target_rate : Quantity
-        Rate of the postsynaptic neuron at which the weights stay, in the mean.
-    w_min, w_max : float
-        Bounds of the weight.
+def discrete(source: ModuleType, values: Values) -> PlasticityRule:
+    """STDP in discrete steps, scaled by expressions of the weight."""
+    for name in ("f_pre", "f_post"):
+        _check_expression(source.NAME, name, values[name])
+    for name in ("tau_pre", "tau_post"):
+        if check_value(source.NAME, name, values[name], 1.0, "> 0") < 1:
+            raise ParameterError(source.NAME, "tau", values[name], ">= 1 time step")
+    return rule_of(source, values)
 
-    Notes
-    -----
-    Vogels, Sprekeler, Zenke, Clopath & Gerstner 2011, Science 334:1569, Fig. 1 and supplement,
-    doi:10.1126/science.1211095.
-    """
-    rule = "InhibitorySTDP"
-    check_value(rule, "target_rate", target_rate, Hz, ">= 0")
-    alpha = float(2 * target_rate * tau(rule, "tau_stdp", tau_stdp))
-    reference = "Vogels et al. 2011, Fig. 1, doi:10.1126/science.1211095"
-    return _symmetric(rule, tau_stdp, eta, alpha, w_min, w_max, reference)
+
+def _check_expression(rule: str, name: str, code: str) -> None:
+    try:
+        tree = ast.parse(code.strip(), mode="eval")
+    except (SyntaxError, AttributeError) as error:
+        wanted = "a Brian2 expression of w"
+        raise ParameterError(rule, name, repr(code), wanted, str(error)) from error
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    unknown = used - {"w", "w_min", "w_max"} - set(DEFAULT_FUNCTIONS)
+    if unknown:
+        wanted = "an expression of w, w_min and w_max"
+        raise ParameterError(rule, name, repr(code), wanted, f"{sorted(unknown)[0]} is unknown")

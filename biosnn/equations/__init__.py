@@ -1,7 +1,5 @@
-"""Published models as data: equations, default parameters with units and bounds, DOI.
+"""Published neurons, synapses and learning rules as data: equations, parameters, DOI.
 
-One model per module. Each module has the names ``NAME``, ``EQUATIONS``, ``THRESHOLD``,
-``RESET``, ``METHOD``, ``PARAMETERS`` (name -> (default, bound, meaning)), ``INITIAL`` (variable
--> initial value, or the name of the parameter that gives it) and ``REFERENCE``; some have
-``REFRACTORY``, ``OPERATIONS`` and ``DOUBLE``. ``biosnn.models`` makes neuron models of them.
+Each has a module of its own in ``neurons``, ``synapses`` or ``rules``, which say what a module
+holds. One line of ``biosnn.models`` or ``biosnn.plasticity`` makes a function of it.
 """

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from brian2 import ms, mV
 
-from biosnn import models
+from experiments._firing_patterns import adex_patterns, izhikevich_patterns
 from validation import neurons
 from validation._hodgkin_huxley import onset, spikes
 from validation._patterns import figure_script, play, recognised
@@ -50,14 +50,14 @@ def test_naud_et_al_patterns() -> None:
 
 def test_criteria_refuse_silence_and_a_wrong_train() -> None:
     t, v = np.arange(0, 100, 0.25), np.full(400, -70.0)
-    for pattern in (*models.adex_patterns().values(), *models.izhikevich_patterns().values()):
+    for pattern in (*adex_patterns().values(), *izhikevich_patterns().values()):
         assert not pattern.shown_by([] * ms, t * ms, v * mV)
         assert not pattern.shown_by(np.array([1.0, 2.0, 390.0, 990.0]) * ms, t * ms, v * mV)
 
 
 def test_a_pattern_needs_its_current() -> None:
     """Without its current tonic spiking is silent, and without inhibition there is no rebound."""
-    patterns = models.izhikevich_patterns()
+    patterns = izhikevich_patterns()
     still = {
         name: attrs.evolve(patterns[name], pieces=()) for name in ("tonic spiking", "rebound spike")
     }

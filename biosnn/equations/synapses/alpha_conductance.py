@@ -1,4 +1,8 @@
-"""Conductance with the shape of an alpha function, ``t/tau_syn*exp(1 - t/tau_syn)``."""
+"""Conductance with the shape of an alpha function, ``t/tau_syn*exp(1 - t/tau_syn)``.
+
+With ``exponential_euler`` the whole time course is too large by the factor ``(exp(h) - 1)/h``,
+``h = dt/tau_syn``; ``with_synapses(..., method="rk4")`` has no such bias.
+"""
 
 from brian2.units import ms, mV, nS
 

@@ -1,4 +1,7 @@
-"""Delta synapse: a spike lets the postsynaptic potential jump."""
+"""Delta synapse: a spike lets the postsynaptic potential jump.
+
+``J`` is in the unit of the neuron's ``v``. A refractory neuron whose potential is held misses it.
+"""
 
 from brian2.units import mV
 

@@ -1,4 +1,7 @@
-"""Gap junction: an ohmic conductance between two cells."""
+"""Gap junction: an ohmic conductance between two cells.
+
+A projection couples one way, from ``pre`` to ``post``; a symmetric one has both pairs.
+"""
 
 from brian2.units import nS
 

@@ -2,6 +2,7 @@
 
 Contributions of spikes add up without saturation. ``B`` is the share of channels that
 magnesium leaves open; at 1 mM half of them are open at -20.5 mV.
+The neuron's ``v`` must be a voltage.
 """
 
 from brian2.units import mM, ms, mV, nS

@@ -2,6 +2,11 @@
 
 ``x`` is the share of resources that is available and ``u`` the share of it that a spike uses. At
 a spike ``u`` grows first; then ``r = u*x`` is transmitted and leaves ``x``.
+
+It is given to a projection, ``Projection(short_term=tsodyks_markram(...))``, and lives on the
+presynaptic neurons. Between spikes it is exact where these are integrated with ``exact`` or
+``exponential_euler``. A delayed event transmits the share of the latest spike before its arrival,
+which is its own where intervals are longer than the delay.
 """
 
 from brian2.units import ms, second

@@ -12,6 +12,7 @@ I : amp
 """
 THRESHOLD = "v > V_th"
 RESET = "v = V_r"
+SOFT_RESET = "V_th - V_r"
 REFRACTORY = "t_ref"
 METHOD = "euler"
 PARAMETERS = {

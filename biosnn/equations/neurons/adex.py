@@ -1,6 +1,7 @@
 """Adaptive exponential integrate-and-fire neuron (AdEx).
 
-``PATTERNS`` holds the parameter sets of the eight firing patterns and the current of each.
+Without a pattern the parameters are those of Brette & Gerstner 2005; ``SETS`` holds those of the
+eight firing patterns of Naud et al. 2008, each with the current that evokes it.
 ``w_adapt`` is the papers' ``w``, a name that the weights of synapses have here.
 """
 
@@ -51,9 +52,10 @@ _TABLE = {
     "irregular spiking": (100, 12, -60, -50, 2, -11, 130, 30, -48, 160),
 }
 #: Pattern -> parameters, and the step of current ``I`` that evokes it (Naud et al. 2008, Table 1).
-PATTERNS = {
+SETS = {
     pattern: {
         name: value * unit for name, value, unit in zip(_COLUMNS, values, _UNITS, strict=True)
     }
     for pattern, values in _TABLE.items()
 }
+CHOICE = ("pattern", None, "one of the firing patterns of Naud et al. 2008, Table 1")

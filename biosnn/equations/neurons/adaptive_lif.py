@@ -16,6 +16,7 @@ I : amp
 """
 THRESHOLD = "v > V_th + theta"
 RESET = "v = V_r; w_adapt += b; theta += theta_plus"
+SOFT_RESET = "V_th + theta - E_L"
 REFRACTORY = "t_ref"
 METHOD = "exact"
 PARAMETERS = {

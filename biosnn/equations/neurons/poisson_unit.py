@@ -1,7 +1,8 @@
 """Linear Poisson unit: fires at random, at a rate that follows its input without reset.
 
 The rate is ``nu_0 + gain*v``, none where that is negative, and ``v`` is the low-pass filtered
-input.
+input. A step holds one spike at most: with the rate ``r``, its probability is ``1 - exp(-r*dt)``.
+In a network the draws follow its seed; in a plain group they are Brian2's.
 """
 
 from brian2.units import Hz, ms

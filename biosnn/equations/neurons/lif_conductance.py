@@ -13,6 +13,7 @@ dg_i/dt = -g_i/tau_i : 1
 """
 THRESHOLD = "v > V_th"
 RESET = "v = V_r"
+SOFT_RESET = "V_th - E_L"
 REFRACTORY = "t_ref"
 METHOD = "euler"
 PARAMETERS = {

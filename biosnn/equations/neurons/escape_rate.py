@@ -1,6 +1,7 @@
 """LIF neuron with escape noise: it fires at random, the more likely the higher its potential.
 
 Its hazard is ``rho_0*exp((v - V_th)/Delta_u)``. A small ``Delta_u`` makes the threshold sharp.
+A step holds one spike at most.
 """
 
 from brian2.units import Hz, Mohm, amp, ms, mV
@@ -12,6 +13,7 @@ I : amp
 """
 THRESHOLD = "rand() < 1 - exp(-rho_0*exp((v - V_th)/Delta_u)*dt)"
 RESET = "v = V_r"
+SOFT_RESET = "V_th - E_L"
 REFRACTORY = "t_ref"
 METHOD = "exact"
 PARAMETERS = {

@@ -9,6 +9,7 @@ I : amp
 """
 THRESHOLD = "v > V_th"
 RESET = "v = V_r"
+SOFT_RESET = "V_th - E_L"
 REFRACTORY = "t_ref"
 METHOD = "exact"
 PARAMETERS = {

@@ -1,8 +1,7 @@
 """Izhikevich's simple model of a spiking neuron.
 
 In the papers potentials are in mV, times in ms, and ``u`` and ``I`` are plain numbers; here these
-are in mV/ms. ``SETS`` holds the parameters of the cell types of 2003; the default is regular
-spiking (RS).
+are in mV/ms. ``SETS`` holds the cell types of 2003; the default is regular spiking (RS).
 """
 
 from brian2.units import ms, mV, second, volt
@@ -32,11 +31,11 @@ REFERENCE = (
     "doi:10.1109/TNN.2003.820440"
 )
 
-#: Cell type -> a, b, c, d (Izhikevich 2003, Fig. 2).
-SETS = {
+#: Cell type -> a, b, c, d (Izhikevich 2003, Fig. 2): regular spiking (the defaults), intrinsically
+#: bursting, chattering, fast spiking, thalamo-cortical, resonator, low-threshold spiking.
+SETS = {"RS": {}} | {
     name: {"a": a / ms, "b": b / ms, "c": c * mV, "d": d * mV / ms}
     for name, (a, b, c, d) in {
-        "RS": (0.02, 0.2, -65, 8),
         "IB": (0.02, 0.2, -55, 4),
         "CH": (0.02, 0.2, -50, 2),
         "FS": (0.1, 0.2, -65, 2),
@@ -45,3 +44,4 @@ SETS = {
         "LTS": (0.02, 0.25, -65, 2),
     }.items()
 }
+CHOICE = ("kind", "RS", "cell type of Izhikevich 2003, Fig. 2")

@@ -1,0 +1,12 @@
+"""Published neurons as data, one in each module; ``biosnn.models`` makes factories of them.
+
+``NAME``, ``EQUATIONS``, ``THRESHOLD``, ``RESET``, ``METHOD``, ``PARAMETERS`` (name -> default,
+bound, meaning), ``INITIAL`` (variable -> initial value, or the name of the parameter that gives
+it) and ``REFERENCE`` are needed. Further names:
+
+- ``REFRACTORY``: name of a parameter, or a condition
+- ``SOFT_RESET``: what a soft reset subtracts from ``v``; the factory then has ``reset="hard"``
+- ``OPERATIONS``: (code, event, slot) of what learns besides
+- ``DOUBLE``, ``SLOW``: variables, as in :class:`biosnn.models.NeuronModel`
+- ``SETS``: name -> parameters; ``CHOICE``: keyword that chooses one, its default, its meaning
+"""
