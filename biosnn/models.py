@@ -28,7 +28,7 @@ from biosnn._models.equation_text import (
     synaptic_equations,
 )
 from biosnn._models.event_timing import check_behind
-from biosnn._models.exact_poles import has_pole
+from biosnn._models.exact_integration import has_pole
 from biosnn._models.identifiers import names_in, rename, without_value
 from biosnn._models.library import LIBRARY, SYNAPSES, published_neuron, published_synapse
 from biosnn._models.methods import check_method

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import attrs
 import numpy as np
 from brian2 import second
-from brian2.units.fundamentalunits import Quantity
+from brian2.units.fundamentalunits import (
+    Dimension,
+    DimensionMismatchError,
+    Quantity,
+    fail_for_dimension_mismatch,
+)
 
 from biosnn._models.companions import Event
-from biosnn._models.equation_text import parsed
-from biosnn._models.identifiers import names_in
+from biosnn._models.equation_text import NEURONAL, check_flags, check_held, parsed
+from biosnn._models.event_timing import SPIKE_SLOTS, check_behind, tested
+from biosnn._models.exact_integration import linear_apart
+from biosnn._models.identifiers import names_in, without_value
 from biosnn._models.methods import check_method
+from biosnn._models.neuron_fields import NeuronFields
 from biosnn._models.parameters import check_parameters
 from biosnn._models.units import (
     check_condition_units,
@@ -29,13 +38,10 @@ from biosnn.code_gate import (
     check_title,
 )
 from biosnn.errors import ParameterError
-from biosnn.validation import check_value, describe
-
-if TYPE_CHECKING:
-    from biosnn._models.neuron_model import NeuronModel
+from biosnn.validation import check_choice, check_value, describe, number_like
 
 
-def conditions(model: NeuronModel) -> Iterator[tuple[str, str]]:
+def conditions(model: NeuronFields) -> Iterator[tuple[str, str]]:
     """Conditions of a neuron model, each with the name of its field."""
     if model.threshold is not None:
         yield "threshold", model.threshold
@@ -43,7 +49,7 @@ def conditions(model: NeuronModel) -> Iterator[tuple[str, str]]:
         yield f"event {event!r}", spec.condition if isinstance(spec, Event) else spec
 
 
-def statements(model: NeuronModel) -> Iterator[tuple[str, str]]:
+def statements(model: NeuronFields) -> Iterator[tuple[str, str]]:
     """Statements of a neuron model, each with the name of its field."""
     if model.reset is not None:
         yield "reset", model.reset
@@ -51,7 +57,7 @@ def statements(model: NeuronModel) -> Iterator[tuple[str, str]]:
         yield f"operations[{number}]", operation.code
 
 
-def used_names(model: NeuronModel) -> set[str]:
+def used_names(model: NeuronFields) -> set[str]:
     """Names that equations, conditions, statements and initial values of a neuron model use."""
     texts = [code for _, code in (*conditions(model), *statements(model))]
     texts += [model.refractory] if isinstance(model.refractory, str) else []
@@ -60,7 +66,7 @@ def used_names(model: NeuronModel) -> set[str]:
     return used.union(parsed(model.name, model.equations).identifiers, *map(names_in, texts))
 
 
-def check_texts(model: NeuronModel) -> None:
+def check_texts(model: NeuronFields) -> None:
     """Check all that becomes code, before anything reads it.
 
     Raises
@@ -91,7 +97,7 @@ def check_texts(model: NeuronModel) -> None:
             raise ParameterError(model.name, "equations", repr(variable), wanted, remedy)
 
 
-def check_spikes(model: NeuronModel) -> None:
+def check_spikes(model: NeuronFields) -> None:
     """Check that reset and refractory period belong to a threshold, and what the period is.
 
     Raises
@@ -116,7 +122,7 @@ def check_spikes(model: NeuronModel) -> None:
         check_value(model.name, "refractory", period, second, ">= 0")
 
 
-def check_code(model: NeuronModel, where: str = "") -> None:
+def check_code(model: NeuronFields, where: str = "") -> None:
     """Check units of all code of a model, and that its method can integrate its equations.
 
     Parameters
@@ -148,7 +154,7 @@ def check_code(model: NeuronModel, where: str = "") -> None:
         check_statement_units(where, field, code, scope)
 
 
-def check_integration(model: NeuronModel) -> None:
+def check_integration(model: NeuronFields) -> None:
     """Check that the method of a model can integrate its equations.
 
     Raises
@@ -159,7 +165,7 @@ def check_integration(model: NeuronModel) -> None:
     check_method(model.name, model.method, parsed(model.name, model.equations))
 
 
-def check_size(model: NeuronModel, n: int, where: str = "") -> None:
+def check_size(model: NeuronFields, n: int, where: str = "") -> None:
     """Check that initial values are one, or one per neuron.
 
     Raises
@@ -180,7 +186,7 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | list | tuple)
 
 
-def check_links(model: NeuronModel) -> None:
+def check_links(model: NeuronFields) -> None:
     """Check that links name variables that are declared linked, and all of them.
 
     Raises
@@ -208,3 +214,143 @@ def check_link_unit(where: str, field: str, unit: Any, target: str, target_unit:
     if unit is not target_unit:
         got = f"{target!r} in {unit_name(target_unit)}"
         raise ParameterError(where, field, got, f"a variable in {unit_name(unit)}")
+
+
+def check_fields(model: NeuronFields) -> None:
+    """Check what a neuron model declares.
+
+    Raises
+    ------
+    ParameterError
+        Naming the first field that cannot be.
+    """
+    check_texts(model)
+    check_choice(model.name, "spike_when", model.spike_when, SPIKE_SLOTS)
+    known = parsed(model.name, model.equations)
+    check_spikes(model)
+    for variable, value in model.initial.items():
+        if variable not in known.names:
+            raise ParameterError(
+                model.name,
+                "initial",
+                repr(variable),
+                f"keyed by a variable of the equations ({', '.join(sorted(known.names))})",
+            )
+        _check_initial(model, variable, value, known[variable].dim)
+    _check_known(model, "equations", known.identifiers - known.stochastic_variables)
+    check_flags(model.name, known, NEURONAL)
+    check_held(model.name, known)
+    for variable, rate in model.rates.items():
+        if not {variable, rate.parameter} <= {*known.names, *model.parameters}:
+            got = f"{variable!r} with {rate.parameter!r}"
+            raise ParameterError(model.name, "rates", got, "a variable and a parameter of it")
+    apart = linear_apart(model.equations, model.exact, model.parameters) if model.exact else ()
+    for variable in set(model.exact) - set(apart):
+        wanted = "variables with linear differential equations of their own"
+        raise ParameterError(model.name, "exact", repr(variable), wanted)
+    check_persistence(model)
+    check_operations(model)
+
+
+def _check_initial(model: NeuronFields, variable: str, value: Any, dim: Dimension) -> None:
+    what = f"initial[{variable!r}]"
+    if isinstance(value, str):
+        if value not in model.parameters:
+            raise ParameterError(
+                model.name, what, repr(value), f"one of {', '.join(model.parameters)}"
+            )
+        value = model.parameters[value]
+    parts = attrs.astuple(value, recurse=False) if attrs.has(type(value)) else (value,)
+    for part in parts:
+        try:
+            fail_for_dimension_mismatch(part, dim)
+            invalid = np.isnan(np.asarray(part, dtype=float)).any()
+        except (DimensionMismatchError, TypeError, ValueError):
+            invalid = True
+        if invalid:
+            raise ParameterError(model.name, what, part, number_like(Quantity(1, dim=dim)))
+
+
+def _check_known(model: NeuronFields, where: str, names: set[str]) -> None:
+    """Check that names have a value without looking into the surrounding script."""
+    missing = without_value(names, {*parsed("", model.equations).names, *model.parameters})
+    if missing:
+        raise ParameterError(
+            model.name,
+            "parameters",
+            sorted(model.parameters),
+            f"given for every name in the {where}; {missing} has no value",
+            "Values are never taken from the surrounding script",
+        )
+
+
+def check_names(model: NeuronFields) -> None:
+    """Check code, names, units and the method.
+
+    Raises
+    ------
+    ParameterError
+        If conditions and statements do not parse, a name has no value or two meanings, units
+        do not fit, or the method cannot integrate the equations.
+    """
+    for name in sorted(set(parsed("", model.equations).names) & set(model.parameters)):
+        raise ParameterError(model.name, name, "a parameter", "a variable or a parameter only")
+    codes = {**dict(conditions(model)), **dict(statements(model))}
+    if isinstance(model.refractory, str):
+        codes["refractory"] = model.refractory
+    for where, code in codes.items():
+        try:
+            names = names_in(code)
+        except SyntaxError as error:
+            raise ParameterError(
+                model.name, where, repr(code), "valid Brian2 code", str(error)
+            ) from error
+        _check_known(model, where, names)
+    check_code(model)
+    check_integration(model)
+    check_links(model)
+
+
+def check_operations(model: NeuronFields) -> None:
+    """Check that operations follow events that the model has.
+
+    Raises
+    ------
+    ParameterError
+        If an event is unknown, or tested later than what it causes.
+    """
+    for number, operation in enumerate(model.operations):
+        if operation.on in ("step", "onset", "input"):
+            continue
+        field = f"operations[{number}]"
+        if tested(model, operation.on) is None:
+            known = [*(["spike"] if model.threshold is not None else []), *sorted(model.events)]
+            wanted = f"'step', 'onset', 'input' or an event ({', '.join(known) or 'it has none'})"
+            raise ParameterError(model.name, f"{field}.on", repr(operation.on), wanted)
+        check_behind(
+            model.name, f"{field}.when", model, operation.on, operation.when, operation.order
+        )
+
+
+def check_persistence(model: NeuronFields) -> None:
+    """Check what a model says of presentations.
+
+    Raises
+    ------
+    ParameterError
+        If a slow, transient or double variable is none of the model's, or slow and transient.
+    """
+    equations = parsed("", model.equations)
+    stored = {*model.variables, *(["lastspike"] if model.refractory is not None else [])}
+    for name in model.slow:
+        if name not in stored:
+            wanted = f"variables of the model ({', '.join(sorted(stored)) or 'it has none'})"
+            raise ParameterError(model.name, "slow", repr(name), wanted)
+    for name in model.double:
+        if name not in equations.names:
+            wanted = f"variables of the model ({', '.join(sorted(equations.names)) or 'none'})"
+            raise ParameterError(model.name, "double", repr(name), wanted)
+    for name in model.transient:
+        if name not in equations.parameter_names or name in model.slow:
+            wanted = "variables without a differential equation that are not slow"
+            raise ParameterError(model.name, "transient", repr(name), wanted)

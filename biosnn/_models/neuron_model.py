@@ -1,64 +1,31 @@
-"""Specs of neurons: models, traces, events and operations."""
+"""Neuron models: checked when made, composed by copies, turned into plain Brian2 groups."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 import numpy as np
 from brian2 import NeuronGroup
-from brian2.units.fundamentalunits import (
-    Dimension,
-    DimensionMismatchError,
-    Quantity,
-    fail_for_dimension_mismatch,
-)
 
-from biosnn._models.checks import (
-    check_code,
-    check_integration,
-    check_links,
-    check_size,
-    check_spikes,
-    check_texts,
-    conditions,
-    statements,
-)
-from biosnn._models.companions import Companion, Event, Operation, Rate, Trace
-from biosnn._models.equation_text import NEURONAL, check_flags, check_held, equation_text, parsed
-from biosnn._models.event_timing import (
-    SPIKE_SLOTS,
-    behind_spikes,
-    check_operations,
-    check_persistence,
-)
-from biosnn._models.exact_poles import has_pole
-from biosnn._models.exact_traces import linear_apart
+from biosnn._models.checks import check_fields, check_names, check_size
+from biosnn._models.companions import Companion, Operation, Trace
+from biosnn._models.equation_text import parsed
+from biosnn._models.event_timing import behind_spikes
+from biosnn._models.exact_integration import has_pole, linear_apart
 from biosnn._models.group import make_group
-from biosnn._models.identifiers import names_in, without_value
+from biosnn._models.neuron_fields import NeuronFields
 from biosnn._models.parameters import Schedule
 from biosnn._models.synapse_model import SynapseModel, check_receptor, received
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
-from biosnn.validation import (
-    check_choice,
-    check_instance,
-    check_members,
-    check_value,
-    check_whole,
-    instance,
-    mapping,
-    members,
-    named,
-    number_like,
-    sequence,
-)
+from biosnn.validation import check_instance, check_members, check_value, check_whole
 
 
 @declared
 @attrs.frozen(eq=False, kw_only=True)
-class NeuronModel:
+class NeuronModel(NeuronFields):
     """A neuron model as equations: a frozen declaration without any Brian2 object.
 
     Parameters
@@ -107,83 +74,8 @@ class NeuronModel:
         Source with DOI.
     """
 
-    name: str = attrs.field(validator=instance(str))
-    equations: str = attrs.field(converter=equation_text)
-    threshold: str | None = attrs.field(default=None, validator=instance(str, optional=True))
-    reset: str | None = attrs.field(default=None, validator=instance(str, optional=True))
-    refractory: Any = None
-    method: str = attrs.field(default="exact", validator=instance(str))
-    parameters: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
-    initial: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
-    events: dict[str, Any] = attrs.field(factory=dict, validator=named((str, Event)))
-    operations: Sequence[Operation] = attrs.field(default=(), validator=members(Operation))
-    links: dict[str, str] = attrs.field(factory=dict, validator=named(str))
-    rates: dict[str, Rate] = attrs.field(factory=dict, validator=named(Rate))
-    receptors: dict[str, SynapseModel] = attrs.field(factory=dict, validator=named(SynapseModel))
-    spike_when: str = "thresholds"
-    double: Sequence[str] = attrs.field(default=(), validator=members(str))
-    exact: Sequence[str] = attrs.field(default=(), validator=members(str))
-    slow: Sequence[str] = attrs.field(default=(), converter=sequence, validator=members(str))
-    transient: Sequence[str] = attrs.field(default=(), converter=sequence, validator=members(str))
-    reference: str = ""
-
     def __attrs_post_init__(self) -> None:
-        check_texts(self)
-        check_choice(self.name, "spike_when", self.spike_when, SPIKE_SLOTS)
-        known = parsed(self.name, self.equations)
-        check_spikes(self)
-        for variable, value in self.initial.items():
-            if variable not in known.names:
-                raise ParameterError(
-                    self.name,
-                    "initial",
-                    repr(variable),
-                    f"keyed by a variable of the equations ({', '.join(sorted(known.names))})",
-                )
-            self._check_initial(variable, value, known[variable].dim)
-        self._check_known("equations", known.identifiers - known.stochastic_variables)
-        check_flags(self.name, known, NEURONAL)
-        check_held(self.name, known)
-        for variable, rate in self.rates.items():
-            if not {variable, rate.parameter} <= {*known.names, *self.parameters}:
-                got = f"{variable!r} with {rate.parameter!r}"
-                raise ParameterError(self.name, "rates", got, "a variable and a parameter of it")
-        apart = linear_apart(self.equations, self.exact, self.parameters) if self.exact else ()
-        for variable in set(self.exact) - set(apart):
-            wanted = "variables with linear differential equations of their own"
-            raise ParameterError(self.name, "exact", repr(variable), wanted)
-        check_persistence(self)
-        check_operations(self)
-
-    def _check_initial(self, variable: str, value: Any, dim: Dimension) -> None:
-        what = f"initial[{variable!r}]"
-        if isinstance(value, str):
-            if value not in self.parameters:
-                raise ParameterError(
-                    self.name, what, repr(value), f"one of {', '.join(self.parameters)}"
-                )
-            value = self.parameters[value]
-        parts = attrs.astuple(value, recurse=False) if attrs.has(type(value)) else (value,)
-        for part in parts:
-            try:
-                fail_for_dimension_mismatch(part, dim)
-                invalid = np.isnan(np.asarray(part, dtype=float)).any()
-            except (DimensionMismatchError, TypeError, ValueError):
-                invalid = True
-            if invalid:
-                raise ParameterError(self.name, what, part, number_like(Quantity(1, dim=dim)))
-
-    def _check_known(self, where: str, names: set[str]) -> None:
-        """Check that names have a value without looking into the surrounding script."""
-        missing = without_value(names, {*parsed("", self.equations).names, *self.parameters})
-        if missing:
-            raise ParameterError(
-                self.name,
-                "parameters",
-                sorted(self.parameters),
-                f"given for every name in the {where}; {missing} has no value",
-                "Values are never taken from the surrounding script",
-            )
+        check_fields(self)
 
     def check_names(self) -> None:
         """Check code, names, units and the method.
@@ -194,54 +86,7 @@ class NeuronModel:
             If conditions and statements do not parse, a name has no value or two meanings, units
             do not fit, or the method cannot integrate the equations.
         """
-        for name in sorted(set(parsed("", self.equations).names) & set(self.parameters)):
-            raise ParameterError(self.name, name, "a parameter", "a variable or a parameter only")
-        codes = {**dict(conditions(self)), **dict(statements(self))}
-        if isinstance(self.refractory, str):
-            codes["refractory"] = self.refractory
-        for where, code in codes.items():
-            try:
-                names = names_in(code)
-            except SyntaxError as error:
-                raise ParameterError(
-                    self.name, where, repr(code), "valid Brian2 code", str(error)
-                ) from error
-            self._check_known(where, names)
-        check_code(self)
-        check_integration(self)
-        check_links(self)
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """State variables and parameters that a group stores (linked ones excluded)."""
-        equations = parsed("", self.equations)
-        return tuple(
-            name
-            for name in sorted(equations.diff_eq_names | equations.parameter_names)
-            if "linked" not in equations[name].flags
-        )
-
-    @property
-    def fast(self) -> tuple[str, ...]:
-        """What ``Presentation(reset="all")`` resets; ``lastspike`` stands for refractoriness."""
-        driven = parsed("", self.equations).diff_eq_names | set(self.transient)
-        since = ("lastspike",) if self.refractory is not None else ()
-        return tuple(name for name in (*sorted(driven), *since) if name not in self.slow)
-
-    @property
-    def constants(self) -> dict[str, Any]:
-        """The parameters that are plain constants."""
-        return {k: v for k, v in self.parameters.items() if not isinstance(v, Schedule)}
-
-    @property
-    def schedules(self) -> dict[str, Schedule]:
-        """The parameters that follow a :class:`Schedule`."""
-        return {k: v for k, v in self.parameters.items() if isinstance(v, Schedule)}
-
-    def initial_value(self, variable: str) -> Any:
-        """Initial value of a variable: a quantity or float, an array, or a distribution."""
-        value = self.initial.get(variable, 0.0)
-        return self.parameters[value] if isinstance(value, str) else value
+        check_names(self)
 
     def with_parameters(self, **values: Any) -> NeuronModel:
         """Return a copy with other values of parameters that the model already has."""

@@ -9,7 +9,6 @@ import attrs
 import numpy as np
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity, get_dimensions
 
-from biosnn._models import integrators as integrators  # Brian2 gets to know them
 from biosnn._models.companions import Event, Operation
 from biosnn._models.equation_text import equation_text, parsed
 from biosnn._models.methods import default_method

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+from biosnn import equations as published
 from biosnn._models.factory import Keyword, factory, keywords
 from biosnn._plasticity.rule import PlasticityRule, Statements
 from biosnn.errors import ParameterError
@@ -31,7 +31,7 @@ def published_rule(
     build : function, optional
         Makes the rule of the module and of checked parameters; :func:`rule_of` by default.
     """
-    source = importlib.import_module(f"biosnn.equations.rules.{entry}")
+    source = published.entry("rules", entry)
     own: dict[str, Keyword] = {}
     if hasattr(source, "MODULATOR"):
         meaning = f'{source.MODULATOR[1]}, as ``"population.variable"`` of one neuron'
