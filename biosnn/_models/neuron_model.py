@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
-import numpy as np
 from brian2 import NeuronGroup
 
 from biosnn._models.checks import check_fields, check_names, check_size
@@ -149,7 +148,8 @@ class NeuronModel(NeuronFields):
     def with_traces(self, traces: Iterable[Trace | Companion]) -> NeuronModel:
         """Return a copy that carries traces, bumped by its spikes, and companions."""
         model = self
-        traces = tuple(traces) if np.ndim(traces) or isinstance(traces, Iterator) else traces
+        several = isinstance(traces, Iterable) and not isinstance(traces, str)
+        traces = tuple(traces) if several else traces
         check_members(self.name, "traces", traces, (Trace, Companion))
         for trace in traces:
             if isinstance(trace, Companion):

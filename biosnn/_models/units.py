@@ -276,6 +276,6 @@ def check_equation_units(where: str, field: str, equations: Equations, scope: Sc
         except ParameterError as error:
             wanted = f"{error.wanted} for {left}" if error.wanted.startswith("in") else error.wanted
             got = f"{left} = {error.got}"
-            undivided = error.got.endswith(f" in {unit_name(dim * second.dim)}")
+            undivided = str(error.got).endswith(f" in {unit_name(dim * second.dim)}")
             remedy = "Divide it by a time constant" if undivided else error.remedy
             raise ParameterError(where, field, got, wanted, remedy) from None

@@ -463,7 +463,7 @@ def _check_trace(
         got = f"whose trace {trace.name} has tau = {there.tau}, {there.bump!r}, {there.when!r}"
         wanted += f", {trace.bump!r}, {trace.when!r}"
         raise _refused(rule, side, group, got, wanted, remedy)
-    equations = getattr(group, "equations", {})
+    equations: Any = getattr(group, "equations", {})
     if trace.name not in equations or trace.name not in equations.diff_eq_names:
         got = f"whose {trace.name} has no differential equation"
         raise _refused(rule, side, group, got, wanted, remedy)

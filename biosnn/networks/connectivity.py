@@ -283,9 +283,9 @@ class DistanceDependent(Pattern):
             given = np.empty(0)
         grid = given.ndim == 1 and given.dtype.kind in "iu" and 0 < given.size <= _DIMENSIONS
         if grid and given.min() > 0:
-            n, dimensions = math.prod(given.tolist()), given.size
+            n, dimensions = int(math.prod(given.tolist())), given.size
         elif given.ndim == 2 and given.size and np.isfinite(given.astype(float)).all():
-            n, dimensions = given.shape
+            n, dimensions = len(given), given.shape[1]
         else:
             wanted = "the shape of a grid (whole numbers > 0) or finite positions (n, dimensions)"
             raise ParameterError("DistanceDependent", side, f"shape {given.shape}", wanted)

@@ -61,7 +61,12 @@ def check_order(
     for known in sorted(words):
         words |= _within(known, variables)
     names = {node.id for node in ast.walk(_parsed(code)) if isinstance(node, ast.Name)}
-    made = {n.id for n in ast.walk(_parsed(code)) if _is_stored(n)} - set(variables)
+    stored = {
+        n.id
+        for n in ast.walk(_parsed(code))
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+    made = stored - set(variables)
     used = (names | (words & set(variables))) - made
     scope = {n: variables.get(n, _standard(n)) for n in used}
     try:
@@ -111,7 +116,7 @@ def _check_names(statements: Sequence[Any], places: Mapping[str, str], recurrent
     for statement in statements:
         if places.get(statement.var) in _INDEX.values():
             names.add(statement.var)
-            kind = _KINDS.get(statement.op, statement.op)
+            kind: str = _KINDS.get(statement.op) or statement.op
             if kinds.setdefault(array(statement.var), kind) != kind:
                 raise OrderDependenceError
     read = set().union(*(get_identifiers(s.expr) for s in statements)) - names
@@ -123,10 +128,6 @@ def _parsed(code: str) -> ast.AST:
     return ast.parse("\n".join(line.strip() for line in code.replace(";", "\n").splitlines()))
 
 
-def _is_stored(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-
-
 def _standard(name: str) -> Any:
     """A function of Brian2, or a constant."""
     return DEFAULT_FUNCTIONS.get(name) or Constant(name, 1.0)
@@ -134,7 +135,7 @@ def _standard(name: str) -> Any:
 
 def _within(name: str, variables: Mapping[str, Variable]) -> set[str]:
     """Names that a subexpression uses, those within them included."""
-    variable = variables.get(name)
+    variable: Any = variables.get(name)
     if not isinstance(variable, Subexpression):
         return set()
     return set().union(
