@@ -28,13 +28,14 @@ def keywords(source: ModuleType) -> dict[str, Keyword]:
     """The parameters of a module of ``biosnn.equations`` as keywords."""
     scheduled = getattr(source, "SCHEDULED", ())
     found = {}
-    for name, (default, bound, meaning, *_) in source.PARAMETERS.items():
+    for name, (default, bound, meaning, *unit) in source.PARAMETERS.items():
         if isinstance(bound, tuple):
             kind = f"{{{', '.join(map(repr, bound))}}}".replace("'", '"')
             found[name] = Keyword(default, kind, meaning)
             continue
-        kind = "Quantity" if isinstance(default, Quantity) else type(default).__name__
-        kind = "Quantity, optional" if default is None else kind
+        like = unit[0] if unit else default
+        kind = "Quantity" if isinstance(like, Quantity) else type(like).__name__
+        kind += ", optional" if unit else ""
         kind += " or Schedule" if name in scheduled else ""
         if bound not in ("", "finite", "whole"):
             meaning = re.sub("(?=[;:])|$", f", {bound}", meaning, count=1)

@@ -11,7 +11,7 @@ from brian2.equations.refractory import add_refractoriness
 from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
 
-from biosnn._models.exact_traces import with_exact
+from biosnn._models.exact_integration import with_exact
 from biosnn.errors import ParameterError
 from biosnn.program.passes.draws import CountedNoise
 from biosnn.program.program import Group, Program

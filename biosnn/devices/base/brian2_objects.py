@@ -22,7 +22,7 @@ from brian2 import (
 from brian2.equations.equations import FLOAT
 from brian2.groups.group import CodeRunner
 
-from biosnn._models.constant_scope import close_subexpressions
+from biosnn._models.group import close_subexpressions
 from biosnn.devices.base.brian2_functions import draw_functions
 from biosnn.models import parsed
 from biosnn.program.integration import method_of
