@@ -17,6 +17,9 @@ from biosnn.devices.base import cache
 BUILD_CACHE = Path(__file__).parents[1] / ".test-cache"
 BUILDS_KEPT = 1000
 
+# SymPy forgets after 1,000 results by default, and then works out large neurons again and again.
+os.environ.setdefault("SYMPY_CACHE_SIZE", "100000")
+
 # No test may depend on how fast the machine is: an example may take as long as it takes.
 hypothesis.settings.register_profile("daily", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("all", deadline=None, max_examples=300)
