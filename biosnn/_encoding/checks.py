@@ -28,21 +28,22 @@ def check_numbers(
     if values.ndim != len(axes) or 0 in values.shape:
         wanted = ", ".join(f"{axis} > 0" for axis in axes)
         raise DataError(f"{obj}: {name} must have shape ({wanted}), got {values.shape}")
-    bad = ~np.isfinite(values)
-    if bad.any():
-        where = tuple(int(k) for k in np.argwhere(bad)[0])
-        raise DataError(f"{obj}: {name} must be finite, got {values[where]} at {where}")
+    if at := _first(~np.isfinite(values)):
+        raise DataError(f"{obj}: {name} must be finite, got {values[at]} at {at}")
     return values
+
+
+def _first(bad: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Index of the first value that is bad; empty if none is."""
+    return tuple(int(k) for k in np.argwhere(bad)[0]) if bad.any() else ()
 
 
 def check_samples(obj: str, samples: ArrayLike, name: str = "samples") -> NDArray[np.float64]:
     """Check that samples are finite, non-negative numbers of shape (n, features), n > 0."""
     values = check_numbers(obj, samples, ("n", "features"), name)
-    if values.min() < 0:
-        where = tuple(int(k) for k in np.argwhere(values < 0)[0])
+    if at := _first(values < 0):
         raise DataError(
-            f"{obj}: {name} must be >= 0 (they become rates or currents), got "
-            f"{values[where]} at {where}"
+            f"{obj}: {name} must be >= 0 (they become rates or currents), got {values[at]} at {at}"
         )
     return values
 

@@ -21,6 +21,8 @@ from biosnn.validation import describe
 SILENT = -1
 """The prediction for a sample in which no neuron fired that the readout listens to."""
 
+_KINDS: list[type[Readout]] = []
+
 
 class Readout(ClassifierMixin, BaseEstimator, ABC):
     """A scikit-learn classifier from the spikes of a population to a class, or to `SILENT`.
@@ -35,6 +37,11 @@ class Readout(ClassifierMixin, BaseEstimator, ABC):
 
     _learned: ClassVar[Mapping[str, str]]
     """The learned arrays and their axes: "c" is a class, "n" a neuron."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "_learned" in vars(cls):
+            _KINDS.append(cls)  # can be restored from arrays
 
     @abstractmethod
     def _weights(self) -> NDArray[np.floating]:
@@ -229,3 +236,37 @@ def _plain(value: Any) -> str | int | float | None:
     if value is None or isinstance(value, str):
         return value
     return int(value) if isinstance(value, Integral) else float(value)
+
+
+def readout_from_arrays(meta: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> Readout:
+    """Restore a fitted readout from what `Readout.to_arrays` gave; it predicts the same bits.
+
+    Parameters
+    ----------
+    meta : mapping
+        Kind, parameters and number of neurons.
+    arrays : mapping of str to ndarray
+        What was learned, by attribute.
+
+    Returns
+    -------
+    Readout
+
+    Raises
+    ------
+    StorageError
+        If the kind is unknown, or something is missing, foreign or of the wrong shape.
+    """
+    kinds = {kind.__name__: kind for kind in _KINDS}
+    try:
+        kind = kinds[meta["kind"]]
+    except (KeyError, TypeError) as error:
+        wanted = ", ".join(kinds)
+        raise StorageError(
+            f"a readout's meta['kind'] must be one of {wanted}, got {meta}"
+        ) from error
+    try:
+        readout, n_neurons = kind(**meta["params"]), int(meta["n_neurons"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"{kind.__name__} cannot be restored from {meta}: {error!r}") from error
+    return readout._restore(n_neurons, arrays)

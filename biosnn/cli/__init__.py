@@ -1,5 +1,3 @@
 """The command ``biosnn``."""
 
 from biosnn.cli.commands import app
-
-__all__ = ["app"]

@@ -19,13 +19,3 @@ from biosnn.code_gate.gate import (
     check_target_name,
     check_title,
 )
-
-__all__ = [
-    "check_bump",
-    "check_equations",
-    "check_expression",
-    "check_name",
-    "check_statements",
-    "check_target_name",
-    "check_title",
-]

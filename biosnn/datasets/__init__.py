@@ -16,15 +16,3 @@ from biosnn.datasets.loading import (
     train_validation_split,
 )
 from biosnn.datasets.picture import SIDE, load_image
-
-__all__ = [
-    "SIDE",
-    "Dataset",
-    "Split",
-    "load_dataset",
-    "load_digits",
-    "load_fashion_mnist",
-    "load_image",
-    "load_mnist",
-    "train_validation_split",
-]

@@ -6,5 +6,3 @@ free of Brian2's global state. Nothing is printed; ``biosnn doctor`` does that.
 """
 
 from biosnn.doctor.checks import Check, as_json, exit_status, run_checks
-
-__all__ = ["Check", "as_json", "exit_status", "run_checks"]

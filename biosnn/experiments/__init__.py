@@ -41,29 +41,3 @@ from biosnn.experiments.resumable import (
     interrupted_command,
 )
 from biosnn.experiments.stages import Parts
-
-__all__ = [
-    "Parts",
-    "UpTo",
-    "add_resume_flags",
-    "add_run_flags",
-    "available",
-    "begin",
-    "console_for",
-    "environment",
-    "experiment_names",
-    "find_experiment",
-    "find_script",
-    "fit_settings",
-    "given",
-    "interrupted_command",
-    "main",
-    "noted_command",
-    "parser",
-    "plain_data",
-    "save_figure",
-    "summary",
-    "whole",
-    "without_effect",
-    "write_report",
-]

@@ -27,20 +27,3 @@ from biosnn.plotting.canvas import save
 from biosnn.plotting.scores import confusion_matrix, image_pair, learning_curve
 from biosnn.plotting.synapse import plasticity_traces
 from biosnn.plotting.weights import receptive_fields, weight_heatmap, weight_histogram
-
-__all__ = [
-    "activity_heatmap",
-    "confusion_matrix",
-    "image_pair",
-    "learning_curve",
-    "membrane",
-    "plasticity_traces",
-    "population_rate",
-    "raster",
-    "receptive_fields",
-    "save",
-    "style",
-    "use_fonts",
-    "weight_heatmap",
-    "weight_histogram",
-]

@@ -20,14 +20,3 @@ from biosnn.storage.trained_model import (
     save_model,
     save_state,
 )
-
-__all__ = [
-    "SUFFIX",
-    "TrainedModel",
-    "check_target",
-    "load_model",
-    "load_state",
-    "provenance",
-    "save_model",
-    "save_state",
-]

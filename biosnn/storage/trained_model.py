@@ -26,7 +26,7 @@ from biosnn.readout import Readout, readout_from_arrays
 from biosnn.state import State
 from biosnn.storage import preprocessing as shown
 from biosnn.storage.compatibility import difference, misfit
-from biosnn.validation import check_choice, check_flag, check_instance, check_path
+from biosnn.validation import check_flag, check_instance, check_path, choice, instance
 from biosnn.version import __version__
 
 
@@ -96,21 +96,17 @@ class TrainedModel:
         If the parts do not fit together.
     """
 
-    network: NetworkModel
-    state: State
-    readout: Readout | None = None
+    network: NetworkModel = attrs.field(validator=instance(NetworkModel))
+    state: State = attrs.field(validator=instance(State))
+    readout: Readout | None = attrs.field(default=None, validator=instance(Readout, optional=True))
     preprocessing: dict[str, Any] = attrs.field(factory=dict, converter=dict)
-    observed: str
-    precision: str = "double"
+    observed: str = attrs.field(validator=instance(str))
+    precision: str = attrs.field(default="double", validator=choice("double", "single"))
     provenance: dict[str, Any] = attrs.field(factory=dict, converter=lambda x: provenance(**x))
     shape: tuple[int, ...] | None = None
 
     def __attrs_post_init__(self) -> None:
         where = "TrainedModel"
-        for name, kind in (("network", NetworkModel), ("state", State), ("observed", str)):
-            check_instance(where, name, getattr(self, name), kind)
-        check_instance(where, "readout", self.readout, Readout, optional=True)
-        check_choice(where, "precision", self.precision, ("double", "single"))
         shown.check_steps(self.network, self.preprocessing)
         if self.shape is not None:
             shown.check_shape(self.network, self.shape)
