@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from biosnn._readout.base import SILENT, check_labels
 from biosnn.errors import ParameterError
-from biosnn.validation import check_whole, describe
+from biosnn.validation import check_whole
 
 
 def score_report(y_true: ArrayLike, y_pred: ArrayLike, n_classes: int) -> dict[str, Any]:
@@ -42,7 +42,8 @@ def score_report(y_true: ArrayLike, y_pred: ArrayLike, n_classes: int) -> dict[s
         if labels.ndim != 1 or not labels.size or labels.dtype.kind not in "iu":
             wanted = "a row of one or more integers"
             remedy = "Give the labels of one set of samples, and what a readout predicted for them."
-            raise ParameterError("score_report", name, describe(labels), wanted, remedy)
+            got = f"{labels.dtype} of shape {labels.shape}"
+            raise ParameterError("score_report", name, got, wanted, remedy)
         check_labels("score_report", name, labels, lowest, n_classes)
     if len(pred) != len(true):
         wanted = f"one prediction for each of {len(true)} labels"
