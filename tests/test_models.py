@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import pkgutil
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +27,8 @@ from brian2 import (
     uA,
 )
 
-from biosnn import encoding, models
+from biosnn import encoding, models, plasticity
+from biosnn.equations import neurons, rules, synapses
 from biosnn.errors import ParameterError
 from biosnn.models import Event, NeuronModel, Normal, Operation, Schedule, Trace, Uniform
 
@@ -74,6 +77,29 @@ def si(quantity: Any) -> Any:
 
 def test_every_model_of_the_library_has_a_drive() -> None:
     assert set(DRIVES) == set(models.LIBRARY)
+
+
+def test_every_published_entry_is_exported() -> None:
+    """A file in ``equations/`` and a line of ``models`` or ``plasticity`` belong together."""
+    kinds = {"neurons": set(models.LIBRARY), "synapses": set(models.SYNAPSES)}
+    factories = {getattr(plasticity, name).__name__ for name in plasticity.__all__}
+    for package in (neurons, synapses, rules):
+        kind = package.__name__.rpartition(".")[2]
+        files = {module.name for module in pkgutil.iter_modules(package.__path__)}
+        assert files
+        assert kinds.get(kind, files & factories) == files
+
+
+def test_a_factory_documents_itself() -> None:
+    """Signature, docstring and checks follow from the entry."""
+    parameters = inspect.signature(models.lif).parameters
+    assert list(parameters) == ["reset", *neurons.lif.PARAMETERS]
+    assert parameters["tau_m"].default is neurons.lif.PARAMETERS["tau_m"][0]
+    shown = inspect.getdoc(plasticity.pair_stdp) or ""
+    assert "A_minus : float or Schedule\n    Amplitude of depression, >= 0." in shown
+    assert 'pairing : {"all", "nearest"}' in shown
+    with pytest.raises(ParameterError, match=r"PairSTDP\.tau must be one of .*tau_minus"):
+        plasticity.pair_stdp(tau=20 * ms)
 
 
 @pytest.mark.parametrize("name", DRIVES)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from biosnn.declaration import declared, is_declared
 from biosnn.errors import ParameterError
-from biosnn.validation import check_choice, check_numbers, check_value, check_whole, describe
+from biosnn.validation import check_numbers, check_whole, choice, describe, number, whole
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -90,9 +90,7 @@ def seed_of(network: int, projection: str) -> int:
     return int(words.generate_state(1, np.uint64)[0])
 
 
-def _check_seed(obj: str, seed: Any) -> None:
-    if seed is not None:
-        check_whole(obj, "seed", seed, 0)
+_SEED = attrs.validators.optional(whole(0))
 
 
 def _pair_of(obj: str, name: str, value: Any, least: int) -> tuple[int, int]:
@@ -123,13 +121,9 @@ class FixedProbability(Pattern):
 
     tries_all = True
 
-    p: float
-    seed: int | None = None
+    p: float = attrs.field(validator=number(1.0, "in [0, 1]"))
+    seed: int | None = attrs.field(default=None, validator=_SEED)
     to_self: bool = True
-
-    def __attrs_post_init__(self) -> None:
-        check_value("FixedProbability", "p", self.p, 1.0, "in [0, 1]")
-        _check_seed("FixedProbability", self.seed)
 
     def expected(self, n_pre: int, n_post: int) -> int:
         """See :class:`Pattern`."""
@@ -163,14 +157,10 @@ class FixedInDegree(Pattern):
         Whether neuron k may be connected to neuron k.
     """
 
-    k: int
-    seed: int | None = None
+    k: int = attrs.field(validator=whole(1))
+    seed: int | None = attrs.field(default=None, validator=_SEED)
     replacement: bool = False
     to_self: bool = True
-
-    def __attrs_post_init__(self) -> None:
-        check_whole("FixedInDegree", "k", self.k, 1)
-        _check_seed("FixedInDegree", self.seed)
 
     def check(self, where: str, n_pre: int, n_post: int) -> None:
         """See :class:`Pattern`."""
@@ -246,27 +236,23 @@ class DistanceDependent(Pattern):
 
     pre: Any
     post: Any
-    sigma: float
-    profile: str = "gaussian"
-    p_max: float = 1.0
-    cutoff: float | None = None
+    sigma: float = attrs.field(validator=number(1.0, "> 0"))
+    profile: str = attrs.field(default="gaussian", validator=choice(*_PROFILES))
+    p_max: float = attrs.field(default=1.0, validator=number(1.0, "in (0, 1]"))
+    cutoff: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(number(1.0, "> 0"))
+    )
     extent: Sequence[float] | None = None
     wrap: bool = False
-    seed: int | None = None
+    seed: int | None = attrs.field(default=None, validator=_SEED)
     to_self: bool = True
 
     def __attrs_post_init__(self) -> None:
-        name = "DistanceDependent"
-        check_value(name, "sigma", self.sigma, 1.0, "> 0")
-        check_value(name, "p_max", self.p_max, 1.0, "in (0, 1]")
-        check_choice(name, "profile", self.profile, tuple(_PROFILES))
-        if self.cutoff is not None:
-            check_value(name, "cutoff", self.cutoff, 1.0, "> 0")
-        _check_seed(name, self.seed)
         dimensions = {side: self._placed(side)[1] for side in ("pre", "post")}
         if dimensions["pre"] != dimensions["post"]:
             wanted = f"in {dimensions['pre']} dimensions, as those of pre"
-            raise ParameterError(name, "post", f"positions in {dimensions['post']}", wanted)
+            got = f"positions in {dimensions['post']}"
+            raise ParameterError("DistanceDependent", "post", got, wanted)
 
     def _extent(self, dimensions: int) -> np.ndarray:
         given = np.ones(dimensions) if self.extent is None else self.extent
@@ -355,7 +341,7 @@ class Convolution(Pattern):
 
     in_shape: Sequence[int]
     kernel: Any
-    out_channels: int = 1
+    out_channels: int = attrs.field(default=1, validator=whole(1))
     stride: Any = 1
     padding: Any = 0
 
@@ -365,7 +351,6 @@ class Convolution(Pattern):
             raise ParameterError("Convolution", "in_shape", describe(self.in_shape), wanted)
         for size in self.in_shape:
             check_whole("Convolution", "in_shape", size, 1)
-        check_whole("Convolution", "out_channels", self.out_channels, 1)
         for name, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
             _pair_of("Convolution", name, getattr(self, name), least)
         if min(self.out_shape) < 1:

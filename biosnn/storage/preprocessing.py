@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from brian2 import Equations, Quantity, get_unit
+from brian2 import Quantity, get_unit
 from numpy.typing import ArrayLike, NDArray
 
 from biosnn import validation
 from biosnn.encoding import intensities, scale_norm
 from biosnn.errors import DataError, ParameterError
+from biosnn.models import parsed
 from biosnn.networks import Input, NetworkModel
 from biosnn.validation import check_value
 
@@ -37,7 +38,7 @@ def unit_of(network: NetworkModel, name: str) -> Quantity:
     """Unit of the variables that an input sets: 1 if they have none."""
     units = {}
     for population in network.populations.values():
-        equations = Equations(population.model.equations)
+        equations = parsed("", population.model.equations)
         for variable, source in population.drives.items():
             if source == name and variable in equations:
                 dim = equations[variable].dim
