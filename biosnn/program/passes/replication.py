@@ -109,7 +109,8 @@ def _group(group: Group, replicas: Replicas, differ: Mapping[str, Any]) -> Group
     names = _names(group.n)
     lines = [group.equations]
     for name, values in differ.items():
-        unit = "1" if values.dim.is_dimensionless else repr(get_unit(values.dim))
+        dim = get_dimensions(values)
+        unit = "1" if dim.is_dimensionless else repr(get_unit(dim))
         lines.append(f"{name} : {unit} (constant)")
     return attrs.evolve(
         group,
@@ -122,7 +123,7 @@ def _group(group: Group, replicas: Replicas, differ: Mapping[str, Any]) -> Group
         noise={name: rename(code, names) for name, code in group.noise.items()},
         double=(*group.double, *differ),
         fixed={
-            name: Quantity(np.repeat(np.asarray(values), group.n), dim=values.dim)
+            name: Quantity(np.repeat(np.asarray(values), group.n), dim=get_dimensions(values))
             for name, values in differ.items()
         },
     )
