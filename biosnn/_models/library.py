@@ -109,7 +109,7 @@ def _neuron(source: ModuleType, values: dict[str, Any]) -> NeuronModel:
     if hasattr(source, "CHOICE"):
         keyword, default, _ = source.CHOICE
         chosen = values.pop(keyword, default)
-        if chosen is not None:
+        if chosen is not None or default is not None:
             check_choice(source.NAME, keyword, chosen, tuple(source.SETS))
             chosen = {k: v for k, v in source.SETS[chosen].items() if k in source.PARAMETERS}
             values = {**chosen, **values}
