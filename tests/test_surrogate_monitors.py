@@ -16,8 +16,6 @@ from torch import nn  # noqa: E402
 from biosnn.surrogate.nn.containers import ForeignStateful, Sequential  # noqa: E402
 from biosnn.surrogate.nn.helpers import reset, set_step_mode  # noqa: E402
 from biosnn.surrogate.nn.monitors import (  # noqa: E402
-    GradInputMonitor,
-    GradOutputMonitor,
     InputMonitor,
     OutputMonitor,
     VariableMonitor,
@@ -97,64 +95,26 @@ def test_outputs_inputs_and_variables_are_those_taken_by_hand(net, x, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("kind", [GradOutputMonitor, GradInputMonitor])
-def test_gradients_are_those_of_autograd(net, x, mode, kind):
+def test_hooks_of_torch_give_the_gradients_of_layers(net, x, mode):
     expected, y = by_hand(net, x)
     weights = torch.rand(y.shape)
-    place = 1 if kind is GradOutputMonitor else 0
-    tensors = [tensor for name in "123" for tensor in expected[name][place]]
-    grads = torch.autograd.grad((y * weights).sum(), tensors)
-    monitor = kind(net, layers=["1", "2", "3"])
+    found = {name: [] for name in "123"}
+    for name, records in found.items():
+        layer = net.get_submodule(name)
+        layer.register_full_backward_hook(lambda *given, records=records: records.append(given))
     (play(net, x, mode) * weights).sum().backward()
-    for k, name in enumerate("123"):
-        wanted = torch.stack(grads[k * T : (k + 1) * T])
-        records = monitor[name]
-        if mode == "single":
-            found = torch.stack(records[::-1])  # the last step's gradient comes first
-        else:
-            found = records[0].view_as(wanted)  # a layer without a state sees T * N
-        assert wanted.abs().max() > 1e-3
-        torch.testing.assert_close(found, wanted)
-
-
-def test_the_gradient_of_an_input_is_that_of_one_use():
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.a, self.b = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
-
-        def forward(self, x):
-            return self.a(x) + 3 * self.b(x)
-
-    net = Twice()
-    net.a.weight.data.fill_(2.0)
-    net.b.weight.data.fill_(5.0)
-    x = torch.ones(1, 1, requires_grad=True)
-    with GradInputMonitor(net, nn.Linear) as monitor:
-        net(x).backward()
-    assert (monitor["a"][0].item(), monitor["b"][0].item()) == (2.0, 15.0)
-    assert x.grad.item() == 17.0
-
-
-def test_the_gradient_of_an_output_leaves_the_reset_out():
-    # The loss reads only the last step: whatever reaches earlier outputs comes through the reset.
-    layer = IF()
-    with GradOutputMonitor(layer) as monitor:
-        x = torch.full((3, 1, 1), 0.6, requires_grad=True)
-        y = [layer(step) for step in x]
-        y[-1].sum().backward()
-    assert x.grad[0].abs() > 1e-3
-    assert [record.item() for record in monitor] == [1.0]
-
-
-def test_inputs_that_need_no_gradient_give_no_gradient(net, x):
-    monitor = GradInputMonitor(net, "0")
-    play(net, x, "multi").sum().backward()
-    assert len(monitor) == 0
-    with torch.no_grad():
-        other = GradOutputMonitor(net)
-        play(net, x, "multi")
-    assert len(other) == 0
+    for place in (1, 0):
+        tensors = [tensor for name in "123" for tensor in expected[name][place]]
+        grads = torch.autograd.grad((y * weights).sum(), tensors, retain_graph=True)
+        for k, name in enumerate("123"):
+            wanted = torch.stack(grads[k * T : (k + 1) * T])
+            records = [given[1 + place][0] for given in found[name]]
+            if mode == "single":
+                got = torch.stack(records[::-1])  # the last step's gradient comes first
+            else:
+                got = records[0].view_as(wanted)  # a layer without a state sees T * N
+            assert wanted.abs().max() > 1e-3
+            torch.testing.assert_close(got, wanted)
 
 
 def test_records_are_not_changed_by_later_layers_in_place():
@@ -163,11 +123,8 @@ def test_records_are_not_changed_by_later_layers_in_place():
     net[0].bias.data.zero_()
     with OutputMonitor(net, nn.Linear) as monitor:
         y = net(torch.ones(1, 2))
-    with GradOutputMonitor(net, nn.Linear) as grads:
-        net(torch.ones(1, 2)).sum().backward()
     assert y.tolist() == [[1.0, 0.0]]
     assert monitor[0].tolist() == [[1.0, -1.0]]
-    assert grads[0].tolist() == [[1.0, 0.0]]
 
 
 def test_step_by_step_order_gives_a_record_for_each_step(net, x):
@@ -233,11 +190,9 @@ def hooks(net):
 KINDS = [
     OutputMonitor,
     InputMonitor,
-    GradOutputMonitor,
-    GradInputMonitor,
     lambda net: VariableMonitor(net, "v"),
 ]
-NAMES = ["output", "input", "grad output", "grad input", "variable"]
+NAMES = ["output", "input", "variable"]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -1,4 +1,4 @@
-"""What is done to a whole network at once: step modes, resets, learners."""
+"""Functions of whole networks of torch: step modes, resets, choice of layers, learners."""
 
 from __future__ import annotations
 
@@ -19,13 +19,8 @@ WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 def choose_layers(net: nn.Module, layers: Choices) -> dict[str, nn.Module]:
     """The chosen modules of a network by name, in the network's own order.
 
-    Parameters
-    ----------
-    net : torch.nn.Module
-        The network.
-    layers : type, module or str, or several of them
-        Module types (their subclasses count), modules of `net`, or names as in
-        ``net.named_modules()``.
+    They are chosen by type (subclasses count), as modules of `net`, or by their names in
+    ``net.named_modules()``.
 
     Raises
     ------
@@ -33,17 +28,15 @@ def choose_layers(net: nn.Module, layers: Choices) -> dict[str, nn.Module]:
         If a name or a module is not in `net`, or none of the types is.
     """
     check_instance("surrogate", "net", net, nn.Module)
-    wanted = [layers] if isinstance(layers, str | type | nn.Module) else list(layers)
+    chosen = [layers] if isinstance(layers, str | type | nn.Module) else list(layers)
     named = dict(net.named_modules())
-    found: set[str] = set()
-    for choice in wanted:
-        names = {name for name, module in named.items() if _is_meant(choice, name, module)}
-        if not names and not isinstance(choice, type):
-            raise _no_such_layer(net, repr(choice))
-        found |= names
-    if wanted and not found:
-        raise _no_such_layer(net, ", ".join(getattr(c, "__name__", repr(c)) for c in wanted))
-    return {name: module for name, module in named.items() if name in found}
+    names = [{name for name in named if _matches(c, name, named[name])} for c in chosen]
+    missing = [choice for choice, found in zip(chosen, names, strict=True) if not found]
+    if missing and (missing == chosen or not all(isinstance(c, type) for c in missing)):
+        got = ", ".join(getattr(choice, "__name__", repr(choice)) for choice in missing)
+        remedy = f"Its layers are {', '.join(map(repr, filter(None, named)))}"
+        raise ParameterError(type(net).__name__, "layers", got, "in the network", remedy)
+    return {name: module for name, module in named.items() if any(name in n for n in names)}
 
 
 def stateful_layers(net: nn.Module) -> dict[str, Stateful]:
@@ -80,23 +73,19 @@ def set_step_mode(net: nn.Module, mode: str, *, keep: Choices = ()) -> None:
     check_instance("set_step_mode", "net", net, nn.Module)
     check_step_mode("set_step_mode", mode)
     kept = choose_layers(net, keep)
-    before = [(part, part.step_mode) for module in kept.values() for part in _stepped(module)]
-    for module in _stepped(net):
-        module.step_mode = mode
-    for module, own in before:
-        module.step_mode = own
+    before = [found for module in kept.values() for found in _step_modes(module)]
+    _set_step_modes([(module, mode) for module, _ in _step_modes(net)] + before)
 
 
 @contextmanager
 def in_step_mode(net: nn.Module, mode: str) -> Iterator[None]:
-    """Have all layers of a network in one step mode for the length of a with block."""
-    before = [(module, module.step_mode) for module in _stepped(net)]
+    """Set the step mode of all layers of a network within a with block."""
+    before = _step_modes(net)
     set_step_mode(net, mode)
     try:
         yield
     finally:
-        for module, own in before:
-            module.step_mode = own
+        _set_step_modes(before)
 
 
 def add_learners[Learner](
@@ -126,12 +115,11 @@ def add_learners[Learner](
     ParameterError
         If no layer with a state follows a chosen layer before the next one with weights.
     """
-    named = list(net.named_modules())
-    places = {name: place for place, (name, _) in enumerate(named)}
+    modules = list(net.modules())
     pairs: dict[str, tuple[nn.Module, Stateful]] = {}
     for name, synapses in choose_layers(net, layers).items():
         ends = (Stateful, type(synapses), *WEIGHTS)
-        after = (module for _, module in named[places[name] + 1 :])
+        after = modules[modules.index(synapses) + 1 :]
         follower = next((module for module in after if isinstance(module, ends)), None)
         if not isinstance(follower, Stateful):
             wanted = "followed by a layer with a state"
@@ -141,17 +129,17 @@ def add_learners[Learner](
     return {name: make(*pair) for name, pair in pairs.items()}
 
 
-def _stepped(net: nn.Module) -> list[Stepped]:
-    """The parts that have a step mode; a container comes before what it holds."""
-    return [module for module in net.modules() if isinstance(module, Stepped)]
+def _step_modes(net: nn.Module) -> list[tuple[Stepped, str]]:
+    """Step modes of a network's modules; a container comes before what it holds."""
+    return [(module, module.step_mode) for module in net.modules() if isinstance(module, Stepped)]
 
 
-def _is_meant(choice: Choice, name: str, module: nn.Module) -> bool:
+def _set_step_modes(modes: Iterable[tuple[Stepped, str]]) -> None:
+    for module, mode in modes:
+        module.step_mode = mode
+
+
+def _matches(choice: Choice, name: str, module: nn.Module) -> bool:
     if isinstance(choice, str):
         return choice == name
     return isinstance(module, choice) if isinstance(choice, type) else module is choice
-
-
-def _no_such_layer(net: nn.Module, got: str) -> ParameterError:
-    remedy = f"Its layers are {', '.join(repr(name) for name, _ in net.named_modules() if name)}"
-    return ParameterError(type(net).__name__, "layers", got, "in the network", remedy)

@@ -1,4 +1,4 @@
-"""Monitors: what goes into, out of and on in the layers of a torch network."""
+"""Record inputs, outputs and state variables of the layers of a torch network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def snapshot(value: Tensor) -> Tensor:
 
 
 class Monitor:
-    """Stores a record of each chosen layer at each call, until it is removed.
+    """Records the chosen layers at each call, until it is removed.
 
     ``monitor[k]`` is the k-th record of all, ``monitor["name"]`` the list of a layer's records;
     ``len(monitor)`` and iteration go over all. In a with block, the monitor is removed at the
@@ -64,7 +64,7 @@ class Monitor:
         self.enable()
 
     def _attach(self, name: str, module: nn.Module) -> list[RemovableHandle]:
-        """Put the hooks on a layer; they call `_store`."""
+        """Register hooks on a layer that call `_store`."""
         raise NotImplementedError
 
     def _store(self, name: str, value: Any) -> None:
@@ -82,7 +82,7 @@ class Monitor:
         return bool(self._handles)
 
     def enable(self) -> None:
-        """Go on recording.
+        """Record again.
 
         Raises
         ------
@@ -104,12 +104,12 @@ class Monitor:
         self._handles = []
 
     def remove(self) -> None:
-        """Stop recording for good and let go of the network; the records stay."""
+        """Stop recording for good and release the network; the records stay."""
         self.disable()
         self._modules = {}
 
     def clear(self) -> None:
-        """Throw the records away."""
+        """Delete the records."""
         self.records: list[Any] = []
         self._by_name: dict[str, list[Any]] = {name: [] for name in self.layers}
 
@@ -135,7 +135,7 @@ class Monitor:
 
 
 class OutputMonitor(Monitor):
-    """Records what layers answer: ``[N, *]``, or ``[T, N, *]`` in multi-step mode.
+    """Records the outputs of layers: ``[N, *]``, or ``[T, N, *]`` in multi-step mode.
 
     Parameters are those of `Monitor`. A layer that is called step by step within a sequence
     gives a record for each step.
@@ -147,7 +147,7 @@ class OutputMonitor(Monitor):
 
 
 class InputMonitor(Monitor):
-    """Records what layers are given: ``[N, *]``, or ``[T, N, *]`` in multi-step mode.
+    """Records the inputs of layers: ``[N, *]``, or ``[T, N, *]`` in multi-step mode.
 
     Parameters are those of `Monitor`. A layer that is called step by step within a sequence
     gives a record for each step; one without a state that `Sequential` calls with a whole
@@ -216,50 +216,8 @@ class VariableMonitor(Monitor):
         ]
 
 
-class GradOutputMonitor(Monitor):
-    """Records the gradient with respect to the output of layers, in the backward pass.
-
-    It is what arrives at a layer from those that use its output; what a neuron's own reset adds
-    is not part of it. Records come in the order of the backward pass, so the last step's first
-    where layers are called step by step. Parameters are those of `Monitor`.
-    """
-
-    def _attach(self, name: str, module: nn.Module) -> list[RemovableHandle]:
-        hook = _Hook(lambda _module, _args, output: self._watch(name, output))
-        return [module.register_forward_hook(hook)]
-
-    def _watch(self, name: str, value: Any) -> Tensor | None:
-        """Stand a copy in for a tensor, so that its gradient is that of this use alone.
-
-        A view would not do: its hook is lost when a later layer works in place.
-        """
-        if not isinstance(value, Tensor):
-            self._store(name, value)
-        elif value.requires_grad:
-            copy = value.clone()
-            copy.register_hook(lambda grad: self._store(name, grad) if self.enabled else None)
-            return copy
-        return None
-
-
-class GradInputMonitor(GradOutputMonitor):
-    """Records the gradient with respect to the input of layers, in the backward pass.
-
-    It is this layer's own part, also where other layers use the same input. An input that needs
-    no gradient, such as the data, gives no record. Order and parameters are those of
-    `GradOutputMonitor`.
-    """
-
-    def _attach(self, name: str, module: nn.Module) -> list[RemovableHandle]:
-        def watch(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-            copy = self._watch(name, args[0] if args else None)
-            return None if copy is None else (copy, *args[1:])
-
-        return [module.register_forward_pre_hook(_Hook(watch))]
-
-
 class _Hook:
-    """A hook that does nothing in copies of its module: they are not monitored."""
+    """A hook that does nothing in copies of its module, which are not monitored."""
 
     def __init__(self, act: Callable[..., Any] | None = None):
         self._act = act

@@ -1,4 +1,4 @@
-"""What modules keep from one call to the next: which keep nothing, and what a call has changed."""
+"""Tell which modules keep no state between calls, and what a call has changed in the others."""
 
 from __future__ import annotations
 
@@ -30,31 +30,29 @@ def stateless(module: nn.Module) -> bool:
     A module of another class may keep a state in any of its attributes, or none; only its author
     knows (see `Stateless`).
     """
-    return all(from_torch(part) for part in module.modules())
+    return all(map(from_torch, module.modules()))
 
 
-def kept_by(module: Any) -> dict[str, Any]:
-    """What a module of another maker keeps: attributes and buffers of all its parts, by name."""
+def snapshot_of(module: Any) -> dict[str, tuple[Any, ...]]:
+    """Attributes and buffers of all parts of a module that are not torch's own, by name."""
     if not isinstance(module, nn.Module) or compiler.is_compiling():
         return {}
-    found: dict[str, Any] = {}
-    for path, part in module.named_modules():
-        if from_torch(part):
-            continue
-        inner = f"{path}." if path else ""
-        for name, value in {**vars(part), **dict(part.named_buffers(recurse=False))}.items():
-            if name not in _OWN:
-                found[inner + name] = _mark(value)
-    return found
+    return {
+        f"{path}.{name}" if path else name: _contents(value)
+        for path, part in module.named_modules()
+        if not from_torch(part)
+        for name, value in {**vars(part), **dict(part.named_buffers(recurse=False))}.items()
+        if name not in _OWN
+    }
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Names whose values are others than before."""
-    return [name for name, mark in after.items() if not _same(before.get(name), mark)]
+def changed_attributes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Names whose values differ between two snapshots."""
+    return [name for name, value in after.items() if not _same(before.get(name, ()), value)]
 
 
-def _mark(value: Any) -> tuple[Any, ...]:
-    """A value, and what tells whether it was changed in place."""
+def _contents(value: Any) -> tuple[Any, ...]:
+    """A value, and what shows that it was changed in place."""
     if isinstance(value, Tensor):
         return value, value._version
     if isinstance(value, Mapping):
@@ -64,9 +62,8 @@ def _mark(value: Any) -> tuple[Any, ...]:
     return (value,)
 
 
-def _same(one: tuple[Any, ...] | None, other: tuple[Any, ...]) -> bool:
-    return one is not None and len(one) == len(other) and all(map(_is, one, other))
-
-
-def _is(one: Any, other: Any) -> bool:
-    return one is other or (isinstance(one, int) and isinstance(other, int) and one == other)
+def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    return len(one) == len(other) and all(
+        a is b or (isinstance(a, int) and isinstance(b, int) and a == b)
+        for a, b in zip(one, other, strict=True)
+    )

@@ -1,4 +1,4 @@
-"""The base class of all torch modules that keep a state from one step to the next."""
+"""Base classes of torch modules with step modes and with a state between time steps."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ from torch.utils.hooks import RemovableHandle
 from biosnn.errors import ParameterError
 
 STEP_MODES = ("single", "multi")
+ORDERS = ("layer", "step")
+
+
+def check_order(obj: str, order: Any) -> str:
+    """Return `order`, or raise ``ParameterError`` if it is neither "layer" nor "step"."""
+    if not isinstance(order, str) or order not in ORDERS:
+        raise ParameterError(obj, "order", repr(order), '"layer" or "step"')
+    return order
 
 
 def check_step_mode(obj: str, mode: str) -> str:
@@ -24,7 +32,7 @@ def check_step_mode(obj: str, mode: str) -> str:
 
 
 def check_tensor(obj: str, what: str, value: Any) -> None:
-    """Raise ``ParameterError`` if a value is no tensor: a tuple or a list of them, say."""
+    """Raise ``ParameterError`` if a value is no tensor."""
     if not isinstance(value, Tensor):
         remedy = "Put steps together with torch.stack" if isinstance(value, tuple | list) else ""
         raise ParameterError(obj, what, f"a {type(value).__name__}", "one tensor", remedy)
@@ -58,18 +66,18 @@ def copied(module: nn.Module, memo: dict[int, Any], *shared: Any) -> Any:
 
 
 class Stepped:
-    """Mark of the modules that take one step or a sequence, as their ``step_mode`` says.
+    """Base class of modules that take one step or a sequence, as their ``step_mode`` says.
 
-    A module of your own that does its own way through time (say, a block with a shortcut) may
-    have this as a second base class; then `Sequential` gives it whole sequences in multi-step
-    mode. Without it, a block that holds layers with a state is called step by step.
+    A block of your own with a loop over time (say, one with a shortcut) may have this as a second
+    base class; then `Sequential` gives it whole sequences in multi-step mode. Without it, a block
+    that holds layers with a state is called step by step.
     """
 
     _step_mode = "single"
 
     @property
     def step_mode(self) -> str:
-        """What an input is: one step ("single") or a sequence of steps ("multi")."""
+        """Whether an input is one step ("single") or a sequence of steps ("multi")."""
         return self._step_mode
 
     @step_mode.setter
@@ -78,10 +86,10 @@ class Stepped:
 
 
 class Stateful(Stepped, nn.Module):
-    """A module with a state: what it answers depends on the inputs before.
+    """A module whose output depends on earlier inputs through a state.
 
-    A subclass says what the state is before the first step (`initial_state`) and what one step
-    does to it (`single_step`, which reads and writes `memory`). Call the module, not its methods:
+    A subclass defines the state before the first step (`initial_state`) and one time step
+    (`single_step`, which reads and writes `memory`). Call the module, not its methods:
     ``forward`` makes the state, checks it and chooses the mode.
 
     Parameters
@@ -103,8 +111,7 @@ class Stateful(Stepped, nn.Module):
 
     def __init__(self, *, step_mode: str = "single"):
         super().__init__()
-        self.memory: dict[str, Tensor] = {}
-        self._step_shape: tuple[int, ...] | None = None
+        self.reset()
         self._step_hooks: OrderedDict[int, Callable[[Stateful], None]] = OrderedDict()
         self.step_mode = step_mode
 
@@ -115,14 +122,14 @@ class Stateful(Stepped, nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define initial_state")
 
     def single_step(self, x: Tensor) -> Tensor:
-        """One step: ``[N, *]`` to ``[N, *]``; `memory` is ready and is brought up to date."""
+        """One step: ``[N, *]`` to ``[N, *]``; reads and updates `memory`."""
         raise NotImplementedError(f"{type(self).__name__} must define single_step")
 
     def multi_step(self, x_seq: Tensor) -> Tensor:
         """Many steps: ``[T, N, *]`` to ``[T, N, *]``.
 
-        A subclass that has a quicker way may override this. It is not used while a step hook
-        wants to see the state after every step.
+        A subclass may override this with something quicker. It is not used while there are step
+        hooks, which are called after every step.
         """
         return self._loop(x_seq)
 
@@ -149,8 +156,8 @@ class Stateful(Stepped, nn.Module):
 
     def reset(self) -> None:
         """Forget the state; the shape of the next input makes a new one."""
-        self.memory = {}
-        self._step_shape = None
+        self.memory: dict[str, Tensor] = {}
+        self._step_shape: tuple[int, ...] | None = None
 
     def detach(self) -> None:
         """Keep the state's values and cut it from its past (truncated backpropagation)."""
@@ -162,10 +169,8 @@ class Stateful(Stepped, nn.Module):
         self._step_hooks[handle.id] = hook
         return handle
 
-    # --- behind them
-
     def _prepare(self, x: Tensor) -> None:
-        """Make the state for the step `x`, or check that `x` fits the one there is."""
+        """Make the state for the step `x`, or check that `x` fits the present one."""
         if not self.memory:
             self.memory = dict(self.initial_state(x))
             self._step_shape = tuple(x.shape)
