@@ -17,6 +17,8 @@ before training, and one trained on permuted labels.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import time
 from typing import Any
 
@@ -37,7 +39,6 @@ from biosnn.surrogate import (
     SurrogateNetwork,
     address_events,
     evaluate,
-    keep_freed_memory,
     load_module,
     train,
 )
@@ -55,6 +56,14 @@ CHANNELS = (16, 32, 64)
 # Pixels by which training images are moved at most.
 SHIFTS = {"single": 0, "two-layer": 1, "conv": 2}
 SMOKE = {"train": 2000, "test": 1000, "epochs": 2, "T": 20}
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep freed memory for the next batch, whose pages it would fill with zeros."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
 def parse() -> argparse.Namespace:

@@ -225,7 +225,6 @@ TORCH = {
             "validation": "negative",
             "test": "negative",
             "folder": "negative list",
-            "tensorboard": "text cube",
             "progress": "text none cube",
         },
     ),

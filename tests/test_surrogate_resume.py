@@ -46,7 +46,7 @@ def _network(delay_steps: int) -> Any:
 def run(folder: Path | None, module: Any = None, data: Any = None, **more: Any) -> Any:
     """A training of two epochs; the module and the history."""
     module = network() if module is None else module
-    options = {"epochs": 2, "lr": 0.02, "tensorboard": False, "progress": False, **more}
+    options = {"epochs": 2, "lr": 0.02, "progress": False, **more}
     shown = batches() if data is None else data
     return module, surrogate.train(module, shown, folder=folder, **options)
 

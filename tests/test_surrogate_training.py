@@ -196,7 +196,6 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(digits, tmp_path):
             folder=tmp_path / folder,
             resume=resume,
             callbacks=[callback],
-            tensorboard=False,
             progress=False,
         )
         return module, history

@@ -1,4 +1,4 @@
-"""Surrogate gradients for any equations: a declared model as a differentiable torch module.
+"""Surrogate gradients for any equations: declared models as differentiable torch modules.
 
 The equations, the integration method, the threshold, the reset and the refractoriness are those
 that Brian2 runs; what gradient training has changed goes back into Brian2.
@@ -18,90 +18,50 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+#: Module -> the names that it exports.
 _EXPORTS = {
-    "conversion.relu_networks": ("fold_batch_norm",),
-    "training.batches": ("Batches", "DirectEncoder", "PoissonEncoder", "poisson_batch"),
-    "training.checkpoints": ("load_module",),
-    "training.classifier": ("LIFClassifier",),
-    "translation": ("address_events", "to_torch"),
-    "nn.containers": (
-        "ForeignStateful",
-        "Sequential",
-        "Stateless",
-        "multi_step_forward",
-        "seq_to_batch",
-    ),
-    "conversion.convert": (
-        "accumulator",
-        "accuracy_over_time",
-        "convert",
-        "outputs_over_time",
-        "rate_neuron",
-    ),
+    "compiler.spike": "SurrogateFunction",
     "compiler.surrogate_functions": (
-        "ATan",
-        "Erf",
-        "FastSigmoid",
-        "LeakyKReLU",
-        "LogTailedReLU",
-        "PiecewiseLinear",
-        "PiecewiseQuadratic",
-        "Rectangular",
-        "SURROGATES",
-        "Sigmoid",
-        "SoftSign",
-        "SquarewaveFourier",
-        "Triangle",
-        "UserDefined",
-        "surrogate_function",
+        "ATan Erf FastSigmoid LeakyKReLU LogTailedReLU PiecewiseLinear PiecewiseQuadratic "
+        "Rectangular SURROGATES Sigmoid SoftSign SquarewaveFourier Triangle UserDefined "
+        "surrogate_function"
     ),
-    "nn.helpers": (
-        "add_learners",
-        "detach",
-        "in_step_mode",
-        "reset",
-        "set_step_mode",
-        "stateful_layers",
-    ),
-    "training.history": ("History",),
-    "nn.layer": ("SpikingLayer",),
-    "nn.learners": ("Learner",),
+    "conversion.convert": "accumulator accuracy_over_time convert outputs_over_time rate_neuron",
+    "conversion.relu_networks": "fold_batch_norm",
+    "nn.containers": "ForeignStateful Sequential Stateless multi_step_forward seq_to_batch",
+    "nn.helpers": "add_learners detach in_step_mode reset set_step_mode stateful_layers",
+    "nn.layer": "SpikingLayer",
+    "nn.learners": "Learner",
+    "nn.monitors": "InputMonitor OutputMonitor VariableMonitor",
+    "nn.network": "SurrogateNetwork",
+    "nn.stateful": "Stateful Stepped",
+    "nn.trained_constants": "TrainedConstant",
+    "training.batches": "Batches DirectEncoder PoissonEncoder poisson_batch",
+    "training.checkpoints": "load_module",
+    "training.classifier": "LIFClassifier",
+    "training.history": "History",
+    "training.loop": "evaluate train",
     "training.losses": (
-        "FirstSpikeCrossEntropy",
-        "LOSSES",
-        "MembraneCrossEntropy",
-        "RateCrossEntropy",
-        "RateMSE",
+        "FirstSpikeCrossEntropy LOSSES MembraneCrossEntropy RateCrossEntropy RateMSE"
     ),
-    "nn.monitors": (
-        "GradInputMonitor",
-        "GradOutputMonitor",
-        "InputMonitor",
-        "OutputMonitor",
-        "VariableMonitor",
-    ),
-    "nn.network": ("SurrogateNetwork",),
-    "compiler.spike": ("SurrogateFunction",),
-    "nn.stateful": ("Stateful", "Stepped"),
-    "nn.trained_constants": ("TrainedConstant",),
-    "training.loop": ("evaluate", "keep_freed_memory", "train"),
+    "translation": "address_events to_torch",
 }
-_HOMES = {name: room for room, names in _EXPORTS.items() for name in names}
-__all__ = sorted(_HOMES)
+_MODULES = {name: module for module, names in _EXPORTS.items() for name in names.split()}
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        room = import_module(f"biosnn.surrogate.{_HOMES[name]}")
+        module = import_module(f"biosnn.surrogate.{_MODULES[name]}")
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise ModuleNotFoundError(
             "biosnn.surrogate needs PyTorch: pip install 'biosnn[torch]'", name="torch"
         ) from error
-    return getattr(room, name)
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

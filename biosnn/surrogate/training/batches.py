@@ -1,4 +1,4 @@
-"""Batches of encoded samples: drawn by seed, epoch and number, whoever computes them."""
+"""Batches of encoded images, whose draws depend on seed, epoch and batch number only."""
 
 from __future__ import annotations
 
@@ -174,14 +174,17 @@ class Batches(Dataset):
         for name, given in (("samples", samples), ("labels", labels)):
             if not hasattr(given, "__len__") or isinstance(given, str):
                 raise ParameterError("Batches", name, describe(given), "an array")
-        check_whole("Batches", "seed", seed)
         check_flag("Batches", "shuffle", shuffle)
+        for name, value, least in (
+            ("seed", seed, 0),
+            ("workers", workers, 0),
+            ("batch_size", batch_size, 1),
+        ):
+            check_whole("Batches", name, value, least)
         if len(samples) != len(labels) or not len(samples):
             raise DataError(
                 f"there must be one label per sample, got {len(labels)} for {len(samples)}"
             )
-        for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
-            check_whole("Batches", name, value, least)
         labels = np.asarray(labels)
         if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
             got = f"{labels.dtype} of shape {labels.shape}"
@@ -201,7 +204,7 @@ class Batches(Dataset):
         return -(-len(self.samples) // self.batch_size)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all that decides what an epoch shows: content, encoding, order."""
+        """SHA-256 of content, encoding and order."""
         options = [self.batch_size, self.seed, self.shuffle]
         return digest(np.asarray(self.samples), self.labels, options, self.encode)
 
@@ -224,26 +227,10 @@ class Batches(Dataset):
         return self.encode(self.samples[chosen], rng), labels
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = self.order()
         if not self.workers:
+            order = self.order()
             for index in range(len(self)):
                 yield self._batch(index, order)
             return
-        loader: Any = DataLoader(
-            _Ordered(self, order), batch_size=None, num_workers=self.workers, prefetch_factor=4
-        )
+        loader: Any = DataLoader(self, batch_size=None, num_workers=self.workers, prefetch_factor=4)
         yield from loader
-
-
-@attrs.frozen(eq=False)
-class _Ordered(Dataset):
-    """The batches of one epoch, for worker processes."""
-
-    batches: Batches
-    order: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self.batches._batch(index, self.order)

@@ -1,4 +1,4 @@
-"""The folder of a training: one process at a time, and what it needs to go on, in one file."""
+"""Checkpoints of a training, and the folder that holds them, used by one process at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from biosnn.surrogate.training.history import History
 
 KIND = "training"
 LAST, BEST, CURVES = "checkpoint-last.biosnn", "checkpoint-best.biosnn", "curves.png"
-LOG = "tensorboard"
 _LOCK = "training.lock"
 _HASHED = ("network", "data", "validation", "test")
 _NOTHING = "nothing"
@@ -26,16 +25,9 @@ _NOTHING = "nothing"
 
 @attrs.frozen(eq=False, kw_only=True)
 class Training:
-    """What changes while a network is trained.
+    """The objects whose states are saved: module, optimiser, scheduler and random generators.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Its ``state_dict`` is kept.
-    optimiser, scheduler
-        Their states are kept.
-    generators : dict of str to torch.Generator
-        Random generators whose states are kept, besides torch's own of the CPU.
+    The state of torch's own generator of the CPU is saved in any case.
     """
 
     module: nn.Module
@@ -68,58 +60,30 @@ class TrainingFolder:
     def __init__(self, folder: Path, identity: Mapping[str, Any], resume: bool, overwrite: bool):
         self.folder = folder
         self._identity = json.loads(json.dumps(identity))
-        for name in (LAST, BEST, CURVES, LOG, _LOCK):
+        for name in (LAST, BEST, CURVES, _LOCK):
             if (folder / name).is_symlink():
                 raise StorageError(
                     f"{folder / name} is a link: a training writes its own files only; remove it, "
                     "or choose another folder"
                 )
         self._lock = files.locked_folder(folder, _LOCK)
-        try:
-            self._begin(resume, overwrite)
-        except BaseException:
-            self.close()
-            raise
-
-    def _begin(self, resume: bool, overwrite: bool) -> None:
-        held = [self.folder / name for name in (LAST, BEST) if (self.folder / name).exists()]
-        if held and not (resume or overwrite):
+        if any((folder / name).exists() for name in (LAST, BEST)) and not (resume or overwrite):
+            self._lock.release()
             raise StorageError(
-                f"{self.folder} holds a training already; go on with it (resume=True), throw it "
+                f"{folder} holds a training already; go on with it (resume=True), throw it "
                 "away (overwrite=True), or choose another folder"
             )
-        if overwrite:
-            logs = (self.folder / LOG).glob("events.out.tfevents.*")
-            for path in [*held, self.folder / CURVES, *logs]:
-                path.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Release the lock."""
-        self._lock.release()
+        for name in (LAST, BEST, CURVES) if overwrite else ():
+            (folder / name).unlink(missing_ok=True)
 
     def __enter__(self) -> TrainingFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._lock.release()
 
     def save(self, training: Training, epochs: int, history: History) -> None:
-        """Write the last checkpoint, and the best one if it is; each wholly or not at all.
-
-        Parameters
-        ----------
-        training : Training
-            As it is.
-        epochs : int
-            How many are planned.
-        history : History
-            Of those that are done.
-
-        Raises
-        ------
-        StorageError
-            If a file cannot be written.
-        """
+        """Write the last checkpoint after some of the planned epochs, and the best one if it is."""
         content = {
             "identity": self._identity,
             "epochs": epochs,
@@ -130,15 +94,7 @@ class TrainingFolder:
             files.replace(self.folder / name, data)
 
     def restore(self, training: Training) -> tuple[History, int] | None:
-        """Put everything back as it was at the last checkpoint; its history and planned epochs.
-
-        Raises
-        ------
-        StorageError
-            If the file is damaged or of another network.
-        ParameterError
-            If it is of a training with other settings, which are named.
-        """
+        """Load the states of the last checkpoint; returns its history and planned epochs."""
         path = self.folder / LAST
         if not path.exists():
             return None
@@ -170,16 +126,18 @@ class TrainingFolder:
             else:
                 got, there = _short(got), _short(there)
             remedy = "Give the same, or choose another folder; overwrite=True throws the run away"
+            if name == "network":  # it depends on the version of biosnn, too
+                remedy += ", and surrogate.load_module reads the weights of its checkpoints alone"
             wanted = f"{there} as in the run in {self.folder}, which is resumed"
             raise ParameterError("train", name, got, wanted, remedy)
 
 
 def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting by its name, with that of what it belongs to."""
+    """Settings by name, such as ``optimiser.lr``."""
     found: dict[str, Any] = {}
     for name, value in identity.items():
-        inner = value if isinstance(value, Mapping) else None
-        found |= {name: value} if inner is None else {f"{name}.{k}": v for k, v in inner.items()}
+        named = isinstance(value, Mapping)
+        found |= {f"{name}.{k}": v for k, v in value.items()} if named else {name: value}
     return found
 
 
@@ -196,7 +154,7 @@ def _damaged(path: Path, error: Exception) -> StorageError:
 
 
 def load_module(path: Path | str, module: nn.Module) -> dict[str, Any]:
-    """Take a module's parameters from a checkpoint; return its other content.
+    """Load a module's weights from a checkpoint of :func:`train`; returns its other content.
 
     Raises
     ------
@@ -234,7 +192,7 @@ def _packed(training: Training, content: Mapping[str, Any]) -> bytes:
 def _restore(
     training: Training, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Optimiser, scheduler and generators; names and shapes must be those that are there."""
+    """Load states of optimiser, scheduler and generators, checking names and shapes."""
     own = training.optimiser.state_dict()
     groups, plain = content["optimiser"]["groups"], content["optimiser"]["plain"]
     if [set(g) for g in groups] != [set(g) for g in own["param_groups"]]:
@@ -244,8 +202,8 @@ def _restore(
     parameters = [p for group in training.optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {int(k): dict(values) for k, values in plain.items()}
     for name, array in arrays.items():
-        room, _, rest = name.partition(".")
-        if room == "optimiser":
+        owner, _, rest = name.partition(".")
+        if owner == "optimiser":
             index, _, key = rest.partition(".")
             state.setdefault(int(index), {})[key] = torch.tensor(array)
     for index, values in state.items():
@@ -259,8 +217,8 @@ def _restore(
         if set(saved) != set(training.scheduler.state_dict()):
             raise ValueError("its scheduler has other settings")
         training.scheduler.load_state_dict(saved)
-    for name, made in training.generators.items():
-        made.set_state(torch.tensor(arrays[f"generator.{name}"]))
+    for name, generator in training.generators.items():
+        generator.set_state(torch.tensor(arrays[f"generator.{name}"]))
     torch.set_rng_state(torch.tensor(arrays["generator."]))
 
 

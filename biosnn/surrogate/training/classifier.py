@@ -1,4 +1,4 @@
-"""A classifier with the interface of scikit-learn."""
+"""A spiking classifier with the interface of scikit-learn, trained by surrogate gradients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from biosnn.surrogate.nn.network import SurrogateNetwork
 from biosnn.surrogate.training.batches import Batches, DirectEncoder, PoissonEncoder
 from biosnn.surrogate.training.history import History
 from biosnn.surrogate.training.loop import evaluate, respond, train
-from biosnn.surrogate.training.losses import Loss
+from biosnn.surrogate.training.losses import Loss, RateCrossEntropy
+from biosnn.validation import check_choice
 
 
 class LIFClassifier(ClassifierMixin, BaseEstimator):
@@ -116,9 +117,7 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
 
     def declaration(self) -> NetworkModel:
         """The network that is trained, as a declaration."""
-        if self.encoding not in ("poisson", "direct"):
-            wanted = '"poisson" or "direct"'
-            raise ParameterError("LIFClassifier", "encoding", repr(self.encoding), wanted)
+        check_choice("LIFClassifier", "encoding", self.encoding, ("poisson", "direct"))
         direct = self.encoding == "direct"
         first = threshold_neuron(self.tau, reset=self.reset)
         return feedforward(
@@ -131,7 +130,7 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def fit(self, X: ArrayLike, y: ArrayLike, **more: Any) -> LIFClassifier:
-        """Train anew.
+        """Train a new network.
 
         Parameters
         ----------
@@ -155,20 +154,10 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
             surrogate=self.surrogate,
             detach_reset=self.detach_reset,
         ).to(self.device)
+        names = ("epochs", "loss", "optimiser", "lr", "amp", "progress")
+        options: dict[str, Any] = {name: getattr(self, name) for name in names} | more
         batches = self._batches(samples, index, shuffle=True)
-        self.history: History = train(
-            self._module,
-            batches,
-            **{
-                "epochs": self.epochs,
-                "loss": self.loss,
-                "optimiser": self.optimiser,
-                "lr": self.lr,
-                "amp": self.amp,
-                "progress": self.progress,
-                **more,
-            },
-        )
+        self.history: History = train(self._module, batches, **options)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -178,16 +167,14 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
         """Scores of the classes, ``(n, n_classes)``: spike counts, for the default loss."""
-        from biosnn.surrogate.training.losses import RateCrossEntropy
-
         loss = RateCrossEntropy() if self.loss is None else self.loss
         samples = self._bytes(X)
-        parts = []
+        scores = []
         with torch.no_grad():
-            for x, _ in self._batches(samples, np.zeros(len(samples), int), shuffle=False):
+            for x, _ in self._batches(samples, shuffle=False):
                 shown = x.to(self.device, torch.get_default_dtype())
-                parts.append(loss.scores(respond(self.module, shown, loss)).cpu())
-        return torch.cat(parts)[:, : len(self.classes_)].numpy()
+                scores.append(loss.scores(respond(self.module, shown, loss)).cpu())
+        return torch.cat(scores)[:, : len(self.classes_)].numpy()
 
     def evaluate(self, X: ArrayLike, y: ArrayLike) -> dict[str, float]:
         """Mean loss and accuracy of labelled samples.
@@ -208,9 +195,8 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
         return evaluate(self.module, self._batches(self._bytes(X), index, shuffle=False), self.loss)
 
     def encoded(self, X: ArrayLike) -> Tensor:
-        """What the network is given for samples: spikes ``[T, n, features]``, or values."""
-        samples = self._bytes(X)
-        batches = self._batches(samples, np.zeros(len(samples), int), shuffle=False)
+        """Encoded samples: spikes ``[T, n, features]``, or intensities."""
+        batches = self._batches(self._bytes(X), shuffle=False)
         return torch.cat([x for x, _ in batches], dim=1 if self.encoding == "poisson" else 0)
 
     def state(self) -> State:
@@ -238,8 +224,11 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
             return array
         return np.rint(255 * intensities(array, "LIFClassifier", name="X")).astype(np.uint8)
 
-    def _batches(self, samples: NDArray, labels: NDArray, *, shuffle: bool) -> Batches:
+    def _batches(
+        self, samples: NDArray, labels: NDArray | None = None, *, shuffle: bool
+    ) -> Batches:
         encode = PoissonEncoder(self.T) if self.encoding == "poisson" else DirectEncoder()
+        labels = np.zeros(len(samples), int) if labels is None else labels
         return Batches(
             samples,
             labels,

@@ -1,4 +1,4 @@
-"""What decides the result of a training, as plain data that a checkpoint can hold and compare."""
+"""Fingerprints of networks, data and optimisers, by which a resumed training is recognised."""
 
 from __future__ import annotations
 

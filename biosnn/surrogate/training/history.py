@@ -1,4 +1,4 @@
-"""Figures of a training, epoch by epoch."""
+"""Loss, accuracy, learning rate and time of every epoch of a training."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class History:
         Learning rate at the end, and wall time of training alone.
     """
 
-    train_loss: list[float] = attrs.Factory(list)
-    train_accuracy: list[float] = attrs.Factory(list)
-    test_loss: list[float] = attrs.Factory(list)
-    test_accuracy: list[float] = attrs.Factory(list)
-    validation_loss: list[float] = attrs.Factory(list)
-    validation_accuracy: list[float] = attrs.Factory(list)
-    lr: list[float] = attrs.Factory(list)
-    seconds: list[float] = attrs.Factory(list)
+    train_loss: list[float] = attrs.field(factory=list)
+    train_accuracy: list[float] = attrs.field(factory=list)
+    test_loss: list[float] = attrs.field(factory=list)
+    test_accuracy: list[float] = attrs.field(factory=list)
+    validation_loss: list[float] = attrs.field(factory=list)
+    validation_accuracy: list[float] = attrs.field(factory=list)
+    lr: list[float] = attrs.field(factory=list)
+    seconds: list[float] = attrs.field(factory=list)
 
     def add(self, **figures: float) -> None:
         """Append one figure to each of the lists that are named."""

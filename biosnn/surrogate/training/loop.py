@@ -1,8 +1,7 @@
-"""A training loop: epochs over batches, with curves, checkpoints and a resume to the bit."""
+"""Train a torch module by gradient descent, with curves, checkpoints and bit-exact resuming."""
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import time
@@ -11,49 +10,34 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor, nn
 
 from biosnn.errors import DataError, Interrupted, ParameterError
+from biosnn.progress import ProgressBar
 from biosnn.surrogate.nn.helpers import reset
 from biosnn.surrogate.nn.network import SurrogateNetwork
 from biosnn.surrogate.training.checkpoints import CURVES, Training, TrainingFolder
 from biosnn.surrogate.training.fingerprints import of_batches, of_module, of_optimiser, of_scheduler
 from biosnn.surrogate.training.history import History
 from biosnn.surrogate.training.losses import Loss, RateCrossEntropy
-from biosnn.surrogate.training.progress import Bar, draw_curves, log_epoch, tensorboard_log
-from biosnn.validation import check_flag, check_instance, check_path, check_whole, describe
+from biosnn.surrogate.training.progress import draw_curves, epoch_line
+from biosnn.validation import (
+    check_choice,
+    check_flag,
+    check_instance,
+    check_path,
+    check_whole,
+    describe,
+)
 
 OPTIMISERS = ("adam", "sgd")
 _DRAW_EVERY = 20.0  # s
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-
-
-def make_optimiser(
-    parameters: Iterable[nn.Parameter], name: str = "adam", lr: float = 1e-3
-) -> torch.optim.Optimizer:
-    """Adam, or SGD with momentum 0.9.
-
-    Raises
-    ------
-    ParameterError
-        If the name is unknown or the learning rate is not > 0.
-    """
-    if not (isinstance(lr, int | float) and 0 < lr < math.inf):
-        raise ParameterError("train", "lr", lr, "> 0")
-    trained = [p for p in parameters if p.requires_grad]
-    if name == "adam":
-        return torch.optim.Adam(trained, lr=lr)
-    if name == "sgd":
-        return torch.optim.SGD(trained, lr=lr, momentum=0.9)
-    raise ParameterError("train", "optimiser", repr(name), " or ".join(map(repr, OPTIMISERS)))
 
 
 def respond(module: nn.Module, x: Tensor, loss: Loss) -> Tensor:
-    """What a loss is computed from: spikes or potentials of the output, ``[T, N, n]``.
-
-    Layers with a state forget it first.
-    """
+    """Spikes or potentials of the output, ``[T, N, n]``, from a fresh state."""
     reset(module)
     if loss.observes == "v" and isinstance(module, SurrogateNetwork):
         name = f"{module.network.output}.v"
@@ -82,7 +66,7 @@ def evaluate(
         If there are no samples, or inputs are not finite or labels no classes of the network.
     """
     loss = RateCrossEntropy() if loss is None else loss
-    total, right, n = 0.0, 0, 0
+    means = _Means()
     training = module.training
     module.eval()
     with torch.no_grad():
@@ -91,13 +75,9 @@ def evaluate(
             x, labels = _placed(where, module, x, labels)
             output = respond(module, x, loss)
             _check_classes(where, output, labels)
-            total += float(loss(output, labels)) * len(labels)
-            right += int((loss.scores(output).argmax(1) == labels).sum())
-            n += len(labels)
+            means.add(loss, loss(output, labels), output, labels)
     module.train(training)
-    if not n:
-        raise DataError("evaluate: batches must have samples; an iterator can be used only once")
-    return {"loss": total / n, "accuracy": right / n}
+    return means.figures("evaluate")
 
 
 def train(
@@ -117,7 +97,6 @@ def train(
     overwrite: bool = False,
     settings: Mapping[str, Any] | None = None,
     callbacks: Iterable[Callable[[History, nn.Module], object]] = (),
-    tensorboard: bool | None = None,
     progress: bool = True,
 ) -> History:
     """Train a module by gradient descent.
@@ -150,8 +129,8 @@ def train(
     amp : bool
         Compute in bfloat16 where torch thinks it safe (``torch.autocast``).
     folder : path, optional
-        Where checkpoints (``checkpoint-last.biosnn``, ``checkpoint-best.biosnn``), ``curves.png``
-        and TensorBoard's log go. One process at a time has it.
+        Where checkpoints (``checkpoint-last.biosnn``, ``checkpoint-best.biosnn``) and
+        ``curves.png`` go. One process at a time uses it.
     resume : bool
         Go on with the last checkpoint of the folder, if there is one. On a CPU the result is that
         of an uninterrupted run to the bit. Network, data, loss, optimiser, scheduler, `amp` and
@@ -161,9 +140,8 @@ def train(
     settings : mapping, optional
         More plain data that must be the same when a run is resumed.
     callbacks : iterable of callable
-        Called as ``callback(history, module)`` after every epoch.
-    tensorboard : bool, optional
-        Log for TensorBoard; by default if there is a folder and the package is installed.
+        Called as ``callback(history, module)`` after every epoch, for logs such as those of
+        ``torch.utils.tensorboard.SummaryWriter``.
     progress : bool
         Show a bar on stderr.
 
@@ -190,37 +168,35 @@ def train(
     flags = {"amp": amp, "resume": resume, "overwrite": overwrite, "progress": progress}
     for name, flag in flags.items():
         check_flag("train", name, flag)
-    if tensorboard is not None:
-        check_flag("train", "tensorboard", tensorboard)
     if loss is not None and not (callable(loss) and hasattr(loss, "observes")):
         wanted = "a loss such as surrogate.RateCrossEntropy()"
         raise ParameterError("train", "loss", describe(loss), wanted)
     check_instance("train", "settings", settings, Mapping, optional=True)
-    if folder is not None:
-        check_path("train", "folder", folder)
     check_instance("train", "callbacks", callbacks, Iterable)
     callbacks = tuple(callbacks)
     for number, callback in enumerate(callbacks):
         if not callable(callback):
             raise ParameterError("train", f"callbacks[{number}]", describe(callback), "a function")
-    for name, given in (("validation", validation), ("test", test)):
+    held = {"validation": validation, "test": test}
+    for name, given in held.items():
         check_instance("train", name, given, Iterable, optional=True)
     if not hasattr(batches, "__len__") or not hasattr(batches, "__iter__"):
         wanted = "batches that can be counted and shown again, such as a list"
         raise ParameterError("train", "batches", describe(batches), wanted)
-    check_instance("train", "optimiser", optimiser, (str, torch.optim.Optimizer))
-    if (resume or overwrite or tensorboard) and folder is None:
-        raise ParameterError("train", "folder", None, "given, to resume from or to log into")
+    if folder is not None:
+        check_path("train", "folder", folder)
+    elif resume or overwrite:
+        raise ParameterError("train", "folder", None, "given if resume or overwrite is True")
     if resume and overwrite:
         wanted = "False if resume is True: it throws the training away"
         raise ParameterError("train", "overwrite", overwrite, wanted)
     loss = RateCrossEntropy() if loss is None else loss
     made = _optimiser(module, optimiser, lr)
-    held = {k: v for k, v in (("validation", validation), ("test", test)) if v is not None}
-    identity = (
-        {}
-        if folder is None
-        else {
+    held = {name: given for name, given in held.items() if given is not None}
+    opened: Any = nullcontext()
+    identity: dict[str, Any] = {}
+    if folder is not None:
+        identity = {
             "network": of_module(module),
             "data": of_batches(batches),
             **{name: of_batches(given) for name, given in held.items()},
@@ -230,7 +206,6 @@ def train(
             "amp": amp,
             "settings": _plain(settings),
         }
-    )
     generator = getattr(batches, "generator", None)
     training = Training(
         module=module,
@@ -239,7 +214,6 @@ def train(
         generators={"batches": generator} if generator is not None else {},
     )
     history = History()
-    opened: Any = nullcontext()
     if folder is not None:
         opened = TrainingFolder(Path(folder), identity, resume, overwrite)
     with opened as place:
@@ -251,11 +225,10 @@ def train(
                 raise ParameterError("train", "epochs", epochs, wanted)
             if epochs != planned and isinstance(scheduler, str):
                 _move_cosine(training, epochs * len(batches), history.epochs * len(batches))
-        bar = Bar(progress, epochs, len(batches), history.epochs)
-        log = tensorboard_log(None if place is None else place.folder, tensorboard, bar)
+        total, begun = epochs * len(batches), history.epochs * len(batches)
         drawn = time.perf_counter()
         try:
-            with bar:
+            with ProgressBar(total, progress, start=begun, unit="batches") as bar:
                 while history.epochs < epochs:
                     started = time.perf_counter()
                     figures = _epoch(training, batches, history.epochs, loss, amp, bar)
@@ -270,32 +243,33 @@ def train(
                         if history.epochs == epochs or now - drawn > _DRAW_EVERY:
                             draw_curves(history, place.folder / CURVES)
                             drawn = now
-                    if log is not None:
-                        log_epoch(log, history)
-                    bar.epoch_done(history)
+                    bar.note(epoch_line(history, epochs))
                     for callback in callbacks:
                         callback(history, module)
         except KeyboardInterrupt as error:
             kept = f"; the epochs before are in {folder}" if folder is not None else ""
             said = f"stopped in epoch {history.epochs + 1}{kept}"
             raise Interrupted(said, folder=None if place is None else place.folder) from error
-        finally:
-            if log is not None:
-                log.close()
     return history
 
 
 def _optimiser(
     module: nn.Module, optimiser: str | torch.optim.Optimizer, lr: float | None
 ) -> torch.optim.Optimizer:
-    if isinstance(optimiser, str):
-        return make_optimiser(module.parameters(), optimiser, 1e-3 if lr is None else lr)
-    if not isinstance(optimiser, torch.optim.Optimizer):
-        wanted = " or ".join([*map(repr, OPTIMISERS), "a torch.optim.Optimizer"])
-        raise ParameterError("train", "optimiser", repr(optimiser), wanted)
-    if lr is not None:
-        raise ParameterError("train", "lr", lr, "left out: the optimiser that is given has its own")
-    return optimiser
+    check_instance("train", "optimiser", optimiser, (str, torch.optim.Optimizer))
+    if not isinstance(optimiser, str):
+        if lr is not None:
+            wanted = "left out: the optimiser that is given has its own"
+            raise ParameterError("train", "lr", lr, wanted)
+        return optimiser
+    lr = 1e-3 if lr is None else lr
+    if not (isinstance(lr, int | float) and 0 < lr < math.inf):
+        raise ParameterError("train", "lr", lr, "> 0")
+    check_choice("train", "optimiser", optimiser, OPTIMISERS)
+    trained = [p for p in module.parameters() if p.requires_grad]
+    if optimiser == "adam":
+        return torch.optim.Adam(trained, lr=lr)
+    return torch.optim.SGD(trained, lr=lr, momentum=0.9)
 
 
 def _scheduler(scheduler: Any, optimiser: torch.optim.Optimizer, steps: int) -> Any:
@@ -326,14 +300,14 @@ def _plain(settings: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _epoch(
-    training: Training, batches: Any, epoch: int, loss: Loss, amp: bool, bar: Bar
+    training: Training, batches: Any, epoch: int, loss: Loss, amp: bool, bar: ProgressBar
 ) -> dict[str, float]:
-    """One pass with updates; its mean loss and accuracy."""
+    """Train for one epoch; returns its mean loss and accuracy."""
     if hasattr(batches, "epoch"):
         batches.epoch = epoch
     module, optimiser = training.module, training.optimiser
     module.train()
-    total, right, n = 0.0, 0, 0
+    means = _Means()
     for number, (x, labels) in enumerate(batches):
         where = f"train: batch {number + 1} of epoch {epoch + 1}"
         x, labels = _placed(where, module, x, labels)
@@ -348,13 +322,30 @@ def _epoch(
         optimiser.step()
         if training.scheduler is not None:
             training.scheduler.step()
-        total += value.item() * len(labels)
-        right += int((loss.scores(output.detach()).argmax(1) == labels).sum())
-        n += len(labels)
-        bar.advance(epoch, total / n, right / n)
-    if not n:
-        raise DataError("train: batches must have samples; an iterator can be used only once")
-    return {"train_loss": total / n, "train_accuracy": right / n}
+        means.add(loss, value, output.detach(), labels)
+        done = epoch * len(batches) + number + 1
+        bar.update(done, {"epoch": epoch + 1, **means.figures("train")})
+    return {f"train_{name}": value for name, value in means.figures("train").items()}
+
+
+@attrs.define
+class _Means:
+    """Mean loss and accuracy of the samples so far."""
+
+    total: float = 0.0
+    right: int = 0
+    n: int = 0
+
+    def add(self, loss: Loss, value: Tensor, output: Tensor, labels: Tensor) -> None:
+        self.total += value.item() * len(labels)
+        self.right += int((loss.scores(output).argmax(1) == labels).sum())
+        self.n += len(labels)
+
+    def figures(self, where: str) -> dict[str, float]:
+        if not self.n:
+            remedy = "an iterator can be used only once"
+            raise DataError(f"{where}: batches must have samples; {remedy}")
+        return {"loss": self.total / self.n, "accuracy": self.right / self.n}
 
 
 def _check_descent(number: int, epoch: int, value: Tensor, module: nn.Module) -> None:
@@ -374,7 +365,7 @@ def _check_descent(number: int, epoch: int, value: Tensor, module: nn.Module) ->
 
 
 def _placed(where: str, module: nn.Module, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """A batch where the module is, in its floating-point type; the inputs are finite."""
+    """A batch on the device and in the type of the module; its inputs must be finite."""
     if not isinstance(x, Tensor) or not isinstance(labels, Tensor):
         got = f"{type(x).__name__} and {type(labels).__name__}"
         raise DataError(f"{where}: inputs and labels must be one tensor each, got {got}")
@@ -396,26 +387,3 @@ def _check_classes(where: str, output: Tensor, labels: Tensor) -> None:
     if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < n):
         got = f"{int(labels.min())} to {int(labels.max())}"
         raise DataError(f"{where}: labels must be in [0, {n}), the network's outputs, got {got}")
-
-
-def keep_freed_memory(most: int = 1 << 30) -> bool:
-    """Have this process keep freed memory for the next batch instead of returning it.
-
-    Large tensors are mapped anew by the C library each time, and the system fills every new page
-    with zeros: that can take longer than the arithmetic.
-
-    Parameters
-    ----------
-    most : int
-        Bytes up to which an array is taken from kept memory.
-
-    Returns
-    -------
-    bool
-        Whether it was done; only the GNU C library can.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, most) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))

@@ -1,42 +1,52 @@
-"""Losses of classifiers: from what a network did in time to one number per batch."""
+"""Losses of classifiers: from spikes or potentials of the output over time to one number."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import attrs
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy, mse_loss, one_hot
 
 from biosnn.errors import ParameterError
-from biosnn.validation import check_choice, number
+from biosnn.validation import choice, number
 
 
-class Loss(Protocol):
-    """What a training loop needs of a loss."""
+@attrs.frozen
+class Loss(ABC):
+    """Mean loss of outputs ``[T, N, n_classes]`` and labels ``[N]``: cross-entropy of the scores.
 
-    observes: ClassVar[str]
+    A loss of your own overrides `scores`, or the call.
+    """
+
+    observes: ClassVar[str] = "spikes"
     """What it is computed from: ``"spikes"`` or ``"v"``."""
 
     def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
         """Mean loss of a batch."""
-        ...
+        return cross_entropy(self.logits(output), labels)
+
+    def logits(self, output: Tensor) -> Tensor:
+        """What cross-entropy takes: the scores, scaled."""
+        return getattr(self, "scale", 1.0) * self.scores(output)
 
     def scores(self, output: Tensor) -> Tensor:
         """Scores of the classes, ``[N, n_classes]``; the largest is the prediction."""
-        ...
+        if output.dim() != 3:
+            got = f"a tensor of shape {tuple(output.shape)}"
+            wanted = "of shape [T, N, n_classes]"
+            raise ParameterError(type(self).__name__, "output", got, wanted)
+        return self._scores(output)
 
-
-def _sequence(loss: Any, output: Tensor) -> Tensor:
-    if output.dim() != 3:
-        got = f"a tensor of shape {tuple(output.shape)}"
-        raise ParameterError(type(loss).__name__, "output", got, "of shape [T, N, n_classes]")
-    return output
+    @abstractmethod
+    def _scores(self, output: Tensor) -> Tensor:
+        """Scores of outputs ``[T, N, n_classes]``."""
 
 
 @attrs.frozen
-class RateCrossEntropy:
+class RateCrossEntropy(Loss):
     """Cross-entropy with spike counts as logits.
 
     Parameters
@@ -51,19 +61,13 @@ class RateCrossEntropy:
     """
 
     scale: float = attrs.field(default=1.0, validator=number(1.0, "> 0"))
-    observes: ClassVar[str] = "spikes"
 
-    def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
-        """Loss of spikes ``[T, N, n_classes]`` and labels ``[N]``."""
-        return cross_entropy(self.scale * self.scores(output), labels)
-
-    def scores(self, output: Tensor) -> Tensor:
-        """Spike counts."""
-        return _sequence(self, output).sum(0)
+    def _scores(self, output: Tensor) -> Tensor:
+        return output.sum(0)
 
 
 @attrs.frozen
-class RateMSE:
+class RateMSE(Loss):
     """Mean squared error of firing rates, in spikes per time step.
 
     Parameters
@@ -79,21 +83,19 @@ class RateMSE:
 
     target: float = attrs.field(default=1.0, validator=number())
     others: float = attrs.field(default=0.0, validator=number())
-    observes: ClassVar[str] = "spikes"
 
     def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
-        """Loss of spikes ``[T, N, n_classes]`` and labels ``[N]``."""
+        """Mean loss of a batch."""
         rate = self.scores(output)
         wanted = one_hot(labels, rate.shape[1]).to(rate) * (self.target - self.others)
-        return (rate - self.others - wanted).square().mean()
+        return mse_loss(rate - self.others, wanted)
 
-    def scores(self, output: Tensor) -> Tensor:
-        """Firing rates."""
-        return _sequence(self, output).mean(0)
+    def _scores(self, output: Tensor) -> Tensor:
+        return output.mean(0)
 
 
 @attrs.frozen
-class FirstSpikeCrossEntropy:
+class FirstSpikeCrossEntropy(Loss):
     """Cross-entropy with early first spikes as large logits: ``-t/tau``.
 
     The time of the first spike is the number of steps before it,
@@ -111,19 +113,17 @@ class FirstSpikeCrossEntropy:
     """
 
     tau: float = attrs.field(default=2.0, validator=number(1.0, "> 0"))
-    observes: ClassVar[str] = "spikes"
 
-    def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
-        """Loss of spikes ``[T, N, n_classes]`` and labels ``[N]``."""
-        return cross_entropy(self.scores(output) / self.tau, labels)
+    def logits(self, output: Tensor) -> Tensor:
+        """Negative times of the first spikes in units of `tau`."""
+        return self.scores(output) / self.tau
 
-    def scores(self, output: Tensor) -> Tensor:
-        """Negative times of the first spikes, in time steps."""
-        return -torch.cumprod(1 - _sequence(self, output), 0).sum(0)
+    def _scores(self, output: Tensor) -> Tensor:
+        return -torch.cumprod(1 - output, 0).sum(0)
 
 
 @attrs.frozen
-class MembraneCrossEntropy:
+class MembraneCrossEntropy(Loss):
     """Cross-entropy with membrane potentials as logits.
 
     Parameters
@@ -138,21 +138,14 @@ class MembraneCrossEntropy:
     Maximum and last step: Cramer et al. (2022), doi:10.1109/TNNLS.2020.3044364.
     """
 
-    over: str = attrs.field(default="max")
+    over: str = attrs.field(default="max", validator=choice("max", "mean", "last"))
     scale: float = attrs.field(default=1.0, validator=number(1.0, "> 0"))
     observes: ClassVar[str] = "v"
 
-    def __attrs_post_init__(self) -> None:
-        check_choice(type(self).__name__, "over", self.over, ("max", "mean", "last"))
-
-    def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
-        """Loss of potentials ``[T, N, n_classes]`` and labels ``[N]``."""
-        return cross_entropy(self.scale * self.scores(output), labels)
-
-    def scores(self, output: Tensor) -> Tensor:
-        """Largest, mean or last potentials."""
-        v = _sequence(self, output)
-        return v.amax(0) if self.over == "max" else v.mean(0) if self.over == "mean" else v[-1]
+    def _scores(self, output: Tensor) -> Tensor:
+        if self.over == "last":
+            return output[-1]
+        return output.amax(0) if self.over == "max" else output.mean(0)
 
 
 #: Losses by the names that flags use.
