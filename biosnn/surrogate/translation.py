@@ -1,4 +1,4 @@
-"""From a declaration to a torch module, and from spikes in torch to samples for Brian2."""
+"""Translate declarations to torch modules, and spikes in torch to samples for Brian2."""
 
 from __future__ import annotations
 

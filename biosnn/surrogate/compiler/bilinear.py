@@ -1,4 +1,4 @@
-"""Expressions of synapses as sums of products of presynaptic, postsynaptic and own factors."""
+"""Split expressions into sums of products of presynaptic, postsynaptic and synaptic factors."""
 
 from __future__ import annotations
 
@@ -10,18 +10,11 @@ import attrs
 
 @attrs.frozen
 class Term:
-    """A product; an empty factor is 1.
+    """A product of factors; an empty one is 1."""
 
-    Parameters
-    ----------
-    own, pre, post : tuple of str
-        Factors that depend on the single synapse, on the presynaptic neuron, and on the
-        postsynaptic neuron or on nothing.
-    """
-
-    own: tuple[str, ...] = ()
-    pre: tuple[str, ...] = ()
-    post: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()  # factors that depend on the single synapse
+    pre: tuple[str, ...] = ()  # ... on the presynaptic neuron
+    post: tuple[str, ...] = ()  # ... on the postsynaptic neuron or on nothing
 
     def times(self, other: Term) -> Term:
         """The product of two terms."""
@@ -34,19 +27,11 @@ class Term:
 
 
 def separate(expression: str, side: Callable[[str], str]) -> tuple[Term, ...] | None:
-    """Split an expression into terms.
+    """Split an expression of Brian2 into terms.
 
-    Parameters
-    ----------
-    expression : str
-        Brian2 expression.
-    side : callable
-        Name -> ``"own"``, ``"pre"``, ``"post"`` or ``""`` (a constant, a function, the time).
-
-    Returns
-    -------
-    tuple of Term or None
-        None where a part depends on several sides and is neither a sum nor a product.
+    `side` says whose a name is: ``"own"``, ``"pre"``, ``"post"`` or ``""`` (a constant, a
+    function, the time). The result is None where a part depends on several sides and is neither
+    a sum nor a product.
     """
     return _terms(ast.parse(expression.strip(), mode="eval").body, side)
 

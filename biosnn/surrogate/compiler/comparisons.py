@@ -1,11 +1,10 @@
-"""Comparisons with surrogate gradients, and the scale of their thresholds."""
+"""Comparisons with surrogate gradients, and their widths."""
 
 from __future__ import annotations
 
 import ast
 import functools
 import operator
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,24 +12,14 @@ import attrs
 import numpy as np
 from brian2.core.functions import Function
 from brian2.core.variables import Subexpression
-from brian2.utils.stringtools import get_identifiers
 
+from biosnn.surrogate.compiler.liveness import names_in
 from biosnn.surrogate.compiler.operations import numpy_code
 
 
 @attrs.frozen
 class Above:
-    """Heaviside of a difference with the gradient of a surrogate of some width.
-
-    Parameters
-    ----------
-    surrogate : SurrogateFunction
-        The gradient.
-    width : float
-        What the difference is divided by.
-    strict, smooth : bool
-        As of a call of the surrogate.
-    """
+    """Heaviside function of a difference, with the gradient of a surrogate of some width."""
 
     surrogate: Any
     width: float
@@ -65,17 +54,17 @@ _OPERATIONS: dict[type[ast.AST], Callable[..., Any]] = {
 }
 
 
-def _initial(owner: Any, expression: str) -> np.ndarray | None:
-    """Value of an expression of a group's variables now, in SI units; None if it has none."""
+def _initial(owner: Any, expression: ast.expr) -> np.ndarray | None:
+    """Present value of an expression of a group's variables, in SI units; None if unknown."""
     group = getattr(owner, "group", owner)
     names: dict[str, Any] = {}
-    for name in get_identifiers(expression):
+    for name in names_in(expression):
         try:
             variable = group._resolve(name, {})
         except KeyError:
             return None
         if isinstance(variable, Subexpression):
-            names[name] = _initial(group, variable.expr)
+            names[name] = _initial(group, ast.parse(variable.expr.strip(), mode="eval").body)
         elif isinstance(variable, Function):
             names[name] = numpy_code(variable, group)
         else:
@@ -84,7 +73,7 @@ def _initial(owner: Any, expression: str) -> np.ndarray | None:
             return None
     try:
         with np.errstate(all="ignore"):
-            return np.asarray(_value(ast.parse(expression.strip(), mode="eval").body, names), float)
+            return np.asarray(_value(expression, names), float)
     except (ArithmeticError, IndexError, LookupError, TypeError, ValueError):
         return None
 
@@ -111,8 +100,11 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
 
 
 def width_of(owner: Any, what: str) -> float:
-    """Distance of the two sides of a comparison at the beginning: the threshold's scale."""
-    left, right = (_initial(owner, side) for side in re.split(r"[<>]=?", what, maxsplit=1))
+    """Width of a comparison: the distance of its two sides in the initial state."""
+    comparison = ast.parse(what, mode="eval").body
+    assert isinstance(comparison, ast.Compare)
+    sides = comparison.left, comparison.comparators[0]
+    left, right = (_initial(owner, side) for side in sides)
     if left is None or right is None:
         return 1.0
     found = (np.abs(left - right).max(), max(np.abs(left).max(), np.abs(right).max()))

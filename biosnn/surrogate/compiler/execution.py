@@ -14,24 +14,11 @@ from biosnn.surrogate.compiler.partition import Parts
 
 
 class NetworkRun:
-    """One presentation of a batch of samples.
+    """One presentation of a batch of `n` samples.
 
-    Parameters
-    ----------
-    parts : Parts
-        The compiled network.
-    values : mapping
-        ``(owner, variable)`` -> initial value, constant or weights of each stored variable.
-    constants : mapping
-        ``(owner, name)`` -> trained constant.
-    inputs : dict of str to Tensor
-        Input -> its values.
-    protocol : dict
-        Variables of the protocol, such as the seed of counter-based draws.
-    n, dtype, device
-        Number of samples, and of tensors.
-    record : sequence of str
-        Populations, whose spikes are recorded, and ``population.variable``.
+    `values` are initial values, constants and weights by ``(owner, variable)``; `protocol` has
+    variables such as the seed of counter-based draws; `record` names populations, whose spikes
+    are recorded, and ``population.variable``.
     """
 
     def __init__(

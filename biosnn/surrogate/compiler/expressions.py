@@ -1,4 +1,4 @@
-"""From an expression of Brian2 to an expression of torch: allow-listed nodes and functions only."""
+"""Translate expressions of Brian2 to torch, with allow-listed nodes and functions only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from brian2 import second
 from brian2.core.functions import DEFAULT_CONSTANTS, Function
-from brian2.core.variables import ArrayVariable, AuxiliaryVariable, Constant, Variable
+from brian2.core.variables import AuxiliaryVariable, Constant, Variable
 from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.parsing.rendering import NodeRenderer
 
@@ -21,10 +21,11 @@ from biosnn.errors import ParameterError
 CONST, PARAM, TIME, TENSOR = range(4)
 
 #: Functions with the same name and meaning in numpy and torch.
-_SAME = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "log10", "log1p", "expm1")
-_ELEMENTARY = {name: name for name in (*_SAME, "sqrt", "abs", "arcsin", "arccos", "arctan")}
+_TRIGONOMETRIC = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan")
+_ELEMENTARY = (*_TRIGONOMETRIC, "exp", "expm1", "log", "log10", "log1p", "sqrt", "abs")
 #: Functions whose derivative is zero wherever it exists.
-_FLAT = {"sign": "sign", "floor": "floor", "ceil": "ceil"}
+_FLAT = frozenset({"sign", "floor", "ceil"})
+_JUMPS = "differentiable; this is flat with jumps"
 _COMPARED = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 _ARITHMETIC = {
     ast.Add: "+",
@@ -42,38 +43,31 @@ _ROUGH = (ast.Mod, ast.FloorDiv)
 class Value:
     """A rendered expression.
 
-    Parameters
-    ----------
-    text : str
-        Python source.
-    kind : {"float", "int", "bool", "soft"}
-        ``"soft"`` is the truth value of a comparison that has a surrogate gradient: a float.
-    level : int
-        When it is known.
-    diff : bool
-        Whether gradients go through it.
+    Of its kinds ``"float"``, ``"int"``, ``"bool"`` and ``"soft"``, the last one is the truth value
+    of a comparison that has a surrogate gradient: a float.
     """
 
-    text: str
+    text: str  # Python source
     kind: str = "float"
-    level: int = TENSOR
-    diff: bool = False
+    level: int = TENSOR  # when it is known
+    diff: bool = False  # whether gradients go through it
 
     @property
     def inner(self) -> str:
         """The text as part of another expression."""
-        plain = self.text.replace("_", "").replace(".", "").isalnum()
-        return (
-            self.text
-            if plain or (self.text.endswith(")") and _closed(self.text))
-            else (f"({self.text})")
-        )
+        closed = _plain(self.text) or (self.text.endswith(")") and _closed(self.text))
+        return self.text if closed else f"({self.text})"
+
+
+def _plain(text: str) -> bool:
+    """Whether a text is a name or a number."""
+    return text.replace("_", "").replace(".", "").isalnum()
 
 
 def _closed(text: str) -> bool:
     """Whether a text that ends with a bracket is a single call or a bracket."""
     head = text[: text.index("(")]
-    if head and not head.replace("_", "").replace(".", "").isalnum():
+    if head and not _plain(head):
         return False
     depth = 0
     for place, sign in enumerate(text):
@@ -84,33 +78,20 @@ def _closed(text: str) -> bool:
 
 
 def _real(value: Value) -> Value:
-    """Whole numbers of neurons as the state's type: torch makes float32 of them itself."""
+    """Integers of neurons in the floating-point type of the state; torch would take float32."""
     if value.kind != "int" or value.level != TENSOR:
         return value
     return Value(f"real_({value.text})", "float", TENSOR)
 
 
 class TorchRenderer(NodeRenderer):
-    """Render expressions of one Brian2 object.
+    """Render expressions of one Brian2 object (`where`, in messages).
 
-    Parameters
-    ----------
-    where : str
-        The object, for messages.
-    variables : mapping
-        Name -> Brian2 variable or function, as ``resolve_all`` gives them.
-    lookup : callable
-        ``(name, variable) -> Value`` for everything that is stored.
-    known : mapping
-        Values of names that statements have defined or changed; looked up first.
-    condition : callable
-        ``(strict, difference, what) -> text`` of a comparison with a surrogate gradient.
-    functions : mapping
-        Functions of a user: Brian2 function, or its name -> its counterpart in torch.
-    call : callable
-        ``(name, function, on_tensors) -> text``: binds a function and gives the name it has.
-    hoist : callable
-        ``value -> value``: computes beforehand what is known before a run.
+    `variables` are Brian2's, as ``resolve_all`` gives them, and `known` has the values of names
+    that statements have defined or changed. `lookup` gives stored variables, `condition` writes
+    comparisons ``(strict, difference, what)`` with a surrogate gradient, `call` binds a function
+    to a name, and `hoist` computes beforehand what is known before a run. `functions` are a
+    user's counterparts of Brian2's functions.
     """
 
     def __init__(
@@ -169,18 +150,9 @@ class TorchRenderer(NodeRenderer):
         if name in ("True", "False"):
             return Value(name, "bool", CONST)
         variable = self.variables.get(name)
-        if isinstance(variable, Constant):
-            return self._lookup(name, variable)
-        if name in DEFAULT_CONSTANTS:
-            return Value(
-                f"float({float(DEFAULT_CONSTANTS[name].value)!r})".replace(
-                    "float(inf)", 'float("inf")'
-                ),
-                "float",
-                CONST,
-            )
-        if isinstance(variable, ArrayVariable):
-            return self._lookup(name, variable)
+        if name in DEFAULT_CONSTANTS and not isinstance(variable, Constant):
+            text = f"float({float(DEFAULT_CONSTANTS[name].value)!r})"
+            return Value(text.replace("float(inf)", 'float("inf")'), "float", CONST)
         if isinstance(variable, AuxiliaryVariable) or variable is None:
             raise self.refuse(name, "defined before it is used")
         return self._lookup(name, variable)
@@ -194,13 +166,9 @@ class TorchRenderer(NodeRenderer):
             if operand.level < TENSOR:
                 return Value(f"(not {operand.inner})", "bool", operand.level)
             return Value(f"~{operand.inner}", "bool", operand.level)
-        if operand.kind in ("bool", "soft"):
-            operand = self._number(operand)
-        return (
-            attrs.evolve(operand, text=f"-{operand.inner}")
-            if isinstance(node.op, ast.USub)
-            else operand
-        )
+        operand = self._number(operand)
+        negative = isinstance(node.op, ast.USub)
+        return attrs.evolve(operand, text=f"-{operand.inner}") if negative else operand
 
     def _number(self, value: Value) -> Value:
         """A truth value as 0.0 or 1.0."""
@@ -213,7 +181,7 @@ class TorchRenderer(NodeRenderer):
         return attrs.evolve(value, kind="float") if value.kind == "soft" else value
 
     def _operands(self, *nodes: ast.AST) -> list[Value]:
-        """Operands as numbers; what is known before the others is computed beforehand."""
+        """Operands as numbers; those that are known earlier than others are computed beforehand."""
         values = [self._number(self.render_node(node)) for node in nodes]
         latest = max((v.level for v in values), default=CONST)
         return [self._hoist(v) if v.level < min(latest, TIME) else v for v in values]
@@ -226,20 +194,13 @@ class TorchRenderer(NodeRenderer):
             raise self.refuse(ast.unparse(node), f"made of {' '.join(_ARITHMETIC.values())}")
         diff = left.diff or right.diff
         if diff and isinstance(node.op, _ROUGH):
-            raise self.refuse(
-                ast.unparse(node),
-                "differentiable; this is flat with jumps",
-                "Use a comparison, which has a surrogate gradient, or an equation without it",
-            )
+            remedy = "Use a comparison, which has a surrogate gradient, or an equation without it"
+            raise self.refuse(ast.unparse(node), _JUMPS, remedy)
         whole = left.kind == right.kind == "int" and not isinstance(node.op, ast.Div)
         if not whole:
             left, right = _real(left), _real(right)
-        return Value(
-            f"{left.inner} {sign} {right.inner}",
-            "int" if whole else "float",
-            max(left.level, right.level),
-            diff,
-        )
+        text, level = f"{left.inner} {sign} {right.inner}", max(left.level, right.level)
+        return Value(text, "int" if whole else "float", level, diff)
 
     def render_BoolOp(self, node: ast.BoolOp) -> Value:  # type: ignore[override]
         """``and`` and ``or``: products and probabilistic sums of what has gradients."""
@@ -255,11 +216,10 @@ class TorchRenderer(NodeRenderer):
                 return b if (a.text == "True") == both else a
         level, diff = max(one.level, other.level), one.diff or other.diff
         if "soft" not in (one.kind, other.kind):
-            if level < TENSOR:
-                return Value(
-                    f"({one.inner} {'and' if both else 'or'} {other.inner})", "bool", level
-                )
-            return Value(f"{one.inner} {'&' if both else '|'} {other.inner}", "bool", level)
+            if level == TENSOR:
+                return Value(f"{one.inner} {'&' if both else '|'} {other.inner}", "bool", level)
+            text = f"({one.inner} {'and' if both else 'or'} {other.inner})"
+            return Value(text, "bool", level)
         a, b = (self._number(part).inner for part in (one, other))
         text = f"{a} * {b}" if both else f"{a} + {b} - {a} * {b}"
         return Value(text, "soft", level, diff)
@@ -278,17 +238,15 @@ class TorchRenderer(NodeRenderer):
         if self.hard or not diff or self._of_times(node):
             return Value(f"({left.inner} {_COMPARED[kind]} {right.inner})", "bool", level)
         if kind in (ast.Eq, ast.NotEq):
-            raise self.refuse(
-                ast.unparse(node), "differentiable; equality is not", "Use <, <=, > or >="
-            )
-        what = ast.unparse(node)
+            why = "differentiable; equality is not"
+            raise self.refuse(ast.unparse(node), why, "Use <, <=, > or >=")
         if kind in (ast.Lt, ast.LtE):
             left, right = right, left
-        text = self._condition(kind in (ast.Gt, ast.Lt), f"{left.inner} - {right.inner}", what)
-        return Value(text, "soft", TENSOR, True)
+        strict, difference = kind in (ast.Gt, ast.Lt), f"{left.inner} - {right.inner}"
+        return Value(self._condition(strict, difference, ast.unparse(node)), "soft", TENSOR, True)
 
     def _of_times(self, node: ast.Compare) -> bool:
-        """Whether times are compared: clocks have no gradients."""
+        """Whether a comparison is one of times, which have no gradients."""
         try:
             found = parse_expression_dimensions(ast.unparse(node.left), dict(self.variables))
         except (KeyError, SyntaxError, TypeError, ValueError):
@@ -316,18 +274,14 @@ class TorchRenderer(NodeRenderer):
         if own is None and isinstance(function, Function):
             own = self.functions.get(function)
         if own is not None:
-            return Value(
-                f"{self._call(name, own, False)}({texts})", "float", max(level, PARAM), diff
-            )
+            text = f"{self._call(name, own, False)}({texts})"
+            return Value(text, "float", max(level, PARAM), diff)
         if name in _FLAT and diff:
-            raise self.refuse(ast.unparse(node), "differentiable; this is flat with jumps")
+            raise self.refuse(ast.unparse(node), _JUMPS)
         if name in _ELEMENTARY or name in _FLAT:
             kind = "float" if name in _ELEMENTARY else "int"
-            if on_tensors:
-                return Value(f"torch.{name}({texts})", kind, level, diff)
-            return Value(
-                f"{'float' if kind == 'float' else 'int'}(np.{name}({texts}))", kind, level
-            )
+            text = f"torch.{name}({texts})" if on_tensors else f"{kind}(np.{name}({texts}))"
+            return Value(text, kind, level, diff and on_tensors)
         if name in ("clip", "exprel", "timestep"):
             if name == "timestep" and diff:
                 raise self.refuse(ast.unparse(node), "differentiable; steps of time are not")
@@ -339,11 +293,9 @@ class TorchRenderer(NodeRenderer):
             remedy = "Draw from rand() or randn(), or give its counterpart: functions={...}"
             raise self.refuse(ast.unparse(node), "drawn by rand() or randn()", remedy)
         if diff:
-            raise self.refuse(
-                ast.unparse(node),
-                f"differentiable; nothing is known of the derivative of {name}",
-                f"Give its counterpart in torch: functions={{{name!r}: ...}}",
-            )
+            why = f"differentiable; nothing is known of the derivative of {name}"
+            remedy = f"Give its counterpart in torch: functions={{{name!r}: ...}}"
+            raise self.refuse(ast.unparse(node), why, remedy)
         bound = self._call(name, function, on_tensors)
         kind = {"integer": "int", "boolean": "bool"}.get(str(function._return_type), "float")
         text = f"{bound}({texts})"
@@ -357,7 +309,7 @@ class TorchRenderer(NodeRenderer):
         if value.kind == "int":
             return value
         if value.diff:
-            raise self.refuse(ast.unparse(node), "differentiable; this is flat with jumps")
-        if value.level == TENSOR or value.level == PARAM:
+            raise self.refuse(ast.unparse(node), _JUMPS)
+        if value.level in (TENSOR, PARAM):
             return Value(f"{value.inner}.long()", "int", value.level)
         return Value(f"int({value.text})", "int", value.level)

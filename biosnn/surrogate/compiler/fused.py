@@ -1,8 +1,8 @@
-"""Some time steps of a layer as one compiled function: fewer passes over memory."""
+"""Compile several time steps of a layer as one function, with fewer passes over memory."""
 
 from __future__ import annotations
 
-import re
+import ast
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from biosnn.errors import ParameterError
-from biosnn.surrogate.compiler.liveness import Compiled
+from biosnn.surrogate.compiler.liveness import Compiled, names_in
 from biosnn.surrogate.compiler.operations import OfNumpy
 from biosnn.validation import check_whole
 
@@ -29,10 +29,10 @@ def check_fused(where: str, n_steps: Any, compiled: Compiled) -> int:
         If the number is none, or equations use the time or random numbers.
     """
     check_whole(where, "fuse", n_steps)
-    body = compiled.source[compiled.source.index("def step(") :].split("\n", 1)[1]
-    words = set(re.findall(r"[A-Za-z_]\w*", body))
+    functions = ast.parse(compiled.source).body
+    names = [names_in(f) for f in functions if isinstance(f, ast.FunctionDef) and f.name == "step"]
     numpys = (name for name, value in compiled.namespace.items() if isinstance(value, OfNumpy))
-    used = [name for name in (*_VARYING, *numpys) if name in words]
+    used = [name for name in (*_VARYING, *numpys) if name in names[0]]
     if n_steps and used:
         got = f"{n_steps}, for equations that use {used[0]}"
         wanted = "0 where equations use the time (refractory periods), draws or numpy's functions"
@@ -41,14 +41,9 @@ def check_fused(where: str, n_steps: Any, compiled: Compiled) -> int:
 
 
 def fused_steps(step: Callable[..., None], output: Callable[[dict, dict], Tensor]) -> Steps:
-    """A compiled function of several steps: inputs ``[K, N, *]``, state and constants.
+    """Compile several steps of a program: inputs ``[K, N, *]``, state and constants.
 
-    Parameters
-    ----------
-    step : callable
-        One step of a program, which changes the dictionaries that it gets.
-    output : callable
-        What a step gives, from its ports and its state.
+    `output` gives the output of a step from its ports and its state.
     """
 
     def steps(x_seq: Tensor, state: dict[str, Tensor], fixed: dict[str, Any]) -> Any:

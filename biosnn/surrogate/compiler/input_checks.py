@@ -1,4 +1,4 @@
-"""Checks of what a network is shown: the same inputs as a compiled network takes, as tensors."""
+"""Check the samples that a network is given: those of a compiled network, as tensors."""
 
 from __future__ import annotations
 
@@ -19,36 +19,17 @@ _INTENSITY = "intensity"
 
 @attrs.frozen(eq=False)
 class Samples:
-    """A checked batch.
+    """A checked batch."""
 
-    Parameters
-    ----------
-    values : dict of str to Tensor
-        Input -> its values.
-    intensity : Tensor or None
-        Factor on rates of each sample.
-    n : int
-        Number of samples.
-    """
-
-    values: dict[str, Tensor]
-    intensity: Tensor | None
-    n: int
+    values: dict[str, Tensor]  # input -> its values
+    intensity: Tensor | None  # factor on the rates of each sample
+    n: int  # number of samples
 
 
 def checked_samples(name: str, ports: Mapping[str, Port], steps: int, given: Any) -> Samples:
-    """Check a batch of samples.
+    """Check a batch of samples: values of the only required input, or input -> values.
 
-    Parameters
-    ----------
-    name : str
-        The network, for messages.
-    ports : mapping
-        Its inputs, and the intensity.
-    steps : int
-        Time steps of a presentation.
-    given : Tensor, or dict of str to Tensor
-        Values of the only required input, or input -> values; ``"n_samples"`` is their number.
+    ``"n_samples"`` may be their number. `steps` are those of a presentation.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Lines and functions of generated code."""
+"""Generated code as lines: which names are live, and the compiled functions."""
 
 from __future__ import annotations
 
-import re
+import ast
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +14,11 @@ from biosnn.surrogate.compiler.expressions import Value
 
 #: Modules that generated code uses.
 LIBRARIES = {"torch": torch, "np": np}
-_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+def names_in(tree: ast.AST) -> frozenset[str]:
+    """Names that a piece of Python or Brian2 code uses."""
+    return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
 
 
 @attrs.frozen
@@ -24,11 +28,11 @@ class Line:
     target: str
     text: str
     comment: str = ""
-
-    @property
-    def reads(self) -> set[str]:
-        """Names in its expression."""
-        return set(_NAME.findall(self.text))
+    reads: frozenset[str] = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda line: names_in(ast.parse(line.text)), takes_self=True),
+    )
+    """Names in its expression."""
 
     def __str__(self) -> str:
         return f"{self.target} = {self.text}" + (f"  # {self.comment}" if self.comment else "")
@@ -36,37 +40,23 @@ class Line:
 
 @attrs.frozen(eq=False)
 class Stored:
-    """A stored variable of a group or of synapses.
+    """A stored variable of a group or of synapses."""
 
-    Parameters
-    ----------
-    name : str
-        Its name in the program.
-    owner, variable : str
-        The Brian2 object's name, and its own there.
-    kind : {"float", "int", "bool"}
-        What it holds.
-    value : array
-        Initial value in SI units.
-    constant : bool
-        Whether nothing may change it.
-    """
-
-    name: str
-    owner: str
-    variable: str
-    kind: str
-    value: np.ndarray
-    constant: bool
+    name: str  # in the program
+    owner: str  # name of the Brian2 object
+    variable: str  # its name there
+    kind: str  # "float", "int" or "bool"
+    value: np.ndarray  # initial value in SI units
+    constant: bool  # whether nothing may change it
 
 
 class Phase:
-    """The lines of one function, in the order in which they run."""
+    """The lines of one function of a program, in the order in which they run."""
 
     def __init__(self, name: str):
         self.name = name
         self.lines: list[Line] = []
-        #: what is known of stored variables while the lines are written
+        #: present values of stored variables while the lines are written
         self.current: dict[str, Value] = {}
 
     def write(self, target: str, text: str, comment: str = "") -> None:
@@ -75,7 +65,7 @@ class Phase:
 
     @property
     def loaded(self) -> set[str]:
-        """Names that are read before a line defines them."""
+        """Live-in variables: names that are read before a line defines them."""
         defined: set[str] = set()
         found: set[str] = set()
         for line in self.lines:
@@ -87,31 +77,31 @@ class Phase:
         """Names that its lines define."""
         return {line.target for line in self.lines}
 
-    def live(self, wanted: set[str]) -> set[str]:
-        """Names that must be there before it runs, for what is wanted of it."""
-        return self._kept(wanted)[1] - (wanted - self.loaded)
+    def live(self, live_out: set[str]) -> set[str]:
+        """Live-in variables of the lines that the live-out variables depend on."""
+        return self._needed(live_out)[1] - (live_out - self.loaded)
 
     def passed(self, name: str) -> str:
-        """The name whose value a name ends with, where lines only hand it on."""
+        """The name that another one is a copy of in the end; empty if it is computed."""
         for line in reversed(self.lines):
             if line.target == name:
-                if not _NAME.fullmatch(line.text):
+                if not line.text.isidentifier():
                     return ""
                 name = line.text
         return name
 
-    def prune(self, wanted: set[str]) -> None:
-        """Leave out lines whose results nobody reads."""
-        self.lines = self._kept(wanted)[0]
+    def prune(self, live_out: set[str]) -> None:
+        """Eliminate dead code: lines that no live-out variable depends on."""
+        self.lines = self._needed(live_out)[0]
 
-    def _kept(self, wanted: set[str]) -> tuple[list[Line], set[str]]:
-        kept: list[Line] = []
-        needed = set(wanted)
+    def _needed(self, live_out: set[str]) -> tuple[list[Line], set[str]]:
+        lines: list[Line] = []
+        live = set(live_out)
         for line in reversed(self.lines):
-            if line.target in needed:
-                kept.append(line)
-                needed = (needed - {line.target}) | line.reads
-        return kept[::-1], needed
+            if line.target in live:
+                lines.append(line)
+                live = (live - {line.target}) | line.reads
+        return lines[::-1], live
 
 
 @attrs.frozen(eq=False)
@@ -119,41 +109,27 @@ class Compiled:
     """A program as functions ``(step, state, fixed, port)``, which change the three dictionaries.
 
     It has nothing of Brian2 left, and is pickled as its source.
-
-    Parameters
-    ----------
-    source : str
-        Readable source; numbers are SI values.
-    namespace : dict
-        What the source uses besides its own names.
-    state, fixed : dict of str to Stored
-        Variables that change, and those that do not.
-    phases : tuple of str
-        Names of the functions.
-    ones : tuple of str
-        Projections that need one 1 per synapse.
-    written : dict of str to set of str
-        Function -> ports that it writes.
-    passed : dict of str to str
-        Port that is written -> port that it is a copy of, in every function.
     """
 
-    source: str
-    namespace: dict[str, Any]
-    state: dict[str, Stored]
-    fixed: dict[str, Stored]
-    phases: tuple[str, ...]
-    ones: tuple[str, ...]
-    written: dict[str, set[str]]
-    passed: dict[str, str]
-    functions: dict[str, Callable[..., None]] = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        scope = {**LIBRARIES, **self.namespace}
-        exec(compile(self.source, "<biosnn.surrogate>", "exec"), scope)
-        found = {name: scope[name] for name in ("prepare", *self.phases)}
-        object.__setattr__(self, "functions", found)
+    source: str  # readable; numbers are SI values
+    namespace: dict[str, Any]  # what the source uses besides its own names
+    state: dict[str, Stored]  # variables that change
+    fixed: dict[str, Stored]  # variables that do not
+    phases: tuple[str, ...]  # names of the functions
+    ones: tuple[str, ...]  # projections that need one 1 per synapse
+    written: dict[str, set[str]]  # function -> ports that it writes
+    passed: dict[str, str]  # port -> port that it is a copy of, in every function
+    functions: dict[str, Callable[..., None]] = attrs.field(
+        init=False, default=attrs.Factory(lambda program: _executed(program), takes_self=True)
+    )
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = (field.name for field in attrs.fields(Compiled) if field.init)
         return Compiled, tuple(getattr(self, name) for name in fields)
+
+
+def _executed(program: Compiled) -> dict[str, Callable[..., None]]:
+    """The functions that the source of a program defines."""
+    scope = {**LIBRARIES, **program.namespace}
+    exec(compile(program.source, "<biosnn.surrogate>", "exec"), scope)
+    return {name: scope[name] for name in ("prepare", *program.phases)}

@@ -1,4 +1,4 @@
-"""What generated code calls besides torch itself."""
+"""Functions that generated code calls besides those of torch."""
 
 from __future__ import annotations
 
@@ -75,21 +75,11 @@ def numpy_code(function: Function, owner: Any) -> Any:
 
 @attrs.frozen(eq=False)
 class Timed:
-    """A ``TimedArray`` of Brian2 as its NumPy target reads it, without Brian2's objects.
+    """A ``TimedArray`` of Brian2 as its NumPy target reads it, without Brian2's objects."""
 
-    Parameters
-    ----------
-    values : array
-        SI values, time first.
-    dt : float
-        Time step that an entry's duration is counted in.
-    factor : int
-        Time steps of an entry.
-    """
-
-    values: np.ndarray
-    dt: float
-    factor: int
+    values: np.ndarray  # SI values, time first
+    dt: float  # time step that an entry's duration is counted in
+    factor: int  # time steps of an entry
 
     def __call__(self, t: Any, *columns: Any) -> Any:
         """The entries of some times."""

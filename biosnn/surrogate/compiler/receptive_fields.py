@@ -1,8 +1,8 @@
-"""Layers of weights as synapses: which weight leads from where to where, at how many places.
+"""Receptive fields: which weight of a layer connects which neurons.
 
-A weight of a convolution is many synapses, one at every place of the kernel. All arrays here have
-the layout ``[N, G, K, L]`` before the synapses and ``[N, G, O, L]`` behind them: samples, groups
-of channels, inputs or outputs of a group, and places. ``Linear`` has one group and one place.
+A weight of a convolution is many synapses, one at every position of the kernel. All arrays here
+have the layout ``[N, G, K, L]`` before the synapses and ``[N, G, O, L]`` behind them: samples,
+groups of channels, inputs or outputs of a group, positions. ``Linear`` has one group and position.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from biosnn.errors import ParameterError
 Weighted = nn.Linear | nn.Conv1d | nn.Conv2d
 
 
-class Places:
-    """The layout of a layer of weights.
+class ReceptiveFields:
+    """Receptive fields of the outputs of a layer of weights.
 
     Parameters
     ----------
@@ -75,20 +75,9 @@ class Places:
         if isinstance(layer, nn.Linear):
             return x[..., None, None]
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-        x = nn.functional.pad(x, self._padding(layer), mode=mode)
+        # As torch's own layers pad: before and behind, the last dimension first.
+        x = nn.functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
         return x if self.n_dims == 3 else x[:, :, None]
-
-    @staticmethod
-    def _padding(layer: nn.Conv1d | nn.Conv2d) -> list[int]:
-        """Padding before and behind, the last dimension first."""
-        found: list[int] = []
-        for d, (kernel, dilation) in enumerate(zip(layer.kernel_size, layer.dilation, strict=True)):
-            if isinstance(layer.padding, str):
-                whole = dilation * (kernel - 1) if layer.padding == "same" else 0
-                found = [whole // 2, whole - whole // 2, *found]
-            else:
-                found = [layer.padding[d], layer.padding[d], *found]
-        return found
 
     def behind(self, y: Tensor, image: Tensor) -> Tensor:
         """Postsynaptic values of one step ``[N, O, *]`` as ``[N, G, O, L]``.
@@ -101,20 +90,20 @@ class Places:
         groups, outputs, _ = self.shape
         shape = (len(image), groups * outputs)
         if self.convolves:
-            shape += self._places(image)[3 - self.n_dims :]
+            shape += self._positions(image)[3 - self.n_dims :]
         if tuple(y.shape) != shape:
             remedy = "Nothing between synapses and neurons may change the shape; pool behind them"
             what, got = "shape of the output of neurons", tuple(y.shape)
             raise ParameterError("Learner", what, got, str(shape), remedy)
         return y.reshape(len(y), groups, outputs, -1)
 
-    def _places(self, image: Tensor) -> tuple[int, ...]:
-        """Rows and columns of places on a padded image."""
+    def _positions(self, image: Tensor) -> tuple[int, ...]:
+        """Rows and columns of kernel positions on a padded image."""
         along = zip(image.shape[2:], self.kernel, self.dilation, self.stride, strict=True)
         return tuple((n - d * (k - 1) - 1) // s + 1 for n, k, d, s in along)
 
     def unfold(self, image: Tensor) -> Tensor:
-        """What every place sees of an image: ``[N, C, H, W]`` to ``[N, G, K, L]``."""
+        """The receptive fields of an image: ``[N, C, H, W]`` to ``[N, G, K, L]``."""
         if self.convolves:
             image = nn.functional.unfold(
                 image, self.kernel, dilation=self.dilation, stride=self.stride
@@ -122,7 +111,7 @@ class Places:
         return image.reshape(len(image), self.shape[0], self.shape[2], -1)
 
     def paired(self, post: Any, pre: Any) -> Tensor:
-        """Sums over the places of products: ``[N, G, O, L]``, image to ``[N, G, O, K]``.
+        """Sums over positions of products: ``[N, G, O, L]``, image to ``[N, G, O, K]``.
 
         One of both may be None: then its factor is 1.
         """
@@ -135,7 +124,7 @@ class Places:
     def pooled(self, post: Any, pre: Any) -> Tensor:
         """The same, summed over the samples too: ``[G, O, K]``.
 
-        For a convolution this is what its weights' gradient is made of, and torch has it ready.
+        For a convolution this is the gradient of its weights, which torch computes.
         """
         if pre is None or post is None:
             return self.paired(post, pre).sum(0)
@@ -145,7 +134,7 @@ class Places:
         return conv2d_weight(
             pre,
             (groups * outputs, pre.shape[1] // groups, *self.kernel),
-            post.reshape(len(post), -1, *self._places(pre)),
+            post.reshape(len(post), -1, *self._positions(pre)),
             stride=self.stride,
             dilation=self.dilation,
             groups=groups,

@@ -1,9 +1,8 @@
-"""Plasticity rules as torch code: their traces, and their statements as sums of products."""
+"""Translate plasticity rules to torch: traces of the neurons, and statements of the synapses."""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from brian2.core.variables import ArrayVariable
 from brian2.groups.neurongroup import Thresholder
 from brian2.stateupdaters.base import StateUpdateMethod
 from brian2.synapses.synapses import StateUpdater, SynapticPathway
+from brian2.utils.stringtools import get_identifiers
 
 from biosnn.errors import ParameterError
 from biosnn.models import neuron
@@ -28,8 +28,8 @@ from biosnn.surrogate.compiler.component import (
     order_of,
 )
 from biosnn.surrogate.compiler.expressions import CONST
-from biosnn.surrogate.compiler.liveness import Compiled, Phase
-from biosnn.surrogate.compiler.receptive_fields import Places
+from biosnn.surrogate.compiler.liveness import Compiled, Phase, names_in
+from biosnn.surrogate.compiler.receptive_fields import ReceptiveFields
 from biosnn.surrogate.compiler.source import Program
 
 #: Variable of both neurons that recorded spikes set.
@@ -42,47 +42,23 @@ PRE, POST, SYNAPSES = "pre", "post", "syn"
 
 @attrs.frozen
 class Change:
-    """One statement of a rule.
+    """The change that one statement of a rule makes to a variable of the synapses."""
 
-    Parameters
-    ----------
-    function : str
-        The function that computes the change.
-    target : str
-        What is changed: the weight ``w``, or another variable of the synapse.
-    low, high : float
-        Bounds of the target.
-    every : int
-        Steps from one run to the next.
-    """
-
-    function: str
-    target: str
-    low: float
+    function: str  # that computes the change
+    target: str  # the weight ``w``, or another variable of the synapse
+    low: float  # bounds of the target
     high: float
-    every: int = 1
+    every: int = 1  # steps from one run to the next
 
 
 @attrs.frozen(eq=False)
 class TorchRule:
-    """A rule in torch.
+    """A plasticity rule in torch."""
 
-    Parameters
-    ----------
-    traces : Component
-        What happens on the neurons, in pieces between the statements.
-    changes : Compiled
-        Functions of the statements; each writes ``change`` for its target.
-    pieces : tuple of str or Change
-        What happens in a step, in Brian2's order: names of functions of `traces`, and changes.
-    variables : mapping
-        Variable of the synapse besides the weight -> initial value.
-    """
-
-    traces: Component
-    changes: Compiled
-    pieces: tuple[str | Change, ...]
-    variables: Mapping[str, float]
+    traces: Component  # of both neurons; a function for each stretch between statements
+    changes: Compiled  # functions of the statements; each writes ``change`` for its target
+    order: tuple[str | Change, ...]  # a time step in Brian2's order: functions of traces, changes
+    variables: Mapping[str, float]  # of the synapse besides the weight -> initial value
 
     @property
     def source(self) -> str:
@@ -90,17 +66,8 @@ class TorchRule:
         return f"{self.traces.compiled.source}\n\n{self.changes.source}"
 
 
-def torch_rule(rule: PlasticityRule, dt: float, places: Places) -> TorchRule:
-    """Translate a rule for a layer of weights.
-
-    Parameters
-    ----------
-    rule : PlasticityRule
-        The rule.
-    dt : float
-        Time step in seconds.
-    places : Places
-        The layer's layout.
+def torch_rule(rule: PlasticityRule, dt: float, fields: ReceptiveFields) -> TorchRule:
+    """Translate a rule for a layer of weights and a time step in seconds.
 
     Raises
     ------
@@ -116,35 +83,35 @@ def torch_rule(rule: PlasticityRule, dt: float, places: Places) -> TorchRule:
     objects = [o for made in (*groups.values(), synapses) for o in made.contained_objects]
     ordered = sorted((o for o in objects if o is not synapses), key=order_of)
     _check_order(rule, ordered)
-    translation = _Translation(rule, synapses, places, dt)
-    pieces: list[str | Change] = []
+    translation = _Translation(rule, synapses, fields, dt)
+    order: list[str | Change] = []
     phases: dict[str, list[BrianObject]] = {}
     for target in ordered:
         if _owner(target).name == SYNAPSES:
-            pieces += translation.changes(target)
+            order += translation.changes(target)
             continue
-        if not pieces or isinstance(pieces[-1], Change):
-            pieces.append(f"neurons_{len(phases)}")
-            phases[str(pieces[-1])] = []
-        phases[str(pieces[-1])].append(target)
+        if not order or isinstance(order[-1], Change):
+            order.append(f"neurons_{len(phases)}")
+            phases[str(order[-1])] = []
+        phases[str(order[-1])].append(target)
     first = next(iter(phases))
     drives = [
         Drive(owner=side, name=_FIRES, port=f"port_{side}", phase=first, diff=False)
         for side in groups
     ]
-    compiled = translation.compiled()
+    compiled = translation.program.compiled(translation.phases, (), ())
     read = {(stored.owner, stored.variable) for stored in compiled.fixed.values()}
     settings = Settings(dt=dt, surrogate=None)
     return TorchRule(
         traces=compile_component(groups, {}, phases, drives, settings, sorted(read & _all(groups))),
         changes=compiled,
-        pieces=tuple(pieces),
+        order=tuple(order),
         variables=dict.fromkeys(rule.variables, 0.0),
     )
 
 
 def _neuron(rule: PlasticityRule, side: str, clock: Clock) -> NeuronGroup:
-    """One neuron that has the traces and companions of one side, and spikes when it is told."""
+    """A neuron with the rule's traces of one side, whose spikes are set from outside."""
     host = neuron(
         equations=f"{_FIRES} : 1",
         threshold=f"{_FIRES} > 0",
@@ -156,7 +123,7 @@ def _neuron(rule: PlasticityRule, side: str, clock: Clock) -> NeuronGroup:
         wanted = "what the spikes of both sides and a reward determine"
         raise ParameterError(rule.name, "traces", f"{name}, linked to {target}", wanted)
     codes = [host.equations, *(operation.code for operation in host.operations)]
-    _check_uncounted(rule, {n for code in codes for n in _words(code)} - {*host.variables})
+    _check_uncounted(rule, {n for code in codes for n in get_identifiers(code)} - {*host.variables})
     waiting = [operation.on for operation in host.operations if operation.on in ("onset", "input")]
     if waiting:
         wanted = "operations on events or in every step; there are no presentations here"
@@ -171,7 +138,7 @@ def _check_uncounted(rule: PlasticityRule, names: set[str]) -> None:
 
 
 def _check_order(rule: PlasticityRule, ordered: Sequence[BrianObject]) -> None:
-    """Whatever follows an event must come after its test: before, it would be an older one."""
+    """Refuse what follows an event and runs before the test of the event in a time step."""
     tested: set[str] = set()
     for target in ordered:
         if isinstance(target, Thresholder):
@@ -203,30 +170,28 @@ def _all(groups: Mapping[str, NeuronGroup]) -> set[tuple[str, str]]:
 
 
 class _Translation:
-    """Writes the statements of a rule, each as a function of its own."""
+    """Writes each statement of a rule as a function."""
 
-    def __init__(self, rule: PlasticityRule, synapses: Synapses, places: Places, dt: float):
-        self.rule, self.synapses, self.places, self.dt = rule, synapses, places, dt
+    def __init__(
+        self, rule: PlasticityRule, synapses: Synapses, fields: ReceptiveFields, dt: float
+    ):
+        self.rule, self.synapses, self.fields, self.dt = rule, synapses, fields, dt
         self.program = Program(dt=dt, prefixed=True, surrogate=None)
         self.program.namespace |= {
-            "paired_": places.paired,
-            "pooled_": places.pooled,
-            "spread_": places.spread,
+            "paired_": fields.paired,
+            "pooled_": fields.pooled,
+            "spread_": fields.spread,
         }
         self.program.ports.add("change")
         self.phases: list[Phase] = []
         self.signals = {f"{name}_post" for name in rule.modulators}
-
-    def compiled(self) -> Compiled:
-        """The finished program."""
-        return self.program.compiled(self.phases, (), ())
 
     def refuse(self, code: str, wanted: str, remedy: str = "") -> ParameterError:
         """The error for a statement that has no counterpart."""
         return ParameterError(self.rule.name, "statements", code, wanted, remedy)
 
     def changes(self, target: Any) -> list[Change]:
-        """The functions of one object of the synapses: a pathway, a regular or an equation."""
+        """Write the functions of a pathway, an operation or the equations of the synapses."""
         code, every = self._code(target)
         variables = resolved(self.synapses, code, {})
         _check_uncounted(self.rule, set(variables))
@@ -234,11 +199,12 @@ class _Translation:
         meant: dict[str, ast.expr] = {}  # names within the code -> what they stand for
         stale: set[str] = set()
         for name, operator, text in self.program.statements(code, variables):
-            used = _words(text) & stale
+            parsed = _parsed(text)
+            used = names_in(parsed) & stale
             if used:
                 wanted = "free of values from before a change of what they are computed from"
                 raise self.refuse(code, wanted, f"Write {sorted(used)[0]} out where it is used")
-            expression = _Substitute(meant).visit(_parsed(text))
+            expression = _Substitute(meant).visit(parsed)
             if not isinstance(variables.get(name), ArrayVariable):
                 meant[name] = expression
                 continue
@@ -246,7 +212,7 @@ class _Translation:
                 wanted = "changes of the synapse's own variables"
                 raise self.refuse(f"{name} {operator} {text}", wanted)
             found.append(self._change(name, operator, expression, variables, target, every))
-            stale |= {key for key, value in meant.items() if name in _words(ast.unparse(value))}
+            stale |= {key for key, value in meant.items() if name in names_in(value)}
         return found
 
     def _code(self, target: Any) -> tuple[str, int]:
@@ -322,7 +288,7 @@ class _Translation:
 
     def _term(self, term: Term, target: Any, pools: bool, render: Any) -> str:
         """A product as source; with `pools`, summed over the samples."""
-        common = [f for f in term.post if not any(self.side(n) for n in _words(f))]
+        common = [f for f in term.post if not any(map(self.side, _names(f)))]
         sides = {PRE: term.pre, POST: tuple(f for f in term.post if f not in common)}
         factors = {key: [render(f).inner for f in found] for key, found in sides.items()}
         if isinstance(target, SynapticPathway):
@@ -332,9 +298,9 @@ class _Translation:
             factors[group].insert(0, now)
         own = [render(f).inner for f in term.own]
         shared = [render(f).inner for f in common]
-        of_sample = {n for f in term.own for n in _words(f)} & {*self.rule.variables}
+        of_sample = {n for f in term.own for n in _names(f)} & {*self.rule.variables}
         pairs = any(factors.values())
-        if pairs and of_sample and self.places.convolves:
+        if pairs and of_sample and self.fields.convolves:
             wanted = "with factors of weights alone: convolved synapses have no places of their own"
             raise self.refuse(" * ".join((*term.own, *term.pre, *term.post)), wanted)
         if not pairs:
@@ -351,7 +317,7 @@ class _Translation:
 
 
 class _Substitute(ast.NodeTransformer):
-    """Puts in for names what they stand for."""
+    """Replaces names by the expressions that they stand for."""
 
     def __init__(self, meant: Mapping[str, ast.expr]):
         self.meant = meant
@@ -364,9 +330,8 @@ def _parsed(text: str) -> ast.expr:
     return ast.parse(text.strip(), mode="eval").body
 
 
-def _words(code: str) -> set[str]:
-    """Names in Brian2 code."""
-    return set(re.findall(r"[A-Za-z_]\w*", code))
+def _names(expression: str) -> frozenset[str]:
+    return names_in(_parsed(expression))
 
 
 def _without(name: str, node: ast.expr) -> ast.expr:

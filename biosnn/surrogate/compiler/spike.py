@@ -1,4 +1,4 @@
-"""A spike that autograd can pass: a step forwards, a surrogate derivative backwards.
+"""Spikes with surrogate gradients: a step forwards, a smooth derivative backwards.
 
 Neftci, Mostafa & Zenke 2019, IEEE Signal Process. Mag. 36(6):51, doi:10.1109/MSP.2019.2931595.
 """
@@ -20,7 +20,7 @@ _HALF = (torch.float16, torch.bfloat16)
 
 @attrs.frozen
 class SurrogateFunction(ABC):
-    """What stands in for the derivative of the spike.
+    """A surrogate of the derivative of the spike.
 
     A function of ``x``, the distance of the membrane potential (or of whatever is compared) to
     its threshold, in the unit of the threshold. Calling it gives spikes, 0 or 1, of the shape,

@@ -1,4 +1,4 @@
-"""Surrogate functions by name: their derivatives and the primitives of these.
+"""Surrogate gradients: derivatives that stand in for that of the spike, and their primitives.
 
 Everywhere ``x`` is the distance to the threshold and `alpha` the steepness in 1/unit of ``x``: a
 threshold in volts wants an `alpha` per volt. Where SpikingJelly 2.0 (Fang et al. 2023,
@@ -33,8 +33,6 @@ def _number(default: float, bound: str = "> 0") -> Any:
 class Sigmoid(SurrogateFunction):
     """Derivative of the logistic function ``1/(1 + exp(-alpha*x))``; its primitive goes 0..1.
 
-    Notes
-    -----
     Zenke & Vogels 2021, Neural Comput. 33:899, doi:10.1162/neco_a_01367.
     """
 
@@ -53,8 +51,6 @@ class Sigmoid(SurrogateFunction):
 class ATan(SurrogateFunction):
     """``(alpha/2)/(1 + (pi/2*alpha*x)**2)``, the derivative of an arctangent that goes 0..1.
 
-    Notes
-    -----
     Fang, Yu, Chen, Masquelier, Huang & Tian 2021, ICCV, doi:10.1109/ICCV48922.2021.00266.
     """
 
@@ -76,8 +72,6 @@ class PiecewiseLinear(SurrogateFunction):
 
     Without leak the primitive goes 0..1; a leak keeps some gradient far from the threshold.
 
-    Notes
-    -----
     The window of Wu, Deng, Li, Zhu & Shi 2018, Front. Neurosci. 12:331,
     doi:10.3389/fnins.2018.00331, with tails.
     """
@@ -101,8 +95,6 @@ class PiecewiseQuadratic(SurrogateFunction):
 
     The primitive consists of two parabolas and goes 0..1.
 
-    Notes
-    -----
     Esser et al. 2016, PNAS 113:11441, doi:10.1073/pnas.1604850113.
     """
 
@@ -125,8 +117,6 @@ class Triangle(SurrogateFunction):
     `alpha` is 1 over the threshold there. The primitive goes from ``(1 - gamma)/2`` to
     ``(1 + gamma)/2``.
 
-    Notes
-    -----
     Bellec et al. 2020, Nat. Commun. 11:3625, Methods (gamma 0.3), doi:10.1038/s41467-020-17236-y.
     """
 
@@ -147,8 +137,6 @@ class SoftSign(SurrogateFunction):
 
     :class:`FastSigmoid` scaled to area 1.
 
-    Notes
-    -----
     Zenke & Ganguli 2018, Neural Comput. 30:1514, doi:10.1162/neco_a_01086.
     """
 
@@ -169,8 +157,6 @@ class FastSigmoid(SurrogateFunction):
 
     The primitive goes from ``1/2 - 1/alpha`` to ``1/2 + 1/alpha``.
 
-    Notes
-    -----
     Zenke & Ganguli 2018, Neural Comput. 30:1514, doi:10.1162/neco_a_01086. The `alpha` of
     SpikingJelly's SuperSpike is another one: a factor in front, with a steepness of 1.
     """
@@ -189,8 +175,6 @@ class FastSigmoid(SurrogateFunction):
 class Erf(SurrogateFunction):
     """``alpha/sqrt(pi)*exp(-(alpha*x)**2)``, a Gaussian; its primitive goes 0..1.
 
-    Notes
-    -----
     Wu, Deng, Li, Zhu & Shi 2018, Front. Neurosci. 12:331, doi:10.3389/fnins.2018.00331.
     """
 
@@ -208,8 +192,6 @@ class Erf(SurrogateFunction):
 class Rectangular(SurrogateFunction):
     """`alpha` where ``|x| < 1/(2*alpha)``, else 0: a window of area 1, a ramp that goes 0..1.
 
-    Notes
-    -----
     Wu, Deng, Li, Zhu & Shi 2018, Front. Neurosci. 12:331, doi:10.3389/fnins.2018.00331.
     """
 
@@ -227,8 +209,6 @@ class Rectangular(SurrogateFunction):
 class LeakyKReLU(SurrogateFunction):
     """`k` where ``x >= 0`` and `leak` below; the primitive, 0 at the threshold, has no bounds.
 
-    Notes
-    -----
     A leaky rectifier (Maas, Hannun & Ng 2013, ICML Workshop on Deep Learning) of slope `k`, as in
     Fang et al. 2023, Sci. Adv. 9:eadi1480, doi:10.1126/sciadv.adi1480.
     """
@@ -250,8 +230,6 @@ class LogTailedReLU(SurrogateFunction):
 
     The primitive, 0 at the threshold, has no bounds.
 
-    Notes
-    -----
     Cai, He, Sun & Vasconcelos 2017, CVPR, doi:10.48550/arXiv.1702.00953.
     """
 
@@ -274,8 +252,6 @@ class SquarewaveFourier(SurrogateFunction):
     periodic and also negative: the primitive approaches 0 and 1 within ``|x| < period/2`` only,
     with the ripple of few terms.
 
-    Notes
-    -----
     Fang et al. 2023, Sci. Adv. 9:eadi1480, doi:10.1126/sciadv.adi1480; the ``n`` there is
     ``terms + 1``.
     """
@@ -305,7 +281,7 @@ class SquarewaveFourier(SurrogateFunction):
 
 @attrs.frozen(repr=False)
 class UserDefined(SurrogateFunction):
-    """A surrogate function of one's own.
+    """A surrogate function of your own.
 
     Parameters
     ----------
@@ -365,17 +341,7 @@ SURROGATES: dict[str, type[SurrogateFunction]] = {
 
 
 def surrogate_function(which: str | SurrogateFunction) -> SurrogateFunction:
-    """Surrogate function of that name with its default parameters, or the one that is given.
-
-    Parameters
-    ----------
-    which : str or SurrogateFunction
-        A key of `SURROGATES`, or a surrogate function such as ``ATan(alpha=4.0)``.
-
-    Returns
-    -------
-    SurrogateFunction
-        What was meant.
+    """The surrogate function of a name in `SURROGATES`, or the one that is given.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from biosnn.surrogate.compiler.blocks import Block, as_kind, event_names, integr
 from biosnn.surrogate.compiler.expressions import PARAM, TENSOR, TIME, Value
 from biosnn.surrogate.compiler.liveness import Phase
 from biosnn.surrogate.compiler.source import Program
-from biosnn.surrogate.compiler.wiring import Mask, Wiring
+from biosnn.surrogate.compiler.wiring import Wiring
 
 
 @attrs.frozen(eq=False)
@@ -267,7 +267,7 @@ class SynapticBlock:
             arrived = f"at_{pathway.prepost}_of_{self.key}({events})"
             if among is not None:
                 mask = f"chosen_{self.key}_{among.name}"
-                program.namespace[mask] = Mask.of(among.places, len(self.wiring.flat))
+                program.namespace[mask] = self.wiring.mask(among.places)
                 arrived = f"{mask}({arrived})"
             phase.write(here, arrived)
             block = self.block(pathway.abstract_code, gathered=True)

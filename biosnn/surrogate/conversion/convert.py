@@ -1,4 +1,4 @@
-"""Trained ReLU networks as networks of integrate-and-fire neurons."""
+"""Convert trained ReLU networks to networks of integrate-and-fire neurons."""
 
 from __future__ import annotations
 

@@ -1,14 +1,16 @@
-"""Trained networks of ReLUs, read as one chain of layers and normalised for integrate-and-fire."""
+"""Read trained ReLU networks as chains of layers, and normalise them for integrate-and-fire."""
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from biosnn.errors import ParameterError
 from biosnn.validation import check_flag
@@ -68,7 +70,7 @@ def fold_batch_norm(ann: nn.Module) -> nn.Sequential:
             if isinstance(layer, NORMS):
                 _fold(name, layer, chain[-1] if chain else None)
             elif isinstance(layer, WEIGHTS):
-                chain.append(_own(layer))
+                chain.append(_copied(layer))
             elif not isinstance(layer, NOTHING):
                 _check_place(name, layer, chain)
                 chain.append(layer)
@@ -81,31 +83,12 @@ def fold_batch_norm(ann: nn.Module) -> nn.Sequential:
 def normalised(
     ann: nn.Module, data: Any, percentile: float | None, channelwise: bool
 ) -> tuple[nn.Sequential, float]:
-    """The chain with weights such that activations on the data reach 1, and what its output lacks.
+    """The chain with weights such that activations on the data reach 1, and the output's scale.
 
-    Parameters
-    ----------
-    ann : torch.nn.Module
-        As in `fold_batch_norm`.
-    data : Tensor or iterable
-        Inputs ``[N, *]``, or batches of them, each alone or first in a tuple.
-    percentile : float, optional
-        Of a layer's activations, zeros included, in (0, 100]: what becomes 1. Without it, the
-        activations stay as they are.
-    channelwise : bool
-        Whether each channel (each unit of a `Linear`) has its own scale.
-
-    Returns
-    -------
-    chain : torch.nn.Sequential
-        The network with other weights.
-    scale : float
-        The chain's output times this is that of `ann`: other than 1 behind a last ReLU.
-
-    Raises
-    ------
-    ParameterError
-        As in `fold_batch_norm`, or if there are no data, or activations are not finite.
+    What becomes 1 is a percentile of a layer's activations, zeros included; without one, the
+    activations stay as they are. The chain's output times the scale is that of `ann`: the scale
+    differs from 1 where the last layer is a ReLU. Other arguments are those of
+    :func:`~biosnn.surrogate.convert`.
     """
     check_flag("convert", "channelwise", channelwise)
     chain = fold_batch_norm(ann)
@@ -130,7 +113,7 @@ def normalised(
 
 
 def _layers(ann: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Names and layers of a chain, in the order in which they are called."""
+    """Names and layers of a chain, in the order of their calls."""
     if not isinstance(ann, nn.Module):
         raise ParameterError("convert", "ann", repr(ann), "a torch.nn.Module")
     try:
@@ -184,7 +167,7 @@ def _refused(name: str, layer: Any) -> ParameterError:
 
 
 def _check_place(name: str, layer: nn.Module, chain: list[nn.Module]) -> None:
-    """A ReLU needs weights to normalise, and a pool needs what is not flattened yet."""
+    """Refuse a ReLU without weights to normalise, and a pool behind a flattened layer."""
     obj, what = "convert", f"ann, layer {name!r},"
     before = [type(other) for other in chain]
     if isinstance(layer, nn.ReLU):
@@ -202,20 +185,11 @@ def _check_place(name: str, layer: nn.Module, chain: list[nn.Module]) -> None:
         raise ParameterError(obj, what, f"{_title(layer)} of features", "a pool of images", remedy)
 
 
-def _own(layer: Any) -> Any:
-    """A layer of the same kind with its own copy of the weights, and with a bias."""
-    if isinstance(layer, nn.Linear):
-        sizes: dict[str, Any] = {
-            "in_features": layer.in_features,
-            "out_features": layer.out_features,
-        }
-    else:
-        names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation")
-        sizes = {key: getattr(layer, key) for key in (*names, "groups", "padding_mode")}
-    weight = layer.weight
-    made: Any = nn.utils.skip_init(type(layer), **sizes, device=weight.device, dtype=weight.dtype)
-    made.weight.copy_(weight)
-    made.bias.zero_() if layer.bias is None else made.bias.copy_(layer.bias)
+def _copied(layer: Any) -> Any:
+    """A copy of a layer, with a bias."""
+    made = copy.deepcopy(layer)
+    if made.bias is None:
+        made.bias = nn.Parameter(made.weight.new_zeros(len(made.weight)))
     return made
 
 
@@ -229,12 +203,8 @@ def _fold(name: str, norm: Any, weights: Any) -> None:
         got = f"{type(norm).__name__} without running statistics"
         wanted = "one with track_running_stats=True"
         raise ParameterError("convert", what, got, wanted)
-    factor = (norm.running_var + norm.eps).rsqrt()
-    shift = -norm.running_mean * factor
-    if norm.affine:
-        factor, shift = factor * norm.weight, shift * norm.weight + norm.bias
-    _rescale(weights, factor)
-    cast(Tensor, weights.bias).add_(shift)
+    statistics = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    weights.weight, weights.bias = fuse_conv_bn_weights(weights.weight, weights.bias, *statistics)
 
 
 # --- scales
@@ -262,7 +232,7 @@ def _of_inputs(layer: Any, scale: Tensor) -> Tensor:
 def _scales(
     chain: nn.Sequential, data: Any, percentile: float, channelwise: bool, final: int
 ) -> dict[int, Tensor]:
-    """What becomes 1 at each ReLU, by its place: ``[1]``, or ``[C]`` by channel.
+    """Activations that become 1, ``[1]`` or ``[channels]``, by the index of the ReLU.
 
     Only the largest values are kept: as many as the percentile needs. Batches may be of any
     size, the result is that of all data at once.

@@ -1,8 +1,7 @@
-"""Spiking layers: a neuron model's equations as a torch module."""
+"""Spiking layers: the equations of a neuron model as a torch module."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from brian2 import Clock, Hz, NeuronGroup, cm, ms, mV, nA, nS, uA
 from brian2.core.base import BrianObject
+from brian2.parsing.statements import parse_statement
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
 from torch import Tensor
 
@@ -29,7 +29,6 @@ from biosnn.surrogate.nn.stateful import Stateful, copied
 from biosnn.surrogate.nn.trained_constants import trained_constants
 from biosnn.validation import check_flag, check_instance, check_value
 
-_ADDED = re.compile(r"^\s*(?P<name>\w+)\s*\+=\s*x\s*$")
 #: Units of the size that variables of neurons have.
 _SCALES = {"nA": nA, "mV": mV, "nS": nS, "uA/cm**2": uA / cm**2, "mV/ms": mV / ms, "Hz": Hz}
 #: Time steps below this one are fine: resets are detached by default.
@@ -124,8 +123,7 @@ class SpikingLayer(Stateful):
         group = _group_of(model, dt)
         self._n = len(group) if isinstance(model, NeuronGroup) else None
         self.dt = float(group.clock.dt_)
-        added = _ADDED.match(drive)
-        name = added["name"] if added else drive
+        name, added = _driven_variable(drive)
         self.gain = _gain(group, name, gain)
         parameters = constants_of(group, namespace or {})
         self.trained = trained_constants(group.name, train, parameters)
@@ -143,7 +141,7 @@ class SpikingLayer(Stateful):
         spiking = "spike" in group.events
         self.output = output or ("spike" if spiking else "v")
         objects = _objects_of(group)
-        driven = Drive(owner=group.name, name=name, port="port_x", adds=bool(added))
+        driven = Drive(owner=group.name, name=name, port="port_x", adds=added)
         observed = [
             (group.name, variable)
             for variable in group.equations.diff_eq_names | {self.output} - {*group.events}
@@ -200,18 +198,14 @@ class SpikingLayer(Stateful):
             )
 
     def _prepared(self, x: Tensor) -> dict[str, Any]:
-        """What does not change during a sequence."""
+        """Constants and functions that do not change during a sequence."""
         dtype = _float_type(x)
         shape = x.shape
         fixed: dict[str, Any] = dict(self._constants)
         fixed["real_"] = self._real.setdefault(dtype, lambda values: values.to(dtype))
-        if self.fuse:
-            return self._with_trained(fixed, dtype)
-        fixed["rand_"] = lambda: torch.rand(shape, dtype=dtype, device=x.device)
-        fixed["randn_"] = lambda: torch.randn(shape, dtype=dtype, device=x.device)
-        return self._with_trained(fixed, dtype)
-
-    def _with_trained(self, fixed: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:
+        if not self.fuse:  # torch.compile would compile anew for every call
+            fixed["rand_"] = lambda: torch.rand(shape, dtype=dtype, device=x.device)
+            fixed["randn_"] = lambda: torch.randn(shape, dtype=dtype, device=x.device)
         for (_, name), local in self._component.trained.items():
             fixed[local] = self.trained[name]().to(dtype)
         self._component.compiled.functions["prepare"](fixed)
@@ -271,7 +265,7 @@ class SpikingLayer(Stateful):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        # The program is all that a layer needs; objects of Brian2 cannot be pickled.
+        # The compiled program suffices; objects of Brian2 cannot be pickled.
         model = self.model if isinstance(self.model, NeuronModel) else None
         return {**super().__getstate__(), "model": model, "_fused": None, "_real": {}}
 
@@ -280,12 +274,9 @@ class SpikingLayer(Stateful):
         return f"{self._name}, dt={self.dt * 1e3:g} ms, {super().extra_repr()}"
 
 
-def _group_of(model: Any, dt: Any) -> NeuronGroup:
+def _group_of(model: NeuronModel | NeuronGroup, dt: Any) -> NeuronGroup:
     if isinstance(model, NeuronGroup):
         return model
-    if not isinstance(model, NeuronModel):
-        wanted = "a NeuronModel or a brian2.NeuronGroup"
-        raise ParameterError("SpikingLayer", "model", repr(model), wanted)
     if dt is None:
         raise ParameterError("SpikingLayer", "dt", dt, "a time step, such as 1*ms")
     check_value("SpikingLayer", "dt", dt, ms, "> 0")
@@ -300,7 +291,7 @@ def _group_of(model: Any, dt: Any) -> NeuronGroup:
 
 
 def _objects_of(group: NeuronGroup) -> list[BrianObject]:
-    """What a group does in a time step, in the order of Brian2's schedule."""
+    """The objects of a group that are active in a time step, in Brian2's order."""
     objects = sorted((o for o in group.contained_objects if o.active), key=order_of)
     for found in objects:
         if found.clock.dt_ != group.clock.dt_:
@@ -342,6 +333,15 @@ def widths_of(width: Any) -> dict[str, float]:
         name = f"width {key}".strip()
         found[key] = float(np.asarray(check_value("surrogate", name, value, value, "> 0")))
     return found
+
+
+def _driven_variable(drive: str) -> tuple[str, bool]:
+    """The variable that the input sets, or adds to in a statement such as ``v += x``."""
+    try:
+        name, operator, expression, _ = parse_statement(drive)
+    except ValueError:
+        return drive, False
+    return (name, True) if (operator, expression.strip()) == ("+=", "x") else (drive, False)
 
 
 def _gain(group: NeuronGroup, name: str, gain: Any) -> float:

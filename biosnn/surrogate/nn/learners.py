@@ -1,4 +1,4 @@
-"""Learners: the plasticity rules of Brian2 on layers of weights between spiking layers of torch."""
+"""Learners: plasticity rules of Brian2 for the weights between spiking layers of torch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor
 from biosnn.errors import ParameterError
 from biosnn.plasticity import PlasticityRule
 from biosnn.surrogate.compiler.liveness import Stored
-from biosnn.surrogate.compiler.receptive_fields import Places, Weighted
+from biosnn.surrogate.compiler.receptive_fields import ReceptiveFields, Weighted
 from biosnn.surrogate.compiler.rules import POST, PRE, SYNAPSES, Change, torch_rule
 from biosnn.surrogate.nn.monitors import InputMonitor, OutputMonitor, snapshot
 from biosnn.surrogate.nn.stateful import Stateful, check_finite
-from biosnn.validation import check_choice, check_value
+from biosnn.validation import check_choice, check_instance, check_value
 
 _WEIGHT = f"{SYNAPSES}_w"
 
@@ -94,8 +94,7 @@ class Learner:
         batch: str = "sum",
         sequential: bool = True,
     ):
-        if not isinstance(rule, PlasticityRule):
-            raise ParameterError("Learner", "rule", repr(rule), "a PlasticityRule")
+        check_instance("Learner", "rule", rule, PlasticityRule)
         if not isinstance(post, Stateful):
             wanted = "a layer with a state, such as SpikingLayer"
             raise ParameterError("Learner", "post", type(post).__name__, wanted)
@@ -108,9 +107,9 @@ class Learner:
         self.rule, self.synapses, self.post = rule, synapses, post
         self.dt = float(check_value("Learner", "dt", dt, second, "> 0"))
         self.batch, self.sequential = batch, sequential
-        self._places = Places(synapses)
-        self._rule = torch_rule(rule, self.dt, self._places)
-        changes = [p for p in self._rule.pieces if isinstance(p, Change) and p.target == "w"]
+        self._fields = ReceptiveFields(synapses)
+        self._rule = torch_rule(rule, self.dt, self._fields)
+        changes = [p for p in self._rule.order if isinstance(p, Change) and p.target == "w"]
         #: The tightest bounds that any of the rule's statements sets to the weight.
         self.bounds = (
             max((c.low for c in changes), default=-np.inf),
@@ -139,7 +138,7 @@ class Learner:
         return self._inputs.enabled
 
     def enable(self) -> None:
-        """Go on recording."""
+        """Record again."""
         self._inputs.enable()
         self._outputs.enable()
 
@@ -182,12 +181,12 @@ class Learner:
             expected, not finite, or of another shape.
         """
         check_value("Learner", "scale", scale, 1.0)
-        steps = self._taken()
+        steps = self._recorded_steps()
         if not steps:
             return None
         weight = self.synapses.weight
-        before = weight.detach().reshape(self._places.shape)
-        signals = self._signals(reward, len(steps), steps[0][0])
+        before = weight.detach().reshape(self._fields.shape)
+        signals = self._modulators(reward, len(steps), steps[0][0])
         immediate = self.sequential and not on_grad
         total = torch.zeros_like(before)
         given: dict[str, Any] = {_WEIGHT: before}
@@ -210,13 +209,11 @@ class Learner:
 
     @torch.no_grad()
     def clamp(self) -> None:
-        """Bring the weights within the rule's bounds, after an optimiser's step."""
+        """Clip the weights to the rule's bounds, after an optimiser's step."""
         self.synapses.weight.clamp_(*self.bounds)
 
-    # --- behind them
-
-    def _taken(self) -> list[tuple[Tensor, Tensor]]:
-        """The recorded steps: spikes as an image and ``[N, G, O, L]``, in the weights' dtype."""
+    def _recorded_steps(self) -> list[tuple[Tensor, Tensor]]:
+        """The recorded steps: spikes as ``[N, C, H, W]`` before and ``[N, G, O, L]`` behind."""
         before, behind = self._inputs.records, self._outputs.records
         self._inputs.clear()
         self._outputs.clear()
@@ -230,24 +227,20 @@ class Learner:
             if mode == "single":
                 x, y = x[None], y[None]
             else:  # as layers without a state see it: [T*N, *]
-                x = x.reshape(*y.shape[:2], *x.shape[-self._places.n_dims :])
+                x = x.reshape(*y.shape[:2], *x.shape[-self._fields.n_dims :])
             _check_spikes("input of synapses", x)
             _check_spikes("output of neurons", y)
             for pre, post in zip(x.to(weight.dtype), y.to(weight.dtype), strict=True):
-                image = self._places.before(pre)
-                found.append((image, self._places.behind(post, image)))
+                image = self._fields.before(pre)
+                found.append((image, self._fields.behind(post, image)))
         return found
 
-    def _signals(self, reward: Any, n_steps: int, image: Tensor) -> dict[str, list[Tensor]]:
+    def _modulators(self, reward: Any, n_steps: int, image: Tensor) -> dict[str, list[Tensor]]:
         """Modulators of every step by their name in the source, for all samples or for each."""
         names = tuple(self.rule.modulators)
-        given = (
-            reward
-            if isinstance(reward, Mapping)
-            else {}
-            if reward is None
-            else ({names[0]: reward} if len(names) == 1 else {"reward": reward})
-        )
+        given = {} if reward is None else reward
+        if not isinstance(given, Mapping):
+            given = {names[0] if len(names) == 1 else "reward": reward}
         if set(given) != set(names):
             got = ", ".join(given) or "none"
             wanted = f"a value for {', '.join(names) or 'nothing: the rule has no modulator'}"
@@ -270,18 +263,13 @@ class Learner:
     def _run(
         self, pre: Tensor, post: Tensor, given: Mapping[str, Any]
     ) -> Iterator[tuple[Change, Tensor]]:
-        """One time step; gives every change of the weight when its statement has come.
+        """Run one time step on spikes; yields the change of every statement of the weight.
 
-        Parameters
-        ----------
-        pre, post : Tensor
-            Spikes.
-        given : mapping
-            Weights and modulators; read anew at every statement.
+        `given` has weights and modulators and is read anew at every statement.
         """
         self._begin(pre, post)
         port = {f"port_{PRE}": pre, f"port_{POST}": post}
-        for piece in self._rule.pieces:
+        for piece in self._rule.order:
             if isinstance(piece, str):
                 fixed = {**self._constants, **given}
                 functions = self._rule.traces.compiled.functions
@@ -312,19 +300,18 @@ class Learner:
 
         def value(stored: Stored) -> Tensor:
             kind = {"bool": torch.bool, "int": torch.int64}.get(stored.kind, pre.dtype)
-            start = torch.as_tensor(stored.value, device=pre.device)
-            return start.to(kind).expand(like[stored.owner].shape)
+            begin = torch.as_tensor(stored.value, device=pre.device)
+            return begin.to(kind).expand(like[stored.owner].shape)
 
         traces, changes = self._rule.traces.compiled, self._rule.changes
         self.memory = {name: value(stored) for name, stored in traces.state.items()}
         self.memory |= {
-            f"{SYNAPSES}_{name}": self._places.spread(start, pre)
+            f"{SYNAPSES}_{name}": self._fields.spread(start, pre)
             for name, start in self._rule.variables.items()
         }
-        constants = {**traces.fixed, **changes.fixed}
         self._constants = {
             name: value(stored)
-            for name, stored in constants.items()
+            for name, stored in (traces.fixed | changes.fixed).items()
             if stored.owner != SYNAPSES and name not in self.memory
         }
         self._constants["real_"] = lambda values: values.to(pre.dtype)

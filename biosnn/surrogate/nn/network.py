@@ -1,4 +1,4 @@
-"""Whole declared networks as torch modules."""
+"""Declared networks as torch modules."""
 
 from __future__ import annotations
 
@@ -17,15 +17,13 @@ from biosnn.surrogate.compiler.execution import NetworkRun
 from biosnn.surrogate.compiler.partition import Parts, components_of
 from biosnn.surrogate.compiler.surrogate_functions import surrogate_function
 from biosnn.surrogate.nn.layer import FINE, check_settings, widths_of
-from biosnn.surrogate.nn.stateful import copied
+from biosnn.surrogate.nn.stateful import check_order, copied
 from biosnn.surrogate.nn.trained_constants import names_of, trained_constants
 from biosnn.validation import check_flag, check_instance, check_whole
 
-ORDERS = ("layer", "step")
-
 
 class SurrogateNetwork(nn.Module):
-    """A declared network as a module: samples in, spikes of its output out.
+    """A declared network as a module from samples to the spikes of its output.
 
     A presentation is computed with Brian2's schedule: an input arrives in the step of its spike
     and acts on the equations of the next one. Every call shows one batch of samples, each from
@@ -84,15 +82,14 @@ class SurrogateNetwork(nn.Module):
     ):
         super().__init__()
         check_instance("surrogate.to_torch", "network", network, NetworkModel)
-        if not isinstance(order, str) or order not in ORDERS:
-            raise ParameterError("surrogate.to_torch", "order", repr(order), '"layer" or "step"')
+        check_order("surrogate.to_torch", order)
         check_settings("surrogate.to_torch", detach_reset, smooth, functions)
         check_flag("surrogate.to_torch", "normalise", normalise)
         self.order, self._declared = order, network
-        self._begin = network.initial_state(seed)
+        self._initial = network.initial_state(seed)
         if state is not None:
-            checked_start(network, self._begin, state)
-            self._begin = self._begin.transferred(state)
+            checked_start(network, self._initial, state)
+            self._initial = self._initial.transferred(state)
         weighted = [k for k, p in network.projections.items() if p.weights is not None]
         chosen = tuple(weighted if train is None else names_of("surrogate.to_torch", train))
         constants = self._chosen(network, chosen, weighted)
@@ -115,13 +112,15 @@ class SurrogateNetwork(nn.Module):
         self._parts: Parts = components_of(network, settings)
         self.weights = nn.ParameterDict()
         for key in weighted:
-            values = torch.as_tensor(np.array(self._begin[f"{key}.w"], dtype=np.float64))
+            values = torch.as_tensor(np.array(self._initial[f"{key}.w"], dtype=np.float64))
             scale = _scale(network, key, values) if normalise else 1.0
             raw = (values / scale).to(torch.get_default_dtype())
             self.weights[key] = nn.Parameter(raw, requires_grad=key in chosen)
             # With the weights in a state_dict: another draw has another scale.
-            self.register_buffer(_scale_of(key), torch.tensor(scale, dtype=torch.float64))
-        self._arrays = {name: self._parts.initial(name, self._begin) for name in self._parts.stored}
+            self.register_buffer(_scale_name(key), torch.tensor(scale, dtype=torch.float64))
+        self._arrays = {
+            name: self._parts.initial(name, self._initial) for name in self._parts.stored
+        }
         spikes = self._parts.spiking(network.output)
         self.output = network.output if spikes else f"{network.output}.v"
         self.recorded: dict[str, Tensor] = {}
@@ -156,7 +155,7 @@ class SurrogateNetwork(nn.Module):
 
     def weight(self, projection: str) -> Tensor:
         """Weights of a projection as the equations see them, one per synapse."""
-        return self.weights[projection] * self.get_buffer(_scale_of(projection))
+        return self.weights[projection] * self.get_buffer(_scale_name(projection))
 
     # --- running
 
@@ -240,7 +239,7 @@ class SurrogateNetwork(nn.Module):
         return self(samples, **more).sum(0)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SurrogateNetwork:
-        return copied(self, memo, self._declared, self._parts, self._begin)
+        return copied(self, memo, self._declared, self._parts, self._initial)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "recorded": {}}  # its graph can be neither copied nor stored
@@ -256,7 +255,7 @@ class SurrogateNetwork(nn.Module):
         changes = {
             f"{key}.w": self.weight(key).detach().double().cpu().numpy() for key in self.weights
         }
-        return self._parts.defaults.transferred(self._begin).updated(changes)
+        return self._parts.defaults.transferred(self._initial).updated(changes)
 
     def load_state(self, state: State) -> None:
         """Take weights from a state of this network, such as a trained one of Brian2.
@@ -266,13 +265,15 @@ class SurrogateNetwork(nn.Module):
         DataError
             If it lacks weights.
         """
-        checked_start(self._declared, self._begin, state)
+        checked_start(self._declared, self._initial, state)
         with torch.no_grad():
             for key, raw in self.weights.items():
                 values = torch.as_tensor(np.array(state[f"{key}.w"], dtype=np.float64))
-                raw.copy_((values / self.get_buffer(_scale_of(key)).cpu()).reshape(raw.shape))
-        self._begin = self._begin.transferred(state)
-        self._arrays = {name: self._parts.initial(name, self._begin) for name in self._parts.stored}
+                raw.copy_((values / self.get_buffer(_scale_name(key)).cpu()).reshape(raw.shape))
+        self._initial = self._initial.transferred(state)
+        self._arrays = {
+            name: self._parts.initial(name, self._initial) for name in self._parts.stored
+        }
 
     @property
     def network(self) -> NetworkModel:
@@ -326,12 +327,12 @@ def _parameters(network: NetworkModel, owner: str) -> Mapping[str, Any]:
     return network.resolved(owner).parameters
 
 
-def _scale_of(projection: str) -> str:
+def _scale_name(projection: str) -> str:
     return f"scale_of_{projection}"
 
 
 def _scale(network: NetworkModel, key: str, values: Tensor) -> float:
-    """What makes weights as large as those that ``torch.nn.Linear`` begins with."""
+    """Factor to weights of the size of those that ``torch.nn.Linear`` begins with."""
     n_post = network.populations[network.projections[key].post].n
     fan_in = max(values.numel() / n_post, 1.0)
     size = float(values.square().mean().sqrt()) if values.numel() else 0.0

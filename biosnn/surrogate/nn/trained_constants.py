@@ -1,4 +1,4 @@
-"""Trained constants: parameters of equations as parameters of modules, near 0 and of order 1."""
+"""Trained constants of equations, as parameters of torch modules that begin at 0."""
 
 from __future__ import annotations
 
@@ -60,13 +60,7 @@ class TrainedConstant(nn.Module):
 
 
 def names_of(where: str, train: Any) -> tuple[str, ...]:
-    """Names of what is trained; one may stand alone.
-
-    Raises
-    ------
-    ParameterError
-        If they are no texts.
-    """
+    """Names of what is trained, given as one name or several."""
     if isinstance(train, str):
         return (train,)
     names = tuple(train) if isinstance(train, Iterable) else (train,)
@@ -78,22 +72,7 @@ def names_of(where: str, train: Any) -> tuple[str, ...]:
 def trained_constants(
     where: str, train: Iterable[str] | Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> nn.ModuleDict:
-    """Make the trained constants of a model.
-
-    Parameters
-    ----------
-    where : str
-        For messages.
-    train : iterable of str or mapping
-        Names, or name -> shape.
-    parameters : mapping
-        Constants of the model.
-
-    Raises
-    ------
-    ParameterError
-        If a name is none of a single number among them.
-    """
+    """Trained constants of a model: names, or name -> shape, of its parameters of one number."""
     names = names_of(where, train)
     shapes = {name: train[name] if isinstance(train, Mapping) else () for name in names}
     found = nn.ModuleDict()
