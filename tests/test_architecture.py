@@ -51,8 +51,6 @@ INDEPENDENT = {"errors": (), "equations": (), "validation": ("errors",)}
 DEVICE_PACKAGES = ("devices", "gpu")
 CUDA_MODULES = ("biosnn.gpu", "biosnn.devices.cuda")
 TORCH = ("torch", "torchvision")
-# What is still to be mended; nothing may be added. A circle is named by a file of it.
-KNOWN_CIRCLES: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,12 @@ class Module:
 
     @cached_property
     def strings(self) -> tuple[str, ...]:
-        """All strings of the module that are not docstrings."""
-        prose = {node.value for node in self.nodes if isinstance(node, ast.Expr)}
+        """All strings of the module but docstrings, and where a made function says it lives."""
+        prose = {
+            node.value
+            for node in self.nodes
+            if isinstance(node, ast.Expr) or (isinstance(node, ast.keyword) and node.arg == "face")
+        }
         return tuple(
             node.value
             for node in self.nodes
@@ -312,17 +314,21 @@ def files_do_not_go_in_circles(modules: list[Module]) -> Iterator[str]:
     """No circle of any kind: lazy imports, imports for types and paths in strings count."""
     graph = files_graph(modules)
     for members in circles(graph):
-        if not set(members) & set(KNOWN_CIRCLES):
-            yield " -> ".join(shortest_circle(graph, members)) + f"; among {', '.join(members)}"
+        yield " -> ".join(shortest_circle(graph, members)) + f"; among {', '.join(members)}"
 
 
 def imported_names_are_readable(modules: list[Module]) -> Iterator[str]:
-    """``import_module`` takes a literal, but for the lazy re-exports of an ``__init__``."""
+    """``import_module`` takes a literal, but for lazy re-exports and the published equations.
+
+    Those are data and import nothing of biosnn.
+    """
     for module in modules:
+        if module.is_init or module.package == "equations":
+            continue
         for node in module.nodes:
             if isinstance(node, ast.Call) and callee(node) in ("import_module", "__import__"):
                 literal = node.args and isinstance(node.args[0], ast.Constant)
-                if not literal and not module.is_init:
+                if not literal:
                     yield f"{module.path}:{node.lineno}: imports a computed name; write it out"
 
 
@@ -582,6 +588,8 @@ def test_a_circle_by_way_of_an_init_is_reported():
 def test_a_long_circle_is_reported_once():
     chain = {f"networks__{a}": f"from .{b} import x" for a, b in ("ab", "bc", "ca")}
     assert len(breaches(files_do_not_go_in_circles, **chain)) == 1
+    chain["networks__c"] = "f = factory(make, face='biosnn.networks.a')"
+    assert not breaches(files_do_not_go_in_circles, **chain)
     chain["networks__c"] = '"""As in biosnn.networks.a."""\nraise E("see biosnn.networks.a")'
     assert not breaches(files_do_not_go_in_circles, **chain)
 

@@ -14,13 +14,13 @@ from typing import Any
 from brian2 import volt
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity, get_dimensions, get_unit
 
-from biosnn import equations as published
 from biosnn._models.companions import Companion, Operation
 from biosnn._models.exact_integration import has_pole
 from biosnn._models.factory import Keyword, factory, keywords
 from biosnn._models.identifiers import names_in
 from biosnn._models.neuron_model import NeuronModel
 from biosnn._models.synapse_model import SynapseModel
+from biosnn.equations.entries import published_entry
 from biosnn.errors import ParameterError
 from biosnn.validation import check_choice, check_value
 
@@ -42,7 +42,7 @@ def published_neuron(entry: str, called: str = "") -> Callable[..., NeuronModel]
     called : str, optional
         The factory's name, if it is another one.
     """
-    source = published.entry("neurons", entry)
+    source = published_entry("neurons", entry)
     own: dict[str, Keyword] = {}
     if hasattr(source, "SOFT_RESET"):
         meaning = f"a soft reset subtracts ``{source.SOFT_RESET}`` from ``v``"
@@ -71,7 +71,7 @@ def published_synapse(entry: str) -> Callable[..., Any]:
     entry : str
         Name of the module and of the factory.
     """
-    source = published.entry("synapses", entry)
+    source = published_entry("synapses", entry)
     own: dict[str, Keyword] = {}
     make, returns = _synapse, SynapseModel
     if hasattr(source, "SYNAPTIC"):

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
-from biosnn import equations as published
 from biosnn._models.factory import Keyword, factory, keywords
 from biosnn._plasticity.rule import PlasticityRule, Statements
+from biosnn.equations.entries import published_entry
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, Operation, Schedule, Trace, names_in, parsed
 from biosnn.validation import check_choice, check_value, check_whole
@@ -31,7 +31,7 @@ def published_rule(
     build : function, optional
         Makes the rule of the module and of checked parameters; :func:`rule_of` by default.
     """
-    source = published.entry("rules", entry)
+    source = published_entry("rules", entry)
     own: dict[str, Keyword] = {}
     if hasattr(source, "MODULATOR"):
         meaning = f'{source.MODULATOR[1]}, as ``"population.variable"`` of one neuron'
