@@ -209,7 +209,7 @@ def test_rules_and_encoders_are_shown() -> None:
     ):
         assert part in shown
     for name, default, meaning in (
-        ("A_minus", "0.0105", "Amplitudes, >= 0"),
+        ("A_minus", "0.0105", "Amplitude of depression, >= 0"),
         ("pairing", "all", "All pairs, or each spike with the nearest"),
     ):
         assert re.search(rf"^{name} +{default} +{meaning}", shown, re.MULTILINE)
