@@ -11,7 +11,7 @@ from zoo import ZOO
 
 from biosnn import networks
 from biosnn.devices.runtime.device import RuntimeNetwork
-from biosnn.program.integration import integration_code
+from biosnn.program.integration import integration_code, statements_of
 from biosnn.program.lower import lower
 from biosnn.program.program import Kernel, Program
 from biosnn.program.recorders import Record
@@ -47,7 +47,7 @@ def _compare(made: RuntimeNetwork, program: Program, kernel: Kernel) -> set[str]
     """Compare the variables in the code of a kernel with Brian2's; the indices that occur."""
     built, scope = made.built, Scope(program, kernel.owner)
     owner = (built.groups | built.synapses)[kernel.owner]
-    code = f"_cond = {kernel.code}" if kernel.kind == "threshold" else kernel.code
+    code = statements_of(program, kernel)
     _, used, unknown = analyse_identifiers(code, owner.variables, recursive=True)
     theirs = owner.resolve_all(used | unknown | {"t", "dt"}, {}, user_identifiers=set())
     ours = scope.variables(kernel.code)

@@ -74,7 +74,7 @@ class _History:
                 self._integrate(kernel, known)
             case "threshold":
                 self._read(owner, names_in(kernel.code))
-                if kernel.event == "spike" and self.program.groups[owner].refractory is not None:
+                if kernel.refractory:
                     self._read(owner, ["lastspike"])
                     self._write(kernel, owner, "lastspike", False)
             case _:

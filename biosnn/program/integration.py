@@ -14,7 +14,7 @@ from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsExc
 from biosnn._models.exact_integration import with_exact
 from biosnn.errors import ParameterError
 from biosnn.program.passes.draws import CountedNoise
-from biosnn.program.program import Group, Program
+from biosnn.program.program import Group, Kernel, Program
 from biosnn.program.scope import Scope
 from biosnn.program.serialisation import to_data
 
@@ -28,6 +28,13 @@ def method_of(group: Group) -> Any:
     """
     method = with_exact(group.method, group.exact, group.equations)
     return CountedNoise(method, group.noise) if group.noise else method
+
+
+def statements_of(program: Program, kernel: Kernel) -> str:
+    """The statements that a kernel runs; those of a condition assign it to ``_cond``."""
+    if kernel.kind == "state_update":
+        return integration_code(program, kernel.owner)
+    return f"_cond = {kernel.code}" if kernel.kind == "threshold" else kernel.code
 
 
 def integration_code(program: Program, owner: str, *, stopping: bool = True) -> str:

@@ -62,7 +62,13 @@ def _of_groups(program: Program) -> Iterator[Array]:
         if group.refractory is not None:
             never, free = np.full(of_one, -LONG_AGO), np.ones(of_one, dtype=bool)
             yield Array(
-                owner=key, name="lastspike", size=of_one, unit="s", double=True, initial=never
+                owner=key,
+                name="lastspike",
+                size=of_one,
+                unit="s",
+                double=True,
+                clock_time=True,
+                initial=never,
             )
             yield Array(owner=key, name="not_refractory", kind="boolean", size=of_one, initial=free)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -59,6 +60,9 @@ class Array:
         Whether all neurons or synapses have one value.
     constant : bool
         Whether nothing changes the values during a run.
+    clock_time : bool
+        Whether the values are times of Brian2's clock, which begins at 0 in every chunk of samples:
+        what is handed on is relative to the chunk's end.
     paused : bool
         Whether code changes the values of a neuron only while it is not refractory.
     initial : numpy.ndarray, Draw or None
@@ -79,6 +83,7 @@ class Array:
     held: bool = False
     shared: bool = False
     constant: bool = False
+    clock_time: bool = False
     paused: bool = False
     initial: np.ndarray | Draw | None = None
 
@@ -237,7 +242,7 @@ class Kernel:
     event : str
         The event that is tested for, cleared or followed.
     side : {"pre", "post", ""}
-        Of a pathway: whose events.
+        Of a pathway: whose events. Of a sum: whose variable is the target.
     delay : float
         Of a pathway: seconds from an event to its effect.
     targets : tuple of str
@@ -250,6 +255,9 @@ class Kernel:
         Whether it is known that the order of the synapses does not matter.
     forced : bool
         Whether it also changes variables that are fixed while a neuron is refractory.
+    refractory : bool
+        Of a threshold: whether neurons that pass it note the time in ``lastspike`` and are
+        refractory from then on, and those that are refractory do not pass it.
     """
 
     name: str
@@ -268,6 +276,7 @@ class Kernel:
     ends: bool = False
     order_free: bool = False
     forced: bool = False
+    refractory: bool = False
 
     @property
     def place(self) -> tuple[int, int]:
@@ -341,6 +350,13 @@ class Program:
         """Kernels of a group or a connection, of some kinds or of all."""
         return (k for k in self.kernels if k.owner == owner and (not kinds or k.kind in kinds))
 
+    def source(self, kernel: Kernel) -> str:
+        """The group whose events a kernel makes or follows."""
+        made = self.connections.get(kernel.owner)
+        if made is None:
+            return kernel.owner
+        return made.pre if kernel.side == "pre" else made.post
+
     @property
     def finishing(self) -> tuple[Kernel, ...]:
         """The kernels that finish a presentation."""
@@ -386,21 +402,34 @@ class Program:
         return hashlib.sha256(json.dumps(self.to_data()).encode()).hexdigest()
 
     def schedule(self) -> str:
-        """What runs when, in the order of a time step, as a table for people."""
-        rows = [("when", "order", "clock", "of", "what", "code")]
+        """What runs when, in the order of a time step, for people.
+
+        One line says when and how often something runs, of which group or connection, and what it
+        is; the lines below it are its code.
+        """
+        rows = [("when", "order", "how often", "of", "what")]
         for kernel in self.kernels:
-            clock = kernel.clock if kernel.every == 1 else f"every {kernel.every} steps"
-            what = f"{kernel.kind} ({kernel.event})" if kernel.event else kernel.kind
-            learns = f" [learning of {', '.join(kernel.plastic)}]" if kernel.plastic else ""
-            code = kernel.code or ", ".join(kernel.targets)
-            code = "; ".join(line.strip() for line in code.strip().splitlines())
-            order = str(kernel.order)
-            rows.append((kernel.when, order, clock, kernel.owner, what, f"{code}{learns}"))
-        widths = [max(len(row[k]) for row in rows) for k in range(5)]
-        lines = [
-            "  ".join([*(row[k].ljust(widths[k]) for k in range(5)), row[5]]).rstrip()
-            for row in rows
-        ]
+            clock = {STEP: "step", BOUNDARY: "presentation"}.get(kernel.clock, kernel.clock)
+            often = f"each {clock}" if kernel.every == 1 else f"every {kernel.every} steps"
+            if kernel.clock in self.inputs:
+                often = f"each frame of {kernel.clock}"
+            what = f"{kernel.kind.replace('_', ' ')} on {kernel.side} {kernel.event}"
+            if not kernel.side:
+                what = kernel.kind.replace("_", " ") + (f" of {kernel.event}" * bool(kernel.event))
+            what += f", {kernel.delay * 1000:g} ms later" if kernel.delay else ""
+            what += f" (learning of {', '.join(kernel.plastic)})" if kernel.plastic else ""
+            rows.append((kernel.when, str(kernel.order), often, kernel.owner, what))
+        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        lines = []
+        for row, kernel in zip(rows, (None, *self.kernels), strict=True):
+            padded = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
+            lines.append("  ".join([*padded, row[-1]]))
+            if kernel is not None:
+                code = kernel.code.strip().splitlines() or [f"-> {t}" for t in kernel.targets]
+                for line in code:
+                    lines += textwrap.wrap(
+                        line.strip(), 96, initial_indent=" " * 8, subsequent_indent=" " * 12
+                    )
         return "\n".join(lines)
 
     def __repr__(self) -> str:

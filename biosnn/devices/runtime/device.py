@@ -36,6 +36,7 @@ from biosnn.devices.base.contract import (
 from biosnn.errors import DeviceError
 from biosnn.program.interface import Interface
 from biosnn.program.layout import default_state, interface_of
+from biosnn.program.passes.presentation import FROM_ZERO, GIVEN
 from biosnn.program.program import Kernel, Program
 from biosnn.recording import Recording, Spikes, Trace
 from biosnn.state import State
@@ -160,9 +161,9 @@ class RuntimeSession:
             name: built.groups["protocol"].variables[name].get_value()
             for name in built.groups["protocol"].equations.names
         }
-        for name in ("sample", "attempt", "pending", "step", "n_watch"):
+        for name in FROM_ZERO:
             protocol[name][:] = 0
-        for name in ("seed", "epoch", "first_sample", "horizon"):
+        for name in GIVEN:
             protocol[name][:] = getattr(settings, name)
         protocol["learning"][:] = bool(settings.learning)
         made.hooks.start(chunk, settings, protocol, report)
@@ -180,7 +181,7 @@ class RuntimeSession:
                         target.run()
         seconds = time.perf_counter() - started
         for name, array in self._arrays.items():
-            if name.endswith(".lastspike"):
+            if made.program.arrays[name].clock_time:
                 # In whole steps: the last digits do not tell where runs were cut.
                 steps = np.round((array - built.net.t_) / made.program.dt)
                 array[:] = steps * made.program.dt

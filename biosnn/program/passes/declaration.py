@@ -93,6 +93,7 @@ def _kernels_of_population(network: NetworkModel, key: str) -> Iterator[Kernel]:
             when=whole.spike_when,
             order=int(whole.spike_when != "thresholds"),
             event="spike",
+            refractory=whole.refractory is not None,
         )
     if whole.reset:
         yield Kernel(
@@ -240,6 +241,7 @@ def _kernels_of_projection(
                 code=equations[name].expr.code,
                 when="groups",
                 order=-1,
+                side=side,
                 targets=(f"{owner}.{target}",),
             )
     if projection.transmit:

@@ -16,7 +16,7 @@ def clear_events(program: Program) -> Program:
     readers: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for kernel in program.kernels:
         if kernel.kind in ("pathway", "reset"):
-            source = _source(program, kernel), kernel.event
+            source = program.source(kernel), kernel.event
             readers.setdefault(source, []).append(kernel.place)
     return program.with_kernels(*(
         Kernel(
@@ -34,11 +34,3 @@ def clear_events(program: Program) -> Program:
         and test.clock != BOUNDARY
         and any(place < test.place for place in readers.get((test.owner, test.event), ()))
     ))  # fmt: skip
-
-
-def _source(program: Program, kernel: Kernel) -> str:
-    """The group whose events a kernel follows."""
-    made = program.connections.get(kernel.owner)
-    if made is None:
-        return kernel.owner
-    return made.pre if kernel.side == "pre" else made.post

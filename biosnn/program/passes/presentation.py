@@ -51,6 +51,11 @@ horizon : 1
 fraction : 1
 learning : integer
 """
+#: Variables of the protocol that a device sets to zero before a chunk of samples ...
+FROM_ZERO = ("sample", "attempt", "pending", "step", "n_watch")
+#: ... and those that it sets to what the chunk's settings give by the same name. It sets
+#: ``learning`` as well: whether anything learns.
+GIVEN = ("seed", "epoch", "first_sample", "horizon")
 _ADVANCE = """
 retry = pending*int(n_watch < min_spikes)*int(attempt < max_retries)
 sample += stride*(pending - retry)
