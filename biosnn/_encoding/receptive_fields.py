@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter
 
 from biosnn._encoding.checks import check_numbers, intensities
 from biosnn.errors import DataError, ParameterError
@@ -102,6 +101,8 @@ def on_off_contrast(
     check_value("on_off_contrast", "ratio", ratio, 1.0, "> 0")
     if ratio <= 1:
         raise ParameterError("on_off_contrast", "ratio", ratio, "> 1")
+    from scipy.ndimage import gaussian_filter  # its import takes long
+
     axes = ("n", "height", "width")
     given = intensities(images, "on_off_contrast", axes, "images").astype(np.float64)
     centre, surround = (

@@ -13,6 +13,13 @@ from biosnn.devices.base.artifact import BINARY, open_artifact
 from biosnn.errors import DeviceError, StorageError
 from biosnn.program.program import Program
 
+# Brian2 imports these if they are there, for plots, tests and Cython code. The child needs none.
+_START = """\
+import sys
+sys.modules.update(dict.fromkeys(("Cython", "matplotlib", "pylab", "pytest")))
+import runpy
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
 _PACKAGE = Path(__file__).parents[2]
 _SOURCE_SUFFIXES = (".py", ".cpp", ".h", ".cu")
 #: What decides the code of every device that compiles.
@@ -72,7 +79,7 @@ def write_code(module: str, program: Program, precision: str, folder: Path, refu
     # The child finds this biosnn, and nothing that happens to lie in the current folder.
     paths = [str(_PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
-        [sys.executable, "-P", "-m", module, str(asked), str(folder)],
+        [sys.executable, "-P", "-c", _START, module, str(asked), str(folder)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
