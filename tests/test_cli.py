@@ -423,8 +423,8 @@ def test_a_bad_picture_does_not_keep_the_others_back(pictures: list[Path], tmp_p
     result = call("classify", path, *batch)
     assert result.exit_code == 2
     assert result.stdout == "".join(alone)
-    first, second = result.stderr.splitlines()
-    assert first.startswith("error: ")
+    # On a slow machine there is progress, too.
+    first, second = (line for line in result.stderr.splitlines() if line.startswith("error: "))
     assert "blank.png shows no ink" in first
     assert "broken.png cannot be read" in second
     result = call("classify", path, *batch, "--json")
