@@ -86,12 +86,14 @@ def installed(folder: Path) -> Iterator[None]:
         return servers[0]
 
     def run(command: list[str], *, env: dict[str, str], **options: Any) -> Any:
-        if command[:3] != [sys.executable, "-P", "-m"]:
+        # python -P -m MODULE ..., or python -P -c PROGRAM MODULE ...
+        module = next((k for k, word in enumerate(command) if word.startswith("biosnn.")), None)
+        if module is None or command[:2] != [sys.executable, "-P"]:
             return subprocess.run(command, env=env, **options)
         errors = folder / "errors"
         with lock:
             asked = server()
-            request = [command[3], command[4:], env, str(errors)]
+            request = [command[module], command[module + 1 :], env, str(errors)]
             print(json.dumps(request), file=asked.stdin, flush=True)
             status = int(asked.stdout.readline())
             return SimpleNamespace(returncode=status, stderr=errors.read_text(), stdout="")

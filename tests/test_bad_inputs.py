@@ -589,7 +589,8 @@ ARGUMENTS = {
         "run.memory_limit recorded folder=",
     ),
     "memory_limit below the spikes": (
-        lambda c: c.run_binary(memory_limit=6 * (4 + 4 * 6) + 1),
+        # Beside the spikes: shown, exc.count and exc.t_first of every sample.
+        lambda c: c.run_binary(memory_limit=6 * (4 + (4 + 8) * 6) + 1),
         ParameterError,
         "run.memory_limit spikes folder=",
     ),

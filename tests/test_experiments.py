@@ -570,9 +570,18 @@ LONG = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """The folder of the same experiment without an interruption."""
+    folder = tmp_path_factory.mktemp("whole")
+    command = [sys.executable, str(ROOT / "experiments" / "mnist_stdp.py"), *LONG]
+    subprocess.run([*command, "--out", str(folder)], check=True, capture_output=True)
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_experiment_goes_on(number, tmp_path):
+def test_an_interrupted_experiment_goes_on(number, whole, tmp_path):
     out = tmp_path / "run"
     stopped = start_and_interrupt(out, number)
     assert stopped.returncode == (-number if number == signal.SIGKILL else 128 + number)
@@ -591,8 +600,6 @@ def test_an_interrupted_experiment_goes_on(number, tmp_path):
     resumed = biosnn("resume", str(out))
     assert resumed.returncode == 0, resumed.stderr
     weights = np.load(out / "arrays.npz")["weights"]
-    whole = tmp_path / "whole"
-    subprocess.run([*stopped.args, "--out", str(whole)], check=True, capture_output=True)
     assert np.ptp(weights) > 0.1
     np.testing.assert_array_equal(weights, np.load(whole / "arrays.npz")["weights"])
     ended = biosnn("resume", str(out))

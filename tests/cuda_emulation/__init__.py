@@ -9,9 +9,12 @@ those of cuRAND.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -70,12 +73,21 @@ def compile_on_cpu(
         ]
         for file in files
     }
-    commands[made / "runtime.o"] = ["-c", str(HERE / "runtime.cpp")]
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(lambda one: _call([*common, *one[1], "-o", str(one[0])]), commands.items()))
     binary = made / BINARY
-    _call([*common, *map(str, commands), "-o", str(binary)])
+    _call([*common, *map(str, commands), str(_runtime(tuple(common))), "-o", str(binary)])
     return binary
+
+
+@functools.cache
+def _runtime(command: tuple[str, ...]) -> Path:
+    """What all programs are linked to, compiled once per process."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    made = Path(folder.name) / "runtime.o"
+    _call([*command, "-c", str(HERE / "runtime.cpp"), "-o", str(made)])
+    return made
 
 
 def run_on_cpu(
