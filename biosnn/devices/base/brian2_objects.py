@@ -136,7 +136,8 @@ def _held_by(error: BaseException) -> Iterator[BrianObject]:
     for frame, _ in traceback.walk_tb(error.__traceback__):
         for value in list(frame.f_locals.values()):
             if isinstance(value, _Builder):
-                yield from (*value.groups.values(), *value.synapses.values())
+                for made in (value.groups, value.synapses, value.objects):
+                    yield from made.values()
             elif isinstance(value, BrianObject):
                 yield value
 
