@@ -144,8 +144,14 @@ def test_replicas_are_behind_each_other_in_one_group() -> None:
 
 def test_events_that_are_read_early_are_cleared_at_the_end() -> None:
     late = attrs.evolve(CELL, spike_when="after_synapses")
-    assert kernel(lower(network(late)), "cells_clear_spike").ends
-    assert "cells_clear_spike" not in names(lower(network()))
+    back = Projection(pre="cells", post="cells", transmit="v_post -= w", weights=0.1)
+
+    def recurrent(model: models.NeuronModel) -> Program:
+        declared = network(model)
+        return lower(attrs.evolve(declared, projections={**declared.projections, "back": back}))
+
+    assert kernel(recurrent(late), "cells_clear_spike").ends
+    assert "cells_clear_spike" not in names(recurrent(CELL))
 
 
 def test_the_layout_says_what_is_stored() -> None:
