@@ -88,7 +88,7 @@ def factory[T](
         _section("References", textwrap.wrap(source.REFERENCE, 100)),
     ])  # fmt: skip
     made.__name__ = made.__qualname__ = name
-    made.__module__ = face
+    made.__module__ = f"biosnn.{face}"
     made.__annotations__ = {"return": returns}
     made.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [

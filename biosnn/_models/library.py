@@ -58,7 +58,7 @@ def published_neuron(entry: str, called: str = "") -> Callable[..., NeuronModel]
 
     name = called or entry
     given = {**own, **keywords(source)}
-    made = factory(make, source, given, NeuronModel, name=name, face="biosnn.models")
+    made = factory(make, source, given, NeuronModel, name=name, face="models")
     LIBRARY[entry] = made, source
     return made
 
@@ -86,7 +86,7 @@ def published_synapse(entry: str) -> Callable[..., Any]:
         {**own, **keywords(source)},
         returns,
         name=entry,
-        face="biosnn.models",
+        face="models",
     )
     SYNAPSES[entry] = made, source
     return made

@@ -41,7 +41,7 @@ def published_rule(
         return (build or rule_of)(source, _checked(source, given))
 
     made = {**own, **keywords(source)}
-    return factory(make, source, made, PlasticityRule, name=entry, face="biosnn.plasticity")
+    return factory(make, source, made, PlasticityRule, name=entry, face="plasticity")
 
 
 def _checked(source: ModuleType, given: Mapping[str, Any]) -> Values:

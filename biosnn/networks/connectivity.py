@@ -271,7 +271,7 @@ class DistanceDependent(Pattern):
         if grid and given.min() > 0:
             n, dimensions = int(math.prod(given.tolist())), given.size
         elif given.ndim == 2 and given.size and np.isfinite(given.astype(float)).all():
-            n, dimensions = len(given), given.shape[1]
+            n, dimensions = len(given), given.shape[-1]
         else:
             wanted = "the shape of a grid (whole numbers > 0) or finite positions (n, dimensions)"
             raise ParameterError("DistanceDependent", side, f"shape {given.shape}", wanted)
