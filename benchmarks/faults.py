@@ -185,10 +185,10 @@ class WatchedFile:
 def watch(moments: Moments) -> None:
     """Put the moments around what a run does to its files, in this process."""
     from biosnn import files
-    from biosnn.simulation import checkpoints
-    from biosnn.simulation.recorders import FileSink
+    from biosnn.simulation.run_loop import checkpoints
+    from biosnn.simulation.run_loop.recorders import FileRecorder
 
-    within: list[str] = []  # the method of FileSink or the replacement that we are in
+    within: list[str] = []  # the method of FileRecorder or the replacement that we are in
 
     def named(operation: str, function: Callable) -> Callable:
         def watched(*arguments: Any, **options: Any) -> Any:
@@ -201,8 +201,8 @@ def watch(moments: Moments) -> None:
 
         return watched
 
-    FileSink.append = named("recording.append", FileSink.append)
-    FileSink.marks = named("recording.marks", FileSink.marks)
+    FileRecorder.append = named("recording.append", FileRecorder.append)
+    FileRecorder.marks = named("recording.marks", FileRecorder.marks)
     os.truncate = named("recording.truncate", os.truncate)
     sync, replace, fsync = files.sync_folder, files.replace, os.fsync
     rename, unlink, open_path, start = Path.replace, Path.unlink, Path.open, subprocess.Popen

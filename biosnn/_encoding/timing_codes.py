@@ -79,6 +79,7 @@ def latency(*, t_max: Any = None, cutoff: float = 0.01, kind: str = "linear") ->
         _LATENCY_SOURCE,
         ("t_sample", "intensity"),
         "t_next : second",
+        framed=True,
         threshold="t_sample + dt >= t_next",
         reset=f"t_next = {NEVER}*second",
         parameters=parameters,
