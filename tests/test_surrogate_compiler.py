@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from brian2 import Clock, Function, Mohm, NeuronGroup, Synapses, ms, mV, nA, nS
+from brian2 import Clock, Function, Mohm, NeuronGroup, ms, mV, nA, nS
 
 from biosnn import encoding, models
 from biosnn.errors import ParameterError
@@ -18,9 +18,6 @@ from biosnn.networks import Input, NetworkModel, Population, Presentation, Proje
 torch = pytest.importorskip("torch")
 
 from biosnn.surrogate import ATan, Sigmoid, SpikingLayer, to_torch  # noqa: E402
-from biosnn.surrogate.compiler.liveness import Phase  # noqa: E402
-from biosnn.surrogate.compiler.source import Program  # noqa: E402
-from biosnn.surrogate.compiler.synapses import SynapticBlock, Wiring  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +138,7 @@ def test_a_counterpart_makes_a_function_known() -> None:
         assert x.grad.abs().sum() > 0
 
 
-def test_event_driven_synapses_are_refused() -> None:
+def test_a_declared_network_is_translated_and_spikes() -> None:
     cell = models.neuron(
         name="cell", equations="dv/dt = -v/tau : 1", threshold="v > 1", reset="v = 0",
         parameters={"tau": 10 * ms},
@@ -159,19 +156,6 @@ def test_event_driven_synapses_are_refused() -> None:
         output="out",
     )
     assert to_torch(model)((torch.rand(20, 2, 4) < 0.5).float()).sum() > 0
-    # A declared network has no such equations; Brian2's own synapses may.
-    pre, post = group("dv/dt = -v/tau : 1"), group("dv/dt = -v/tau : 1")
-    made = Synapses(
-        pre, post, "dtrace/dt = -trace/(5*ms) : 1 (event-driven)", on_pre="v_post += trace",
-        clock=pre.clock,
-    )  # fmt: skip
-    made.connect()
-    program = Program(dt=1e-4, prefixed=True, surrogate=ATan(), apart=[made.name])
-    block = SynapticBlock(
-        program, Phase("step"), made, Wiring(made), set(), {}, {pre.name, post.name}
-    )
-    with pytest.raises(ParameterError, match=r"trace \(event-driven\).*clock-driven"):
-        block.pathway(made.pre, {0: None}, False)
 
 
 @pytest.mark.parametrize(

@@ -76,14 +76,15 @@ def parsed(obj: str, text: str) -> Equations:
         raise ParameterError(obj, "equations", describe(text), wanted)
     check_equations(obj, "equations", text)
     try:
-        return _parsed(text)
+        return parsed_unchecked(text)
     except (EquationError, SyntaxError, TypeError, ValueError) as error:
         wanted = "valid Brian2 equations"
         raise ParameterError(obj, "equations", repr(text), wanted, one_line(error)) from error
 
 
 @functools.lru_cache(maxsize=4096)
-def _parsed(text: str) -> Equations:
+def parsed_unchecked(text: str) -> Equations:
+    """Equations of Brian2 objects, which may call functions that no declaration can have."""
     return Equations(text)
 
 

@@ -16,7 +16,6 @@ from biosnn.errors import ParameterError
 from biosnn.program.passes.draws import CountedNoise
 from biosnn.program.program import Group, Kernel, Program
 from biosnn.program.scope import Scope
-from biosnn.program.serialisation import to_data
 
 _written: dict[str, str] = {}  # solving equations takes long
 
@@ -62,9 +61,12 @@ def integration_code(program: Program, owner: str, *, stopping: bool = True) -> 
     arrays = [a for a in program.arrays.values() if a.owner == owner]
     linked = [program.arrays.get(array.link) for array in arrays]
     flags = [[a.name, a.kind, a.constant, a.shared] for a in (*arrays, *linked) if a is not None]
-    key = json.dumps([to_data(whose), program.dt, flags, stopping])
+    head = refractoriness_code(program, owner)
+    exact, noise = (group.exact, group.noise) if group is not None else ((), {})
+    names = sorted(whose.constants)
+    method = [repr(whose.method), exact, noise, stopping]
+    key = json.dumps([owner, whose.equations, head, names, flags, method])
     if key not in _written:
-        head = refractoriness_code(program, owner)
         _written[key] = head + _integrated(program, owner, bool(head) and stopping)
     return _written[key]
 
@@ -99,10 +101,14 @@ def _integrated(program: Program, owner: str, stopping: bool) -> str:
     names = " ".join(equations.names | equations.identifiers)
     method = whose.method if group is None else method_of(group)
     try:
-        return StateUpdateMethod.apply_stateupdater(
+        code = StateUpdateMethod.apply_stateupdater(
             equations, Scope(program, owner).variables(names), method, group_name=owner
         )
     except UnsupportedEquationsException as error:
         wanted = f"one that can integrate these equations ({error})"
         remedy = 'Use method="exponential_euler" or "euler"'
         raise ParameterError(owner, "method", whose.method, wanted, remedy) from error
+    if not isinstance(code, str):
+        wanted = "a method that Brian2 writes as code (GSL integrates outside of it)"
+        raise ParameterError(owner, "method", whose.method, wanted)
+    return code

@@ -8,11 +8,10 @@ import attrs
 import numpy as np
 from brian2.equations.equations import PARAMETER, SUBEXPRESSION
 
-from biosnn.models import parsed
 from biosnn.networks import NetworkModel
 from biosnn.program.interface import Column, Interface, Variable
 from biosnn.program.passes.presentation import LONG_AGO, PROTOCOL
-from biosnn.program.program import Array, Program
+from biosnn.program.program import Array, Program, parsed_equations
 from biosnn.state import Draw, State, unit_name
 
 
@@ -28,7 +27,7 @@ def lay_out(program: Program, network: NetworkModel) -> Program:
     """
     initial, shapes = network.initial_values(), network.shapes
     arrays = {}
-    for array in (*_of_groups(program), *_of_connections(program)):
+    for array in arrays_of(program):
         name = array.full_name
         arrays[name] = attrs.evolve(
             array,
@@ -38,10 +37,16 @@ def lay_out(program: Program, network: NetworkModel) -> Program:
     return program.changed(arrays=arrays)
 
 
+def arrays_of(program: Program) -> Iterator[Array]:
+    """The variables of groups and connections, as their equations declare them."""
+    yield from _of_groups(program)
+    yield from _of_connections(program)
+
+
 def _of_groups(program: Program) -> Iterator[Array]:
     for key, group in program.groups.items():
         of_one = group.n // program.replicas.n
-        for name, equation in parsed(key, group.equations).items():
+        for name, equation in parsed_equations(group).items():
             stored = equation.type != SUBEXPRESSION and "linked" not in equation.flags
             yield Array(
                 owner=key,
@@ -75,7 +80,7 @@ def _of_groups(program: Program) -> Iterator[Array]:
 
 def _of_connections(program: Program) -> Iterator[Array]:
     for key, made in program.connections.items():
-        for name, equation in parsed(key, made.equations).items():
+        for name, equation in parsed_equations(made).items():
             if "summed" in equation.flags:
                 continue
             given = name == "delay_steps" and made.delay_steps is not None

@@ -16,8 +16,10 @@ from typing import Any
 
 import attrs
 import numpy as np
+from brian2 import Equations, Function
 
 from biosnn._models.companions import SLOTS
+from biosnn._models.equation_text import parsed, parsed_unchecked
 from biosnn.program.interface import Port
 from biosnn.program.recorders import Record
 from biosnn.program.replicas import Replicas
@@ -112,7 +114,7 @@ class Group:
     equations : str
         Brian2 equations: their variables are the group's arrays and subexpressions.
     constants : dict
-        Names in the code -> numbers and quantities.
+        Names in the code -> numbers and quantities, and functions of what was lifted.
     refractory : str, Quantity or None
         Refractory period or condition.
     method : str
@@ -210,6 +212,17 @@ class Connection:
         i, j = (k.ravel() for k in np.mgrid[: self.n_pre, : self.n_post])
         keep = i != j if self.pairs == "all_but_self" else slice(None)
         return i[keep], j[keep]
+
+
+def parsed_equations(made: Group | Connection) -> Equations:
+    """Equations of a group or a connection, parsed once and shared: they are not to be changed.
+
+    They are checked as those of a declaration, unless they have functions: these come from live
+    objects of Brian2 only.
+    """
+    if any(isinstance(value, Function) for value in made.constants.values()):
+        return parsed_unchecked(made.equations)
+    return parsed(made.name, made.equations)
 
 
 @attrs.frozen(eq=False, kw_only=True)

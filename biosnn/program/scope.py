@@ -14,8 +14,8 @@ from brian2.core.variables import ArrayVariable, Constant, Subexpression, Variab
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
-from biosnn.models import parsed, rename
-from biosnn.program.program import Array, Program
+from biosnn.models import rename
+from biosnn.program.program import Array, Program, parsed_equations
 from biosnn.rng import counter_normal, counter_poisson, counter_uniform
 
 _CLOCK = {"t": np.float64, "dt": np.float64, "t_in_timesteps": np.int64}
@@ -56,6 +56,8 @@ class Name:
         presynaptic or postsynaptic neuron, or the only one that there is.
     owner : str
         The group or connection whose it is.
+    declared : str
+        Of a constant: its name there.
     array : Array or None
         Of stored values, and of an expression.
     code : str
@@ -69,6 +71,7 @@ class Name:
     kind: str
     index: str = "own"
     owner: str = ""
+    declared: str = ""
     array: Array | None = None
     code: str = ""
     value: Any = None
@@ -100,8 +103,16 @@ class Scope:
         owner = self.program.groups.get(self.owner) or self.program.connections[self.owner]
         if name in owner.constants:
             given = owner.constants[name]
-            value = np.asarray(given).item()
-            return Name(kind="constant", index="one", value=value, dim=get_dimensions(given))
+            if isinstance(given, Function):
+                return Name(kind="function", index="one", value=given)
+            return Name(
+                kind="constant",
+                index="one",
+                owner=self.owner,
+                declared=name,
+                value=np.asarray(given).item(),
+                dim=get_dimensions(given),
+            )
         return _default(name)
 
     def variables(
@@ -179,7 +190,7 @@ class Scope:
     def _meaning(self, array: Array) -> Name:
         index = "one" if array.shared else "own"
         owner = self.program.groups.get(array.owner) or self.program.connections[array.owner]
-        equations = parsed(array.owner, owner.equations)
+        equations = parsed_equations(owner)
         dim = second.dim if array.name == "lastspike" else DIMENSIONLESS
         return Name(
             kind="expression" if array.expression and not array.held else "array",

@@ -10,10 +10,9 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2.core.functions import Function
-from brian2.core.variables import Subexpression
 
-from biosnn.surrogate.compiler.liveness import names_in
+from biosnn.program.scope import Scope
+from biosnn.surrogate.compiler.liveness import names_in_tree
 from biosnn.surrogate.compiler.operations import numpy_code
 
 
@@ -54,21 +53,29 @@ _OPERATIONS: dict[type[ast.AST], Callable[..., Any]] = {
 }
 
 
-def _initial(owner: Any, expression: ast.expr) -> np.ndarray | None:
-    """Present value of an expression of a group's variables, in SI units; None if unknown."""
-    group = getattr(owner, "group", owner)
+def _initial(scope: Scope, expression: ast.expr) -> np.ndarray | None:
+    """Value of an expression before a run, in SI units; None if it has none."""
     names: dict[str, Any] = {}
-    for name in names_in(expression):
-        try:
-            variable = group._resolve(name, {})
-        except KeyError:
+    for name in names_in_tree(expression):
+        meaning = scope.find(name)
+        if meaning is None:
             return None
-        if isinstance(variable, Subexpression):
-            names[name] = _initial(group, ast.parse(variable.expr.strip(), mode="eval").body)
-        elif isinstance(variable, Function):
-            names[name] = numpy_code(variable, group)
-        else:
-            names[name] = np.asarray(variable.get_value(), dtype=float)
+        match meaning.kind:
+            case "expression":
+                inner = ast.parse(meaning.code.strip(), mode="eval").body
+                names[name] = _initial(scope, inner)
+            case "function":
+                names[name] = numpy_code(meaning.value, scope.program.dt)
+            case "array":
+                assert meaning.array is not None
+                begins = meaning.array.initial
+                names[name] = begins if isinstance(begins, np.ndarray) else np.zeros(1)
+            case "neuron":
+                names[name] = np.arange(scope.program.groups[meaning.owner].n)
+            case "degree":
+                return None
+            case _:
+                names[name] = np.asarray(meaning.value or 0.0, dtype=float)
         if names[name] is None:
             return None
     try:
@@ -99,12 +106,12 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
     raise ValueError(ast.unparse(node))
 
 
-def width_of(owner: Any, what: str) -> float:
+def width_of(scope: Scope, what: str) -> float:
     """Width of a comparison: the distance of its two sides in the initial state."""
     comparison = ast.parse(what, mode="eval").body
     assert isinstance(comparison, ast.Compare)
     sides = comparison.left, comparison.comparators[0]
-    left, right = (_initial(owner, side) for side in sides)
+    left, right = (_initial(scope, side) for side in sides)
     if left is None or right is None:
         return 1.0
     found = (np.abs(left - right).max(), max(np.abs(left).max(), np.abs(right).max()))

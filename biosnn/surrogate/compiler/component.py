@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 import numpy as np
 import torch
-from brian2 import NeuronGroup, Synapses
-from brian2.core.base import BrianObject
-from brian2.groups.group import CodeRunner
-from brian2.groups.neurongroup import StateUpdater, Thresholder
-from brian2.synapses.synapses import StateUpdater as SynapticStateUpdater
-from brian2.synapses.synapses import SummedVariableUpdater, SynapticPathway
 
+from biosnn._models.companions import SLOTS
 from biosnn.errors import ParameterError
+from biosnn.program.passes.replication import assigned
+from biosnn.program.program import Connection, Kernel, Program, parsed_equations
 from biosnn.surrogate.compiler.blocks import (
     event_names,
+    held,
     on_event,
     regularly,
     state_update,
@@ -26,15 +24,14 @@ from biosnn.surrogate.compiler.blocks import (
 )
 from biosnn.surrogate.compiler.expressions import TENSOR, Value
 from biosnn.surrogate.compiler.liveness import Compiled, Phase
-from biosnn.surrogate.compiler.source import Program
+from biosnn.surrogate.compiler.source import SourceWriter
 from biosnn.surrogate.compiler.synapses import Among, Arrival, SynapticBlock
 from biosnn.surrogate.compiler.wiring import Wiring
 
-_WRITTEN = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?:[-+*/%]|\*\*|//)?=[^=]")
-#: Slots of Brian2's default schedule.
-_SLOTS = ("start", "groups", "thresholds", "synapses", "resets", "end")
+#: Slot of the equations' time step: what is added from outside arrives behind it.
+_EQUATIONS = SLOTS.index("groups")
 #: Functions of neurons' variables that can give infinity.
-_STEEP = re.compile(r"torch\.(exp|expm1|sinh|cosh)\b|exprel_|\*\*")
+_STEEP = frozenset({"exp", "expm1", "sinh", "cosh"})
 
 
 @attrs.frozen(kw_only=True)
@@ -43,8 +40,6 @@ class Settings:
 
     Parameters
     ----------
-    dt : float
-        Time step in seconds.
     surrogate : Surrogate
         Gradient of comparisons.
     widths : mapping
@@ -57,11 +52,8 @@ class Settings:
         ``(owner, name)`` of constants that are trained.
     context : mapping
         What is known of the protocol's variables.
-    namespace : mapping
-        Names from outside of groups.
     """
 
-    dt: float
     surrogate: Any
     widths: Mapping[str, float] = attrs.Factory(dict)
     detach_reset: bool = True
@@ -69,7 +61,6 @@ class Settings:
     functions: Mapping[Any, Any] = attrs.Factory(dict)
     trained: frozenset[tuple[str, str]] = frozenset()
     context: Mapping[str, Value] = attrs.Factory(dict)
-    namespace: Mapping[str, Any] = attrs.Factory(dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -131,23 +122,23 @@ class Component:
 
 
 def compile_component(
-    groups: Mapping[str, NeuronGroup],
-    synapses: Mapping[str, Synapses],
-    phases: Mapping[str, Sequence[BrianObject]],
+    program: Program,
+    groups: Sequence[str],
+    phases: Mapping[str, Sequence[Kernel]],
     drives: Iterable[Drive],
     settings: Settings,
     observed: Iterable[tuple[str, str]] = (),
 ) -> Component:
-    """Write and compile the program of some groups and of all synapses that lead to them.
+    """Write and compile the source of some groups and of all synapses that lead to them.
 
     Parameters
     ----------
-    groups : mapping
-        Name -> group of the component.
-    synapses : mapping
-        Name -> synapses onto these groups.
+    program : Program
+        What is translated.
+    groups : sequence of str
+        Groups of the component.
     phases : mapping
-        Name of a function -> Brian2 objects of these groups and synapses, in their order.
+        Name of a function -> kernels of these groups and their synapses, in their order.
     drives : iterable of Drive
         Variables that are set from outside.
     settings : Settings
@@ -160,219 +151,202 @@ def compile_component(
     ParameterError
         If something has no counterpart in torch.
     """
-    drives, diff, steep = tuple(drives), set[str](), False
-    wirings = {key: Wiring(made) for key, made in synapses.items()}
-    changing = _changing(phases)
+    translation = _Translation(program, groups, phases, tuple(drives), settings)
+    diff, steep = set[str](), False
     while True:
-        program, written, arrivals = _translated(
-            groups, synapses, wirings, phases, drives, settings, changing, diff, steep
-        )
-        seen = any(_STEEP.search(line.text) for p in written.values() for line in p.lines)
-        if program.diff == diff and seen == steep:
+        writer, written, arrivals = translation.translated(diff, steep)
+        seen = any(_is_steep(line.text) for p in written.values() for line in p.lines)
+        if writer.diff == diff and seen == steep:
             break
-        diff, steep = set(program.diff), seen
+        diff, steep = set(writer.diff), seen
     events = {
-        (t.group.name, t.event): event_names(program, t.group.name, t.event)[0]
-        for objects in phases.values()
-        for t in objects
-        if isinstance(t, Thresholder)
+        (kernel.owner, kernel.event): event_names(writer, kernel.owner, kernel.event)[0]
+        for kernels in phases.values()
+        for kernel in kernels
+        if kernel.kind == "threshold"
     }
-    kept = [program.local(owner, name) for owner, name in observed]
+    kept = [writer.local(owner, name) for owner, name in observed]
     return Component(
         populations=tuple(groups),
-        compiled=program.compiled(written.values(), events.values(), kept),
+        compiled=writer.compiled(written.values(), events.values(), kept),
         arrivals=arrivals,
-        pasts=program.pasts,
+        pasts=writer.pasts,
         events=events,
-        trained=program.trained,
+        trained=writer.trained,
     )
 
 
-def _changing(phases: Mapping[str, Sequence[BrianObject]]) -> set[tuple[str, str]]:
-    """``(synapses, variable)`` for what statements of synapses change."""
-    found = set()
-    for runner in (o for objects in phases.values() for o in objects):
-        owner: Any = getattr(runner, "synapses", getattr(runner, "group", None))
-        if not isinstance(owner, Synapses):
-            continue
-        if isinstance(runner, SynapticStateUpdater):
-            found |= {(owner.name, name) for name in owner.equations.diff_eq_names}
-        code = getattr(runner, "code", "") or ""
-        for line in re.split(r"[;\n]", code if isinstance(code, str) else ""):
-            if match := _WRITTEN.match(line):
-                found.add((owner.name, match[1]))
-    return found
+def _is_steep(text: str) -> bool:
+    """Whether an expression of torch can give infinity for finite numbers."""
+    for node in ast.walk(ast.parse(text, mode="eval")):
+        match node:
+            case ast.BinOp(op=ast.Pow()) | ast.Name(id="exprel_"):
+                return True
+            case ast.Attribute(value=ast.Name(id="torch"), attr=name) if name in _STEEP:
+                return True
+    return False
 
 
-def _translated(
-    groups: Mapping[str, NeuronGroup],
-    synapses: Mapping[str, Synapses],
-    wirings: Mapping[str, Wiring],
-    phases: Mapping[str, Sequence[BrianObject]],
-    drives: Sequence[Drive],
-    settings: Settings,
-    changing: set[tuple[str, str]],
-    diff: set[str],
-    steep: bool,
-) -> tuple[Program, dict[str, Phase], dict[str, list[Arrival]]]:
-    """All objects as lines; gradients go through what ``diff`` names."""
-    prefixed = len(groups) > 1
-    owners = {*groups, *synapses}
-    program = Program(
-        dt=settings.dt,
-        prefixed=prefixed,
-        surrogate=settings.surrogate,
-        widths=settings.widths,
-        detach_reset=settings.detach_reset,
-        smooth=settings.smooth,
-        context=settings.context,
-        functions=settings.functions,
-        apart=synapses,
-    )
-    program.trained = {
-        (owner, name): program.local(owner, name)
-        for owner, name in sorted(settings.trained)
-        if owner in owners
-    }
-    program.diff, program.steep = set(diff), steep
-    constant = {
-        program.store(key, variable)
-        for key, made in synapses.items()
-        for name, variable in made.variables.items()
-        if _own(made, name) and (key, name) not in changing
-    }
-    written = {name: Phase(name) for name in phases}
-    arrivals: dict[str, list[Arrival]] = {name: [] for name in phases}
-    for drive in drives:
-        if not drive.adds:
-            _driven(program, written[drive.phase], groups[drive.owner], drive)
-    for name, objects in phases.items():
-        waiting = [drive for drive in drives if drive.adds and drive.phase == name]
-        for place, target in enumerate(objects):
-            while waiting and slot_of(target) > slot("groups"):
-                drive = waiting.pop(0)
-                _driven(program, written[name], groups[drive.owner], drive)
-            owner: Any = getattr(target, "synapses", getattr(target, "group", None))
-            namespace = settings.namespace
-            if isinstance(owner, Synapses):
-                block = SynapticBlock(
-                    program, written[name], owner, wirings[owner.name], constant, namespace, groups
-                )
-                if isinstance(target, SynapticPathway):
-                    outside = target.source.name not in groups
-                    lags = _lags(target, objects[:place], outside)
-                    arrivals[name] += block.pathway(target, lags, outside)
-                elif isinstance(target, SummedVariableUpdater):
-                    block.summed(target)
-                elif isinstance(target, SynapticStateUpdater):
-                    block.state_update(target)
+class _Translation:
+    """Translates the kernels of a component."""
+
+    def __init__(
+        self,
+        program: Program,
+        groups: Sequence[str],
+        phases: Mapping[str, Sequence[Kernel]],
+        drives: Sequence[Drive],
+        settings: Settings,
+    ):
+        self.program, self.groups, self.phases = program, groups, phases
+        self.drives, self.settings = drives, settings
+        self.synapses = {
+            key: made for key, made in program.connections.items() if made.post in groups
+        }
+        self.wirings = {key: Wiring(made) for key, made in self.synapses.items()}
+        self.changing = _changing(self.synapses, phases)
+
+    def translated(
+        self, diff: set[str], steep: bool
+    ) -> tuple[SourceWriter, dict[str, Phase], dict[str, list[Arrival]]]:
+        """All kernels as lines; gradients go through what ``diff`` names."""
+        settings, program = self.settings, self.program
+        writer = SourceWriter(
+            program,
+            prefixed=len(self.groups) > 1,
+            surrogate=settings.surrogate,
+            widths=settings.widths,
+            detach_reset=settings.detach_reset,
+            smooth=settings.smooth,
+            context=settings.context,
+            functions=settings.functions,
+            apart=self.synapses,
+        )
+        writer.trained = {
+            (owner, name): writer.local(owner, name)
+            for owner, name in sorted(settings.trained)
+            if owner in {*self.groups, *self.synapses}
+        }
+        writer.diff, writer.steep = set(diff), steep
+        constant = {
+            writer.store(array)
+            for array in program.arrays.values()
+            if array.owner in self.synapses
+            and (array.owner, array.name) not in self.changing
+            and array.kind == "float"
+            and not (array.shared or array.expression)
+        }
+        written = {name: Phase(name) for name in self.phases}
+        arrivals: dict[str, list[Arrival]] = {name: [] for name in self.phases}
+        for drive in self.drives:
+            if not drive.adds:
+                _driven(writer, written[drive.phase], drive)
+        for name, kernels in self.phases.items():
+            phase = written[name]
+            waiting = [drive for drive in self.drives if drive.adds and drive.phase == name]
+            for place, kernel in enumerate(kernels):
+                while waiting and kernel.place[0] > _EQUATIONS:
+                    _driven(writer, phase, waiting.pop(0))
+                if kernel.owner in self.synapses:
+                    made = self.synapses[kernel.owner]
+                    block = SynapticBlock(
+                        writer, phase, made, self.wirings[made.name], constant, self.groups
+                    )
+                    outside = self.program.source(kernel) not in self.groups
+                    arrivals[name] += self._of_synapses(block, kernel, kernels[:place], outside)
                 else:
-                    raise _unknown(target)
-            elif isinstance(target, StateUpdater):
-                state_update(program, written[name], target, namespace)
-            elif isinstance(target, Thresholder):
-                threshold(program, written[name], target, namespace)
-            elif isinstance(target, CodeRunner) and target.template == "reset":
-                on_event(program, written[name], target, namespace)
-            elif isinstance(target, CodeRunner) and target.template == "stateupdate":
-                regularly(program, written[name], target, namespace)
-            else:
-                raise _unknown(target)
-        for drive in waiting:
-            _driven(program, written[name], groups[drive.owner], drive)
-    return program, written, arrivals
+                    _OF_GROUPS[kernel.kind](writer, phase, kernel)
+            for drive in waiting:
+                _driven(writer, phase, drive)
+        return writer, written, arrivals
+
+    def _of_synapses(
+        self, block: SynapticBlock, kernel: Kernel, before: Sequence[Kernel], outside: bool
+    ) -> list[Arrival]:
+        match kernel.kind:
+            case "pathway":
+                lags = self._lags(block.made, kernel, before, outside)
+                return block.pathway(kernel, lags, outside)
+            case "summed":
+                block.summed(kernel)
+            case "state_update":
+                block.state_update()
+            case "held":
+                block.held()
+            case _:
+                block.statements(kernel.code)
+        return []
+
+    def _lags(
+        self, made: Connection, kernel: Kernel, before: Sequence[Kernel], outside: bool
+    ) -> dict[int, Among | None]:
+        """Steps from an event to its effect -> the synapses."""
+        source = self.program.source(kernel)
+        # A pathway that comes before the test of its event sees that of the step before.
+        if outside:
+            before = self.program.kernels[: self.program.kernels.index(kernel)]
+        tests = (k for k in before if k.kind == "threshold")
+        late = int((source, kernel.event) not in {(k.owner, k.event) for k in tests})
+        steps = made.delay_steps
+        if steps is None or kernel.plastic or kernel.ends:
+            return {int(np.floor(kernel.delay / self.program.dt + 0.5)) + late: None}
+        unique = np.unique(steps)
+        if len(unique) == 1:
+            return {int(unique[0]) + late: None}
+        return {
+            int(s) + late: Among(str(s), torch.as_tensor(np.flatnonzero(steps == s)))
+            for s in unique
+        }
 
 
-def _unknown(target: Any) -> ParameterError:
-    return ParameterError(
-        target.name,
+def _refused(writer: SourceWriter, phase: Phase, kernel: Kernel) -> None:
+    raise ParameterError(
+        kernel.owner,
         "object",
-        type(target).__name__,
+        f"{kernel.name} ({kernel.kind})",
         "a group's or synapses' equations, threshold, reset, pathway or regular operation",
         "Compile the network without it",
     )
 
 
-def _own(made: Synapses, name: str) -> bool:
-    variable = made.variables.get(name)
-    return (
-        made.variables.indices.get(name) == "_idx"
-        and not name.startswith("_")
-        and name not in ("i", "j", "lastupdate")
-        and getattr(variable, "owner", None) is not None
-        and variable.owner.name == made.name
-        and hasattr(variable, "get_value")
-        and np.dtype(variable.dtype).kind == "f"
-    )
+_OF_GROUPS = {
+    "state_update": state_update,
+    "threshold": threshold,
+    "reset": on_event,
+    "statements": regularly,
+    "held": held,
+    "clear": _refused,
+}
 
 
-def _driven(program: Program, phase: Phase, group: NeuronGroup, drive: Drive) -> None:
+def _changing(
+    synapses: Mapping[str, Connection], phases: Mapping[str, Sequence[Kernel]]
+) -> set[tuple[str, str]]:
+    """``(synapses, variable)`` for what kernels of synapses change."""
+    found = set()
+    for kernel in (k for kernels in phases.values() for k in kernels):
+        if kernel.owner not in synapses:
+            continue
+        if kernel.kind == "state_update":
+            equations = parsed_equations(synapses[kernel.owner])
+            found |= {(kernel.owner, name) for name in equations.diff_eq_names}
+        elif kernel.kind in ("pathway", "statements"):
+            found |= {(kernel.owner, name) for name in assigned(kernel.code)}
+    return found
+
+
+def _driven(writer: SourceWriter, phase: Phase, drive: Drive) -> None:
     """A line that gives a variable its value from outside."""
-    local = program.store(group.name, group.variables[drive.name])
-    program.ports.add(drive.port)
+    array = writer.program.arrays[f"{drive.owner}.{drive.name}"]
+    local = writer.store(array)
+    writer.ports.add(drive.port)
     text = drive.port
     if drive.adds:
         old = phase.current.get(local, Value(local)).text
-        variable = group.variables[drive.name]
-        text = program.guarded(phase, group, variable, f"{old} + {text}", old)
+        text = writer.guarded(phase, array, f"{old} + {text}", old)
     phase.write(local, text)
     if drive.diff:
-        program.diff.add(local)
+        writer.diff.add(local)
     phase.current[local] = Value(local, drive.kind, TENSOR, drive.diff)
     if drive.kind == "soft":
-        program.soft.add(local)
-
-
-def _lags(
-    pathway: SynapticPathway, before: Sequence[BrianObject], outside: bool
-) -> dict[int, Among | None]:
-    """Steps from an event to its effect -> the synapses."""
-    dt = float(pathway.source.clock.dt_)
-    steps = np.floor(np.asarray(pathway.delay) / dt + 0.5).astype(int)
-    event = pathway.eventspace_name[1 : -len("space")]
-    # A pathway that comes before the test of its event sees that of the step before.
-    late = (
-        0
-        if (outside and _later(pathway))
-        or any(
-            isinstance(o, Thresholder) and o.event == event and o.group.name == pathway.source.name
-            for o in before
-        )
-        else 1
-    )
-    if steps.size == 1:
-        return {int(steps.item()) + late: None}
-    unique = np.unique(steps)
-    if len(unique) == 1:
-        return {int(unique[0]) + late: None}
-    return {
-        int(s) + late: Among(str(s), torch.as_tensor(np.flatnonzero(steps == s))) for s in unique
-    }
-
-
-def _later(pathway: SynapticPathway) -> bool:
-    """Whether a pathway comes after the test of its event in another component."""
-    event = pathway.eventspace_name[1 : -len("space")]
-    test = pathway.source.thresholder[event]
-    return order_of(test) < order_of(pathway)
-
-
-def slot(name: str) -> int:
-    """Place of a slot of Brian2's default schedule; three apart, for what comes around it."""
-    return 3 * _SLOTS.index(name)
-
-
-def slot_of(target: BrianObject) -> int:
-    """Place of an object's slot in Brian2's default schedule."""
-    when = target.when
-    shift = -1 if when.startswith("before_") else 1 if when.startswith("after_") else 0
-    base = when.removeprefix("before_").removeprefix("after_")
-    if base not in _SLOTS:
-        wanted = f"one of Brian2's slots {', '.join(_SLOTS)}"
-        raise ParameterError(target.name, "when", when, wanted)
-    return slot(base) + shift
-
-
-def order_of(target: BrianObject) -> tuple[int, int, str]:
-    """Place of an object in Brian2's default schedule."""
-    return slot_of(target), target.order, target.name
+        writer.soft.add(local)

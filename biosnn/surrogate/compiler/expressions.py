@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from brian2 import second
 from brian2.core.functions import DEFAULT_CONSTANTS, Function
-from brian2.core.variables import AuxiliaryVariable, Constant, Variable
+from brian2.core.variables import AuxiliaryVariable, Constant
 from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.parsing.rendering import NodeRenderer
 
@@ -85,13 +85,13 @@ def _real(value: Value) -> Value:
 
 
 class TorchRenderer(NodeRenderer):
-    """Render expressions of one Brian2 object (`where`, in messages).
+    """Render expressions of one group or connection (`where`, in messages).
 
-    `variables` are Brian2's, as ``resolve_all`` gives them, and `known` has the values of names
-    that statements have defined or changed. `lookup` gives stored variables, `condition` writes
-    comparisons ``(strict, difference, what)`` with a surrogate gradient, `call` binds a function
-    to a name, and `hoist` computes beforehand what is known before a run. `functions` are a
-    user's counterparts of Brian2's functions.
+    `variables` are Brian2's variables and functions by name, and `known` has the values of names
+    that statements have defined or changed. `lookup` gives constants and stored variables,
+    `condition` writes comparisons ``(strict, difference, what)`` with a surrogate gradient, `call`
+    binds a function to a name, and `hoist` computes beforehand what is known before a run.
+    `functions` are a user's counterparts of Brian2's functions.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class TorchRenderer(NodeRenderer):
         where: str,
         variables: Mapping[str, Any],
         *,
-        lookup: Callable[[str, Variable], Value],
+        lookup: Callable[[str], Value],
         known: Mapping[str, Value],
         condition: Callable[[bool, str, str], str],
         functions: Mapping[Any, Any],
@@ -155,7 +155,7 @@ class TorchRenderer(NodeRenderer):
             return Value(text.replace("float(inf)", 'float("inf")'), "float", CONST)
         if isinstance(variable, AuxiliaryVariable) or variable is None:
             raise self.refuse(name, "defined before it is used")
-        return self._lookup(name, variable)
+        return self._lookup(name)
 
     def render_UnaryOp(self, node: ast.UnaryOp) -> Value:  # type: ignore[override]
         """A sign or a negation."""

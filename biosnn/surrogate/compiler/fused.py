@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from biosnn.errors import ParameterError
-from biosnn.surrogate.compiler.liveness import Compiled, names_in
+from biosnn.surrogate.compiler.liveness import Compiled, names_in_tree
 from biosnn.surrogate.compiler.operations import OfNumpy
 from biosnn.validation import check_whole
 
@@ -29,10 +29,10 @@ def check_fused(where: str, n_steps: Any, compiled: Compiled) -> int:
         If the number is none, or equations use the time or random numbers.
     """
     check_whole(where, "fuse", n_steps)
-    functions = ast.parse(compiled.source).body
-    names = [names_in(f) for f in functions if isinstance(f, ast.FunctionDef) and f.name == "step"]
+    functions = (f for f in ast.parse(compiled.source).body if isinstance(f, ast.FunctionDef))
+    (names,) = (names_in_tree(function) for function in functions if function.name == "step")
     numpys = (name for name, value in compiled.namespace.items() if isinstance(value, OfNumpy))
-    used = [name for name in (*_VARYING, *numpys) if name in names[0]]
+    used = [name for name in (*_VARYING, *numpys) if name in names]
     if n_steps and used:
         got = f"{n_steps}, for equations that use {used[0]}"
         wanted = "0 where equations use the time (refractory periods), draws or numpy's functions"

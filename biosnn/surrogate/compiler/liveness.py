@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +17,15 @@ from biosnn.surrogate.compiler.expressions import Value
 LIBRARIES = {"torch": torch, "np": np}
 
 
-def names_in(tree: ast.AST) -> frozenset[str]:
-    """Names that a piece of Python or Brian2 code uses."""
+def names_in_tree(tree: ast.AST) -> frozenset[str]:
+    """Names that a syntax tree of Python or Brian2 code uses."""
     return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+@functools.lru_cache(maxsize=4096)
+def names_of(expression: str) -> frozenset[str]:
+    """Names in an expression."""
+    return names_in_tree(ast.parse(expression.strip(), mode="eval"))
 
 
 @attrs.frozen
@@ -28,11 +35,11 @@ class Line:
     target: str
     text: str
     comment: str = ""
-    reads: frozenset[str] = attrs.field(
-        init=False,
-        default=attrs.Factory(lambda line: names_in(ast.parse(line.text)), takes_self=True),
-    )
-    """Names in its expression."""
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Names in its expression."""
+        return names_of(self.text)
 
     def __str__(self) -> str:
         return f"{self.target} = {self.text}" + (f"  # {self.comment}" if self.comment else "")
@@ -43,11 +50,10 @@ class Stored:
     """A stored variable of a group or of synapses."""
 
     name: str  # in the program
-    owner: str  # name of the Brian2 object
+    owner: str  # group or connection
     variable: str  # its name there
     kind: str  # "float", "int" or "bool"
     value: np.ndarray  # initial value in SI units
-    constant: bool  # whether nothing may change it
 
 
 class Phase:

@@ -60,17 +60,17 @@ def filled(like: Tensor, value: Number) -> Tensor:
     return torch.full_like(like, value)
 
 
-def numpy_code(function: Function, owner: Any) -> Any:
-    """What Brian2's NumPy target calls for a function."""
+def numpy_code(function: Function, dt: float) -> Any:
+    """What Brian2's NumPy target calls for a function, in time steps of so many seconds."""
     if isinstance(function, TimedArray):
-        factor = steps_per_entry(owner.clock.dt_, function.dt)
+        factor = steps_per_entry(dt, function.dt)
         return Timed(function.values, function.dt / factor, factor)
     try:
         found = function.implementations["numpy"]
     except KeyError:
         function.implementations.add_numpy_implementation(function.pyfunc)
         found = function.implementations["numpy"]
-    return found.get_code(owner)
+    return found.get_code(None)
 
 
 @attrs.frozen(eq=False)

@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any
 
+import attrs
 import numpy as np
 import torch
-from brian2 import Equations
-from brian2.core.base import BrianObject
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from biosnn.devices.base.brian2_objects import Built
-from biosnn.devices.runtime.device import RuntimeNetwork
 from biosnn.errors import ParameterError
+from biosnn.models import parsed
 from biosnn.networks import NetworkModel
+from biosnn.program.layout import default_state, interface_of
 from biosnn.program.lower import lower
-from biosnn.program.program import BOUNDARY, STEP, Kernel
+from biosnn.program.passes.presentation import PROTOCOL
+from biosnn.program.program import BOUNDARY, STEP, Kernel, Program, parsed_equations
 from biosnn.program.recorders import Record
 from biosnn.state import State
 from biosnn.surrogate.compiler.component import (
@@ -27,7 +27,6 @@ from biosnn.surrogate.compiler.component import (
     Drive,
     Settings,
     compile_component,
-    order_of,
 )
 from biosnn.surrogate.compiler.expressions import CONST, TENSOR, TIME, Value
 from biosnn.surrogate.compiler.input_checks import Samples, checked_samples
@@ -53,19 +52,17 @@ class Parts:
         The declaration.
     components : sequence of Component
         Its parts, in the order in which they can be computed.
-    made : RuntimeNetwork
-        Its Brian2 objects.
+    program : Program
+        What it was lowered to.
     """
 
-    def __init__(
-        self, network: NetworkModel, components: Sequence[Component], made: RuntimeNetwork
-    ):
+    def __init__(self, network: NetworkModel, components: Sequence[Component], program: Program):
         self.network, self.components = network, tuple(components)
         self.sizes = {key: p.n for key, p in network.populations.items()}
         self._frames, self._phases = _frames(network), _phases(network)
         self._channels = {port_of(name): name for name in network.inputs}
-        self.ports = made.interface.ports
-        self.defaults = made.defaults
+        self.ports = program.inputs
+        self.defaults = default_state(interface_of(program, single_precision=False), program)
         self.stored = {
             (s.owner, s.variable): s.value
             for c in self.components
@@ -185,37 +182,29 @@ def components_of(network: NetworkModel, settings: Settings, fraction: float = 1
     fraction : float
         Of all learning that is done, for parameters that follow a schedule.
     """
-    import attrs
-
-    settings = attrs.evolve(settings, context=_context(network, settings.dt, fraction))
     # As biosnn.compile records by default, so that states are complete for it.
     spiking = network.populations[network.output].model.threshold is not None
     record = Record(per_sample=(f"{network.output}.count",) if spiking else ())
-    made = RuntimeNetwork(lower(network, record), "double")
-    built = made.built
-    kernels = {
-        built.objects[kernel.name]: kernel
-        for kernel in made.program.kernels
-        if kernel.owner in {*network.populations, *network.projections}
-        and kernel.kind != "load"
-        and not (kernel.plastic or kernel.ends)
-    }
+    program = lower(network, record)
+    settings = attrs.evolve(settings, context=_context(program, network, fraction))
+    # Widths of comparisons are those of variables that begin at 0: states come with every call.
+    arrays = {key: attrs.evolve(array, initial=None) for key, array in program.arrays.items()}
+    from_zero = program.changed(arrays=arrays)
     together: set[frozenset[str]] = {
         frozenset((key, target.partition(".")[0]))
-        for key, population in network.populations.items()
-        for target in population.model.links.values()
-        if target.partition(".")[0] != "protocol"
+        for key, group in program.groups.items()
+        for target in group.links.values()
+        if target.partition(".")[0] != PROTOCOL
     }
-    with made.brian2():
-        while True:
-            try:
-                found = [
-                    _compiled(network, populations, built, kernels, settings)
-                    for populations in _ordered(network, together)
-                ]
-                return Parts(network, found, made)
-            except NeedsSourceError as needed:
-                together.add(frozenset((needed.population, needed.target)))
+    while True:
+        try:
+            found = [
+                _compiled(network, populations, from_zero, settings)
+                for populations in _ordered(network, together)
+            ]
+            return Parts(network, found, program)
+        except NeedsSourceError as needed:
+            together.add(frozenset((needed.population, needed.target)))
 
 
 def _ordered(network: NetworkModel, together: set[frozenset[str]]) -> list[tuple[str, ...]]:
@@ -239,24 +228,23 @@ def _ordered(network: NetworkModel, together: set[frozenset[str]]) -> list[tuple
 
 
 def _compiled(
-    network: NetworkModel,
-    populations: Sequence[str],
-    built: Built,
-    kernels: Mapping[BrianObject, Kernel],
-    settings: Settings,
+    network: NetworkModel, populations: Sequence[str], program: Program, settings: Settings
 ) -> Component:
-    inside = {key: built.groups[key] for key in populations}
-    into = {k: built.synapses[k] for k, p in network.projections.items() if p.post in inside}
-    for owner in (*inside.values(), *into.values()):
-        for name, equation in owner.equations.items():
-            if "shared" in equation.flags:
-                wanted = "a variable of each neuron or synapse"
-                raise ParameterError(owner.name, "equations", f"{name} (shared)", wanted)
-    mine = sorted((o for o in kernels if _owner(o) in {*inside, *into}), key=order_of)
+    owners = {*populations, *(k for k, p in network.projections.items() if p.post in populations)}
+    for array in program.arrays.values():
+        if array.owner in owners and array.shared:
+            wanted = "a variable of each neuron or synapse"
+            raise ParameterError(array.owner, "equations", f"{array.name} (shared)", wanted)
+    kernels = [
+        kernel
+        for kernel in program.kernels
+        if kernel.owner in owners and kernel.kind != "load" and not (kernel.plastic or kernel.ends)
+    ]
     ticks = {"onset": {_STEP, _ONSET, *_frames(network)}}
     ticks |= {name: {_STEP, *ticking} for ticking, name in _phases(network).items()}
     phases = {
-        name: [o for o in mine if _moment(kernels[o]) in moments] for name, moments in ticks.items()
+        name: [kernel for kernel in kernels if _moment(kernel) in moments]
+        for name, moments in ticks.items()
     }
     drives = []
     for key in populations:
@@ -265,9 +253,13 @@ def _compiled(
             for name, moments in ticks.items():
                 if kind == "events" or name == "onset" or channel in moments:
                     drives.append(_drive(network, key, variable, channel, name))
-    observed = [(key, name) for key in populations for name in inside[key].equations.diff_eq_names]
+    observed = [
+        (key, name)
+        for key in populations
+        for name in parsed_equations(program.groups[key]).diff_eq_names
+    ]
     try:
-        return compile_component(inside, into, phases, drives, settings, observed)
+        return compile_component(program, populations, phases, drives, settings, observed)
     except NeedsSourceError as needed:
         needed.target = populations[0]
         raise
@@ -292,12 +284,7 @@ def _drive(network: NetworkModel, key: str, variable: str, channel: str, phase: 
 def network_receives(network: NetworkModel, key: str) -> bool:
     """Whether a population receives synapses or integrates: is no mere encoder."""
     received = any(p.post == key for p in network.projections.values())
-    return received or bool(Equations(network.populations[key].model.equations).diff_eq_names)
-
-
-def _owner(target: Any) -> str:
-    owner: Any = getattr(target, "synapses", getattr(target, "group", None))
-    return owner.name
+    return received or bool(parsed(key, network.populations[key].model.equations).diff_eq_names)
 
 
 def _moment(kernel: Kernel) -> str:
@@ -328,9 +315,9 @@ def _frames(network: NetworkModel) -> dict[str, int]:
     }
 
 
-def _context(network: NetworkModel, dt: float, fraction: float) -> dict[str, Value]:
+def _context(program: Program, network: NetworkModel, fraction: float) -> dict[str, Value]:
     found = {
-        "t_sample": Value(f"{dt!r} * step_", "float", TIME),
+        "t_sample": Value(f"{program.dt!r} * step_", "float", TIME),
         "step": Value("step_ + 1", "int", TIME),
         "fraction": Value(repr(fraction), "float", CONST),
         "pending": Value("1", "int", CONST),

@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import attrs
-from brian2 import Clock, NeuronGroup, Synapses, second
-from brian2.core.base import BrianObject
-from brian2.core.variables import ArrayVariable
-from brian2.groups.neurongroup import Thresholder
-from brian2.stateupdaters.base import StateUpdateMethod
-from brian2.synapses.synapses import StateUpdater, SynapticPathway
-from brian2.utils.stringtools import get_identifiers
+from brian2 import Clock, NeuronGroup, second
 
 from biosnn.errors import ParameterError
-from biosnn.models import neuron
+from biosnn.models import names_in, neuron, parsed
 from biosnn.plasticity import PlasticityRule
+from biosnn.program.integration import integration_code
+from biosnn.program.lift import lift
+from biosnn.program.program import Kernel, Program, parsed_equations
 from biosnn.surrogate.compiler.bilinear import Term, separate
-from biosnn.surrogate.compiler.blocks import event_names, resolved
-from biosnn.surrogate.compiler.component import (
-    Component,
-    Drive,
-    Settings,
-    compile_component,
-    order_of,
-)
-from biosnn.surrogate.compiler.expressions import CONST
-from biosnn.surrogate.compiler.liveness import Compiled, Phase, names_in
+from biosnn.surrogate.compiler.blocks import event_names
+from biosnn.surrogate.compiler.component import Component, Drive, Settings, compile_component
+from biosnn.surrogate.compiler.expressions import CONST, Value
+from biosnn.surrogate.compiler.liveness import Compiled, Phase, names_in_tree, names_of
 from biosnn.surrogate.compiler.receptive_fields import ReceptiveFields
-from biosnn.surrogate.compiler.source import Program
+from biosnn.surrogate.compiler.source import SourceWriter
 
 #: Variable of both neurons that recorded spikes set.
 _FIRES = "fires"
 #: Names that differ between neurons or depend on how many there are.
 _COUNTED = frozenset({"i", "j", "N", "N_pre", "N_post", "N_incoming", "N_outgoing"})
-#: Names of the Brian2 objects, and so the beginnings of names in the source.
+#: Names of groups and synapses, and so the beginnings of names in the source.
 PRE, POST, SYNAPSES = "pre", "post", "syn"
 
 
@@ -75,39 +65,56 @@ def torch_rule(rule: PlasticityRule, dt: float, fields: ReceptiveFields) -> Torc
         If a part of the rule needs more than the spikes of both sides, or is no sum of products
         of what belongs to the synapse, to one and to the other neuron.
     """
-    clock = Clock(dt=dt * second, name="learner_clock*")
-    groups = {side: _neuron(rule, side, clock) for side in (PRE, POST)}
-    synapses = rule.connect(groups[PRE], groups[POST], name=SYNAPSES, pairs=())
-    for made in (*groups.values(), synapses):
-        made._network = "torch"  # Brian2 warns of objects that no network has used
-    objects = [o for made in (*groups.values(), synapses) for o in made.contained_objects]
-    ordered = sorted((o for o in objects if o is not synapses), key=order_of)
-    _check_order(rule, ordered)
-    translation = _Translation(rule, synapses, fields, dt)
+    for part in rule.statements:
+        interval = dt if part.every is None else float(part.every)
+        if round(interval / dt) < 1 or abs(round(interval / dt) * dt - interval) > 1e-9 * interval:
+            wanted = f"a multiple of dt ({dt * 1e3:g} ms)"
+            raise ParameterError(rule.name, "every", f"{interval * 1e3:g} ms", wanted)
+    program = _lifted(rule, dt)
+    _check_order(rule, program)
+    translation = _Translation(rule, program, fields)
     order: list[str | Change] = []
-    phases: dict[str, list[BrianObject]] = {}
-    for target in ordered:
-        if _owner(target).name == SYNAPSES:
-            order += translation.changes(target)
+    phases: dict[str, list[Kernel]] = {}
+    for kernel in program.kernels:
+        if kernel.owner == SYNAPSES:
+            order += translation.changes(kernel)
             continue
         if not order or isinstance(order[-1], Change):
             order.append(f"neurons_{len(phases)}")
             phases[str(order[-1])] = []
-        phases[str(order[-1])].append(target)
+        phases[str(order[-1])].append(kernel)
     first = next(iter(phases))
+    sides = (PRE, POST)
     drives = [
         Drive(owner=side, name=_FIRES, port=f"port_{side}", phase=first, diff=False)
-        for side in groups
+        for side in sides
     ]
-    compiled = translation.program.compiled(translation.phases, (), ())
+    compiled = translation.writer.compiled(translation.phases, (), ())
     read = {(stored.owner, stored.variable) for stored in compiled.fixed.values()}
-    settings = Settings(dt=dt, surrogate=None)
+    read &= {(side, name) for side in sides for name in parsed_equations(program.groups[side])}
+    # The statements of the synapses are functions of their own.
+    neurons = program.changed(connections={})
+    settings = Settings(surrogate=None)
     return TorchRule(
-        traces=compile_component(groups, {}, phases, drives, settings, sorted(read & _all(groups))),
+        traces=compile_component(neurons, sides, phases, drives, settings, sorted(read)),
         changes=compiled,
         order=tuple(order),
         variables=dict.fromkeys(rule.variables, 0.0),
     )
+
+
+def _lifted(rule: PlasticityRule, dt: float) -> Program:
+    """Two neurons, and synapses between them that learn by a rule."""
+    clock = Clock(dt=dt * second, name="learner_clock*")
+    groups = [_neuron(rule, side, clock) for side in (PRE, POST)]
+    synapses = rule.connect(*groups, name=SYNAPSES, pairs=())
+    for made in (*groups, synapses):
+        made._network = "torch"  # Brian2 warns of objects that no network has used
+    if synapses.event_driven is not None:
+        got = f"{sorted(synapses.event_driven.names)[0]} (event-driven)"
+        remedy = "Use (clock-driven), or a trace on the neurons"
+        raise ParameterError(rule.name, "equations", got, "clock-driven", remedy)
+    return lift(groups, [synapses])
 
 
 def _neuron(rule: PlasticityRule, side: str, clock: Clock) -> NeuronGroup:
@@ -122,8 +129,9 @@ def _neuron(rule: PlasticityRule, side: str, clock: Clock) -> NeuronGroup:
         name, target = next(iter(host.links.items()))
         wanted = "what the spikes of both sides and a reward determine"
         raise ParameterError(rule.name, "traces", f"{name}, linked to {target}", wanted)
-    codes = [host.equations, *(operation.code for operation in host.operations)]
-    _check_uncounted(rule, {n for code in codes for n in get_identifiers(code)} - {*host.variables})
+    codes = [operation.code for operation in host.operations]
+    used = parsed(rule.name, host.equations).identifiers.union(*map(names_in, codes))
+    _check_uncounted(rule, used - {*host.variables})
     waiting = [operation.on for operation in host.operations if operation.on in ("onset", "input")]
     if waiting:
         wanted = "operations on events or in every step; there are no presentations here"
@@ -137,52 +145,31 @@ def _check_uncounted(rule: PlasticityRule, names: set[str]) -> None:
         raise ParameterError(rule.name, "code", counted[0], wanted)
 
 
-def _check_order(rule: PlasticityRule, ordered: Sequence[BrianObject]) -> None:
+def _check_order(rule: PlasticityRule, program: Program) -> None:
     """Refuse what follows an event and runs before the test of the event in a time step."""
-    tested: set[str] = set()
-    for target in ordered:
-        if isinstance(target, Thresholder):
-            tested.add(f"{target.group.name}.{target.event}")
-            continue
-        event = _event_of(target)
-        if event and event not in tested:
+    tested: set[tuple[str, str]] = set()
+    for kernel in program.kernels:
+        event = program.source(kernel), kernel.event
+        if kernel.kind == "threshold":
+            tested.add(event)
+        elif kernel.event and event not in tested:
             wanted = "after the event itself (Brian2's slots from 'synapses' on)"
-            raise ParameterError(rule.name, "when", repr(target.when), wanted)
-
-
-def _event_of(target: Any) -> str:
-    """``group.event`` that an object follows; empty if it runs in every step."""
-    if isinstance(target, SynapticPathway):
-        return f"{target.source.name}.{target.eventspace_name[1 : -len('space')]}"
-    if getattr(target, "template", "") == "reset":
-        space = target.template_kwds["eventspace_variable"].name
-        return f"{target.group.name}.{space[1 : -len('space')]}"
-    return ""
-
-
-def _owner(target: Any) -> Any:
-    """The neurons or synapses that an object belongs to."""
-    return getattr(target, "synapses", None) or target.group
-
-
-def _all(groups: Mapping[str, NeuronGroup]) -> set[tuple[str, str]]:
-    return {(key, name) for key, group in groups.items() for name in group.equations.names}
+            raise ParameterError(rule.name, "when", repr(kernel.when), wanted)
 
 
 class _Translation:
     """Writes each statement of a rule as a function."""
 
-    def __init__(
-        self, rule: PlasticityRule, synapses: Synapses, fields: ReceptiveFields, dt: float
-    ):
-        self.rule, self.synapses, self.fields, self.dt = rule, synapses, fields, dt
-        self.program = Program(dt=dt, prefixed=True, surrogate=None)
-        self.program.namespace |= {
+    def __init__(self, rule: PlasticityRule, program: Program, fields: ReceptiveFields):
+        self.rule, self.program, self.fields = rule, program, fields
+        self.writer = SourceWriter(program, prefixed=True, surrogate=None)
+        self.scope = self.writer.scope(SYNAPSES)
+        self.writer.namespace |= {
             "paired_": fields.paired,
             "pooled_": fields.pooled,
             "spread_": fields.spread,
         }
-        self.program.ports.add("change")
+        self.writer.ports.add("change")
         self.phases: list[Phase] = []
         self.signals = {f"{name}_post" for name in rule.modulators}
 
@@ -190,79 +177,48 @@ class _Translation:
         """The error for a statement that has no counterpart."""
         return ParameterError(self.rule.name, "statements", code, wanted, remedy)
 
-    def changes(self, target: Any) -> list[Change]:
+    def changes(self, kernel: Kernel) -> list[Change]:
         """Write the functions of a pathway, an operation or the equations of the synapses."""
-        code, every = self._code(target)
-        variables = resolved(self.synapses, code, {})
+        code = kernel.code
+        if kernel.kind == "state_update":
+            code = integration_code(self.program, SYNAPSES)
+        variables = self.scope.variables(code)
         _check_uncounted(self.rule, set(variables))
         found: list[Change] = []
         meant: dict[str, ast.expr] = {}  # names within the code -> what they stand for
         stale: set[str] = set()
-        for name, operator, text in self.program.statements(code, variables):
-            parsed = _parsed(text)
-            used = names_in(parsed) & stale
+        for name, operator, text in self.writer.statements(code, variables):
+            written = _parsed(text)
+            used = names_in_tree(written) & stale
             if used:
                 wanted = "free of values from before a change of what they are computed from"
                 raise self.refuse(code, wanted, f"Write {sorted(used)[0]} out where it is used")
-            expression = _Substitute(meant).visit(parsed)
-            if not isinstance(variables.get(name), ArrayVariable):
+            expression = _Substitute(meant).visit(written)
+            meaning = self.scope.find(name)
+            if meaning is None or meaning.kind != "array":
                 meant[name] = expression
                 continue
             if self.side(name) != "own":
                 wanted = "changes of the synapse's own variables"
                 raise self.refuse(f"{name} {operator} {text}", wanted)
-            found.append(self._change(name, operator, expression, variables, target, every))
-            stale |= {key for key, value in meant.items() if name in names_in(value)}
+            found.append(self._change(name, operator, expression, kernel))
+            stale |= {key for key, value in meant.items() if name in names_in_tree(value)}
         return found
-
-    def _code(self, target: Any) -> tuple[str, int]:
-        """Code of an object of the synapses, and the number of steps between its runs."""
-        if isinstance(target, StateUpdater):
-            made = self.synapses
-            names = made.equations.names | made.equations.identifiers | {"dt"}
-            code = StateUpdateMethod.apply_stateupdater(
-                made.equations,
-                made.resolve_all(names, {}, user_identifiers=set()),
-                target.method_choice,  # type: ignore[attr-defined]
-                method_options=target.method_options,  # type: ignore[attr-defined]
-                group_name=made.name,
-            )
-            return str(code), 1
-        if self.synapses.event_driven is not None:
-            got = f"{sorted(self.synapses.event_driven.names)[0]} (event-driven)"
-            remedy = "Use (clock-driven), or a trace on the neurons"
-            raise ParameterError(self.rule.name, "equations", got, "clock-driven", remedy)
-        interval = float(target.clock.dt_)
-        every = round(interval / self.dt)
-        if every < 1 or abs(every * self.dt - interval) > 1e-9 * interval:
-            wanted = f"a multiple of dt ({self.dt * 1e3:g} ms)"
-            raise ParameterError(self.rule.name, "every", f"{interval * 1e3:g} ms", wanted)
-        if isinstance(target, SynapticPathway):
-            return str(target.code), every
-        target.update_abstract_code(run_namespace={})
-        return target.abstract_code, every
 
     def side(self, name: str) -> str:
         """Whose variable a name is: ``"own"``, ``"pre"``, ``"post"``, or ``""`` for all's."""
-        variable = self.synapses.variables.get(name)
-        if name in self.signals or not isinstance(variable, ArrayVariable) or variable.scalar:
+        meaning = self.scope.find(name)
+        stored = meaning is not None and meaning.kind in ("array", "neuron", "degree")
+        if name in self.signals or not stored or meaning.index == "one":
             return ""
-        index = self.synapses.variables.indices[name]
-        return {"_presynaptic_idx": "pre", "_postsynaptic_idx": "post"}.get(index, "own")
+        return meaning.index
 
-    def _change(
-        self,
-        name: str,
-        operator: str,
-        expression: ast.expr,
-        variables: Mapping[str, Any],
-        target: Any,
-        every: int,
-    ) -> Change:
+    def _change(self, name: str, operator: str, expression: ast.expr, kernel: Kernel) -> Change:
         """Write the function of one statement."""
         phase = Phase(f"change_{len(self.phases)}")
         self.phases.append(phase)
-        render = self.program.renderer(phase, self.synapses, variables, {}).value
+        variables = self.scope.variables(name, ast.unparse(expression))
+        render = self.writer.renderer(phase, SYNAPSES, variables, {}).value
         limits: list[float] = [float("-inf"), float("inf")]
         added = expression
         if operator not in ("+=", "-="):
@@ -273,7 +229,7 @@ class _Translation:
                     value = render(ast.unparse(bound))
                     if value.level != CONST:
                         raise self.refuse(ast.unparse(added), "with bounds that are constants")
-                    limits[place] = float(self.program.number(value))
+                    limits[place] = float(self.writer.number(value))
                 added = added.args[0]
             added = _without(name, added)
         text = ast.unparse(added)
@@ -282,30 +238,30 @@ class _Translation:
             wanted = "a sum of products, each factor of the synapse, of the pre- or of the "
             wanted += "postsynaptic neuron alone"
             raise self.refuse(f"{name} {operator} {ast.unparse(expression)}", wanted)
-        written = [self._term(term, target, name == "w", render) for term in terms]
+        written = [self._term(term, kernel, name == "w", render) for term in terms]
         phase.write("change", " + ".join(written))
-        return Change(phase.name, name, limits[0], limits[1], every)
+        return Change(phase.name, name, limits[0], limits[1], kernel.every)
 
-    def _term(self, term: Term, target: Any, pools: bool, render: Any) -> str:
+    def _term(self, term: Term, kernel: Kernel, pools: bool, render: Callable[[str], Value]) -> str:
         """A product as source; with `pools`, summed over the samples."""
-        common = [f for f in term.post if not any(map(self.side, _names(f)))]
+        common = [f for f in term.post if not any(map(self.side, names_of(f)))]
         sides = {PRE: term.pre, POST: tuple(f for f in term.post if f not in common)}
         factors = {key: [render(f).inner for f in found] for key, found in sides.items()}
-        if isinstance(target, SynapticPathway):
-            group, event = _event_of(target).split(".")
-            now = event_names(self.program, group, event)[0]
-            self.program.ports.add(now)
+        if kernel.kind == "pathway":
+            group = self.program.source(kernel)
+            now = event_names(self.writer, group, kernel.event)[0]
+            self.writer.ports.add(now)
             factors[group].insert(0, now)
         own = [render(f).inner for f in term.own]
         shared = [render(f).inner for f in common]
-        of_sample = {n for f in term.own for n in _names(f)} & {*self.rule.variables}
+        of_sample = {n for f in term.own for n in names_of(f)} & {*self.rule.variables}
         pairs = any(factors.values())
         if pairs and of_sample and self.fields.convolves:
             wanted = "with factors of weights alone: convolved synapses have no places of their own"
             raise self.refuse(" * ".join((*term.own, *term.pre, *term.post)), wanted)
         if not pairs:
-            like = event_names(self.program, POST, "spike")[0]
-            self.program.ports.add(like)
+            like = event_names(self.writer, POST, "spike")[0]
+            self.writer.ports.add(like)
             text = f"spread_({' * '.join([*shared, *own]) or '1'}, {like})"
             return f"{text}.sum(0)" if pools else text
         # What holds for all neurons of a sample is a factor of either side.
@@ -328,10 +284,6 @@ class _Substitute(ast.NodeTransformer):
 
 def _parsed(text: str) -> ast.expr:
     return ast.parse(text.strip(), mode="eval").body
-
-
-def _names(expression: str) -> frozenset[str]:
-    return names_in(_parsed(expression))
 
 
 def _without(name: str, node: ast.expr) -> ast.expr:

@@ -1,4 +1,4 @@
-"""A program: source of torch code for some Brian2 objects, statement by statement.
+"""Source of torch code for some groups and connections of a program, statement by statement.
 
 The functions of a program share what is known before a run: constants stand as numbers at the
 head of the source, and what depends on trained constants is computed by ``prepare`` once a run.
@@ -6,41 +6,39 @@ head of the source, and what depends on trained constants is computed by ``prepa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
 import numpy as np
 from brian2.codegen.translation import make_statements
-from brian2.core.clocks import Clock
 from brian2.core.functions import Function
-from brian2.core.variables import ArrayVariable, Constant, Variable
 
 from biosnn.errors import ParameterError
+from biosnn.program.passes.presentation import PROTOCOL
+from biosnn.program.program import Array, Program
+from biosnn.program.scope import Name, Scope
 from biosnn.surrogate.compiler import operations
 from biosnn.surrogate.compiler.comparisons import Above, width_of
 from biosnn.surrogate.compiler.expressions import CONST, PARAM, TENSOR, TIME, TorchRenderer, Value
 from biosnn.surrogate.compiler.liveness import LIBRARIES, Compiled, Line, Phase, Stored
 
-_NAME = re.compile(r"[A-Za-z_]\w*")
 #: Names that generated code uses itself, and forms of those that it makes.
 _RESERVED = frozenset(
     {"torch", "np", "float", "int", "not", "and", "or", "t", "step_", "state_", "fixed_", "port_"}
 ) | {"real_", "rand_", "randn_"}
-_MADE = re.compile(
-    r"(const|above)_\d+|(port|protocol|arrived|chosen)_.*|(matrix|sum|ones|at_pre|at_post)_of_.*|"
-    r".*_(now|fired|detached|new)"
-)
+_BEGINNINGS = ("const_", "above_", "port_", "protocol_", "arrived_", "chosen_", "matrix_of_")
+_BEGINNINGS += ("sum_of_", "ones_of_", "at_pre_of_", "at_post_of_")
+_ENDINGS = ("_now", "_fired", "_detached", "_new")
 
 
-class Program:
-    """Writes torch code for Brian2 objects that belong together.
+class SourceWriter:
+    """Writes torch code for what belongs together.
 
     Parameters
     ----------
-    dt : float
-        Time step in seconds.
+    program : Program
+        What is translated.
     prefixed : bool
         Whether names begin with that of their owner, because there are several.
     trained : mapping
@@ -63,8 +61,8 @@ class Program:
 
     def __init__(
         self,
+        program: Program,
         *,
-        dt: float,
         prefixed: bool,
         surrogate: Any,
         trained: Mapping[tuple[str, str], str] | None = None,
@@ -75,7 +73,8 @@ class Program:
         functions: Mapping[Any, Any] | None = None,
         apart: Iterable[str] = (),
     ):
-        self.dt, self.prefixed, self.surrogate = dt, prefixed, surrogate
+        self.program, self.dt = program, program.dt
+        self.prefixed, self.surrogate = prefixed, surrogate
         self.detach_reset, self.smooth = detach_reset, smooth
         self.trained, self.widths = dict(trained or {}), dict(widths or {})
         self.context, self.functions = dict(context or {}), dict(functions or {})
@@ -101,6 +100,7 @@ class Program:
         }
         self._ports: dict[tuple[Any, ...], str] = {}
         self._known: dict[Any, Any] = {}
+        self._scopes: dict[str, Scope] = {}
         self._locals: dict[tuple[str, str, bool], str] = {}
         self._hoisted: dict[tuple[int, str], str] = {}
 
@@ -114,7 +114,7 @@ class Program:
         key = (owner, name, made)
         if key not in self._locals:
             found = f"{owner}_{name}" if self.prefixed or owner in self.apart else name
-            if not made and _MADE.fullmatch(found):
+            if not made and (found.startswith(_BEGINNINGS) or found.endswith(_ENDINGS)):
                 found = f"{found}_"
             while self._taken(found):
                 found = f"{found}_"
@@ -153,7 +153,7 @@ class Program:
 
     def hoist(self, value: Value) -> Value:
         """Compute beforehand what is no plain name or number."""
-        if value.level > PARAM or _NAME.fullmatch(value.text) or _plain_number(value.text):
+        if value.level > PARAM or value.text.isidentifier() or _plain_number(value.text):
             return value
         key = (value.level, value.text)
         if key not in self._hoisted:
@@ -167,6 +167,10 @@ class Program:
 
     # --- rendering
 
+    def scope(self, owner: str) -> Scope:
+        """What the names in the code of a group or a connection mean."""
+        return self._scopes.setdefault(owner, Scope(self.program, owner))
+
     def statements(self, code: str, variables: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         """Brian2's own statements ``(variable, operator, expression)``, optimised and ordered."""
         scalar, vector = make_statements(code, variables, np.float64, optimise=True, blockname="")
@@ -175,19 +179,19 @@ class Program:
     def renderer(
         self,
         phase: Phase,
-        owner: Any,
+        owner: str,
         variables: Mapping[str, Any],
         known: Mapping[str, Value],
-        gathered: Callable[[str, Variable, Value], Value] | None = None,
+        gathered: Callable[[str, Value], Value] | None = None,
     ) -> TorchRenderer:
-        """A renderer for the code of one Brian2 object."""
+        """A renderer for the code of a group or a connection."""
 
-        def lookup(name: str, variable: Any) -> Value:
-            value = self.lookup(phase, owner, name, variable)
-            return gathered(name, variable, value) if gathered else value
+        def lookup(name: str) -> Value:
+            value = self.lookup(phase, owner, name)
+            return gathered(name, value) if gathered else value
 
         return TorchRenderer(
-            owner.name,
+            owner,
             variables,
             lookup=lookup,
             known=known,
@@ -197,27 +201,51 @@ class Program:
             hoist=self.hoist,
         )
 
-    def lookup(self, phase: Phase, owner: Any, name: str, variable: Any) -> Value:
-        """What a name of Brian2 stands for."""
-        if isinstance(variable, Constant):
-            home, name = getattr(variable, "declared", (owner.name, name))
-            return self.constant(home, name, variable.get_value())
-        if not isinstance(variable, ArrayVariable):
-            raise ParameterError(owner.name, "equations", name, "a constant or a variable")
-        home = variable.owner
-        if isinstance(home, Clock):
-            return self._time(phase, variable.name)
-        if variable.name in ("N", "N_pre", "N_post"):
-            return Value(str(int(variable.get_value().item())), "int", CONST)
-        if self.context and home.name == "protocol":  # reserved in networks
-            if variable.name not in self.context:
-                got = f"{name} (protocol.{variable.name})"
-                raise ParameterError(owner.name, "equations", got, "known outside of Brian2")
-            return self._context(phase, variable.name)
-        local = self.store(home.name, variable)
-        if local in phase.current:
-            return phase.current[local]
-        return self._value_of(local)
+    def lookup(self, phase: Phase, owner: str, name: str) -> Value:
+        """What a name in code stands for."""
+        meaning = self.scope(owner).find(name)
+        if meaning is None or meaning.kind in ("function", "expression"):
+            raise ParameterError(owner, "equations", name, "a constant or a variable")
+        if meaning.kind == "clock":
+            return self._time(phase, name)
+        if meaning.kind == "constant":
+            if name in ("N", "N_pre", "N_post"):
+                return Value(str(meaning.value), "int", CONST)
+            return self.constant(meaning.owner or owner, meaning.declared or name, meaning.value)
+        if self.context and meaning.owner == PROTOCOL:  # reserved in networks
+            assert meaning.array is not None
+            variable = meaning.array.name
+            if variable not in self.context:
+                got = f"{name} (protocol.{variable})"
+                raise ParameterError(owner, "equations", got, "known outside of Brian2")
+            return self._context(phase, variable)
+        return self.now(phase, self.stored_name(owner, name, meaning))
+
+    def now(self, phase: Phase, local: str) -> Value:
+        """What is known of a stored variable at this point of a function."""
+        return phase.current[local] if local in phase.current else self._value_of(local)
+
+    def stored_name(self, owner: str, name: str, meaning: Name) -> str:
+        """Take note of what a name in code stands for, if that is stored; its name here."""
+        if meaning.array is not None:
+            return self.store(meaning.array)
+        made = self.program.connections.get(owner)
+        if meaning.kind == "degree" or (made is not None and name in ("i", "j")):
+            made = self.program.connections[meaning.owner if meaning.kind == "degree" else owner]
+            pre, post = made.indices
+            values = {
+                "i": pre,
+                "j": post,
+                "N_incoming": np.bincount(post, minlength=made.n_post),
+                "N_outgoing": np.bincount(pre, minlength=made.n_pre),
+            }
+            what = name if meaning.kind != "degree" else meaning.value
+            return self._store(made.name, what, "int", values[what])
+        return self._store(meaning.owner, "i", "int", np.arange(self.size(meaning.owner)))
+
+    def size(self, group: str) -> int:
+        """Number of neurons of a group."""
+        return self.program.groups[group].n
 
     def _value_of(self, local: str) -> Value:
         stored = self.stored[local]
@@ -225,13 +253,14 @@ class Program:
         return Value(local, kind, TENSOR, local in self.diff)
 
     def _time(self, phase: Phase, name: str) -> Value:
+        name = name.removesuffix("_pre").removesuffix("_post")
         if name == "dt":
             return (
                 self.constant("", "dt", self.dt)
                 if not self.prefixed
                 else Value(repr(self.dt), "float", CONST)
             )
-        if name == "timestep":
+        if name == "t_in_timesteps":
             return Value("step_", "int", TIME)
         if "t" not in phase.defined():
             phase.write("t", f"{self.dt!r} * step_")
@@ -246,32 +275,37 @@ class Program:
             phase.write(local, value.text)
         return attrs.evolve(value, text=local)
 
-    def store(self, owner: str, variable: ArrayVariable) -> str:
-        """Take note of a stored variable."""
-        local = self.local(owner, variable.name)
-        if local not in self.stored:
-            kind = {"b": "bool", "i": "int", "u": "int"}.get(np.dtype(variable.dtype).kind, "float")
-            value = np.array(variable.get_value())
-            constant = bool(variable.constant)
-            self.stored[local] = Stored(local, owner, variable.name, kind, value, constant)
+    def store(self, array: Array) -> str:
+        """Take note of a stored variable; its name here."""
+        kind = {"integer": "int", "boolean": "bool"}.get(array.kind, "float")
+        value = np.zeros(array.size, array.dtype(False))
+        if isinstance(array.initial, np.ndarray):
+            value[:] = array.initial
+        return self._store(array.owner, array.name, kind, value)
+
+    def _store(self, owner: str, name: str, kind: str, value: np.ndarray) -> str:
+        local = self.local(owner, name)
+        self.stored.setdefault(local, Stored(local, owner, name, kind, value))
         return local
 
-    def guarded(
-        self, phase: Phase, owner: Any, variable: ArrayVariable, text: str, old: str
-    ) -> str:
-        """A new value that is kept from neurons whose variable cannot be written now."""
-        condition = variable.conditional_write
-        if condition is None:
-            return text
-        writable = self.lookup(phase, owner, condition.name, condition).text
-        return text if writable == "True" else f"torch.where({writable}, {text}, {old})"
+    def writable(self, phase: Phase, array: Array) -> str:
+        """Text of whether neurons may change a variable now; empty if they always may."""
+        if not array.paused:
+            return ""
+        text = self.lookup(phase, array.owner, "not_refractory").text
+        return "" if text == "True" else text
 
-    def bound(self, owner: Any, name: str, function: Any, on_tensors: bool) -> str:
+    def guarded(self, phase: Phase, array: Array, text: str, old: str) -> str:
+        """A new value that is kept from neurons whose variable cannot be written now."""
+        writable = self.writable(phase, array)
+        return f"torch.where({writable}, {text}, {old})" if writable else text
+
+    def bound(self, owner: str, name: str, function: Any, on_tensors: bool) -> str:
         """Bind a function to a name of the source."""
-        key = (owner.name, name, on_tensors)
+        key = (owner, name, on_tensors)
         if key not in self._known:
             if isinstance(function, Function):
-                plain = operations.numpy_code(function, owner)
+                plain = operations.numpy_code(function, self.dt)
                 function = operations.OfNumpy(plain) if on_tensors else plain
             local = f"{name}_"
             while self._taken(local):
@@ -279,14 +313,14 @@ class Program:
             self._known[key], self.namespace[local] = local, function
         return self._known[key]
 
-    def condition(self, owner: Any, strict: bool, difference: str, what: str) -> str:
+    def condition(self, owner: str, strict: bool, difference: str, what: str) -> str:
         """A comparison with a surrogate gradient, of the default width or the user's."""
         width = self.widths.get(what, self.widths.get(""))
-        key = (owner.name, what, "above")
+        key = (owner, what, "above")
         if key not in self._known:
             number = sum(1 for k in self._known if isinstance(k, tuple) and k[-1] == "above") + 1
             self._known[key] = f"above_{number}"
-            scale = width_of(owner, what) if width is None else width
+            scale = width_of(self.scope(owner), what) if width is None else width
             self.namespace[f"above_{number}"] = Above(self.surrogate, scale, strict, self.smooth)
             by = "" if scale == 1.0 else f"/{scale:g}"
             self.notes.append(

@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from brian2 import Synapses
 from torch import Tensor
+
+from biosnn.program.program import Connection
 
 
 class Wiring:
-    """Pre- and postsynaptic neurons of Brian2's synapses, as tensors."""
+    """Pre- and postsynaptic neurons of a connection's synapses, as tensors."""
 
-    def __init__(self, synapses: Synapses):
-        self.name = synapses.name
-        self.i = torch.as_tensor(np.array(synapses.i[:]), dtype=torch.int64)
-        self.j = torch.as_tensor(np.array(synapses.j[:]), dtype=torch.int64)
-        self.shape = (len(synapses.source), len(synapses.target))
+    def __init__(self, made: Connection):
+        i, j = made.indices
+        self.i, self.j = (torch.as_tensor(np.array(k), dtype=torch.int64) for k in (i, j))
+        self.shape = (made.n_pre, made.n_post)
         self.flat = self.i * self.shape[1] + self.j
         every = torch.arange(self.shape[0] * self.shape[1])
         self.full = torch.equal(self.flat, every)

@@ -7,20 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from brian2 import Clock, Hz, NeuronGroup, cm, ms, mV, nA, nS, uA
-from brian2.core.base import BrianObject
+from brian2 import Clock, Function, Hz, NeuronGroup, cm, ms, mV, nA, nS, uA
 from brian2.parsing.statements import parse_statement
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
 from torch import Tensor
 
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel, Normal, Uniform
+from biosnn.program.lift import lift_group
+from biosnn.program.program import Program, parsed_equations
+from biosnn.program.scope import Scope
 from biosnn.surrogate.compiler.component import (
     Component,
     Drive,
     Settings,
     compile_component,
-    order_of,
 )
 from biosnn.surrogate.compiler.fused import Steps, check_fused, fused_steps
 from biosnn.surrogate.compiler.liveness import Stored
@@ -120,34 +121,32 @@ class SpikingLayer(Stateful):
         check_settings("SpikingLayer", detach_reset, smooth, functions)
         self.model: NeuronModel | NeuronGroup | None = model
         self._name = model.name
-        group = _group_of(model, dt)
-        self._n = len(group) if isinstance(model, NeuronGroup) else None
-        self.dt = float(group.clock.dt_)
+        program = lift_group(_group_of(model, dt), namespace)
+        (group,) = program.groups.values()
+        self._n = group.n if isinstance(model, NeuronGroup) else None
+        self.dt = program.dt
         name, added = _driven_variable(drive)
-        self.gain = _gain(group, name, gain)
-        parameters = constants_of(group, namespace or {})
+        self.gain = _gain(program, name, gain)
+        parameters = {k: v for k, v in group.constants.items() if not isinstance(v, Function)}
         self.trained = trained_constants(group.name, train, parameters)
         fine = self.dt < float(FINE) * (1 - 1e-9)
         settings = Settings(
-            dt=self.dt,
             surrogate=surrogate_function(surrogate),
             widths=widths_of(width),
             detach_reset=fine if detach_reset is None else bool(detach_reset),
             smooth=smooth,
             functions=functions or {},
             trained=frozenset((group.name, key) for key in self.trained),
-            namespace=namespace or {},
         )
-        spiking = "spike" in group.events
-        self.output = output or ("spike" if spiking else "v")
-        objects = _objects_of(group)
+        events = {k.event for k in program.of(group.name, "threshold")}
+        self.output = output or ("spike" if "spike" in events else "v")
         driven = Drive(owner=group.name, name=name, port="port_x", adds=added)
         observed = [
             (group.name, variable)
-            for variable in group.equations.diff_eq_names | {self.output} - {*group.events}
+            for variable in parsed_equations(group).diff_eq_names | {self.output} - events
         ]
         self._component: Component = compile_component(
-            {group.name: group}, {}, {"step": objects}, [driven], settings, observed
+            program, [group.name], {"step": program.kernels}, [driven], settings, observed
         )
         self._port = self._component.events.get((group.name, self.output), "")
         if not self._port and self.output not in self._component.compiled.state:
@@ -155,10 +154,9 @@ class SpikingLayer(Stateful):
                 group.name,
                 "output",
                 repr(self.output),
-                f"an event ({', '.join(group.events) or 'there is none'}) or a variable that "
+                f"an event ({', '.join(sorted(events)) or 'there is none'}) or a variable that "
                 f"changes ({', '.join(self._component.compiled.state)})",
             )
-        _check_alone(group, self._component)
         self._begin = {
             key: _initial(model, stored) for key, stored in self._component.compiled.state.items()
         }
@@ -290,31 +288,6 @@ def _group_of(model: NeuronModel | NeuronGroup, dt: Any) -> NeuronGroup:
     return group
 
 
-def _objects_of(group: NeuronGroup) -> list[BrianObject]:
-    """The objects of a group that are active in a time step, in Brian2's order."""
-    objects = sorted((o for o in group.contained_objects if o.active), key=order_of)
-    for found in objects:
-        if found.clock.dt_ != group.clock.dt_:
-            wanted = f"that of its group ({group.clock.dt})"
-            raise ParameterError(found.name, "dt", found.clock.dt, wanted)
-    return objects
-
-
-def _check_alone(group: NeuronGroup, component: Component) -> None:
-    """Refuse variables of other groups that may change: nothing would change them."""
-    for stored in (*component.compiled.state.values(), *component.compiled.fixed.values()):
-        if stored.owner != group.name and not stored.constant:
-            got = f"{stored.variable}, which is linked to {stored.owner}"
-            remedy = "Mark it (constant), or declare a network and use surrogate.to_torch(network)"
-            raise ParameterError(group.name, "equations", got, "variables of its own", remedy)
-
-
-def constants_of(group: NeuronGroup, namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Constants of a group by name, with their units."""
-    names = {**namespace, **group.namespace}
-    return {key: v for key, v in names.items() if isinstance(v, int | float | Quantity)}
-
-
 def check_settings(where: str, detach_reset: Any, smooth: Any, functions: Any) -> None:
     """Check settings that layers and networks have in common."""
     check_flag(where, "smooth", smooth)
@@ -344,20 +317,21 @@ def _driven_variable(drive: str) -> tuple[str, bool]:
     return (name, True) if (operator, expression.strip()) == ("+=", "x") else (drive, False)
 
 
-def _gain(group: NeuronGroup, name: str, gain: Any) -> float:
-    variable = group.variables.get(name)
-    among = [k for k in group.equations.names if group.equations[k].type != "subexpression"]
-    if name not in among or variable is None:
-        wanted = f"a variable of {group.name} ({', '.join(sorted(among))}), or 'name += x'"
+def _gain(program: Program, name: str, gain: Any) -> float:
+    (group,) = program.groups
+    among = [array.name for array in program.arrays.values() if not array.expression or array.held]
+    if name not in among:
+        wanted = f"a variable of {group} ({', '.join(sorted(among))}), or 'name += x'"
         raise ParameterError("SpikingLayer", "drive", repr(name), wanted)
-    if gain is None and variable.dim is DIMENSIONLESS:
+    dim, unit = Scope(program, group).find(name).dim, program.arrays[f"{group}.{name}"].unit
+    if gain is None and dim is DIMENSIONLESS:
         return 1.0
     if gain is None:
-        unit = next((u for u, q in _SCALES.items() if q.dim is variable.dim), repr(variable.unit))
+        unit = next((u for u, q in _SCALES.items() if q.dim is dim), unit)
         remedy = f"Give gain=1*{unit}, say: of the size of {name} at which the neuron fires"
         wanted = f"what an input of 1 means, as {name} has a unit"
         raise ParameterError("SpikingLayer", "gain", gain, wanted, remedy)
-    like = Quantity(1.0, dim=variable.dim)
+    like = Quantity(1.0, dim=dim)
     return float(np.asarray(check_value("SpikingLayer", "gain", gain, like)).item())
 
 

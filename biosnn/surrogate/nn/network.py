@@ -101,7 +101,6 @@ class SurrogateNetwork(nn.Module):
         )
         fine = float(network.dt) < float(FINE) * (1 - 1e-9)
         settings = Settings(
-            dt=float(network.dt),
             surrogate=surrogate_function(surrogate),
             widths=widths_of(width),
             detach_reset=fine if detach_reset is None else bool(detach_reset),
