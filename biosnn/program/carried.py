@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from brian2 import Equations
 from brian2.utils.stringtools import deindent
 
 from biosnn._models.companions import SLOTS
-from biosnn.errors import ParameterError
 from biosnn.models import names_in, parsed
 from biosnn.program.passes.presentation import PROTOCOL
 from biosnn.program.program import Kernel, Program
@@ -148,24 +147,3 @@ class _History:
             return owner, name
         key, _, variable = target.partition(".")
         return self._resolved(key, variable)
-
-
-def check_independent(where: str, option: str, n: int, names: Sequence[str]) -> None:
-    """Check that samples can be shown in any order or at once.
-
-    Parameters
-    ----------
-    where, option, n
-        What was called, its argument that rests on it, and the argument's value.
-    names : sequence of str
-        Variables that samples hand on (``carried`` of a program or its interface).
-
-    Raises
-    ------
-    ParameterError
-        If anything is carried.
-    """
-    if names:
-        wanted = f"1 for this network: samples depend on those before through {', '.join(names)}"
-        remedy = "Reset it at each onset (Presentation.reset), or show the samples one by one"
-        raise ParameterError(where, option, n, wanted, remedy)

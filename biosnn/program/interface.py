@@ -6,12 +6,13 @@ Nothing here needs Brian2: a network that was compiled runs without it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 import numpy as np
 
+from biosnn.errors import ParameterError
 from biosnn.files import is_plain
 from biosnn.state import Draw
 
@@ -275,3 +276,24 @@ def _variable(data: Mapping[str, Any]) -> Variable:
             else Draw(**{**draw, "shape": draw["shape"] and tuple(draw["shape"])}),
         }
     )
+
+
+def check_independent(where: str, option: str, n: int, names: Sequence[str]) -> None:
+    """Check that samples can be shown in any order or at once.
+
+    Parameters
+    ----------
+    where, option, n
+        What was called, its argument that rests on it, and the argument's value.
+    names : sequence of str
+        Variables that samples hand on (``carried`` of a program or its interface).
+
+    Raises
+    ------
+    ParameterError
+        If anything is carried.
+    """
+    if names:
+        wanted = f"1 for this network: samples depend on those before through {', '.join(names)}"
+        remedy = "Reset it at each onset (Presentation.reset), or show the samples one by one"
+        raise ParameterError(where, option, n, wanted, remedy)

@@ -7,7 +7,8 @@ import json
 from biosnn.declaration import to_data
 from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel
-from biosnn.program.carried import check_independent, with_carried
+from biosnn.program.carried import with_carried
+from biosnn.program.interface import check_independent
 from biosnn.program.layout import lay_out
 from biosnn.program.passes.counters import observe
 from biosnn.program.passes.declaration import declare

@@ -16,7 +16,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from biosnn.errors import Interrupted, ParameterError
-from biosnn.program.carried import check_independent
+from biosnn.program.interface import check_independent
 from biosnn.progress import ProgressBar
 from biosnn.recording import Recording
 from biosnn.simulation.inputs import ArraySource
