@@ -19,6 +19,7 @@ from brian2 import (
 )
 
 from biosnn.errors import ParameterError
+from biosnn.program.integration import integration_code
 from biosnn.program.lift import lift, lift_group
 from biosnn.program.program import Program
 
@@ -86,6 +87,15 @@ def test_kernels_come_in_the_order_of_brians_schedule() -> None:
     assert {k.event for k in program.kernels} == {"", "spike", "falling"}
     assert [k.event for k in program.kernels if k.refractory] == ["spike"]
     program.schedule()
+
+
+def test_an_exact_solution_holds_for_time_steps_that_divide_those_of_an_array_only() -> None:
+    drive = TimedArray(np.arange(4.0), dt=1 * ms)
+    group = made("dv/dt = (drive(t) - v)/tau : 1", method="exact", namespace={"drive": drive})
+    program = lift_group(group)
+    assert "exp(" in integration_code(program, group.name)
+    with pytest.raises(ParameterError, match="method must be one that can integrate"):
+        integration_code(program.changed(dt=0.7e-3), group.name)
 
 
 @pytest.mark.parametrize(

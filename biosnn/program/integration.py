@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from brian2 import Equations, second
+from brian2 import Equations, Function, second
 from brian2.equations.equations import extract_constant_subexpressions
 from brian2.equations.refractory import add_refractoriness
 from brian2.parsing.expressions import parse_expression_dimensions
@@ -64,8 +64,14 @@ def integration_code(program: Program, owner: str, *, stopping: bool = True) -> 
     head = refractoriness_code(program, owner)
     exact, noise = (group.exact, group.noise) if group is not None else ((), {})
     names = sorted(whose.constants)
+    # Whether a function is constant during a time step depends on what it is, and on the step.
+    functions = [
+        [name, program.dt, getattr(function, "dt", None), function.stateless]
+        for name, function in whose.constants.items()
+        if isinstance(function, Function)
+    ]
     method = [repr(whose.method), exact, noise, stopping]
-    key = json.dumps([owner, whose.equations, head, names, flags, method])
+    key = json.dumps([owner, whose.equations, head, names, functions, flags, method])
     if key not in _written:
         _written[key] = head + _integrated(program, owner, bool(head) and stopping)
     return _written[key]
