@@ -42,6 +42,7 @@ from biosnn.devices.cuda.toolchain import (
     toolchain,
 )
 from biosnn.errors import ParameterError
+from biosnn.progress import Waiting
 
 if TYPE_CHECKING:
     from biosnn.devices.base.binary import CompiledNetwork
@@ -62,7 +63,7 @@ __all__ = [
     "brian2cuda_version",
     "build",
     "call",
-    "compile",
+    "compile_program",
     "compute_capability",
     "cuda_release",
     "curand",
@@ -170,7 +171,7 @@ def write(
     Returns
     -------
     pathlib.Path
-        The folder. :func:`compile` makes a network of it that
+        The folder. :func:`compile_program` makes a network of it that
         :func:`biosnn.simulation.load` opens.
 
     Raises
@@ -211,7 +212,9 @@ def write_sources(
     folders.write_into(program, folder, precision, math, str(architecture))
 
 
-def compile(folder: str | os.PathLike[str], jobs: int | None = None) -> Path:
+def compile_program(
+    folder: str | os.PathLike[str], jobs: int | None = None, *, progress: bool = True
+) -> Path:
     """Compile what :func:`write` wrote, with the tools of this machine; takes minutes.
 
     Parameters
@@ -220,6 +223,8 @@ def compile(folder: str | os.PathLike[str], jobs: int | None = None) -> Path:
         The folder.
     jobs : int, optional
         Files that are compiled at once, by default as many as there are CPUs.
+    progress : bool
+        Say on stderr that it is compiled, and for how long.
 
     Returns
     -------
@@ -239,5 +244,6 @@ def compile(folder: str | os.PathLike[str], jobs: int | None = None) -> Path:
     from biosnn.devices.cuda import project_folders as folders
 
     if jobs is not None and jobs < 1:
-        raise ParameterError("gpu.compile", "jobs", jobs, "> 0")
-    return folders.compile(Path(folder), jobs)
+        raise ParameterError("gpu.compile_program", "jobs", jobs, "> 0")
+    with Waiting(f"compiling {Path(folder).name!r} with nvcc", progress):
+        return folders.compile(Path(folder), jobs)

@@ -267,9 +267,9 @@ def test_what_is_there_or_damaged_is_refused(digits, tmp_path) -> None:
     shutil.copytree(digits, copy)
     (copy / "source" / "program.cu").write_text("int main() {}\n")
     with pytest.raises(StorageError, match=r"source/program\.cu does not match"):
-        gpu.compile(copy)
+        gpu.compile_program(copy)
     with pytest.raises(StorageError, match="is not a compiled network"):
-        gpu.compile(tmp_path)
+        gpu.compile_program(tmp_path)
 
 
 @NEEDED
@@ -297,7 +297,7 @@ def test_settings_are_checked(tmp_path) -> None:
     with pytest.raises(ParameterError, match="an architecture such as"):
         gpu.write(small(), tmp_path / "folder", architecture="hopper")
     with pytest.raises(ParameterError, match="jobs"):
-        gpu.compile(tmp_path, jobs=0)
+        gpu.compile_program(tmp_path, jobs=0)
     assert not list(tmp_path.iterdir())
 
 

@@ -74,7 +74,7 @@ def test_networks_compile(compiler, written, capsys, name) -> None:
         pytest.skip("make test-cuda compiles it")
     folder = written(name)
     started = time.perf_counter()
-    assert gpu.compile(folder) == folder
+    assert gpu.compile_program(folder) == folder
     seconds = time.perf_counter() - started
     manifest = open_artifact(folder).manifest
     assert manifest["compiler"] == f"nvcc {compiler}"
@@ -89,7 +89,7 @@ def test_without_a_gpu_a_program_says_so(compiler, written) -> None:
     with contextlib.suppress(DeviceError):
         pytest.skip(f"there is one: {gpu.list_gpus()[0]}")
     if not (written("small") / "main").exists():
-        gpu.compile(written("small"))
+        gpu.compile_program(written("small"))
     runnable = simulation.load(written("small"))
     assert runnable.device == "cuda"
     with pytest.raises(DeviceError, match=r"GPU|driver"):

@@ -37,7 +37,7 @@ def write_into(
 
 
 def compile(folder: Path, jobs: int | None) -> Path:
-    """Compile a written program; see :func:`biosnn.gpu.compile`."""
+    """Compile a written program; see :func:`biosnn.gpu.compile_program`."""
     manifest = open_sources(folder).manifest
     if manifest["device"] != "cuda":
         raise DeviceError(f"{folder} holds a program for {manifest['device']}, not for CUDA")

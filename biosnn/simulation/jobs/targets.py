@@ -16,6 +16,7 @@ from biosnn import gpu
 from biosnn.devices.base.artifact import Artifact, open_sources
 from biosnn.devices.base.contract import Session
 from biosnn.errors import DeviceError, ParameterError
+from biosnn.progress import Waiting
 
 if TYPE_CHECKING:
     from biosnn.program.program import Program
@@ -89,7 +90,8 @@ def _write_cpp(program: Program, precision: str, math: str, arch: str | None, fo
 
 def _make(folder: Path) -> None:
     try:
-        done = subprocess.run(["make"], cwd=folder, capture_output=True, text=True, check=False)
+        with Waiting("compiling the network with make"):
+            done = subprocess.run(["make"], cwd=folder, capture_output=True, text=True, check=False)
     except OSError as error:
         raise DeviceError(
             "--compile needs the program make: install it, or leave --compile out and let the "
@@ -117,7 +119,7 @@ TARGETS: Mapping[str, Target] = {
     ),
     "cuda": Target(
         write_sources=gpu.write_sources,
-        compile=gpu.compile,
+        compile=gpu.compile_program,
         needs="CUDA 12 or 13 with nvcc and cuRAND, the C++ compiler that nvcc wants, and make",
         module="cuda",
         compiling="minutes",
