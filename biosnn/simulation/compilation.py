@@ -273,7 +273,8 @@ def load(folder: str | os.PathLike[str]) -> Runnable:
     artifact = open_artifact(Path(folder).absolute())
     if BINARY not in artifact.manifest["files"]:
         raise DeviceError(
-            f"{folder} holds a program that is not compiled: call gpu.compile_program({str(folder)!r})"
+            f"{folder} holds a program that is not compiled: call "
+            f"gpu.compile_program({str(folder)!r})"
         )
 
     def network() -> NetworkModel:
