@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from brian2 import Hz, ms
-from toy import ToyNetwork
+from devices.toy import ToyNetwork
 
 from biosnn import encoding, gpu, models, plasticity
 from biosnn.devices import devices, register, registry, unregister
