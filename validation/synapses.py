@@ -34,13 +34,10 @@ STRENGTHS: dict[str, dict[str, Any]] = {
     "alpha_current": {"I_max": 20 * pA},
     "difference_of_exponentials_current": {"I_max": 20 * pA},
 }
-CONDUCTANCES = (
-    "exponential_conductance",
-    "alpha_conductance",
-    "difference_of_exponentials_conductance",
-    "ampa",
-    "nmda",
-    "gaba_a",
+CONDUCTANCES = tuple(
+    name
+    for name, (_, source) in models.SYNAPSES.items()
+    if "(E - v)" in getattr(source, "CURRENT", "")
 )
 #: Where the method that ``with_synapses`` chooses by itself is exact for the potential, too.
 EXACT = ("delta", "exponential_current")
@@ -224,7 +221,7 @@ def _course(
     m = np.abs(measured[window])
     assert m.max() > 0.5 * highest, "nothing arrived"
     since = t[window][m.argmax()] - first
-    if peak_at is None:
+    if peak_at is None or first + peak_at > t[window][-1]:
         peak_at = t[window][np.abs(expected[window]).argmax()] - first
     return {
         "course": check(np.abs(measured - expected).max() / np.abs(expected).max(), BOUND),
