@@ -10,6 +10,7 @@ import typer
 
 from biosnn import experiments, simulation
 from biosnn.cli.run_script import run_script
+from biosnn.devices.registry import devices
 from biosnn.errors import DeviceError, StorageError
 from biosnn.state import bytes_of
 from biosnn.validation import check_choice
@@ -86,7 +87,7 @@ def collect(
         If a job or its results are incomplete, damaged or foreign, or its experiment is none
         of biosnn's and no script is given.
     """
-    check_choice("biosnn collect", "--device", device, simulation.DEVICES)
+    check_choice("biosnn collect", "--device", device, devices())
     job = simulation.open_job(folder)
     path, noted = experiments.noted_command(
         folder, job.about["experiment"], job.about["flags"], script

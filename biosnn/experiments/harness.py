@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from biosnn.devices.registry import devices
 from biosnn.errors import BiosnnError, Interrupted, ParameterError, printable
 from biosnn.experiments.flags import Parser, folder, whole
 from biosnn.experiments.registry import find_experiment
@@ -75,7 +76,7 @@ def parser(name: str, description: str, *, device: str = "cpp") -> argparse.Argu
     shared = made.add_argument_group("shared by all experiments")
     shared.add_argument(
         "--device",
-        choices=(*simulation.DEVICES, simulation.AUTO),
+        choices=(*devices(), simulation.AUTO),
         default=device,
         help="where to simulate; auto: on a GPU where it is faster",
     )

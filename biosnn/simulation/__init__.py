@@ -9,7 +9,7 @@
 from biosnn.program.interface import TraceOf
 from biosnn.progress import quiet_builds
 from biosnn.simulation.auto_device import Choice, choices
-from biosnn.simulation.compilation import AUTO, DEVICES, compile, ensemble, load
+from biosnn.simulation.compilation import AUTO, compile, ensemble, load
 from biosnn.simulation.ensemble import Ensemble
 from biosnn.simulation.jobs.experiment import ExperimentJobs, JobWritten, active_jobs
 from biosnn.simulation.jobs.job import Job, collect_job, open_job
@@ -18,7 +18,6 @@ from biosnn.simulation.runnable import Runnable
 
 __all__ = [
     "AUTO",
-    "DEVICES",
     "Checkpointing",
     "Choice",
     "Ensemble",

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from biosnn.program.program import Program
     from biosnn.state import State
 
-DEVICES = tuple(registry.devices())
 #: Stands for "cuda" where that is estimated to be faster, else for "cpp".
 AUTO = "auto"
 
