@@ -16,12 +16,14 @@ from zoo import ZOO
 from biosnn import encoding, models, networks, plasticity
 from biosnn.devices import devices, register, registry
 from biosnn.errors import ParameterError
+from biosnn.models import Operation
 from biosnn.networks import Input, NetworkModel, Normalisation, Population, Presentation, Projection
 from biosnn.program import program as program_module
 from biosnn.program.lower import lower
 from biosnn.program.program import BOUNDARY, STEP, Array, Connection, Group, Kernel, Program
 from biosnn.program.recorders import Record
 from biosnn.program.replicas import Replicas
+from biosnn.simulation import compile
 
 DOCS = Path(__file__).parents[1] / "docs"
 CELL = models.NeuronModel(
@@ -79,6 +81,50 @@ def test_samples_are_shown_by_a_group_of_their_own() -> None:
     assert kernel(program, "load_image").targets == ("inp.x",)
     assert program.finishing[0].kind == "store"
     assert list(program.inputs) == ["image", "intensity"]
+
+
+@pytest.mark.parametrize("name", ["image", "step", "boundary"])
+def test_frames_arrive_whatever_their_input_is_called(name: str) -> None:
+    counting = models.NeuronModel(
+        name="Counting",
+        equations="x : 1\nframes : 1\ntotal : 1",
+        operations=(Operation(code="frames += 1", on="input"), Operation(code="total += x")),
+        transient=("frames", "total"),
+    )
+    declared = NetworkModel(
+        name="counting",
+        dt=1 * ms,
+        inputs={name: Input(features=1, kind="sequence", frame=5 * ms)},
+        populations={"cells": Population(model=counting, n=1, drives={"x": name})},
+        presentation=Presentation(duration=10 * ms),
+        output="cells",
+    )
+    runnable = compile(declared, "runtime", per_sample=["cells.frames", "cells.total"])
+    recording, _ = runnable.run([[[1.0], [2.0]]])
+    assert [recording[f"cells.{key}"].item() for key in ("frames", "total")] == [2.0, 15.0]
+
+
+def test_names_that_add_up_to_one_are_refused() -> None:
+    def declared(population: str, image: str) -> NetworkModel:
+        return NetworkModel(
+            name="counted",
+            dt=1 * ms,
+            inputs={image: Input(features=1)},
+            populations={
+                population: Population(
+                    model=models.NeuronModel(name="Copy", equations="x : 1", threshold="x > 0.5"),
+                    n=1,
+                    drives={"x": image},
+                )
+            },
+            presentation=Presentation(duration=10 * ms),
+            output=population,
+        )
+
+    record = Record(per_sample=("load.count",))
+    assert "load_image" in names(lower(declared("load", "image"), record))
+    with pytest.raises(ParameterError, match=r"'count' and 'load'.*'load_count'"):
+        lower(declared("load", "count"), record)
 
 
 def test_fast_variables_begin_anew_at_onsets() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 from biosnn.declaration import to_data
 from biosnn.errors import ParameterError
@@ -51,7 +52,8 @@ def lower(
     Raises
     ------
     ParameterError
-        If something that shall be observed does not exist, or copies cannot share what changes.
+        If something that shall be observed does not exist, copies cannot share what changes, or
+        the names of two things in the network add up to one name.
     """
     record = record or Record()
     check_record(network, record)
@@ -61,16 +63,31 @@ def lower(
     program = reset_at_onsets(program, network)
     program = learn_at_ends(program, network)
     program = normalise(program, network)
-    program = observe(program, record)
+    program = _named_apart(observe(program, record))
     program = count_draws(program)
     program = with_carried(program)
     program = drop_late_events(program)
     program = number_synapses(program)
     program = replicate(program, network, replicas or Replicas())
-    program = clear_events(program)
+    program = _named_apart(clear_events(program))
     program = lay_out(program, network)
     declaration = {"network": to_data(network), "record": record.to_data(network.dt)}
     return program.changed(declaration=json.dumps(declaration)).in_order()
+
+
+def _named_apart(program: Program) -> Program:
+    """The program, in which all kernels have names of their own.
+
+    Their names begin with those of what they belong to: an event ``b_x`` of a population ``a`` and
+    an event ``x`` of a population ``a_b`` would have one name.
+    """
+    ((name, n),) = Counter(kernel.name for kernel in program.kernels).most_common(1)
+    if n > 1:
+        owners = sorted({kernel.owner for kernel in program.kernels if kernel.name == name})
+        got = f"{' and '.join(map(repr, owners))}, in which two things would be called {name!r}"
+        remedy = "Give a population, a projection, an input or an event another name"
+        raise ParameterError(program.name, "names", got, "names that do not add up to one", remedy)
+    return program
 
 
 def lower_parallel(network: NetworkModel, record: Record, n_parallel: int) -> Program:

@@ -26,8 +26,8 @@ from biosnn.program.replicas import Replicas
 from biosnn.program.serialisation import from_data, to_data
 from biosnn.state import Draw
 
-#: Clocks of kernels besides the names of inputs, whose frames they follow.
-STEP, BOUNDARY = "step", "boundary"
+#: Clocks of kernels besides the names of inputs, whose frames they follow; no input is called so.
+STEP, BOUNDARY = "each step", "each presentation"
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -247,9 +247,9 @@ class Kernel:
         Brian2's abstract code: statements, or a condition. That of a ``"state_update"`` is written
         by :func:`biosnn.program.integration.integration_code`.
     clock : str
-        ``"step"``, ``"boundary"`` between presentations, or the input whose frames it follows.
+        ``STEP``, ``BOUNDARY`` (between presentations), or the input whose frames it follows.
     every : int
-        Time steps between two runs on the clock ``"step"``.
+        Time steps between two runs on the clock ``STEP``.
     when, order : str, int
         Slot of Brian2's schedule and order in it.
     event : str
@@ -422,8 +422,7 @@ class Program:
         """
         rows = [("when", "order", "how often", "of", "what")]
         for kernel in self.kernels:
-            clock = {STEP: "step", BOUNDARY: "presentation"}.get(kernel.clock, kernel.clock)
-            often = f"each {clock}" if kernel.every == 1 else f"every {kernel.every} steps"
+            often = kernel.clock if kernel.every == 1 else f"every {kernel.every} steps"
             if kernel.clock in self.inputs:
                 often = f"each frame of {kernel.clock}"
             what = f"{kernel.kind.replace('_', ' ')} on {kernel.side} {kernel.event}"

@@ -204,7 +204,8 @@ class _Builder:
     def _ticking(self, what: str, steps: int) -> Clock:
         """A clock that ticks with every so many time steps."""
         if (what, steps) not in self._clocks:
-            name = f"{what}_clock" if what != STEP or steps == 1 else f"{what}_{steps}_clock"
+            name = {STEP: "step", BOUNDARY: "boundary"}.get(what, f"frames_of_{what}")
+            name += f"_{steps}_clock" if what == STEP and steps > 1 else "_clock"
             dt = self.program.dt * steps * second
             self._clocks[what, steps] = Clock(dt=dt, name=name)
         return self._clocks[what, steps]
@@ -325,12 +326,13 @@ class _Builder:
     def _object(self, kernel: Kernel) -> BrianObject | None:
         """The object that runs a kernel."""
         group, made = self.groups.get(kernel.owner), self.synapses.get(kernel.owner)
+        owner: Any = group or made
         target: Any
         match kernel.kind:
             case "state_update":
-                target = (group or made).state_updater
+                target = owner.state_updater
             case "held":
-                target = (group or made).subexpression_updater
+                target = owner.subexpression_updater
             case "threshold":
                 assert group is not None
                 target = group.thresholder[kernel.event]
@@ -343,7 +345,7 @@ class _Builder:
                 assert made is not None
                 target = made.summed_updaters[kernel.label.removeprefix("summed_variable_")]
             case "statements" if made is not None or not kernel.forced:
-                target = (group or made).run_regularly(
+                target = owner.run_regularly(
                     kernel.code, clock=self._clock(kernel), name=kernel.name
                 )
             case _:
