@@ -396,36 +396,18 @@ def test_traces_follow_the_spikes() -> None:
     np.testing.assert_allclose(si(trace.z[0]), np.exp(-latest / 5e-3), rtol=1e-9)
 
 
-def test_counters_count_spikes() -> None:
-    model = models.lif().with_counters(["count"])
-    group = model.group(3, dt=DT)
-    group.I = [0, 20, 40] * nA
-    spikes, _ = run(group, 50 * ms, "v")
-    assert np.asarray(spikes.count)[2] > np.asarray(spikes.count)[1] > 0
-    np.testing.assert_array_equal(np.asarray(group.count), np.asarray(spikes.count))
-    assert np.issubdtype(group.variables["count"].dtype, np.integer)
-
-
-def test_counters_of_first_spikes_are_linked_to_the_protocol() -> None:
-    model = models.lif().with_counters(["count", "t_first"])
-    assert model.links == {"t_sample": "protocol.t_sample"}
-    assert {"count", "t_first"} <= set(model.variables)
-    assert "t_sample" not in model.variables
-
-
 def test_copies_leave_the_original_alone() -> None:
     model = models.lif()
     before = (model.equations, model.operations, dict(model.parameters), dict(model.links))
     copies = (
         model.with_traces([Trace(name="x", tau=5 * ms)]),
-        model.with_counters(["count", "t_first"]),
         model.extended("y : 1", Operation(code="y += 1")),
         model.with_parameters(tau_m=99 * ms),
     )
     assert (model.equations, model.operations, model.parameters, model.links) == before
     assert copies[0].parameters["tau_x"] == 5 * ms
-    assert "y" in copies[2].variables
-    assert copies[3].parameters["tau_m"] == 99 * ms
+    assert "y" in copies[1].variables
+    assert copies[2].parameters["tau_m"] == 99 * ms
     assert model.extended("v : 1").equations.count("v") == model.equations.count("v")
 
 

@@ -101,31 +101,6 @@ class NeuronModel(NeuronFields):
                 check_value(self.name, name, value, like)
         return attrs.evolve(self, parameters={**self.parameters, **values})
 
-    def with_counters(self, variables: Iterable[str]) -> NeuronModel:
-        """Return a copy that counts spikes (``count``) or notes the first one (``t_first``).
-
-        Both are per presentation; ``t_first`` is relative to its onset, infinite without spikes.
-        """
-        model = self
-        for name in variables:
-            if name == "count":
-                model = model.extended(
-                    "count : integer",
-                    Operation(code="count += 1", on="spike", when="after_resets"),
-                )
-            elif name == "t_first":
-                model = model.extended(
-                    "t_first : second\nt_sample : second (linked)",
-                    Operation(code="t_first = inf*second", on="onset"),
-                    Operation(
-                        code="t_first = clip(t_first, 0*second, t_sample)",
-                        on="spike",
-                        when="after_resets",
-                    ),
-                    links={"t_sample": "protocol.t_sample"},
-                )
-        return model
-
     def extended(
         self, equations: str = "", *operations: Operation, links: Mapping[str, str] | None = None
     ) -> NeuronModel:

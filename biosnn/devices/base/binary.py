@@ -29,7 +29,7 @@ from biosnn.errors import DeviceError
 from biosnn.recording import Recording
 from biosnn.state import State
 
-# Exit status, as in cpp/biosnn.cpp.
+# Exit status, as in cpp/runtime_library/biosnn.cpp.
 _TOO_MUCH_RECORDED, _NOT_FINITE = 3, 4
 _SPARE = 16 * 2**20  # bytes that a run leaves free on the disk
 _ROUNDS = 64  # samples per copy of a network in a chunk, where there are several

@@ -1,9 +1,9 @@
 """Code generation for C++, run as ``python -m biosnn.devices.cpp.code_generation REQUEST OUT``.
 
 It runs in a process of its own because Brian2's device, preferences and names are global: the
-user's other Brian2 code never notices. ``REQUEST`` is a JSON file with the declaration. The
-program as one translation unit, the network's interface and its state before a run are written
-to the folder ``OUT``.
+user's other Brian2 code never notices. ``REQUEST`` is a JSON file with the program and its
+precision. The program as one translation unit, the network's interface and its state before a run
+are written to the folder ``OUT``.
 """
 
 from __future__ import annotations

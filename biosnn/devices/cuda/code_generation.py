@@ -1,8 +1,8 @@
 """Code generation for CUDA, run as ``python -m biosnn.devices.cuda.code_generation REQUEST OUT``.
 
 Brian2CUDA changes Brian2's global state when it is imported, so this runs in a process of its
-own. ``REQUEST`` is a JSON file with the declaration. The program, the network's interface and its
-state before a run are written to the folder ``OUT``.
+own. ``REQUEST`` is a JSON file with the program and its precision. The code, the network's
+interface and its state before a run are written to the folder ``OUT``.
 """
 
 from __future__ import annotations
