@@ -19,7 +19,7 @@ class State(Mapping[str, np.ndarray]):
 
     Neuron variables have shape ``(n,)``. Weights of all-to-all and one-to-one projections and of
     index lists have shape ``(n_synapses,)`` in the order (pre, post); :meth:`weights` gives
-    the matrix. Times are relative to the border between two samples. ``protocol.seen`` is the
+    the matrix. Times are relative to the boundary between two samples. ``protocol.seen`` is the
     number of samples learned so far, on which learning schedules depend.
 
     Parameters

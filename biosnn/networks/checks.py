@@ -40,7 +40,7 @@ from biosnn.networks.projection_checks import (
 from biosnn.networks.structure import NetworkStructure
 from biosnn.validation import LARGEST, check_choice, check_steps, check_value
 
-_RESERVED = ("protocol", "intensity", "n_samples")
+_RESERVED = ("protocol", "protocol_watch", "intensity", "n_samples")
 #: Variables of the protocol, which populations may link to as ``protocol.name``.
 PROTOCOL_VARIABLES = (
     "t_sample",

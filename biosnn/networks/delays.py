@@ -1,4 +1,4 @@
-"""Delays of transmission, and what becomes of events that are on their way at a border.
+"""Delays of transmission, and what becomes of events on their way when a presentation ends.
 
 A queue of events is no part of a :class:`~biosnn.state.State`. So that results do not depend on
 where a run is cut into chunks, an event takes effect only in the presentation in which it was

@@ -10,7 +10,7 @@ def clear_events(program: Program) -> Program:
     """Empty lists of events at the end of presentations, where something reads them early.
 
     Whatever reads events earlier in the time step than they are tested sees those of the step
-    before. At a border these are events of another presentation, or of none if a run begins
+    before. At an onset these are events of another presentation, or of none if a run begins
     there.
     """
     readers: dict[tuple[str, str], list[tuple[int, int]]] = {}

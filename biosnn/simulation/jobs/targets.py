@@ -83,9 +83,9 @@ class Target:
 
 
 def _write_cpp(program: Program, precision: str, math: str, arch: str | None, folder: Path) -> None:
-    from biosnn.devices.cpp import device as cpp_standalone  # imports Brian2
+    from biosnn.devices.cpp import device  # imports Brian2
 
-    cpp_standalone.write_sources(program, precision, math, arch, folder)
+    device.write_sources(program, precision, math, arch, folder)
 
 
 def _make(folder: Path) -> None:
