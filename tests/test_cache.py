@@ -677,9 +677,8 @@ def test_an_interrupted_removal_does_not_stay(builds: Path) -> None:
 
 
 def test_the_cache_does_not_need_brian2() -> None:
-    code = (
-        "import sys; from biosnn.devices.base import cache; print(cache.cached.__name__, *sys.modules)"
-    )
+    load = "import sys; from biosnn.devices.base import cache; "
+    code = load + "print(cache.cached.__name__, *sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     first, *modules = shown.stdout.split()
     assert first == "cached"
