@@ -10,16 +10,18 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 import safetensors.numpy
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from biosnn.errors import StorageError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 SUFFIX = ".biosnn"
 FORMAT = 1
@@ -96,6 +98,8 @@ def locked_folder(folder: Path, name: str) -> FileLock:
     StorageError
         If another process holds it, it cannot be written, or the lock is a symbolic link.
     """
+    from filelock import FileLock, Timeout  # only runs and trainings lock a folder
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(inside(folder, name))

@@ -16,7 +16,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biosnn.devices.registry import devices
 from biosnn.errors import BiosnnError, Interrupted, ParameterError, printable
 from biosnn.experiments.flags import Parser, folder, whole
 from biosnn.experiments.registry import find_experiment
@@ -65,6 +64,7 @@ def parser(name: str, description: str, *, device: str = "cpp") -> argparse.Argu
         ``--quiet``; add the experiment's own flags to it.
     """
     from biosnn import simulation
+    from biosnn.devices.registry import devices
 
     made = Parser(
         prog=name,

@@ -231,7 +231,7 @@ def _compiled(
     network: NetworkModel, populations: Sequence[str], program: Program, settings: Settings
 ) -> Component:
     owners = {*populations, *(k for k, p in network.projections.items() if p.post in populations)}
-    for array in program.arrays.values():
+    for _, array in sorted(program.arrays.items()):
         if array.owner in owners and array.shared:
             wanted = "a variable of each neuron or synapse"
             raise ParameterError(array.owner, "equations", f"{array.name} (shared)", wanted)
