@@ -13,6 +13,8 @@ from biosnn.models import names_in, parsed
 from biosnn.program.passes.presentation import PROTOCOL
 from biosnn.program.program import Kernel, Program
 
+#: Equations of what has none, such as an input.
+_NONE = Equations("")
 _FOR_ALL = ("statements", "load", "held", "summed")
 
 
@@ -55,7 +57,7 @@ class _History:
 
     def follow(self, kernel: Kernel) -> None:
         """Take note of what a kernel reads and changes."""
-        owner, known = kernel.owner, self.equations.get(kernel.owner, Equations(""))
+        owner, known = kernel.owner, self.equations.get(kernel.owner, _NONE)
         match kernel.kind:
             case "load" | "summed":
                 if kernel.kind == "summed":
@@ -109,7 +111,7 @@ class _History:
                 self.times.add("t")
                 continue
             key, variable = self._resolved(owner, name)
-            known = self.equations.get(key, Equations(""))
+            known = self.equations.get(key, _NONE)
             computed = variable in known.subexpr_names
             if computed and "constant over dt" not in known[variable].flags:
                 self._read(key, known[variable].identifiers)
@@ -118,7 +120,7 @@ class _History:
 
     def _write(self, kernel: Kernel, owner: str, name: str, whole: bool) -> None:
         key, variable = self._resolved(owner, name)
-        known = self.equations.get(key, Equations(""))
+        known = self.equations.get(key, _NONE)
         if key == PROTOCOL or (variable not in known and variable != "lastspike"):
             return  # a name of the statements alone
         if variable in known and "unless refractory" in known[variable].flags:

@@ -78,12 +78,6 @@ class Record:
             "snapshots": self.snapshots,
         }
 
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any], dt: Any) -> Record:
-        """What :meth:`to_data` returned, back again."""
-        traces = {k: TraceOf(i, steps * dt) for k, (i, steps) in data["traces"].items()}
-        return cls(**{**data, "traces": traces})
-
 
 def check_record(network: NetworkModel, record: Record) -> None:
     """Check that what shall be recorded exists.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import attrs
 
@@ -33,7 +32,3 @@ class Replicas:
     def stride(self) -> int:
         """Samples from one that a copy shows to its next one."""
         return self.n if self.shared else 1
-
-    def to_data(self) -> dict[str, Any]:
-        """JSON types."""
-        return attrs.asdict(self)
