@@ -71,13 +71,6 @@ def remove_old_builds() -> None:
         cache.clear(older_than_days=age / timedelta(days=1))
 
 
-@pytest.fixture
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty build cache, for tests that count builds."""
-    monkeypatch.setenv("BIOSNN_CACHE_DIR", str(tmp_path / "own cache"))
-    return tmp_path / "own cache"
-
-
 @pytest.fixture(scope="session")
 def numpy_target() -> Iterator[None]:
     """Plain Brian2 objects run as NumPy code: no compiler, no caches in the home folder."""
