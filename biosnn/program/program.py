@@ -301,6 +301,15 @@ class Kernel:
         """Its name without that of its owner."""
         return self.name.removeprefix(f"{self.owner}_")
 
+    @property
+    def what(self) -> str:
+        """What it is, for people."""
+        what = f"{self.kind.replace('_', ' ')} on {self.side} {self.event}"
+        if not self.side:
+            what = self.kind.replace("_", " ") + (f" of {self.event}" * bool(self.event))
+        what += f", {self.delay * 1000:g} ms later" if self.delay else ""
+        return what + (f" (learning of {', '.join(self.plastic)})" if self.plastic else "")
+
 
 @attrs.frozen(eq=False, kw_only=True)
 class Program:
@@ -425,12 +434,7 @@ class Program:
             often = kernel.clock if kernel.every == 1 else f"every {kernel.every} steps"
             if kernel.clock in self.inputs:
                 often = f"each frame of {kernel.clock}"
-            what = f"{kernel.kind.replace('_', ' ')} on {kernel.side} {kernel.event}"
-            if not kernel.side:
-                what = kernel.kind.replace("_", " ") + (f" of {kernel.event}" * bool(kernel.event))
-            what += f", {kernel.delay * 1000:g} ms later" if kernel.delay else ""
-            what += f" (learning of {', '.join(kernel.plastic)})" if kernel.plastic else ""
-            rows.append((kernel.when, str(kernel.order), often, kernel.owner, what))
+            rows.append((kernel.when, str(kernel.order), often, kernel.owner, kernel.what))
         widths = [max(len(row[k]) for row in rows) for k in range(4)]
         lines = []
         for row, kernel in zip(rows, (None, *self.kernels), strict=True):

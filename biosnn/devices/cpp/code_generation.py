@@ -9,33 +9,36 @@ are written to the folder ``OUT``.
 from __future__ import annotations
 
 import json
-import re
-import shutil
 import sys
 import traceback
 from collections.abc import Callable
-from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import attrs
+import brian2
 import numpy as np
-from brian2 import BrianObject, Clock, Synapses, prefs, second
+from brian2 import BrianObject, Clock, Network, Synapses, prefs, second
 from brian2.core.variables import DynamicArrayVariable
-from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
-from brian2.devices.device import get_device, set_device
 from brian2.synapses.synapses import SynapticPathway
+from brian2.utils.stringtools import strip_empty_lines
 
 from biosnn.devices.base.brian2_functions import divide_in_double
 from biosnn.devices.base.brian2_objects import Built, build
+from biosnn.devices.cpp.generator import LOOPS, Device, activate, shared_code
 from biosnn.devices.cpp.tables import Tables, source
 from biosnn.program.layout import default_state, interface_of
-from biosnn.program.program import Kernel, Program
+from biosnn.program.program import Kernel, Program, parsed_equations
 
-_ADD = re.compile(r"^network\.add\(&(\w+), (\w+)\);$")
-_INDEX = re.compile(r"= _ptr_array_\w+__synaptic_(pre|post)\[_idx\];")
-_INCLUDE = re.compile(r"^\s*#\s*include\s*[<\"]([^>\"]+)[>\"]")
-_OURS = ("network.h", "network.cpp", "memory.h", "memory.cpp", "biosnn.h", "biosnn.cpp")
+_FOLDER = Path(__file__).parent / "runtime_library"
+_SYNAPSES = Path(brian2.__file__).parent / "synapses"
+_STANDALONE = Path(brian2.__file__).parent / "devices" / "cpp_standalone"
+#: The runtime library, in an order in which everything is declared before it is used.
+_LIBRARY = (
+    "clocks.h", "memory.h", "network.h", "biosnn.h", "memory.cpp", "network.cpp", "biosnn.cpp",
+)  # fmt: skip
+_LITTLE_OPTIMISED = '#pragma GCC push_options\n#pragma GCC optimize("O1")'
 
 
 @attrs.frozen
@@ -83,15 +86,6 @@ def code_names(targets: list[BrianObject]) -> list[str]:
     return [codeobj.name for target in targets for codeobj in target._code_objects]
 
 
-def _without_includes(text: str, *prefixes: str) -> str:
-    lines = [
-        line
-        for line in text.splitlines()
-        if not any(line.lstrip().startswith(f'#include "{prefix}') for prefix in prefixes)
-    ]
-    return "\n".join(lines)
-
-
 class Loops:
     """Projections with a pattern: loops over rows and columns instead of lists of synapses.
 
@@ -103,7 +97,7 @@ class Loops:
         self.synapses = {key: made for key, made in built.synapses.items() if made.pattern}
         queues = []
         for pathway in self.pathways:
-            pathway.template = "synapses_loops"
+            pathway.template = LOOPS
             queues.append(f"{pathway.name}_push_spikes")
         self._queues = tuple(queues)
 
@@ -117,13 +111,13 @@ class Loops:
         return name.removeprefix("before_run_").startswith(self._queues)
 
     def edit(self, device: Any, tables: Tables) -> None:
-        """Take what is not used out of the program."""
+        """Take what is not used out of the program, and let our loop run it."""
         creators = {f"{key}_synapses_create_generator_codeobject": key for key in self.synapses}
         queue = []
         for kind, arguments in device.main_queue:
             name = getattr(arguments[0], "name", "") if isinstance(arguments, tuple) else ""
             if kind == "run_network":
-                arguments[1][:] = self._edited(arguments[1])
+                arguments[1][:] = self._network(arguments[0], device.code_lines)
             if kind == "before_run_code_object" and self.is_queue(name):
                 continue
             if kind == "run_code_object" and name in creators:
@@ -135,17 +129,21 @@ class Loops:
             if name in creators or self.is_queue(name):
                 del device.code_objects[name]
 
-    def _edited(self, lines: list[str]) -> list[str]:
-        edited = []
-        for line in lines:
-            added = _ADD.match(line)
-            if added and not self.is_queue(added[2].removeprefix("_run_")):
-                edited.append(f'network.add(&{added[1]}, {added[2]}, "{added[2][5:]}");')
-            elif line.startswith("network.run("):
-                edited.append("biosnn::simulate(network);")
-            elif not added:
-                edited.append(line)
-        return edited
+    def _network(self, net: Network, code: dict[str, list[str]]) -> list[str]:
+        """Statements that add a network's code in its order, and run it."""
+        added = []
+        for target in net.sorted_objects:
+            names = code_names([target]) if target.active else []
+            added += [(target.clock, name) for name in names if not self.is_queue(name)]
+        lines = [f'network.add(&{clock.name}, _run_{name}, "{name}");' for clock, name in added]
+        idle = net._clocks.difference(clock for clock, _ in added)
+        lines += [f'network.add(&{clock.name}, nullptr, "");' for clock in idle]
+        return [
+            *lines,
+            *code["before_network_run"],
+            "biosnn::simulate(network);",
+            *code["after_network_run"],
+        ]
 
     def _sizes(self, key: str, tables: Tables) -> str:
         """Statements that make room for the synapses' own variables."""
@@ -170,51 +168,86 @@ def n_values(made: Synapses) -> int:
     return of_one[made.pattern] * (1 if made.shared else made.replicas)
 
 
-def _one_unit(project: Path, generated: str) -> str:
-    """All sources of a generated project as one translation unit.
+def _comments(built: Built) -> dict[str, str]:
+    """Name of a Brian2 object -> what it does and to what, with its equations or statements."""
+    program, found = built.program, {}
+    for kernel in program.kernels:
+        if kernel.name not in built.objects:
+            continue
+        code = kernel.code.strip()
+        if kernel.kind == "state_update":
+            owner = program.groups.get(kernel.owner) or program.connections[kernel.owner]
+            equations = parsed_equations(owner)
+            code = "\n".join(str(equations[name]) for name in sorted(equations.diff_eq_names))
+        found[built.objects[kernel.name].name] = f"{kernel.owner}: {kernel.what}\n{code}"
+    return found
 
-    Brian2 repeats helper functions in every code object, so each gets a namespace of its own.
-    """
-    includes: dict[str, None] = {}
-    bodies = []
-    for number, path in enumerate(sorted((project / "code_objects").glob("*.cpp"))):
-        lines = path.read_text().splitlines()
-        includes.update(dict.fromkeys(line for line in lines if line.startswith("#include")))
-        body = "\n".join(line for line in lines if not line.startswith("#include"))
-        if "_n_events; _event++" in body:
-            body = _INDEX.sub(lambda m: f"= {'_row' if m[1] == 'pre' else '_column'};", body)
-        functions = re.findall(r"^void (\w+)\(\)$", body, flags=re.MULTILINE)
-        exports = "\n".join(f"using code_{number}::{name};" for name in functions)
-        bodies.append(f"namespace code_{number} {{\n{body}\n}}\n{exports}")
-    kept = [line for line in includes if "code_objects/" not in line]
+
+class _Texts(dict[str, Any]):
+    """What Brian2 writes, kept in memory."""
+
+    def write(self, name: str, text: Any) -> None:
+        """Keep the text of a file."""
+        self[name] = text
+
+
+def _texts(device: Device, queued: list[SynapticPathway]) -> _Texts:
+    """The parts of the program that Brian2 generates."""
+    texts = _Texts()
+    device.generate_main_source(texts)
+    device.generate_codeobj_source(texts)
+    texts["objects.cpp"] = device.render(
+        "objects",
+        network="network",
+        array_specs=device.arrays,
+        dynamic_array_specs=device.dynamic_arrays,
+        dynamic_array_2d_specs=device.dynamic_arrays_2d,
+        zero_arrays=device.zero_arrays,
+        arange_arrays=device.arange_arrays,
+        static_array_specs=device.static_array_specs,
+        clocks=device.clocks,
+        queued=queued,
+    )
+    return texts
+
+
+def _unit(device: Device, loops: Loops, tables: str) -> str:
+    """The program as one translation unit."""
+    queued = [path for made in device.synapses for path in made._pathways]
+    queued = [path for path in queued if path not in loops.pathways]
+    texts = _texts(device, queued)
+    named = (made.compiler_kwds.get("headers", ()) for made in device.code_objects.values())
     parts = [
-        (project / "objects.cpp").read_text(),
-        *kept,
-        (project / "brianlib" / "spikequeue.cpp").read_text(),
-        (project / "network.cpp").read_text(),
-        (project / "memory.cpp").read_text(),
-        (project / "biosnn.cpp").read_text(),
-        generated,
-        *bodies,
-        _without_includes((project / "run.cpp").read_text(), "code_objects/"),
-        _without_includes((project / "main.cpp").read_text(), "code_objects/"),
+        "// The runtime library. Little time is spent in it, and compiling it takes long.",
+        _LITTLE_OPTIMISED,
+        *(_own_text(_FOLDER / name) for name in _LIBRARY),
+        "#pragma GCC pop_options",
+        "// Brian2's queues of events, and arrays that grow.",
+        _own_text(_SYNAPSES / "stdint_compat.h"),
+        _own_text(_STANDALONE / "brianlib" / "dynamic_array.h") if device.dynamic_arrays_2d else "",
+        _own_text(_SYNAPSES / "spikequeue.h") if queued else "",
+        _without_includes(device.render("synapses_classes").h_file) if queued else "",
+        *(f"#include {header}" for header in sorted(set(chain.from_iterable(named)))),
+        "using namespace std;",
+        "// The network.",
+        texts["objects.cpp"],
+        tables,
+        shared_code(),
+        *device.functions(),
+        *(text for name, text in sorted(texts.items()) if name.endswith(".cpp") and "/" in name),
+        texts["main.cpp"],
     ]
-    return "\n".join(parts)
+    return "\n\n".join(strip_empty_lines(str(part)) for part in parts if part) + "\n"
 
 
-def _self_contained(project: Path, text: str, seen: set[Path]) -> str:
-    """The text with the project's own headers in the place of their first ``#include``."""
-    lines = []
-    for line in text.splitlines():
-        named = _INCLUDE.match(line)
-        places = (project / named[1], project / "brianlib" / named[1]) if named else ()
-        header = next((path for path in places if path.is_file()), None)
-        if header is None:
-            lines.append(line)
-        elif header not in seen:
-            seen.add(header)
-            lines.append(_self_contained(project, header.read_text(), seen))
-    return "\n".join(lines)
+def _own_text(path: Path) -> str:
+    return _without_includes(path.read_text())
+
+
+def _without_includes(text: str) -> str:
+    """A text without the ``#include`` of files that stand in the program themselves."""
+    lines = text.splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith('#include "'))
 
 
 def generate(request: dict[str, Any], out: Path) -> None:
@@ -225,43 +258,31 @@ def generate(request: dict[str, Any], out: Path) -> None:
     request : dict
         ``program`` (as data) and ``precision``.
     out : Path
-        An existing folder. It gets ``project/`` with ``program.cpp``, ``static_arrays/``,
-        ``state`` and ``generated.json``.
+        An existing folder. It gets ``program.cpp``, ``static_arrays/``, ``state`` and
+        ``generated.json``.
     """
     program = Program.from_data(request["program"])
     single = request["precision"] == "single"
-    set_device("cpp_standalone", build_on_run=False)
-    device = get_device()
-    prefs.core.default_float_dtype = np.float32 if single else np.float64
+    device = activate()
     prefs.codegen.cpp.extra_compile_args = []  # Brian2 tries its own out, and we do not use them
+    prefs.core.default_float_dtype = np.float32 if single else np.float64
     if not single:
         divide_in_double()
     hooks = CallHooks()
     built = build(program, hooks, single_precision=single)
     device.run_args_applied = True  # ours are read by biosnn.cpp
-    device.insert_code("before_start", "biosnn::configure(argc, argv);")
     device.insert_code("before_network_run", "biosnn::load_state();")
-    device.insert_code("before_end", "return biosnn::finish();")
-    device.headers.append('"biosnn.h"')
-    templater = CPPStandaloneCodeObject.templater.derive("biosnn.devices.cpp")
-    CPPStandaloneCodeObject.templater = templater
+    device.comments = _comments(built)
     loops = Loops(built)
     built.net.run(program.dt * program.steps_per_presentation * second, namespace={})
     tables = Tables(device)
     loops.edit(device, tables)
-    project = out / "project"
-    project.mkdir()
-    device.build(directory=str(project), compile=False, run=False, with_output=False)
-    for name in _OURS:
-        (project / name).write_text(
-            (resources.files("biosnn.devices.cpp") / "runtime_library" / name).read_text()
-        )
+    (out / "static_arrays").mkdir()
+    device.write_static_arrays(str(out))
     described = interface_of(program, single_precision=single)
     finishing = code_names(built.finishing)
     generated = source(described, built, finishing, hooks.functions, tables)
-    unit = _self_contained(project, _one_unit(project, generated), set())
-    (project / "program.cpp").write_text(unit + "\n")
-    shutil.copytree(project / "static_arrays", out / "static_arrays")
+    (out / "program.cpp").write_text(_unit(device, loops, generated))
     with (out / "state").open("wb") as file:
         for array in default_state(described, program).values():
             file.write(array)

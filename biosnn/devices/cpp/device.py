@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -113,10 +112,8 @@ def _generate(program: Program, precision: str, folder: Path) -> dict[str, Any]:
     """Write the program, the static arrays and the state; what is known of them."""
     refusal = "Brian2 could not generate code for this network"
     write_code("biosnn.devices.cpp.code_generation", program, precision, folder, refusal)
-    found, project = folder / "generated.json", folder / "project"
+    found = folder / "generated.json"
     generated = json.loads(found.read_text())
-    (project / PROGRAM).rename(folder / PROGRAM)
-    shutil.rmtree(project)
     found.unlink()
     return generated
 

@@ -250,6 +250,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
     device.insert_code("before_start", "biosnn::configure(argc, argv);")
     for call in ("biosnn::prepare_recorders();", "biosnn::load_state();"):
         device.insert_code("before_network_run", call)
+    device.insert_code("after_network_run", "CUDA_SAFE_CALL(cudaDeviceSynchronize());")
     # Thrust's global vectors must not outlive CUDA: nothing is taken down one by one.
     device.insert_code("before_end", "std::_Exit(biosnn::finish());")
     device.headers.append('"biosnn.h"')
@@ -260,10 +261,6 @@ def generate(request: dict[str, Any], out: Path) -> None:
     built.net.run(program.dt * program.steps_per_presentation * second, namespace={})
     tables = CudaTables(device)
     loops.edit(device, tables)
-    # All draws are functions of the seed: nothing needs Brian2CUDA's generators.
-    for kind, arguments in device.main_queue:
-        if kind == "run_network":
-            arguments[1][:] = [x for x in arguments[1] if "_run_random_number_buffer" not in x]
     project = out / "source"
     device.build(directory=str(project), compile=False, run=False, with_output=False)
     for package, names in _OURS.items():

@@ -232,6 +232,12 @@ static void read_state() {
     }
 }
 
+void load_static(const char *name, void *to, size_t bytes) {
+    Mapped file;
+    file.open_for_reading(std::string("static_arrays/") + name, bytes);
+    std::memcpy(to, file.data, bytes);
+}
+
 void load_state() {
     read_state();
     state_out.open(setting("state_out"), std::ios::binary | std::ios::out | std::ios::trunc);

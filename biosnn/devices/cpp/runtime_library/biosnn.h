@@ -60,6 +60,8 @@ extern const double time_step;
 extern const int64_t replicas, stride;
 
 void configure(int argc, char **argv);
+// Reads constants that are part of the build, such as delays.
+void load_static(const char *name, void *to, size_t bytes);
 void load_state();
 void simulate(Network &network);
 int finish();

@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <map>
-#include <stdexcept>
 
 int64_t Network::step = 0;
 double Network::_last_run_time = 0.0;
@@ -16,7 +15,7 @@ void step_begins();
 void step_ends();
 }
 
-void Network::add(BaseClock *clock, codeobj_func function, const char *name) {
+void Network::add(Clock *clock, codeobj_func function, const char *name) {
     objects.push_back({clock, function, name, 0, biosnn::border_objects.count(name) > 0});
 }
 
@@ -32,11 +31,8 @@ void Network::run(int64_t presentations, int64_t steps, double dt,
     std::map<Clock *, int64_t> clocks;
     std::vector<Object *> every_step, in_between;
     for (Object &object : objects) {
-        Clock *clock = dynamic_cast<Clock *>(object.clock);
-        if (!clock) throw std::runtime_error(object.name + " has no regular clock");
-        object.period = (int64_t)std::llround(clock->dt[0] / dt);
-        clocks[clock] = object.period;
-        clock->set_interval(now * dt, (now + presentations * steps) * dt);
+        object.period = (int64_t)std::llround(object.clock->dt[0] / dt);
+        clocks[object.clock] = object.period;
         if (!object.function) continue;
         if (object.period == 1) every_step.push_back(&object);
         if (object.period < steps) in_between.push_back(&object);

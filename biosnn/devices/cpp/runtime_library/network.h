@@ -9,14 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "brianlib/clocks.h"
+#include "brianlib/clocks.h"  // ours in C++ (clocks.h), Brian2CUDA's on a GPU
 
 typedef void (*codeobj_func)();
 
 class Network {
   public:
     struct Object {
-        BaseClock *clock;
+        Clock *clock;
         codeobj_func function;
         std::string name;
         int64_t period;
@@ -32,7 +32,7 @@ class Network {
     static bool _globally_running;
 
     void clear() { objects.clear(); }
-    void add(BaseClock *clock, codeobj_func function, const char *name);
+    void add(Clock *clock, codeobj_func function, const char *name);
     // Remove the objects that belong to switched-off learning.
     void remove(const std::set<std::string> &names);
     // Give `presentations` of `steps` time steps each; `between` is called after each and says

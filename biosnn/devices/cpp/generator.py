@@ -1,0 +1,118 @@
+"""Brian2's C++ code objects without what all of them have in common.
+
+Brian2 repeats headers and helper functions in the file of every code object. Here a code object is
+its function alone, under a comment that says what it does; helper functions stand once in the
+program, those that somebody calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
+from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
+from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
+from brian2.devices.device import all_devices, get_device, set_device
+
+#: The template of pathways that loop over rows and columns instead of lists of synapses.
+LOOPS = "synapses_loops"
+NAME = "biosnn_cpp"
+
+
+@attrs.define
+class _Function:
+    """A helper function: its C++ code, and the code objects that call it."""
+
+    code: str
+    callers: set[str] = attrs.field(factory=set)
+
+
+class Device(CPPStandaloneDevice):
+    """Brian2's C++ device, whose code objects share their helper functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.comments: Mapping[str, str] = {}
+        self._functions: dict[str, _Function] = {}
+
+    def share(self, name: str, code: str, caller: str) -> None:
+        """Take a helper function once; those that it calls come before it.
+
+        Raises
+        ------
+        NotImplementedError
+            If there is another function of this name.
+        """
+        known = self._functions.setdefault(name, _Function(code))
+        if known.code != code:
+            raise NotImplementedError(f"two different functions are called {name} in C++")
+        known.callers.add(caller)
+
+    def functions(self) -> Iterator[str]:
+        """Code of the helper functions that code objects of the program call."""
+        for function in self._functions.values():
+            if not function.callers.isdisjoint(self.code_objects):
+                yield function.code
+
+    def code_object(
+        self, owner: Any, name: str, *arguments: Any, template_kwds: Any = None, **more: Any
+    ) -> Any:
+        """Make a code object, with a comment above its function."""
+        comment = self.comments.get(name.removesuffix("_codeobject*"), name.removesuffix("*"))
+        known = {**(template_kwds or {}), "comment": comment}
+        return super().code_object(owner, name, *arguments, template_kwds=known, **more)
+
+    def render(self, template: str, **more: Any) -> str:
+        """Fill in a template of the program."""
+        return str(getattr(CPPStandaloneCodeObject.templater, template)(None, None, **more))
+
+
+class _Generator(CPPCodeGenerator):
+    """Leaves helper functions to the device, and finds neurons in loops without a list."""
+
+    universal_support_code = ""
+
+    def _add_user_function(self, varname: str, variable: Any, *more: Any) -> Any:
+        found = super()._add_user_function(varname, variable, *more)
+        if found is None:
+            return None
+        defines, pointers, code, functions = found
+        name = variable.implementations[self.codeobj_class].name or varname
+        if any(code):
+            self.device.share(name, "\n".join(filter(None, code)).strip(), self.name)
+        return defines, pointers, [], functions
+
+    def translate_to_read_arrays(self, read: Any, write: Any, indices: Any) -> list[str]:
+        """Declare what code reads; loops know which neurons they are at."""
+        known = {}
+        if self.template_name == LOOPS:
+            stored = self.owner.variables
+            for variable, at in (("_synaptic_pre", "_row"), ("_synaptic_post", "_column")):
+                same = (n for n in (*indices, *read) if self.variables[n] is stored[variable])
+                known |= dict.fromkeys(same, at)
+        lines = [f"const int32_t {name} = {known[name]};" for name in sorted(known)]
+        left = (set(names).difference(known) for names in (read, indices))
+        return lines + super().translate_to_read_arrays(next(left), write, next(left))
+
+
+def activate() -> Device:
+    """Have Brian2 write C++ with this device and with templates of ours.
+
+    It has to come before any object of a network is made.
+    """
+    CPPStandaloneCodeObject.templater = CPPStandaloneCodeObject.templater.derive(
+        "biosnn.devices.cpp"
+    )
+    CPPStandaloneCodeObject.generator_class = _Generator
+    all_devices[NAME] = Device()
+    set_device(NAME, build_on_run=False)
+    device = get_device()
+    assert isinstance(device, Device)
+    return device
+
+
+def shared_code() -> str:
+    """What Brian2 has in every code object whatever it calls: ``%``, ``//`` and powers."""
+    return CPPCodeGenerator.universal_support_code
