@@ -164,7 +164,12 @@ def compare(
 
 
 def library_neuron(
-    name: str, duration: Quantity, *, dt: Quantity = 0.1 * ms, method: str | None = None
+    name: str,
+    duration: Quantity,
+    *,
+    dt: Quantity = 0.1 * ms,
+    method: str | None = None,
+    scale: float = 1.0,
 ) -> Pair:
     """A neuron of the library with 20 constant inputs, from weak to strong.
 
@@ -178,6 +183,8 @@ def library_neuron(
         How long, and the time step.
     method : str, optional
         Integration method; the neuron's own without it.
+    scale : float
+        Factor of all inputs: ``1 + 2**-52`` shows what a rounding error grows to.
     """
     model: NeuronModel = LIBRARY[name][0]()
     model = model if method is None else attrs.evolve(model, method=method)
@@ -188,7 +195,7 @@ def library_neuron(
         group.namespace["drawn"] = TimedArray(drawn, dt=dt)
         group.events["spike"] = group.events["spike"].replace("rand()", "drawn(t, i)")
     names = Equations(model.equations).names
-    values = np.linspace(0.3, 1.5, N_NEURONS) * float(LARGEST[name])
+    values = np.linspace(0.3, 1.5, N_NEURONS) * float(LARGEST[name]) * scale
     drive = "I" if "I" in names else "g_e"
     record = ("v",) if "v" in names else ("I",)
     return compare(

@@ -247,7 +247,7 @@ def _own_text(path: Path) -> str:
 def _without_includes(text: str) -> str:
     """A text without the ``#include`` of files that stand in the program themselves."""
     lines = text.splitlines()
-    return "\n".join(line for line in lines if not line.lstrip().startswith('#include "'))
+    return "\n".join(x for x in lines if not x.replace(" ", "").startswith('#include"'))
 
 
 def generate(request: dict[str, Any], out: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
+from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import all_devices, get_device, set_device
@@ -64,9 +65,9 @@ class Device(CPPStandaloneDevice):
         known = {**(template_kwds or {}), "comment": comment}
         return super().code_object(owner, name, *arguments, template_kwds=known, **more)
 
-    def render(self, template: str, **more: Any) -> str:
-        """Fill in a template of the program."""
-        return str(getattr(CPPStandaloneCodeObject.templater, template)(None, None, **more))
+    def render(self, template: str, **more: Any) -> Any:
+        """Fill in a template of the program: a text, or several by their macros' names."""
+        return getattr(CPPStandaloneCodeObject.templater, template)(None, None, **more)
 
 
 class _Generator(CPPCodeGenerator):
@@ -106,6 +107,9 @@ def activate() -> Device:
         "biosnn.devices.cpp"
     )
     CPPStandaloneCodeObject.generator_class = _Generator
+    for function in ("rand", "randn"):  # all draws are functions of the seed
+        made = DEFAULT_FUNCTIONS[function].implementations
+        made.add_implementation(CPPStandaloneCodeObject, code=None, name=f"_{function}")
     all_devices[NAME] = Device()
     set_device(NAME, build_on_run=False)
     device = get_device()
