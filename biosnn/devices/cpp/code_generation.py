@@ -228,16 +228,26 @@ def _unit(device: Device, loops: Loops, tables: str) -> str:
         _own_text(_SYNAPSES / "spikequeue.h") if queued else "",
         _without_includes(device.render("synapses_classes").h_file) if queued else "",
         *(f"#include {header}" for header in sorted(set(chain.from_iterable(named)))),
+        "#include <map>" if _counts_pairs(device) else "",
         "using namespace std;",
         "// The network.",
         texts["objects.cpp"],
         tables,
         shared_code(),
         *device.functions(),
-        *(text for name, text in sorted(texts.items()) if name.endswith(".cpp") and "/" in name),
+        *(_without_includes(text) for name, text in sorted(texts.items()) if _is_code(name)),
         texts["main.cpp"],
     ]
     return "\n\n".join(strip_empty_lines(str(part)) for part in parts if part) + "\n"
+
+
+def _counts_pairs(device: Device) -> bool:
+    """Whether synapses of a pair are numbered, for which Brian2's templates use a map."""
+    return any(made.multisynaptic_index for made in device.synapses)
+
+
+def _is_code(name: str) -> bool:
+    return name.startswith("code_objects/") and name.endswith(".cpp")
 
 
 def _own_text(path: Path) -> str:

@@ -87,7 +87,7 @@ class Tables:
                 f"{self.name(monitor.variables['N'])}[0] = 0;",
             ]
         return f"""size_t monitored_bytes() {{ return {" + ".join(sizes)}; }}
-void monitored_visit(const Write &write) {{ {" ".join(visits)} }}
+void monitored_visit(Write write) {{ {" ".join(visits)} }}
 void monitored_clear() {{ {" ".join(clears)} }}
 void step_begins() {{}}
 void step_ends() {{}}"""
@@ -123,12 +123,12 @@ def source(
     calls = "\n".join(f"void _run_{name}() {{ {call}; }}" for name, call in functions.items())
     return f"""
 namespace biosnn {{
-extern const std::set<std::string> border_objects = {_listed(f'"{name}"' for name in finishing)};
+extern const std::vector<std::string> border_objects = {_listed(f'"{name}"' for name in finishing)};
 extern const int64_t steps_per_presentation = {described.steps_per_presentation};
 extern const double time_step = {described.dt!r};
 extern const int64_t replicas = {described.replicas}, stride = {built.program.replicas.stride};
 std::vector<Variable> state_table() {{ return {_listed(_state(described, built, tables))}; }}
-std::map<std::string, Channel> channel_table() {{
+std::vector<Channel> channel_table() {{
     return {_listed(_channels(described, built, tables))};
 }}
 std::vector<Recorder> recorder_table() {{ return {_listed(recorders)}; }}
@@ -164,7 +164,7 @@ def _channels(described: Interface, built: Built, tables: Tables) -> list[str]:
         arrays = [built.program.arrays[target] for target in kernel.targets]
         targets = [tables.array(built.owner(array), array.name) for array in arrays]
         entries.append(
-            f'{{"{name}", {{"{port.kind}", {port.features}, {port.frame_steps}, {port.absent!r}, '
-            f"{_listed(targets)}}}}}"
+            f'{{"{name}", "{port.kind}", {port.features}, {port.frame_steps}, {port.absent!r}, '
+            f"{_listed(targets)}}}"
         )
     return entries

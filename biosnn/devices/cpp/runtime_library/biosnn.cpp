@@ -12,11 +12,10 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iostream>
-#include <sstream>
+#include <utility>
 
 #include "network.h"
 
@@ -26,8 +25,8 @@ namespace biosnn {
 enum Status { MALFORMED = 2, TOO_MUCH_RECORDED = 3, NOT_FINITE = 4 };
 static const size_t KEEP_IN_MEMORY = 32 << 20;  // bytes of monitors, before they go to disk
 
-static std::map<std::string, std::string> settings;
-static std::set<std::string> inactive;
+static std::vector<std::pair<std::string, std::string>> settings;
+static std::vector<std::string> inactive;
 static int64_t n_samples = 0, position = 0, presentations = 0, spikes = 0;
 static size_t recorder_limit = 0;
 static bool check_every_sample = false;
@@ -37,17 +36,30 @@ static std::chrono::steady_clock::time_point started, last_report;
 static double run_seconds = 0.0;
 
 [[noreturn]] static void fail(const std::string &message, int status = MALFORMED) {
-    std::cerr << message << std::endl;
+    std::fprintf(stderr, "%s\n", message.c_str());
     std::_Exit(status);
 }
 
-static const std::string &setting(const std::string &key) {
-    auto found = settings.find(key);
-    if (found == settings.end()) fail("the run's settings lack '" + key + "'");
-    return found->second;
+// The value of a setting; the last one counts. None where it is not given.
+static const std::string *given(const std::string &key) {
+    for (size_t k = settings.size(); k-- > 0;)
+        if (settings[k].first == key) return &settings[k].second;
+    return nullptr;
 }
 
-static int64_t number(const std::string &key) { return std::stoll(setting(key)); }
+static const std::string &setting(const std::string &key) {
+    const std::string *found = given(key);
+    if (!found) fail("the run's settings lack '" + key + "'");
+    return *found;
+}
+
+static int64_t number(const std::string &key) {
+    const std::string &text = setting(key);
+    char *end;
+    const int64_t value = std::strtoll(text.c_str(), &end, 10);
+    if (end == text.c_str() || *end) fail("malformed setting '" + key + "'");
+    return value;
+}
 
 // A file mapped into memory, read-only or freshly made.
 struct Mapped {
@@ -97,7 +109,7 @@ struct OpenChannel {
     std::vector<double> rows;     // what all replicas are shown
     bool given = false;
 };
-static std::map<std::string, OpenChannel> channels;
+static std::vector<OpenChannel> channels;
 
 struct OpenRecorder {
     Recorder spec;
@@ -107,7 +119,11 @@ struct OpenRecorder {
 };
 static std::vector<OpenRecorder> recorders, snapshots;
 static const OpenRecorder *counted = nullptr;  // whose spikes are reported
-static std::map<std::string, std::ofstream> monitor_files;
+struct OpenFile {
+    std::string name;
+    std::FILE *file;
+};
+static std::vector<OpenFile> monitor_files;
 static size_t monitored = 0;  // bytes written so far
 static Mapped shown;
 static Protocol protocol;
@@ -115,7 +131,7 @@ static std::vector<int32_t> samples;  // of each replica, since the last border
 static int64_t finished = 0;          // samples of all replicas
 static std::vector<Variable> state;
 static size_t state_bytes = 0;  // of one network
-static std::fstream state_out;
+static std::FILE *state_out = nullptr;
 
 // One value for every replica, or one for each.
 template <typename T>
@@ -126,9 +142,13 @@ static void set(const Array &array, std::vector<T> values) {
 
 template <typename T>
 static std::vector<T> numbers(const std::string &key) {
-    std::istringstream words(setting(key));
     std::vector<T> values;
-    for (double value; words >> value;) values.push_back((T)value);
+    const char *words = setting(key).c_str();
+    for (char *end;; words = end) {
+        const double value = std::strtod(words, &end);
+        if (end == words) break;
+        values.push_back((T)value);
+    }
     if (values.empty()) fail("malformed setting '" + key + "'");
     return values;
 }
@@ -153,18 +173,22 @@ void configure(int argc, char **argv) {
         std::signal(SIGTERM, stop_soon);
         std::signal(SIGINT, stop_soon);
     }
-    std::ifstream file(argv[1]);
+    std::FILE *file = std::fopen(argv[1], "r");
     if (!file) fail(std::string("cannot read '") + argv[1] + "'");
-    std::string line;
-    while (std::getline(file, line)) {
+    char *read = nullptr;
+    size_t room = 0;
+    for (ssize_t length; (length = getline(&read, &room, file)) >= 0;) {
+        const std::string line(read, length - (length > 0 && read[length - 1] == '\n'));
         const size_t blank = line.find(' ');
         if (blank == std::string::npos) fail("malformed setting '" + line + "'");
         const std::string key = line.substr(0, blank), value = line.substr(blank + 1);
         if (key == "inactive")
-            inactive.insert(value);
+            inactive.push_back(value);
         else
-            settings[key] = value;
+            settings.emplace_back(key, value);
     }
+    std::free(read);
+    std::fclose(file);
 #ifdef __linux__
     // Whoever reads the results is gone: so are we. (Elsewhere, the next report fails.)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -178,6 +202,12 @@ void configure(int argc, char **argv) {
 }
 
 static void fill(const OpenChannel &channel, const double *row);
+
+static std::FILE *create(const std::string &path) {
+    std::FILE *file = std::fopen(path.c_str(), "wb");
+    if (!file) fail("cannot write '" + path + "'");
+    return file;
+}
 
 static void open_recorders() {
     const int64_t networks = stride == 1 ? replicas : 1;
@@ -193,12 +223,12 @@ static void open_recorders() {
         (spec.every ? snapshots : recorders).push_back(recorder);
     }
     for (const OpenRecorder &recorder : recorders)
-        if (!counted && recorder.spec.source.kind == "i4" &&
+        if (!counted && is(recorder.spec.source, "i4") &&
             recorder.spec.name.find(".count") != std::string::npos)
             counted = &recorder;
     shown.create(setting("out") + "/shown", n_samples * networks * sizeof(int32_t));
     monitored_visit([](const std::string &name, const void *, size_t) {
-        monitor_files[name].open(setting("out") + "/" + name, std::ios::binary);
+        monitor_files.push_back({name, create(setting("out") + "/" + name)});
     });
 }
 
@@ -207,26 +237,17 @@ static void read_state() {
     state = state_table();
     for (const Variable &variable : state) state_bytes += bytes_of(variable.values) / variable.copies;
     const int64_t networks = stride == 1 ? replicas : 1;
-    const size_t total = networks * state_bytes;
-    std::ifstream file(setting("state_in"), std::ios::binary | std::ios::ate);
-    if (!file) fail("cannot read '" + setting("state_in") + "'");
-    if ((size_t)file.tellg() != total)
-        fail("'" + setting("state_in") + "' has " + std::to_string((size_t)file.tellg()) +
-             " bytes, expected " + std::to_string(total));
+    Mapped file;
+    file.open_for_reading(setting("state_in"), networks * state_bytes);
     size_t offset = 0;
     for (const Variable &variable : state) {
         std::vector<char> values(bytes_of(variable.values));
         const size_t part = values.size() / variable.copies;
         for (int64_t copy = 0; copy < variable.copies; copy++) {
-            char *to = values.data() + copy * part;
-            if (copy > 0 && networks == 1) {
-                std::memcpy(to, values.data(), part);
-                continue;
-            }
-            file.seekg(copy * state_bytes + offset);
-            file.read(to, part);
+            const int64_t network = networks == 1 ? 0 : copy;
+            std::memcpy(values.data() + copy * part, file.data + network * state_bytes + offset,
+                        part);
         }
-        if (!file) fail("cannot read '" + setting("state_in") + "'");
         memory::write(variable.values, 0, variable.values.size, values.data());
         offset += part;
     }
@@ -240,7 +261,7 @@ void load_static(const char *name, void *to, size_t bytes) {
 
 void load_state() {
     read_state();
-    state_out.open(setting("state_out"), std::ios::binary | std::ios::out | std::ios::trunc);
+    state_out = create(setting("state_out"));
     protocol = protocol_arrays();
     for (const Array *array :
          {&protocol.attempt, &protocol.pending, &protocol.step, &protocol.n_watch})
@@ -254,21 +275,21 @@ void load_state() {
     set(protocol.horizon, numbers<double>("horizon"));
     set(protocol.learning, numbers<int32_t>("learning"));
 
-    for (const auto &entry : channel_table()) {
+    for (const Channel &spec : channel_table()) {
         OpenChannel channel;
-        channel.spec = entry.second;
-        const std::string path = "input." + entry.first;
-        channel.given = settings.count(path) > 0;
+        channel.spec = spec;
+        const std::string path = "input." + spec.name;
+        channel.given = given(path) != nullptr;
         if (channel.given && channel.spec.kind == "events") {
-            channel.n_events = number("events." + entry.first);
+            channel.n_events = number("events." + spec.name);
             channel.values.open_for_reading(setting(path), channel.n_events * 3 * sizeof(int32_t));
             const int32_t *samples = (const int32_t *)channel.values.data;
             for (int64_t k = 0; k <= n_samples; k++)
                 channel.begins.push_back(
                     std::lower_bound(samples, samples + channel.n_events, (int32_t)k) - samples);
         } else if (channel.given) {
-            channel.frames = number("frames." + entry.first);
-            channel.width = number("width." + entry.first);
+            channel.frames = number("frames." + spec.name);
+            channel.width = number("width." + spec.name);
             channel.values.open_for_reading(
                 setting(path),
                 (size_t)n_samples * channel.frames * channel.spec.features * channel.width);
@@ -276,7 +297,7 @@ void load_state() {
         // A spike in the last step before the border is still set in the state.
         if (channel.spec.kind == "events") fill(channel, nullptr);
         channel.cursor.resize(replicas);
-        channels[entry.first] = channel;
+        channels.push_back(channel);
     }
     open_recorders();
 }
@@ -308,7 +329,9 @@ static void play_events(OpenChannel &channel) {
 }
 
 void load_channel(const char *name) {
-    OpenChannel &channel = channels[name];
+    size_t k = 0;
+    while (channels[k].spec.name != name) k++;
+    OpenChannel &channel = channels[k];
     if (channel.spec.kind == "events") return play_events(channel);
     const int64_t frame =
         channel.spec.kind == "sequence" ? Network::step / channel.spec.frame_steps : 0;
@@ -384,9 +407,10 @@ void store_sample() {
 
 static void drain_monitors() {
     monitored_visit([](const std::string &name, const void *data, size_t bytes) {
-        std::ofstream &file = monitor_files[name];
-        if (bytes > 0) file.write((const char *)data, bytes);
-        if (!file) fail("no space for '" + setting("out") + "/" + name + "'");
+        size_t k = 0;
+        while (monitor_files[k].name != name) k++;
+        if (std::fwrite(data, 1, bytes, monitor_files[k].file) != bytes)
+            fail("no space for '" + setting("out") + "/" + name + "'");
     });
     monitored += monitored_bytes();
     monitored_clear();
@@ -403,7 +427,7 @@ static void take_snapshots(int64_t replica, int64_t done) {
 // Writes the state of one replica as that of a network of its own. Its last spikes are relative to
 // the present, in whole steps: the last digits do not tell where runs were cut.
 static void save_state(int64_t replica, double now) {
-    state_out.seekp(stride == 1 ? replica * state_bytes : 0);
+    fseeko(state_out, stride == 1 ? replica * state_bytes : 0, SEEK_SET);
     for (const Variable &variable : state) {
         const size_t part = variable.values.size / variable.copies;
         std::vector<char> values(bytes_of(variable.values) / variable.copies);
@@ -415,7 +439,7 @@ static void save_state(int64_t replica, double now) {
                 double &last = ((double *)values.data())[k];
                 last = std::round((last - now) / time_step) * time_step;
             }
-        state_out.write(values.data(), values.size());
+        std::fwrite(values.data(), 1, values.size(), state_out);
     }
 }
 
@@ -429,8 +453,16 @@ static void count_spikes(int64_t replica) {
 // Samples that all networks have shown, or one has where all share them.
 static int64_t done() { return stride == 1 ? finished / replicas : finished; }
 
+static void report(const char *what, const std::string &more) {
+    std::printf("%s %lld %lld %lld%s\n", what, (long long)done(), (long long)presentations,
+                (long long)spikes, more.c_str());
+    std::fflush(stdout);
+}
+
 // After each presentation; says whether to go on.
-static bool between(const Network &network) {
+static Network *running = nullptr;
+
+static bool between() {
     const size_t held = monitored_bytes();
     if (monitored + held > recorder_limit)
         fail(std::to_string(monitored + held), TOO_MUCH_RECORDED);
@@ -449,7 +481,7 @@ static bool between(const Network &network) {
         if (replicas > 1 && samples[replica] == n_samples - 1) {
             // It waits for the others, and what it does meanwhile does not count.
             if (stride == 1) check_finite('c', samples);
-            save_state(replica, network.now * time_step);
+            save_state(replica, running->now * time_step);
         }
         samples[replica] = next[replica];
     }
@@ -457,7 +489,7 @@ static bool between(const Network &network) {
     const auto now = std::chrono::steady_clock::now();
     if (now - last_report >= std::chrono::milliseconds(200)) {
         last_report = now;
-        std::cout << "progress " << done() << " " << presentations << " " << spikes << std::endl;
+        report("progress", "");
     }
     stopped = asked_to_stop;
     return !stopped;
@@ -472,10 +504,11 @@ static int64_t left() {
 }
 
 void simulate(Network &network) {
+    running = &network;
     network.remove(inactive);
     started = last_report = std::chrono::steady_clock::now();
     while (left() > 0 && !stopped)
-        network.run(left(), steps_per_presentation, time_step, [&] { return between(network); });
+        network.run(left(), steps_per_presentation, time_step, between);
     run_seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     if (replicas == 1) {
@@ -485,16 +518,16 @@ void simulate(Network &network) {
 }
 
 int finish() {
-    state_out.close();
-    if (!state_out) fail("no space for '" + setting("state_out") + "'");
+    const bool failed = std::ferror(state_out) != 0;
+    if (std::fclose(state_out) != 0 || failed)
+        fail("no space for '" + setting("state_out") + "'");
     drain_monitors();
-    for (auto &entry : monitor_files) {
-        entry.second.close();
-        if (!entry.second) fail("no space for '" + setting("out") + "/" + entry.first + "'");
-    }
-    std::cout.precision(17);
-    std::cout << "finished " << done() << " " << presentations << " " << spikes << " "
-              << run_seconds << std::endl;
+    for (const OpenFile &open : monitor_files)
+        if (std::fclose(open.file) != 0)
+            fail("no space for '" + setting("out") + "/" + open.name + "'");
+    char seconds[32];
+    std::snprintf(seconds, sizeof(seconds), " %.17g", run_seconds);
+    report("finished", seconds);
     return 0;
 }
 }  // namespace biosnn

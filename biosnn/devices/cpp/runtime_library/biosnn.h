@@ -3,10 +3,6 @@
 #ifndef BIOSNN_H
 #define BIOSNN_H
 #include <cstdint>
-#include <cstdio>
-#include <functional>
-#include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -26,7 +22,7 @@ struct Variable {
     char check;
 };
 struct Channel {
-    std::string kind;  // static, sequence or events
+    std::string name, kind;  // static, sequence or events
     int64_t features;
     int64_t frame_steps;
     double absent;  // value where no samples are given
@@ -39,18 +35,18 @@ struct Recorder {
     int64_t copies;
     int64_t every;
 };
-using Write = std::function<void(const std::string &name, const void *data, size_t bytes)>;
+using Write = void (*)(const std::string &name, const void *data, size_t bytes);
 struct Protocol {
     Array sample, attempt, pending, step, seed, epoch, first_sample, learning, n_watch, horizon;
 };
 
 // Generated for each network.
 std::vector<Variable> state_table();
-std::map<std::string, Channel> channel_table();
+std::vector<Channel> channel_table();
 std::vector<Recorder> recorder_table();
 // What Brian2's monitors hold: how many bytes, the bytes themselves, and to forget them.
 size_t monitored_bytes();
-void monitored_visit(const Write &write);
+void monitored_visit(Write write);
 void monitored_clear();
 Protocol protocol_arrays();
 extern const int64_t steps_per_presentation;

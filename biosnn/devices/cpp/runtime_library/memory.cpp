@@ -1,8 +1,7 @@
 #include "memory.h"
 
 #include <algorithm>
-#include <cstring>
-#include <stdexcept>
+#include <cstdio>
 
 namespace biosnn {
 namespace memory {
@@ -19,12 +18,14 @@ void write(const Array &array, size_t first, size_t count, const void *from) {
 
 template <typename F>
 static void with_type(const Array &array, F action) {
-    if (array.kind == "f8")
+    if (is(array, "f8"))
         action((double *)array.data);
-    else if (array.kind == "f4")
+    else if (is(array, "f4"))
         action((float *)array.data);
-    else
-        throw std::runtime_error("an input cannot set a variable of type " + array.kind);
+    else {
+        std::fprintf(stderr, "an input cannot set a variable of type %s\n", array.kind);
+        std::_Exit(2);
+    }
 }
 
 void assign(const Array &array, size_t first, size_t count, const double *values) {
@@ -54,7 +55,7 @@ static int64_t find(const void *data, size_t size, Bits exponent) {
 
 int64_t first_not_finite(const Array &array, size_t first, size_t count) {
     const char *data = (const char *)array.data + first * item_size(array);
-    return array.kind == "f8" ? find<uint64_t>(data, count, 0x7ff0000000000000ull)
+    return is(array, "f8") ? find<uint64_t>(data, count, 0x7ff0000000000000ull)
                               : find<uint32_t>(data, count, 0x7f800000u);
 }
 

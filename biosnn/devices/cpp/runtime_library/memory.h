@@ -3,7 +3,8 @@
 #ifndef BIOSNN_MEMORY_H
 #define BIOSNN_MEMORY_H
 #include <cstdint>
-#include <string>
+#include <cstdlib>
+#include <cstring>
 #include <vector>
 
 namespace biosnn {
@@ -11,10 +12,11 @@ namespace biosnn {
 // An array of the network; `kind` is a NumPy type code such as "f8".
 struct Array {
     void *data;
-    std::string kind;
+    const char *kind;
     size_t size;
 };
-inline size_t item_size(const Array &array) { return (size_t)std::stoul(array.kind.substr(1)); }
+inline bool is(const Array &array, const char *kind) { return std::strcmp(array.kind, kind) == 0; }
+inline size_t item_size(const Array &array) { return (size_t)std::atoi(array.kind + 1); }
 inline size_t bytes_of(const Array &array) { return array.size * item_size(array); }
 
 namespace memory {

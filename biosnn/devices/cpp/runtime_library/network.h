@@ -4,8 +4,6 @@
 #ifndef BIOSNN_NETWORK_H
 #define BIOSNN_NETWORK_H
 #include <cstdint>
-#include <functional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -34,10 +32,10 @@ class Network {
     void clear() { objects.clear(); }
     void add(Clock *clock, codeobj_func function, const char *name);
     // Remove the objects that belong to switched-off learning.
-    void remove(const std::set<std::string> &names);
+    void remove(const std::vector<std::string> &names);
     // Give `presentations` of `steps` time steps each; `between` is called after each and says
     // whether to go on.
-    void run(int64_t presentations, int64_t steps, double dt, const std::function<bool()> &between);
+    void run(int64_t presentations, int64_t steps, double dt, bool (*between)());
     // Run the objects that finish a presentation.
     void finish();
 };

@@ -16,6 +16,8 @@ void _before_run_{{codeobj_name}}()
 {% endmacro %}
 
 {% macro cpp_file() %}
+{% block extra_headers %}
+{% endblock %}
 {% for line in comment.splitlines() %}
 // {{line}}
 {% endfor %}

@@ -87,12 +87,12 @@ void write(const Array &array, size_t first, size_t count, const void *from) {
 
 template <typename F>
 static void with_type(const Array &array, F action) {
-    if (array.kind == "f8")
+    if (is(array, "f8"))
         action((double *)array.data);
-    else if (array.kind == "f4")
+    else if (is(array, "f4"))
         action((float *)array.data);
     else {
-        std::fprintf(stderr, "an input cannot set a variable of type %s\n", array.kind.c_str());
+        std::fprintf(stderr, "an input cannot set a variable of type %s\n", array.kind);
         std::_Exit(2);
     }
     checked(cudaGetLastError());
@@ -128,7 +128,7 @@ struct Least {
     }
     void look(const Array &array, size_t first, size_t count) {
         if (count == 0) return;
-        if (array.kind == "f8")
+        if (is(array, "f8"))
             find_not_finite<uint64_t><<<blocks_for(count), 256>>>(
                 (const uint64_t *)array.data + first, count, 0x7ff0000000000000ull, on_gpu);
         else

@@ -157,11 +157,11 @@ size_t monitored_bytes() {
 }
 
 template <typename T>
-static void hand_over(const Write &write, const std::string &name, const std::vector<T> &values) {
+static void hand_over(Write write, const std::string &name, const std::vector<T> &values) {
     write(name, values.data(), values.size() * sizeof(T));
 }
 
-void monitored_visit(const Write &write) {
+void monitored_visit(Write write) {
     for (auto &entry : spike_buffers) {
         SpikeBuffer &buffer = entry.second;
         drain(buffer);
