@@ -100,7 +100,7 @@ def test_the_scripts_are_found():
 
 
 @pytest.mark.parametrize("name", scripts())
-def test_a_script_keeps_the_contract(name, run_script):
+def test_a_script_keeps_the_contract_and_draws(name, run_script):
     done = run_script(name, "--smoke", "--json", *FLAGS.get(name, ()))
     assert done.status == 0, done.stderr
     report = done.report
@@ -115,12 +115,6 @@ def test_a_script_keeps_the_contract(name, run_script):
     assert report["environment"].keys() == {"python", "packages", "cpu", "commit"}
     assert all(seconds >= 0 for key, seconds in report["timing"].items() if key.endswith("_s"))
     assert report["timing"], "a result is stated with the time it took"
-
-
-@pytest.mark.parametrize("name", scripts())
-def test_a_script_draws(name, run_script):
-    done = run_script(name, "--smoke", "--json", *FLAGS.get(name, ()))
-    assert done.status == 0, done.stderr
     pictures = sorted(done.out.glob("*.png"))
     assert pictures
     for path in pictures:
