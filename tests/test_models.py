@@ -18,13 +18,12 @@ from brian2 import (
     SpikeMonitor,
     StateMonitor,
     Synapses,
-    cm,
+    have_same_dimensions,
     ms,
     mV,
     nA,
     second,
     seed,
-    uA,
 )
 
 from biosnn import encoding, models, plasticity
@@ -36,29 +35,6 @@ pytestmark = pytest.mark.usefixtures("fresh_brian2")
 
 DT = 0.1 * ms
 
-#: What makes each model of the library fire, and for how long it does.
-DRIVES: dict[str, dict[str, Any]] = {
-    "integrate_and_fire": {"I": 0.5 * nA},
-    "lif": {"I": 20 * nA},
-    "lif_exponential": {"I_syn": 90 * nA},
-    "lif_conductance": {"g_e": 6.0},
-    "adaptive_lif": {"I": 0.4 * nA},
-    "qif": {"I": 20 * nA},
-    "eif": {"I": 3 * uA / cm**2},
-    "adex": {"I": 1.5 * nA},
-    "izhikevich": {"I": 15 * mV / ms},
-    "hodgkin_huxley": {"I": 10 * uA / cm**2},
-    "traub_miles": {"I": 0.5 * nA},
-    "pinsky_rinzel": {"I": 4 * uA / cm**2},
-    "poisson_unit": {"I": 2000.0},
-    "escape_rate": {"I": 20 * nA},
-    "diehl_cook_excitatory": {"g_e": 80.0},
-    "diehl_cook_inhibitory": {"g_e": 20.0},
-    "competitive": {"I": 40.0},
-}
-#: What keeps those silent that fire on their own.
-HOLDS: dict[str, dict[str, Any]] = {"traub_miles": {"I": -0.05 * nA}}
-
 
 def run(group: NeuronGroup, duration: Any, *variables: str) -> tuple[SpikeMonitor, StateMonitor]:
     """Run; spikes, and variables at the end of every step."""
@@ -68,6 +44,14 @@ def run(group: NeuronGroup, duration: Any, *variables: str) -> tuple[SpikeMonito
     return spikes, trace
 
 
+def hold(group: NeuronGroup, name: str, value: Any) -> NeuronGroup:
+    """Hold the variable that drives a neuron of the library."""
+    variable, _ = models.LIBRARY[name][1].DRIVE
+    group.namespace["held"] = value
+    group.run_regularly(f"{variable} = held", when="start")
+    return group
+
+
 def si(quantity: Any) -> Any:
     return np.asarray(quantity, dtype=float)
 
@@ -75,8 +59,15 @@ def si(quantity: Any) -> Any:
 # The library
 
 
-def test_every_model_of_the_library_has_a_drive() -> None:
-    assert set(DRIVES) == set(models.LIBRARY)
+def test_every_entry_says_what_makes_it_fire() -> None:
+    """What the tests of all neurons need, in the units of the entry's own variables."""
+    for name, (make, source) in models.LIBRARY.items():
+        model = make()
+        variable, value = source.DRIVE
+        for key, given in {variable: value, **source.START}.items():
+            assert have_same_dimensions(given, model.initial_value(key)), (name, key)
+        assert "v" in source.START, name
+        assert 0 * ms < source.STEP, name
 
 
 def test_every_published_entry_is_exported() -> None:
@@ -102,28 +93,27 @@ def test_a_factory_documents_itself() -> None:
         plasticity.pair_stdp(tau=20 * ms)
 
 
-@pytest.mark.parametrize("name", DRIVES)
+@pytest.mark.parametrize("name", models.LIBRARY)
 @pytest.mark.parametrize("single", [False, True], ids=["double", "single"])
 def test_every_model_of_the_library_runs(name: str, single: bool) -> None:
     make, source = models.LIBRARY[name]
-    model = make()
-    group = model.group(2, dt=DT, single_precision=single)
-    for variable, (initial, value) in {
-        key: (model.initial_value(key), getattr(group, key)[:]) for key in source.INITIAL
-    }.items():
-        np.testing.assert_allclose(si(value), si(initial), rtol=1e-6, err_msg=variable)
-    for part, values in ((group[:1], HOLDS.get(name, {})), (group[1:], DRIVES[name])):
-        for variable, value in values.items():
-            setattr(part, variable, value)
-    seed(0)  # some models draw random numbers
-    spikes, trace = run(group, 40 * ms)
-    count = np.asarray(spikes.count)
-    assert count[1] > 0
-    assert count[0] == 0  # at rest nothing happens
-    assert np.isfinite(si(trace.v)).all()
+    model, (variable, drive) = make(), source.DRIVE
+    silence = getattr(source, "SILENCE", model.initial_value(variable))
+    counts = []
+    for value in (silence, drive):
+        group = model.group(1, dt=DT, single_precision=single)
+        for key in source.INITIAL:
+            begins = si(model.initial_value(key))
+            np.testing.assert_allclose(si(getattr(group, key)[:]), begins, rtol=1e-6, err_msg=key)
+        seed(0)  # some models draw random numbers
+        spikes, trace = run(hold(group, name, value), 40 * ms)
+        assert np.isfinite(si(trace.v)).all()
+        counts.append(spikes.num_spikes)
+    assert counts[1] > 0
+    assert counts[0] == 0  # at rest nothing happens
 
 
-@pytest.mark.parametrize("name", DRIVES)
+@pytest.mark.parametrize("name", models.LIBRARY)
 def test_every_parameter_of_the_library_is_described(name: str) -> None:
     make, source = models.LIBRARY[name]
     model = make()
@@ -161,12 +151,10 @@ def test_hard_and_soft_reset(make: Callable[..., NeuronModel]) -> None:
 
 @pytest.mark.parametrize("name", ["lif", "lif_exponential", "lif_conductance"])
 def test_refractory_neurons_are_held(name: str) -> None:
-    make, _ = models.LIBRARY[name]
+    make, source = models.LIBRARY[name]
     t_ref = 3 * ms
     model = make(t_ref=t_ref)
-    group = model.group(1, dt=DT)
-    for variable, value in DRIVES[name].items():
-        setattr(group, variable, 3 * value)
+    group = hold(model.group(1, dt=DT), name, 3 * source.DRIVE[1])
     spikes, trace = run(group, 30 * ms, "v")
     assert spikes.num_spikes >= 2
     first = round(float(spikes.t[0] / DT))

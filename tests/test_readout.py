@@ -19,6 +19,7 @@ from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from biosnn import readout as exports
 from biosnn.errors import ParameterError, StorageError
 from biosnn.readout import (
     SILENT,
@@ -57,14 +58,25 @@ def first_spikes(n_samples: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     return np.where(rng.random(late.shape) < 0.3, np.inf, times), labels
 
 
+#: The readouts that ``biosnn.readout`` exports.
+READOUTS = [
+    found
+    for found in (getattr(exports, name) for name in exports.__all__)
+    if isinstance(found, type) and issubclass(found, Readout) and found is not Readout
+]
+
+
+def each(n_neurons: int) -> list[Readout]:
+    """One of each readout, for three classes; those that have to know get the number of neurons."""
+    needed = {PopulationReadout: {"n_classes": 3, "neurons_per_class": n_neurons // 3}}
+    return [kind(**needed.get(kind, {})) for kind in READOUTS]
+
+
 def fitted() -> list[Readout]:
     counts, labels = coded(200, 3)
     two = labels < 2
     return [
-        VoteReadout(3).fit(counts, labels),
-        ProportionReadout().fit(counts, labels),
-        PopulationReadout(3, 4).fit(counts),
-        LinearReadout().fit(counts, labels),
+        *(readout.fit(counts, labels) for readout in each(counts.shape[1])),
         LinearReadout("svc").fit(counts, labels),
         LinearReadout("ridge").fit(counts[two], labels[two]),
         LinearReadout(features="latency", tau_latency=1.0, C=3).fit(counts, labels),
@@ -120,10 +132,7 @@ def expected_failures(readout: Readout) -> dict[str, str]:
 
 @parametrize_with_checks(
     [
-        VoteReadout(),
-        ProportionReadout(),
-        PopulationReadout(3),
-        LinearReadout(),
+        *each(3),
         LinearReadout("svc"),
         LinearReadout("ridge"),
         LinearReadout(features="latency", tau_latency=1.0),
@@ -479,7 +488,7 @@ MALFORMED: list[tuple[Any, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("readout", [VoteReadout(), ProportionReadout(), LinearReadout()], ids=str)
+@pytest.mark.parametrize("readout", each(3), ids=str)
 @pytest.mark.parametrize(("X", "got", "remedy"), MALFORMED, ids=[row[1] for row in MALFORMED])
 def test_malformed_counts(readout: Readout, X: Any, got: str, remedy: str) -> None:
     wanted = r"\.X must be dense real numbers \[n_samples, n_neurons\], got "

@@ -8,8 +8,7 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Equations, Hz, Mohm, amp, meter, ms, mV, second, volt
-from brian2.units.fundamentalunits import get_dimensions
+from brian2 import Equations, Hz, Mohm, ms, mV
 
 from biosnn import encoding, models, plasticity
 from biosnn.models import Companion, Event, NeuronModel
@@ -26,17 +25,8 @@ from biosnn.plasticity import PlasticityRule
 DT = 0.1 * ms
 FRAME = 5 * ms
 N_SOURCES, N = 6, 4
-#: Input current of the fastest neuron (SI), where that for its unit does not make it fire.
-AMPLITUDES = {
-    "lif": 40e-9,
-    "lif_exponential": 40e-9,
-    "qif": 40e-9,
-    "escape_rate": 30e-9,
-    "eif": 0.04,
-    "pinsky_rinzel": 0.05,
-    "poisson_unit": 400.0,
-}
-_BY_UNIT = ((amp, 1e-9), (amp / meter**2, 0.15), (volt / second, 20.0), (1.0, 100.0))
+#: Input of the fastest neuron of the library, times what its entry says makes it fire.
+STRONG = 2.0
 #: Weights at which synapses of default strength visibly move the spikes of ``_host()``.
 WEIGHTS = {"delta": 2.0, "gaba_a": 0.5}
 _CURRENT, _CONDUCTANCE = 0.2, 10.0
@@ -75,13 +65,6 @@ class Parts:
         self.populations[key] = Population(model=model, n=len(values), drives=drives)
 
 
-def amplitude(name: str, model: NeuronModel) -> float:
-    """Current in SI units that makes a neuron fire within some ms."""
-    dim = Equations(model.equations)["I"].dim
-    by_unit = next(value for unit, value in _BY_UNIT if get_dimensions(unit) == dim)
-    return AMPLITUDES.get(name, by_unit)
-
-
 def add_sources(parts: Parts) -> None:
     """Regular spikes for everything that needs presynaptic ones, and a reward."""
     rates = np.linspace(0.4, 1.0, N_SOURCES)
@@ -92,16 +75,17 @@ def add_sources(parts: Parts) -> None:
 
 
 def add_neurons(parts: Parts) -> None:
-    """Every neuron of the library, driven by currents or, where it has none, by spikes."""
-    for name, (factory, _) in models.LIBRARY.items():
+    """Every neuron of the library, driven by an input or, where it has none, by spikes."""
+    for name, (factory, source) in models.LIBRARY.items():
         key, model = f"neuron_{name}", factory()
-        if "I" in Equations(model.equations).names:
-            strength = amplitude(name, model) * np.linspace(0.7, 1.0, N)
-            parts.held(key, model, "I", strength)
+        variable, value = source.DRIVE
+        if variable in Equations(model.equations).parameter_names:
+            strength = STRONG * float(np.asarray(value)) * np.linspace(0.7, 1.0, N)
+            parts.held(key, model, variable, strength)
         else:
             parts.populations[key] = Population(model=model, n=N)
             parts.projections[f"to_{key}"] = Projection(
-                pre="source", post=key, transmit="g_e_post += w", weights=1.5
+                pre="source", post=key, transmit=f"{variable}_post += w", weights=1.5
             )
         parts.firing.append(key)
     grown = plasticity.adaptive_threshold(models.lif(), theta_plus=1 * mV, tau_theta=50 * ms)

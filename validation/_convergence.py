@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Equations, Hz, cm, ms, mV, nA, uA
+from brian2 import Hz, ms, mV
 from brian2.stateupdaters.base import UnsupportedEquationsException
 
 from biosnn import models
-from biosnn.models import NeuronModel
+from biosnn.models import NeuronModel, parsed, random_calls
 from validation._reference import reference
 from validation._simulate import simulate
 
@@ -30,62 +30,47 @@ TOLERANCE = 0.15
 #: Largest error of the exact integrator, relative to the range of the potential.
 ROUNDING = 1e-9
 DURATION = 16.0  # ms
-
-#: Model -> amplitude of its sinusoidal input (about nothing), values at first, and the largest
-#: time step in ms. All stay below threshold, and are far from rest.
-SETTINGS: dict[str, tuple[Any, dict[str, Any], float]] = {
-    "integrate_and_fire": (0.2 * nA, {"v": -60 * mV}, 0.8),
-    "lif": (10 * nA, {"v": -60 * mV}, 0.8),
-    "lif_exponential": (10 * nA, {"v": -60 * mV, "I_syn": 5 * nA}, 0.8),
-    "lif_conductance": (None, {"v": -58 * mV, "g_e": 0.4, "g_i": 1.5}, 0.8),
-    "adaptive_lif": (0.1 * nA, {"v": -60 * mV, "w_adapt": 0.05 * nA, "theta": 2 * mV}, 0.8),
-    "qif": (3 * nA, {"v": -58 * mV}, 0.4),
-    "eif": (0.5 * uA / cm**2, {"v": -63 * mV}, 0.4),
-    "adex": (0.3 * nA, {"v": -60 * mV, "w_adapt": 0.05 * nA}, 0.4),
-    "izhikevich": (1 * mV / ms, {"v": -65 * mV}, 0.4),
-    "hodgkin_huxley": (1 * uA / cm**2, {"v": -62 * mV}, 0.1),
-    "traub_miles": (0.05 * nA, {"v": -75 * mV}, 0.05),
-    "pinsky_rinzel": (0.5 * uA / cm**2, {"v": -62 * mV}, 0.1),
-    "poisson_unit": (2.0, {"v": 1.0}, 0.8),
-    "escape_rate": (5 * nA, {"v": -63 * mV}, 0.8),
-    "diehl_cook_excitatory": (None, {"v": -60 * mV, "g_e": 1.0, "g_i": 0.5}, 0.2),
-    "diehl_cook_inhibitory": (None, {"v": -55 * mV, "g_e": 0.5, "g_i": 0.3}, 0.2),
-    "competitive": (1.0, {"v": 5.0}, 0.8),
-}
-#: Makes the spikes of random units so rare that none comes.
-_RARE: dict[str, dict[str, Any]] = {
-    "poisson_unit": {"gain": 1e-12 * Hz},
-    "escape_rate": {"rho_0": 1e-12 * Hz},
-}
+#: Share of its drive with which a neuron stays below threshold.
+WEAK = 0.1
 
 
 def driven(name: str, *, smooth: bool) -> NeuronModel:
-    """A model with a sinusoidal input of 100 Hz, or with its input held at the amplitude."""
-    amplitude, _, _ = SETTINGS[name]
-    model = models.LIBRARY[name][0]().with_parameters(**_RARE.get(name, {}))
-    if amplitude is None:
+    """A model without spikes at random, whose input is a weak sinusoid of 100 Hz, or held.
+
+    A drive that has an equation of its own is left alone.
+    """
+    factory, source = models.LIBRARY[name]
+    model, (variable, value) = factory(), source.DRIVE
+    if random_calls(model.threshold or ""):
+        model = attrs.evolve(model, threshold="t < 0*second")
+    if variable not in parsed(name, model.equations).parameter_names:
         return model
     if not smooth:
-        return attrs.evolve(model, initial={**model.initial, "I": amplitude})
+        return attrs.evolve(model, initial={**model.initial, variable: WEAK * value})
     lines = [
-        line.replace("I :", "I = I_1*sin(2*pi*f*t) :") if line.startswith("I :") else line
+        line.replace(" :", f" = {variable}_1*sin(2*pi*f*t) :", 1)
+        if line.split(":")[0].strip() == variable
+        else line
         for line in model.equations.splitlines()
     ]
     return attrs.evolve(
         model,
         equations="\n".join(lines),
-        initial={key: value for key, value in model.initial.items() if key != "I"},
-        parameters={**model.parameters, "I_1": amplitude, "f": 100 * Hz},
+        initial={key: start for key, start in model.initial.items() if key != variable},
+        parameters={**model.parameters, f"{variable}_1": WEAK * value, "f": 100 * Hz},
     )
 
 
-def largest_errors(model: NeuronModel, name: str, steps: list[float]) -> tuple[list[float], float]:
+def largest_errors(
+    model: NeuronModel, name: str, steps: Sequence[float]
+) -> tuple[list[float], float]:
     """Largest error of the potential for each time step in ms, and the potential's range."""
-    _, values, coarsest = SETTINGS[name]
-    times = np.arange(0, DURATION, coarsest) * ms
-    si = {key: float(np.asarray(value)) for key, value in values.items()}
+    source = models.LIBRARY[name][1]
+    sample_every = source.STEP
+    times = np.arange(0, DURATION, float(sample_every / ms)) * ms
+    si = {key: float(np.asarray(value)) for key, value in source.START.items()}
     exact = reference(model, si, times)
-    unit = 1e3 if Equations(model.equations)["v"].dim == mV.dim else 1.0
+    unit = 1e3 if parsed(name, model.equations)["v"].dim == mV.dim else 1.0
     errors = []
     for step in steps:
         run = simulate(
@@ -93,8 +78,8 @@ def largest_errors(model: NeuronModel, name: str, steps: list[float]) -> tuple[l
             1,
             DURATION * ms,
             dt=step * ms,
-            values=values,
-            sample_every=coarsest * ms,
+            values=source.START,
+            sample_every=sample_every,
         )
         if len(run.spikes[0]):
             raise RuntimeError(f"{name} fired; its potential is not smooth")
@@ -109,7 +94,7 @@ def fitted_order(steps: list[float], errors: list[float]) -> float:
 
 def _row(name: str, method: str) -> dict[str, Any] | None:
     """Figures of one integrator on one model; none if it cannot solve the equations."""
-    coarsest = SETTINGS[name][2]
+    coarsest = float(models.LIBRARY[name][1].STEP / ms)
     exactly = method == "exact"
     model = attrs.evolve(driven(name, smooth=not exactly), method=method)
     # Fourth order reaches the rounding of doubles soon, so it gets longer steps.
@@ -157,7 +142,7 @@ def check(short: bool, only: Mapping[str, tuple[str, ...]] | None = None) -> dic
     """
     if only is None:
         everything = ("exact", *ORDERS)
-        only = SHORT if short else dict.fromkeys(SETTINGS, everything)
+        only = SHORT if short else dict.fromkeys(models.LIBRARY, everything)
     table: dict[str, Any] = {}
     for name, methods in only.items():
         rows = {method: _row(name, method) for method in methods}

@@ -16,44 +16,20 @@ from brian2 import (
     SpikeMonitor,
     StateMonitor,
     TimedArray,
-    cm,
     get_unit,
     ms,
-    mV,
-    nA,
-    uA,
 )
 from brian2 import Network as BrianNetwork
 from numpy.typing import NDArray
 
-from biosnn.models import LIBRARY, NeuronModel
+from biosnn.models import LIBRARY, random_calls
 from biosnn.surrogate import SpikingLayer
 from validation._simulate import numpy_target
 
 Floats = NDArray[np.float64]
 N_NEURONS = 20
-#: Neuron of the library -> the largest input that the neurons get, in the unit of what is driven.
-LARGEST: dict[str, Any] = {
-    "integrate_and_fire": 2 * nA,
-    "lif": 40 * nA,
-    "lif_exponential": 40 * nA,
-    "lif_conductance": 3.0,
-    "adaptive_lif": 0.5 * nA,
-    "qif": 15 * nA,
-    "eif": 5 * uA / cm**2,
-    "adex": 1.5 * nA,
-    "izhikevich": 20 * mV / ms,
-    "hodgkin_huxley": 30 * uA / cm**2,
-    "traub_miles": 1 * nA,
-    "pinsky_rinzel": 5 * uA / cm**2,
-    "poisson_unit": 100.0,
-    "escape_rate": 40 * nA,
-    "diehl_cook_excitatory": 3.0,
-    "diehl_cook_inhibitory": 3.0,
-    "competitive": 20.0,
-}
-#: Neurons with channels need a shorter time step than the others' 0.1 ms.
-CHANNELS = ("hodgkin_huxley", "traub_miles", "pinsky_rinzel")
+#: Weakest and strongest input of these neurons, times what makes the one of the library fire.
+WEAKEST, STRONGEST = 0.4, 2.0
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -186,22 +162,20 @@ def library_neuron(
     scale : float
         Factor of all inputs: ``1 + 2**-52`` shows what a rounding error grows to.
     """
-    model: NeuronModel = LIBRARY[name][0]()
+    factory, source = LIBRARY[name]
+    model, (drive, value) = factory(), source.DRIVE
     model = model if method is None else attrs.evolve(model, method=method)
     n_steps = round(float(duration / dt))
     group = model.group(N_NEURONS, clock=Clock(dt=dt))
-    if "rand()" in (model.threshold or ""):
+    if random_calls(model.threshold or ""):
         drawn = np.random.default_rng(0).random((n_steps + 1, N_NEURONS))
         group.namespace["drawn"] = TimedArray(drawn, dt=dt)
         group.events["spike"] = group.events["spike"].replace("rand()", "drawn(t, i)")
-    names = Equations(model.equations).names
-    values = np.linspace(0.3, 1.5, N_NEURONS) * float(LARGEST[name]) * scale
-    drive = "I" if "I" in names else "g_e"
-    record = ("v",) if "v" in names else ("I",)
-    return compare(
-        group,
-        values if drive == "I" else np.tile(values, (n_steps, 1)),
-        n_steps,
-        drive=drive,
-        record=record,
-    )
+    values = np.linspace(WEAKEST, STRONGEST, N_NEURONS) * float(np.asarray(value)) * scale
+    held = drive in Equations(model.equations).parameter_names
+    return compare(group, values if held else np.tile(values, (n_steps, 1)), n_steps, drive=drive)
+
+
+def is_fast(name: str) -> bool:
+    """Whether a neuron of the library has channels that need a shorter time step than others."""
+    return bool(0.2 * ms > LIBRARY[name][1].STEP)

@@ -9,7 +9,7 @@ from brian2.stateupdaters.base import UnsupportedEquationsException
 
 from validation._checks import at_least, check
 from validation._simulate import verdict
-from validation._surrogate import CHANNELS, LIBRARY, Pair, compare, library_neuron
+from validation._surrogate import LIBRARY, Pair, compare, is_fast, library_neuron
 from validation._users import DT, INPUTS, USERS
 
 METHODS = ("exact", "euler", "exponential_euler", "rk2", "rk4", "heun")
@@ -34,9 +34,9 @@ def library(*, short: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in LIBRARY:
         own = LIBRARY[name][0]().method
-        duration, dt = (200 * ms, 0.02 * ms) if name in CHANNELS else (200 * ms, 0.1 * ms)
+        duration, dt = (200 * ms, 0.02 * ms) if is_fast(name) else (200 * ms, 0.1 * ms)
         if short:
-            duration, dt = (20 * ms, 0.05 * ms) if name in CHANNELS else (50 * ms, 0.1 * ms)
+            duration, dt = (20 * ms, 0.05 * ms) if is_fast(name) else (50 * ms, 0.1 * ms)
         for method in (own,) if short else dict.fromkeys((own, *METHODS)):
             try:
                 pair = library_neuron(name, duration, dt=dt, method=method)

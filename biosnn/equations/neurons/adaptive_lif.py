@@ -5,7 +5,7 @@ so that the threshold alone adapts. ``theta_plus`` stands for ``beta*(1 - rho)``
 the defaults are ours.
 """
 
-from brian2.units import Mohm, amp, ms, mV, pA
+from brian2.units import Mohm, amp, ms, mV, nA, pA
 
 NAME = "AdaptiveLIF"
 EQUATIONS = """
@@ -32,6 +32,8 @@ PARAMETERS = {
     "tau_w": (100 * ms, "> 0", "time constant of the adaptation current"),
 }
 INITIAL = {"v": "E_L", "w_adapt": 0 * amp, "theta": 0 * mV, "I": 0 * amp}
+DRIVE = "I", 0.4 * nA
+START, STEP = {"v": -60 * mV, "w_adapt": 0.05 * nA, "theta": 2 * mV}, 0.8 * ms
 REFERENCE = (
     "Bellec, Salaj, Subramoney, Legenstein & Maass 2018, NeurIPS 31:787, eqs. 1 to 3 "
     "(threshold), doi:10.48550/arXiv.1803.09574; Gerstner, Kistler, Naud & Paninski 2014, "

@@ -5,7 +5,7 @@ eight firing patterns of Naud et al. 2008, each with the current that evokes it.
 ``w_adapt`` is the papers' ``w``, a name that the weights of synapses have here.
 """
 
-from brian2.units import amp, ms, mV, nS, pA, pF
+from brian2.units import amp, ms, mV, nA, nS, pA, pF
 
 NAME = "AdEx"
 EQUATIONS = """
@@ -33,6 +33,8 @@ PARAMETERS = {
     "t_ref": (0 * ms, ">= 0", "absolute refractory period"),
 }
 INITIAL = {"v": "E_L", "w_adapt": 0 * amp, "I": 0 * amp}
+DRIVE = "I", 1.5 * nA
+START, STEP = {"v": -60 * mV, "w_adapt": 0.05 * nA}, 0.4 * ms
 REFERENCE = (
     "Brette & Gerstner 2005, J. Neurophysiol. 94:3637, eqs. 2 and 3, doi:10.1152/jn.00686.2005; "
     "patterns: Naud, Marcille, Clopath & Gerstner 2008, Biol. Cybern. 99:335, Table 1, "

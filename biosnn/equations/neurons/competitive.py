@@ -23,6 +23,8 @@ PARAMETERS = {
 #: It adapts over many samples.
 SLOW = ("theta",)
 INITIAL = {"v": 0.0, "I": 0.0, "theta": "theta_0"}
+DRIVE = "I", 40.0
+START, STEP = {"v": 5.0}, 0.8 * ms
 REFERENCE = (
     "Rumelhart & Zipser 1985, Cogn. Sci. 9:75 (competitive learning), "
     "doi:10.1207/s15516709cog0901_5; homeostatic thresholds after "

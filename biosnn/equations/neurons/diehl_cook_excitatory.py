@@ -44,6 +44,8 @@ OPERATIONS = (
 DOUBLE = ("theta",)
 #: It adapts over many samples.
 SLOW = ("theta",)
+DRIVE = "g_e", 3.0
+START, STEP = {"v": -60 * mV, "g_e": 1.0, "g_i": 0.5}, 0.2 * ms
 REFERENCE = (
     "Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, sec. 2.1 and 2.4, "
     "doi:10.3389/fncom.2015.00099 (constants from the published code)"

@@ -28,6 +28,8 @@ PARAMETERS = {
     "t_ref": (2 * ms, ">= 0", "absolute refractory period"),
 }
 INITIAL = {"v": "E_L", "g_e": 0.0, "g_i": 0.0}
+DRIVE = "g_e", 3.0
+START, STEP = {"v": -55 * mV, "g_e": 0.5, "g_i": 0.3}, 0.2 * ms
 REFERENCE = (
     "Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, sec. 2.1, "
     "doi:10.3389/fncom.2015.00099 (constants from the published code)"

@@ -3,7 +3,7 @@
 The defaults are those that its authors fitted to a conductance-based neuron.
 """
 
-from brian2.units import amp, cm, meter, ms, msiemens, mV, ufarad
+from brian2.units import amp, cm, meter, ms, msiemens, mV, uA, ufarad
 
 NAME = "EIF"
 EQUATIONS = """
@@ -25,6 +25,8 @@ PARAMETERS = {
     "t_ref": (1.7 * ms, ">= 0", "absolute refractory period"),
 }
 INITIAL = {"v": "E_L", "I": 0 * amp / meter**2}
+DRIVE = "I", 3 * uA / cm**2
+START, STEP = {"v": -63 * mV}, 0.4 * ms
 REFERENCE = (
     "Fourcaud-Trocmé, Hansel, van Vreeswijk & Brunel 2003, J. Neurosci. 23:11628, Table 1, "
     "doi:10.1523/JNEUROSCI.23-37-11628.2003"

@@ -4,7 +4,7 @@ Its hazard is ``rho_0*exp((v - V_th)/Delta_u)``. A small ``Delta_u`` makes the t
 A step holds one spike at most.
 """
 
-from brian2.units import Hz, Mohm, amp, ms, mV
+from brian2.units import Hz, Mohm, amp, ms, mV, nA
 
 NAME = "EscapeRate"
 EQUATIONS = """
@@ -27,6 +27,8 @@ PARAMETERS = {
     "Delta_u": (1 * mV, "> 0", "width of the noisy threshold"),
 }
 INITIAL = {"v": "E_L", "I": 0 * amp}
+DRIVE = "I", 20 * nA
+START, STEP = {"v": -60 * mV}, 0.8 * ms
 REFERENCE = (
     "Gerstner & Kistler 2002, Spiking Neuron Models, sec. 5.3, doi:10.1017/CBO9780511815706; "
     "Gerstner, Kistler, Naud & Paninski 2014, Neuronal Dynamics, eqs. 9.4 and 9.8, "

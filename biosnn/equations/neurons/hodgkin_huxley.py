@@ -6,7 +6,7 @@ which is smooth where those of m and n read 0/0. Nothing is reset: a spike is an
 of ``V_th``, and counts once however long it lasts.
 """
 
-from brian2.units import amp, cm, meter, msiemens, mV, ufarad
+from brian2.units import amp, cm, meter, ms, msiemens, mV, uA, ufarad
 
 NAME = "HodgkinHuxley"
 EQUATIONS = """
@@ -47,6 +47,8 @@ INITIAL = {
     "n": 0.317676914,
     "I": 0 * amp / meter**2,
 }
+DRIVE = "I", 10 * uA / cm**2
+START, STEP = {"v": -62 * mV}, 0.1 * ms
 REFERENCE = (
     "Hodgkin & Huxley 1952, J. Physiol. 117:500, eq. 26 with 7, 12, 13, 15, 16, 20, 21, 23, 24 "
     "and Table 3, doi:10.1113/jphysiol.1952.sp004764"

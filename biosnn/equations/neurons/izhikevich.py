@@ -26,6 +26,8 @@ PARAMETERS = {
     "V_peak": (30 * mV, "finite", "potential at which a spike is cut off"),
 }
 INITIAL = {"v": -70 * mV, "u": -14 * mV / ms, "I": 0 * volt / second}
+DRIVE = "I", 15 * mV / ms
+START, STEP = {"v": -65 * mV}, 0.4 * ms
 REFERENCE = (
     "Izhikevich 2003, IEEE Trans. Neural Netw. 14:1569, eqs. 1 to 3 and Fig. 2, "
     "doi:10.1109/TNN.2003.820440"

@@ -1,6 +1,6 @@
 """Leaky integrate-and-fire neuron driven by a current."""
 
-from brian2.units import Mohm, amp, ms, mV
+from brian2.units import Mohm, amp, ms, mV, nA
 
 NAME = "LIF"
 EQUATIONS = """
@@ -21,6 +21,8 @@ PARAMETERS = {
     "R": (1 * Mohm, "> 0", "membrane resistance"),
 }
 INITIAL = {"v": "E_L", "I": 0 * amp}
+DRIVE = "I", 20 * nA
+START, STEP = {"v": -60 * mV}, 0.8 * ms
 REFERENCE = (
     "Gerstner, Kistler, Naud & Paninski 2014, Neuronal Dynamics, eq. 1.5, "
     "doi:10.1017/CBO9781107447615"

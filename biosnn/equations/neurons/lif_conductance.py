@@ -28,6 +28,8 @@ PARAMETERS = {
     "t_ref": (5 * ms, ">= 0", "absolute refractory period"),
 }
 INITIAL = {"v": "E_L", "g_e": 0.0, "g_i": 0.0}
+DRIVE = "g_e", 3.0
+START, STEP = {"v": -58 * mV, "g_e": 0.4, "g_i": 1.5}, 0.8 * ms
 REFERENCE = (
     "Vogels & Abbott 2005, J. Neurosci. 25:10786, doi:10.1523/JNEUROSCI.3508-05.2005; "
     "Brette et al. 2007, J. Comput. Neurosci. 23:349 (COBA), doi:10.1007/s10827-007-0038-6"

@@ -1,6 +1,6 @@
 """Leaky integrate-and-fire neuron with exponentially decaying synaptic current."""
 
-from brian2.units import Mohm, amp, ms, mV
+from brian2.units import Mohm, amp, ms, mV, nA
 
 NAME = "LIFExponential"
 EQUATIONS = """
@@ -23,6 +23,8 @@ PARAMETERS = {
     "R": (1 * Mohm, "> 0", "membrane resistance"),
 }
 INITIAL = {"v": "E_L", "I_syn": 0 * amp, "I": 0 * amp}
+DRIVE = "I", 20 * nA
+START, STEP = {"v": -60 * mV, "I_syn": 5 * nA}, 0.8 * ms
 REFERENCE = (
     "Gerstner, Kistler, Naud & Paninski 2014, Neuronal Dynamics, eq. 1.5 and sec. 3.1, "
     "doi:10.1017/CBO9781107447615"

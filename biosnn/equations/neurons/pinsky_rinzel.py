@@ -6,7 +6,7 @@ play the bursts between them. The paper measures potentials from ``V_0``; here t
 ``V_th``, and counts once however long it lasts.
 """
 
-from brian2.units import amp, cm, meter, msiemens, mV, ufarad
+from brian2.units import amp, cm, meter, ms, msiemens, mV, uA, ufarad
 
 NAME = "PinskyRinzel"
 EQUATIONS = """
@@ -79,6 +79,8 @@ INITIAL = {
     "I": 0 * amp / meter**2,
     "I_d": 0 * amp / meter**2,
 }
+DRIVE = "I", 4 * uA / cm**2
+START, STEP = {"v": -62 * mV}, 0.1 * ms
 REFERENCE = (
     "Pinsky & Rinzel 1994, J. Comput. Neurosci. 1:39, eqs. 1 to 3 and appendix, "
     "doi:10.1007/BF00962717"

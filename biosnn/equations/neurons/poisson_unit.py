@@ -21,6 +21,8 @@ PARAMETERS = {
     "gain": (1 * Hz, "> 0", "rate per input"),
 }
 INITIAL = {"v": 0.0, "I": 0.0}
+DRIVE = "I", 500.0
+START, STEP = {"v": 1.0}, 0.8 * ms
 REFERENCE = (
     "Kempter, Gerstner & van Hemmen 1999, Phys. Rev. E 59:4498, sec. II (linear Poisson neuron), "
     "doi:10.1103/PhysRevE.59.4498"

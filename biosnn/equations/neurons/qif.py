@@ -3,7 +3,7 @@
 With the default ``a_0`` = 1/(V_c - E_L) small deviations from rest decay with ``tau_m``.
 """
 
-from brian2.units import Mohm, amp, ms, mV
+from brian2.units import Mohm, amp, ms, mV, nA
 
 NAME = "QIF"
 EQUATIONS = """
@@ -25,6 +25,8 @@ PARAMETERS = {
     "R": (1 * Mohm, "> 0", "membrane resistance"),
 }
 INITIAL = {"v": "E_L", "I": 0 * amp}
+DRIVE = "I", 20 * nA
+START, STEP = {"v": -58 * mV}, 0.4 * ms
 REFERENCE = (
     "Gerstner, Kistler, Naud & Paninski 2014, Neuronal Dynamics, eq. 5.16, "
     "doi:10.1017/CBO9781107447615; Latham et al. 2000, J. Neurophysiol. 83:808, "

@@ -5,7 +5,7 @@ state: without input the cell fires some 14 times per second, and about -50 pA s
 is reset: a spike is an upward crossing of ``V_th``, and counts once however long it lasts.
 """
 
-from brian2.units import amp, cm, msiemens, mV, siemens, ufarad, um
+from brian2.units import amp, cm, ms, msiemens, mV, nA, siemens, ufarad, um
 
 NAME = "TraubMiles"
 EQUATIONS = """
@@ -39,6 +39,9 @@ PARAMETERS = {
 }
 #: The gates' steady state at ``E_L``.
 INITIAL = {"v": "E_L", "m": 0.0268633, "h": 0.9913058, "n": 0.0604340, "I": 0 * amp}
+DRIVE = "I", 0.5 * nA
+SILENCE = -0.05 * nA
+START, STEP = {"v": -75 * mV}, 0.05 * ms
 REFERENCE = (
     "Brette et al. 2007, J. Comput. Neurosci. 23:349, app. B (COBAHH), "
     "doi:10.1007/s10827-007-0038-6; after Traub & Miles 1991, Neuronal Networks of the "
