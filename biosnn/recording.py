@@ -12,6 +12,10 @@ import numpy as np
 from biosnn.errors import DataError, NotRecordedError
 from biosnn.state import aligned, bytes_of, shape_of
 
+#: What is kept of spikes in each sample, as users name it behind the population: how many there
+#: were, and when the first one came.
+COUNT, FIRST_SPIKE = "count", "t_first"
+
 
 @attrs.frozen(eq=False, kw_only=True)
 class RunClock:
@@ -275,8 +279,8 @@ class Recording:
 
     def counts(self, population: str) -> np.ndarray:
         """Spike counts of a population, int, shape (n_samples, n_neurons)."""
-        return self[f"{population}.count"]
+        return self[f"{population}.{COUNT}"]
 
     def latencies(self, population: str) -> np.ndarray:
         """Times of first spikes in s since onset, shape (n_samples, n_neurons); inf if silent."""
-        return self[f"{population}.t_first"]
+        return self[f"{population}.{FIRST_SPIKE}"]

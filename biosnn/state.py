@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -11,6 +11,8 @@ import numpy as np
 
 from biosnn.errors import DataError
 
+#: The number of samples learned so far, which is part of every state.
+SEEN = "protocol.seen"
 _MOST_ROWS = 30
 
 
@@ -30,6 +32,8 @@ class State(Mapping[str, np.ndarray]):
         Names of weights that are full matrices -> their shape (pre, post).
     units : mapping of str to str, optional
         SI units of the variables, for which new values are checked.
+    infinite : iterable of str, optional
+        Names of variables whose values may be infinite, such as times of spikes that did not come.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class State(Mapping[str, np.ndarray]):
         arrays: Mapping[str, Any],
         shapes: Mapping[str, tuple[int, int]] | None = None,
         units: Mapping[str, str] | None = None,
+        infinite: Iterable[str] = (),
     ):
         self._arrays = {}
         for name, values in arrays.items():
@@ -45,6 +50,7 @@ class State(Mapping[str, np.ndarray]):
             self._arrays[name] = array
         self.shapes = dict(shapes or {})
         self.units = dict(units or {})
+        self.infinite = frozenset(infinite)
 
     def __getitem__(self, name: str) -> np.ndarray:
         try:
@@ -70,7 +76,7 @@ class State(Mapping[str, np.ndarray]):
             for name, array in sorted(self._arrays.items())
         ]
         total = bytes_of(sum(array.nbytes for array in self._arrays.values()))
-        seen = f" after {self.samples_seen} samples" if "protocol.seen" in self else ""
+        seen = f" after {self.samples_seen} samples" if SEEN in self else ""
         return "\n".join([f"State{seen}, {total}", *aligned(rows)])
 
     def weights(self, projection: str) -> np.ndarray:
@@ -86,7 +92,7 @@ class State(Mapping[str, np.ndarray]):
     @property
     def samples_seen(self) -> int:
         """Number of samples learned so far."""
-        return int(self["protocol.seen"][0])
+        return int(self[SEEN][0])
 
     def updated(self, changes: Mapping[str, Any]) -> State:
         """Return a state with some arrays replaced.
@@ -107,7 +113,7 @@ class State(Mapping[str, np.ndarray]):
         arrays = dict(self._arrays)
         for name, values in changes.items():
             arrays[name] = self._fitting(name, values)
-        return State(arrays, self.shapes, self.units)
+        return State(arrays, self.shapes, self.units, self.infinite)
 
     def _fitting(self, name: str, values: Any) -> np.ndarray:
         """New values of a variable in the shape and type of its present ones."""
@@ -131,7 +137,7 @@ class State(Mapping[str, np.ndarray]):
             new = new.astype(present.dtype)
         if np.isnan(new).any() or np.isnan(given).any():
             raise DataError(f"{where} must be finite, got NaN")
-        endless = name.endswith(".t_first") or np.isinf(present).any()  # infinite without spikes
+        endless = name in self.infinite or np.isinf(present).any()
         if np.isinf(new).any() and not endless:
             raise DataError(f"{where} must be finite, got infinity")
         if present.dtype.kind in "iub" and (new != given.reshape(-1)).any():

@@ -137,7 +137,12 @@ def test_parameters_follow_their_schedule() -> None:
     eta = models.Schedule(start=0.2, stop=0.1, kind="linear")
     program = lower(network(rule=plasticity.pair_stdp(A_plus=eta)))
     assert program.scheduled
-    assert "inp_cells_A_plus = " in kernel(program, "protocol_begin").code
+    begins, follows = (
+        [k.name for k in program.kernels].index(f"protocol_{name}")
+        for name in ("begin", "follow_schedules")
+    )
+    assert follows == begins + 1
+    assert "inp_cells_A_plus = " in program.kernels[follows].code
     assert kernel(program, "cells_copy_inp_cells_A_plus").clock == BOUNDARY
     assert not lower(network(rule=plasticity.pair_stdp())).scheduled
 
@@ -157,6 +162,8 @@ def test_recorders_add_what_they_observe() -> None:
     program = lower(network(), Record(per_sample=("cells.count", "cells.t_first"), spikes=("inp",)))
     assert {"cells_count", "cells_clear_count", "cells_t_first"} <= names(program)
     assert program.arrays["inp.t_sample"].link == "protocol.t_sample"
+    assert program.counted == "cells.count"
+    assert [name for name, array in program.arrays.items() if array.infinite] == ["cells.t_first"]
 
 
 def test_draws_are_functions_of_the_seed() -> None:
@@ -219,6 +226,15 @@ def test_the_layout_says_what_is_stored() -> None:
 def test_what_samples_hand_on_is_known() -> None:
     assert lower(network()).carried == ()
     assert lower(network(reset="none")).carried == ("cells.v",)
+
+
+def test_what_passes_add_is_not_named_as_handed_on() -> None:
+    """Normalisation without a rule counts spikes and sums weights; it is the weights that go on."""
+    program = lower(
+        network(normalise=Normalisation(total=1.0)), Record(per_sample=("cells.count",))
+    )
+    assert {"cells.count", "cells.norm_inp_cells"} <= {array.full_name for array in program.state}
+    assert program.carried == ("inp_cells.w",)
 
 
 @pytest.mark.parametrize("name", ZOO)

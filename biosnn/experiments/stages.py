@@ -97,7 +97,8 @@ def _to_data(value: Any, arrays: dict[str, np.ndarray]) -> Any:
             return {_ARRAY: put(value)}
         case State():
             names = {name: put(array) for name, array in value.items()}
-            return {_STATE: names, "shapes": value.shapes, "units": value.units}
+            known = {"shapes": value.shapes, "units": value.units}
+            return {_STATE: names, **known, "infinite": sorted(value.infinite)}
         case Mapping():
             return {str(key): _to_data(part, arrays) for key, part in value.items()}
         case list() | tuple():
@@ -111,9 +112,10 @@ def _from_data(data: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     match data:
         case {"$array": str(name)}:
             return arrays[name]
-        case {"$state": dict(names), "shapes": dict(shapes), "units": dict(units)}:
+        case {"$state": dict(names), "shapes": dict(shapes), "units": dict(units), **more}:
             whole = {key: (int(pre), int(post)) for key, (pre, post) in shapes.items()}
-            return State({key: arrays[name] for key, name in names.items()}, whole, units)
+            arrays_of = {key: arrays[name] for key, name in names.items()}
+            return State(arrays_of, whole, units, more.get("infinite", ()))
         case dict():
             return {key: _from_data(part, arrays) for key, part in data.items()}
         case list():

@@ -37,10 +37,10 @@ from biosnn.networks.projection_checks import (
     check_synaptic_names,
     check_times,
 )
-from biosnn.networks.structure import NetworkStructure
+from biosnn.networks.structure import PROTOCOL, NetworkStructure
 from biosnn.validation import LARGEST, check_choice, check_steps, check_value
 
-_RESERVED = ("protocol", "protocol_watch", "intensity", "n_samples")
+_RESERVED = (PROTOCOL, f"{PROTOCOL}_watch", "intensity", "n_samples")
 #: Variables of the protocol, which populations may link to as ``protocol.name``.
 PROTOCOL_VARIABLES = (
     "t_sample",
@@ -181,7 +181,7 @@ def _check_link(network: NetworkStructure, key: str, model: NeuronModel, variabl
     field = f"{where}.links[{variable!r}]"
     owner, _, name = target.partition(".")
     unit = parsed(key, model.equations)[variable].dim
-    if owner == "protocol":
+    if owner == PROTOCOL:
         check_known(network, f"{where}.links", name, PROTOCOL_VARIABLES)
         of_protocol = second.dim if name == "t_sample" else DIMENSIONLESS
         check_link_unit(network.name, field, unit, target, of_protocol)

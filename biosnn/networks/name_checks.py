@@ -24,9 +24,10 @@ from biosnn.networks.order_checks import check_order
 from biosnn.networks.projection import Projection
 from biosnn.networks.projection_checks import check_code_names
 from biosnn.networks.structure import NetworkStructure
+from biosnn.recording import COUNT, FIRST_SPIKE
 
 #: What a network keeps in its populations, besides ``norm_...`` of a projection.
-_KEPT = ("count", "t_first", "pending")
+_KEPT = (COUNT, FIRST_SPIKE, "pending")
 _GIVEN = (
     "stream", "active_for", "random_seed", "random_pass", "random_sample", "random_step",
 )  # fmt: skip

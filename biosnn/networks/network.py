@@ -9,7 +9,7 @@ from biosnn.declaration import declared
 from biosnn.models import Companion, Normal, Uniform, parsed
 from biosnn.networks.checks import check_network
 from biosnn.networks.structure import NetworkStructure
-from biosnn.state import Draw, State, aligned, unit_name
+from biosnn.state import SEEN, Draw, State, aligned, unit_name
 from biosnn.validation import LARGEST, check_whole
 
 
@@ -75,7 +75,7 @@ class NetworkModel(NetworkStructure):
 
     def initial_values(self) -> dict[str, np.ndarray | Draw]:
         """What every variable begins with: values, or how they are drawn."""
-        values: dict[str, np.ndarray | Draw] = {"protocol.seen": np.zeros(1, dtype=np.int64)}
+        values: dict[str, np.ndarray | Draw] = {SEEN: np.zeros(1, dtype=np.int64)}
         for key, population in self.populations.items():
             model = population.model.with_traces(
                 part for part in self.companions(key) if isinstance(part, Companion)

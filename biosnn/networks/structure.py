@@ -30,6 +30,10 @@ from biosnn.validation import (
     whole,
 )
 
+#: Name of the units that present samples, one for each copy of a network: what populations link to
+#: as ``protocol.variable``.
+PROTOCOL = "protocol"
+
 
 def _copied(given: Any) -> Any:
     """A dict of one's own; what is no mapping is left to the validator."""

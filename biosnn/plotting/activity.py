@@ -34,7 +34,7 @@ from biosnn.plotting.observed import (
     spikes_of,
     trace_of,
 )
-from biosnn.recording import Recording
+from biosnn.recording import COUNT, Recording
 from biosnn.validation import check_instance, check_members, check_whole
 
 MAX_LEGEND = 10
@@ -325,11 +325,12 @@ def activity_heatmap(
     quantity, counted = "value", None
     if isinstance(counts, Recording):
         given, quantity = per_sample_of(where, counts, name)
-        counted = quantity.endswith(".count")
+        counted = quantity.rpartition(".")[2] == COUNT
     else:
         refuse_without(where, "a Recording", name=name)
     unit = best_unit(where, "counts", given)
-    values = numbers(where, "counts", given, unit, ndim=2, infinite=quantity.endswith(".t_first"))
+    never = isinstance(counts, Recording)  # an infinite time stands for no spike
+    values = numbers(where, "counts", given, unit, ndim=2, infinite=never)
     lowest, highest = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
     if counted is None:
         whole = (values == np.round(values)).all()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from biosnn.errors import NotRecordedError, ParameterError
 from biosnn.plotting.checks import BrianUnit, Floats, best_unit, indices, numbers
-from biosnn.recording import Recording
+from biosnn.recording import COUNT, Recording
 from biosnn.state import State
 from biosnn.validation import check_whole, describe
 
@@ -97,7 +97,7 @@ def trace_of(
 
 def per_sample_of(where: str, recording: Recording, name: Any) -> tuple[Any, str]:
     """A variable at the ends of samples [n_samples, n_neurons], and how to call it."""
-    key = f"{name}.count" if isinstance(name, str) and "." not in name else name
+    key = f"{name}.{COUNT}" if isinstance(name, str) and "." not in name else name
     values = _found(where, "name", key, recording.per_sample)
     unit = recording.units.get(key, "")
     return with_dimension(values, unit), _label(key, unit)

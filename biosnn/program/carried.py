@@ -10,7 +10,6 @@ from brian2.utils.stringtools import deindent
 
 from biosnn._models.companions import SLOTS
 from biosnn.models import names_in, parsed
-from biosnn.program.passes.presentation import PROTOCOL
 from biosnn.program.program import Kernel, Program
 
 #: Equations of what has none, such as an input.
@@ -18,27 +17,40 @@ _NONE = Equations("")
 _FOR_ALL = ("statements", "load", "held", "summed")
 
 
-def with_carried(program: Program) -> Program:
+def with_carried(program: Program, declared: Program) -> Program:
     """Note the variables through which samples depend on those before them (``carried``).
 
     The kernels are followed through the first time step of a presentation, with plasticity off. A
     variable is carried if anything that does not learn changes it, unless the first that happens
     to it in that step is that all neurons (or synapses) get a value that does not come from it: at
     the onset, from an input, or in every step. What is on its way at the end of a presentation is
-    dropped, so delays carry nothing.
+    dropped, so delays carry nothing. Only what was declared is named, as ``"population.variable"``,
+    ``"projection.variable"``, ``"population.lastspike"`` for refractoriness, and ``"t"`` where code
+    uses Brian2's time.
 
     Parameters
     ----------
     program : Program
-        In which delays are not yet part of the code. The names that are noted are
-        ``"population.variable"``, ``"projection.variable"``, ``"population.lastspike"`` for
-        refractoriness, and ``"t"`` where code uses Brian2's time.
+        In which delays are not yet part of the code.
+    declared : Program
+        The same before passes have added anything.
     """
     history = _History(program)
     for kernel in program.in_order().kernels:
-        if not kernel.plastic and kernel.owner != PROTOCOL:
+        if not kernel.plastic and kernel.owner != program.protocol:
             history.follow(kernel)
-    return program.changed(carried=tuple(sorted(history.changed - history.renewed | history.times)))
+    own = _declared(declared)
+    found = (history.changed - history.renewed) & own | history.times
+    return program.changed(carried=tuple(sorted(found)))
+
+
+def _declared(program: Program) -> set[str]:
+    """What groups and connections store, as a program names it, and that neurons are refractory."""
+    owners = {**program.groups, **program.connections}
+    names = {
+        f"{key}.{name}" for key, made in owners.items() for name in parsed(key, made.equations)
+    }
+    return names | {f"{key}.lastspike" for key in program.groups}
 
 
 class _History:
@@ -64,7 +76,7 @@ class _History:
                     self._read(owner, names_in(kernel.code))
                 for target in kernel.targets:
                     key, _, variable = target.partition(".")
-                    if key != PROTOCOL:
+                    if key != self.program.protocol:
                         self._write(kernel, key, variable, True)
             case "held":
                 for name in known.subexpr_names:
@@ -121,7 +133,7 @@ class _History:
     def _write(self, kernel: Kernel, owner: str, name: str, whole: bool) -> None:
         key, variable = self._resolved(owner, name)
         known = self.equations.get(key, _NONE)
-        if key == PROTOCOL or (variable not in known and variable != "lastspike"):
+        if key == self.program.protocol or (variable not in known and variable != "lastspike"):
             return  # a name of the statements alone
         if variable in known and "unless refractory" in known[variable].flags:
             early = SLOTS.index(kernel.when) < SLOTS.index("thresholds")

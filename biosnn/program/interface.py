@@ -14,7 +14,7 @@ import numpy as np
 
 from biosnn.errors import ParameterError
 from biosnn.files import is_plain
-from biosnn.state import Draw
+from biosnn.state import Draw, State
 
 #: Most values of a variable, neurons, time steps.
 LARGEST_SIZE = 2**40
@@ -81,6 +81,7 @@ class Variable:
     """A state variable: name, NumPy dtype, number of values, SI unit, role, how it begins.
 
     ``role`` is ``"neuron"``, ``"weight"`` or ``"protocol"``; ``shape`` that of a full matrix.
+    ``infinite`` says whether values may be infinite.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Variable:
     role: str
     shape: tuple[int, int] | None = None
     draw: Draw | None = None
+    infinite: bool = False
 
     @property
     def bytes(self) -> int:
@@ -152,6 +154,8 @@ class Interface:
     ordered : bool
         Whether sums are made in the same order in each run, so that the same input gives the same
         bits. Not so where many threads add to one number.
+    counted : str
+        The recorder of numbers of spikes that a run reports on its way; empty if there is none.
     carried : tuple of str
         Variables through which samples depend on those before them, with plasticity off
         (:mod:`biosnn.program.carried`).
@@ -176,6 +180,7 @@ class Interface:
     replicas: int = 1
     shared: bool = True
     ordered: bool = True
+    counted: str = ""
     carried: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -226,6 +231,10 @@ class Interface:
         counts += [port.features for port in self.ports.values()]
         counts += [column.every for name, column in columns if name not in self.per_sample]
         sizes = [part.size for _, part in arrays]
+        if self.counted and self.counted not in self.per_sample:
+            raise ValueError(f"{self.counted!r} is not recorded")
+        if not all(type(variable.infinite) is bool for variable in self.variables):
+            raise ValueError("a variable may be infinite, or may not be")
         for name in names:
             if not is_plain(name):
                 raise ValueError(f"{name!r} is no name")
@@ -252,6 +261,11 @@ class Interface:
     def units(self) -> dict[str, str]:
         """SI units of the state variables."""
         return {v.name: v.unit for v in self.variables}
+
+    def state(self, arrays: Mapping[str, Any]) -> State:
+        """A state of the network: its variables, with what is known of them."""
+        infinite = (v.name for v in self.variables if v.infinite)
+        return State(arrays, self.shapes, self.units, infinite)
 
     def bounded_bytes(self, position: int, n: int) -> int:
         """Bytes of all that is recorded in ``n`` samples, without spikes and traces."""

@@ -10,7 +10,7 @@ from brian2.equations.equations import PARAMETER, SUBEXPRESSION
 
 from biosnn.networks import NetworkModel
 from biosnn.program.interface import Column, Interface, Variable
-from biosnn.program.passes.presentation import LONG_AGO, PROTOCOL
+from biosnn.program.passes.presentation import LONG_AGO
 from biosnn.program.program import Array, Program, parsed_equations
 from biosnn.state import Draw, State, unit_name
 
@@ -58,9 +58,12 @@ def _of_groups(program: Program) -> Iterator[Array]:
                 held="constant over dt" in equation.flags,
                 paused=group.refractory is not None and "unless refractory" in equation.flags,
                 unit=unit_name(equation.dim),
-                role="protocol" if key == PROTOCOL else "neuron",
+                role="protocol" if key == program.protocol else "neuron",
                 double=name in group.double,
-                kept=stored and name not in group.fixed and (key != PROTOCOL or name == "seen"),
+                infinite=name in group.infinite,
+                kept=stored
+                and name not in group.fixed
+                and (group.kept is None or name in group.kept),
                 link=group.links.get(name, "") if equation.type == PARAMETER else "",
                 expression=equation.expr.code if equation.type == SUBEXPRESSION else "",
             )
@@ -140,6 +143,7 @@ def interface_of(program: Program, *, single_precision: bool) -> Interface:
                 role=array.role,
                 shape=array.shape,
                 draw=array.initial if isinstance(array.initial, Draw) else None,
+                infinite=array.infinite,
             )
             for array in program.state
         ),
@@ -160,6 +164,7 @@ def interface_of(program: Program, *, single_precision: bool) -> Interface:
         },
         replicas=program.replicas.n,
         shared=program.replicas.shared,
+        counted=program.counted,
         carried=program.carried,
     )  # fmt: skip
 
@@ -185,4 +190,4 @@ def default_state(
         if isinstance(begins, np.ndarray):
             array[:] = begins
         arrays[variable.name] = array
-    return State(arrays, interface.shapes, interface.units)
+    return interface.state(arrays)

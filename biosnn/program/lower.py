@@ -57,7 +57,7 @@ def lower(
     """
     record = record or Record()
     check_record(network, record)
-    program = declare(network)
+    program = declared = declare(network)
     program = show_samples(program, network)
     program = follow_schedules(program, network)
     program = reset_at_onsets(program, network)
@@ -65,7 +65,7 @@ def lower(
     program = normalise(program, network)
     program = _named_apart(observe(program, record))
     program = count_draws(program)
-    program = with_carried(program)
+    program = with_carried(program, declared)
     program = drop_late_events(program)
     program = number_synapses(program)
     program = replicate(program, network, replicas or Replicas())

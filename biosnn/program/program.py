@@ -65,6 +65,8 @@ class Array:
     clock_time : bool
         Whether the values are times of Brian2's clock, which begins at 0 in every chunk of samples:
         what is handed on is relative to the chunk's end.
+    infinite : bool
+        Whether values may be infinite, such as times of spikes that have not come.
     paused : bool
         Whether code changes the values of a neuron only while it is not refractory.
     initial : numpy.ndarray, Draw or None
@@ -86,6 +88,7 @@ class Array:
     shared: bool = False
     constant: bool = False
     clock_time: bool = False
+    infinite: bool = False
     paused: bool = False
     initial: np.ndarray | Draw | None = None
 
@@ -108,7 +111,7 @@ class Group:
     Parameters
     ----------
     name : str
-        Of the population; ``"protocol"`` for the units that present samples.
+        Of the population, or of the units that present samples.
     n : int
         Neurons of all replicas.
     equations : str
@@ -127,6 +130,10 @@ class Group:
         Variables that stand for those of other groups -> ``"group.variable"``.
     double : tuple of str
         Variables that stay double precision.
+    infinite : tuple of str
+        Variables whose values may be infinite.
+    kept : tuple of str or None
+        Variables that are handed on between runs; ``None`` for all that are stored.
     fixed : dict
         Constant variables that differ between replicas -> values of all neurons.
     """
@@ -141,6 +148,8 @@ class Group:
     noise: dict[str, str] = attrs.field(factory=dict)
     links: dict[str, str] = attrs.field(factory=dict)
     double: tuple[str, ...] = ()
+    infinite: tuple[str, ...] = ()
+    kept: tuple[str, ...] | None = None
     fixed: dict[str, Any] = attrs.field(factory=dict)
 
 
@@ -328,9 +337,9 @@ class Program:
     scheduled : bool
         Whether parameters follow the number of learned samples.
     groups : dict of str to Group
-        The units that present samples, called ``"protocol"``, and the populations.
+        The units that present samples (``protocol``), and the populations.
     connections : dict of str to Connection
-        The projections, and ``"protocol_watch"`` where spikes decide on another attempt.
+        The projections, and where spikes decide on another attempt those that count them.
     kernels : tuple of Kernel
         In the order in which they run.
     arrays : dict of str to Array
@@ -339,8 +348,13 @@ class Program:
         What is given with every sample.
     plastic : tuple of str
         Projections that can learn.
+    protocol : str
+        The group whose units present samples; empty if none are presented.
+    counted : str
+        The recorder of numbers of spikes that a run reports on its way; empty if there is none.
     carried : tuple of str
-        Variables through which samples depend on those before them, with plasticity off.
+        Variables of the declaration through which samples depend on those before them, with
+        plasticity off.
     record : Record
         What is observed.
     replicas : Replicas
@@ -363,6 +377,8 @@ class Program:
     arrays: dict[str, Array] = attrs.field(factory=dict)
     inputs: dict[str, Port]
     plastic: tuple[str, ...] = ()
+    protocol: str = ""
+    counted: str = ""
     carried: tuple[str, ...] = ()
     record: Record = attrs.field(factory=Record)
     replicas: Replicas = attrs.field(factory=Replicas)

@@ -12,6 +12,7 @@ from brian2 import Equations
 from biosnn.errors import ParameterError
 from biosnn.networks import NetworkModel
 from biosnn.program.interface import TraceOf
+from biosnn.recording import COUNT, FIRST_SPIKE
 from biosnn.validation import check_value, check_whole
 
 
@@ -104,7 +105,7 @@ def observed(network: NetworkModel, per_sample: Sequence[str] | None) -> Sequenc
     if per_sample is not None:
         return per_sample
     spiking = network.populations[network.output].model.threshold is not None
-    return (f"{network.output}.count",) if spiking else ()
+    return (f"{network.output}.{COUNT}",) if spiking else ()
 
 
 def _check_variable(network: NetworkModel, what: str, name: str) -> None:
@@ -123,7 +124,7 @@ def _check_variable(network: NetworkModel, what: str, name: str) -> None:
         if what != "traces":  # what the others copy has to be stored
             known -= equations.subexpr_names
         if model.threshold is not None and what == "per_sample":
-            known |= {"count", "t_first"}
+            known |= {COUNT, FIRST_SPIKE}
     if variable not in known:
         among = f"one of {key}'s {', '.join(sorted(known))}"
         raise ParameterError("compile", what, repr(name), among)

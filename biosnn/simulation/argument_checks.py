@@ -66,8 +66,9 @@ def checked_state(expected: State, state: State) -> None:
             raise DataError(f"run: state[{name!r}] must be numbers, got dtype {state[name].dtype}")
         if expected[name].dtype.kind in "iu" and (state[name] != np.round(state[name])).any():
             raise DataError(f"run: state[{name!r}] must be whole numbers, got {state[name]}")
-        if not name.endswith(".t_first") and not np.isfinite(state[name]).all():
-            index = int(np.flatnonzero(~np.isfinite(state[name]))[0])
+        bad = np.isnan(state[name]) if name in expected.infinite else ~np.isfinite(state[name])
+        if bad.any():
+            index = int(np.flatnonzero(bad)[0])
             raise DataError(
                 f"run: state[{name!r}] must be finite, got {state[name][index]} at index {index}"
             )

@@ -11,7 +11,7 @@ import numpy as np
 from biosnn.declaration import from_data
 from biosnn.models import Companion, parsed
 from biosnn.networks import NetworkModel
-from biosnn.state import State
+from biosnn.state import SEEN, State
 
 
 def misfit(network: NetworkModel, state: State, *, single: bool) -> str:
@@ -53,7 +53,7 @@ def _sizes(network: NetworkModel) -> Iterator[tuple[str, int]]:
 
     Populations come before projections, whose random pairs are drawn when they are asked for.
     """
-    yield "protocol.seen", 1
+    yield SEEN, 1
     for key, population in network.populations.items():
         parts = [part for part in network.companions(key) if isinstance(part, Companion)]
         model = population.model.with_traces(parts)

@@ -17,7 +17,7 @@ from biosnn.devices.base.contract import Chunk, Report, Settings, Stop
 from biosnn.errors import DeviceError
 from biosnn.program.integration import statements_of
 from biosnn.program.layout import default_state, interface_of
-from biosnn.program.passes.presentation import FROM_ZERO, GIVEN, PROTOCOL
+from biosnn.program.passes.presentation import FROM_ZERO, GIVEN
 from biosnn.program.program import STEP, Kernel, Program
 from biosnn.program.scope import Scope
 from biosnn.recording import Recording, Spikes
@@ -58,10 +58,10 @@ class ToySession:
 
     def state(self) -> State:
         kept = {a.full_name: self.values[a.full_name].copy() for a in self.program.state}
-        return State(kept, self.made.interface.shapes, self.made.interface.units)
+        return self.made.interface.state(kept)
 
     def protocol(self, name: str) -> int:
-        return int(self.values[f"{PROTOCOL}.{name}"][0])
+        return int(self.values[f"{self.program.protocol}.{name}"][0])
 
     def run_chunk(
         self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
@@ -69,8 +69,8 @@ class ToySession:
         program, self.chunk, self.step, done = self.program, chunk, 0, 0
         given = {name: getattr(settings, name) for name in GIVEN}
         for name, value in {**dict.fromkeys(FROM_ZERO, 0), **given}.items():
-            self.values[f"{PROTOCOL}.{name}"][:] = value
-        self.values[f"{PROTOCOL}.learning"][:] = bool(settings.learning)
+            self.values[f"{program.protocol}.{name}"][:] = value
+        self.values[f"{program.protocol}.learning"][:] = bool(settings.learning)
         kernels = [k for k in program.kernels if not {*k.plastic} - {*settings.learning}]
         columns, self.shown = self.made.interface.per_sample, np.zeros(chunk.n, np.int32)
         self.kept = {name: np.zeros((chunk.n, column.size)) for name, column in columns.items()}

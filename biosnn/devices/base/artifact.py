@@ -26,7 +26,7 @@ from biosnn.files import inside
 from biosnn.program.interface import Interface
 from biosnn.state import State
 
-FORMAT = 4
+FORMAT = 5
 BINARY, STATE, MANIFEST = "main", "state", "manifest.json"
 #: What reading JSON that says something unexpected raises.
 UNREADABLE = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
@@ -71,7 +71,7 @@ def read_states(path: Path, interface: Interface, n: int = 1) -> list[State]:
             end = offset + variable.bytes
             arrays[variable.name] = np.frombuffer(data[offset:end].tobytes(), variable.dtype)
             offset = end
-        states.append(State(arrays, interface.shapes, interface.units))
+        states.append(interface.state(arrays))
     return states
 
 

@@ -113,7 +113,8 @@ def source(
     tables : Tables
         Names of arrays.
     """
-    protocol = [tables.array(built.groups["protocol"], name) for name in _PROTOCOL]
+    unit = built.groups[built.program.protocol]
+    protocol = [tables.array(unit, name) for name in _PROTOCOL]
     arrays = built.program.arrays
     recorders = [
         f'{{"{name}", {tables.array(built.owner(arrays[name]), arrays[name].name)}, '
@@ -126,6 +127,7 @@ namespace biosnn {{
 extern const std::vector<std::string> border_objects = {_listed(f'"{name}"' for name in finishing)};
 extern const int64_t steps_per_presentation = {described.steps_per_presentation};
 extern const double time_step = {described.dt!r};
+extern const std::string counted_recorder = "{described.counted}";
 extern const int64_t replicas = {described.replicas}, stride = {built.program.replicas.stride};
 std::vector<Variable> state_table() {{ return {_listed(_state(described, built, tables))}; }}
 std::vector<Channel> channel_table() {{
@@ -147,7 +149,7 @@ def _state(described: Interface, built: Built, tables: Tables) -> list[str]:
     entries = []
     for variable in described.variables:
         check = "-"
-        if variable.dtype[1] == "f" and not variable.name.endswith(".t_first"):
+        if variable.dtype[1] == "f" and not variable.infinite:
             check = "c" if variable.role == "weight" else "s"
         kept = built.program.arrays[variable.name]
         array, copies = tables.array(built.owner(kept), kept.name), built.copies(kept)

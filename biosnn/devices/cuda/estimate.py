@@ -13,7 +13,6 @@ import attrs
 from brian2.utils.stringtools import deindent
 
 from biosnn.models import parsed
-from biosnn.program.passes.presentation import PROTOCOL
 from biosnn.program.program import STEP, Program
 
 #: us per piece of code that runs in every step, on an H100: 39.6 us for 5 pieces, 186 us for 18 and
@@ -77,7 +76,7 @@ def estimate(program: Program, n_parallel: int = 1) -> Estimate:
     cpp = CPP_PIECE * pieces + n_parallel * _size_us(program)
     cuda = CUDA_PIECE * pieces
     wins = cpp > MARGIN * cuda
-    neurons = n_parallel * sum(g.n for g in program.groups.values() if g.name != PROTOCOL)
+    neurons = n_parallel * sum(g.n for g in program.groups.values() if g.name != program.protocol)
     reason = (
         f"a step of {neurons} neurons is estimated to take {cpp:.3g} us on cpp and {cuda:.3g} us "
         f"on cuda ({pieces} pieces of code)"
@@ -126,6 +125,6 @@ def _size_us(program: Program) -> float:
     """Microseconds that one core takes for the neurons and synapses of a network in one step."""
     total = CPP_SYNAPSE * sum(made.size for made in program.connections.values())
     for key, group in program.groups.items():
-        if (found := functions(program, key)) is not None and key != PROTOCOL:
+        if (found := functions(program, key)) is not None and key != program.protocol:
             total += group.n * (CPP_NEURON + CPP_FUNCTION * found)
     return total / 1000

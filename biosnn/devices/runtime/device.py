@@ -150,17 +150,15 @@ class RuntimeSession:
 
     def state(self) -> State:
         """See :class:`biosnn.devices.base.contract.Session`."""
-        return State(self._arrays, self._made.interface.shapes, self._made.interface.units)
+        return self._made.interface.state(self._arrays)
 
     def run_chunk(
         self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
     ) -> tuple[int, Recording | None]:
         """See :class:`biosnn.devices.base.contract.Session`; it always shows the whole chunk."""
         made, built = self._made, self._built
-        protocol = {
-            name: built.groups["protocol"].variables[name].get_value()
-            for name in built.groups["protocol"].equations.names
-        }
+        unit = built.groups[made.program.protocol]
+        protocol = {name: unit.variables[name].get_value() for name in unit.equations.names}
         for name in FROM_ZERO:
             protocol[name][:] = 0
         for name in GIVEN:
@@ -318,15 +316,15 @@ class _RuntimeHooks:
                 if (position + done) % column.every == 0:
                     row = column.rows(position, done) - 1
                     self.snapshots[name][row] = self._arrays[name]
-            counted = [v for name, v in self.stored.items() if name.endswith(".count")]
-            self._spikes += int(counted[0][done - 1].sum()) if counted else 0
+            counted = self.stored.get(self.interface.counted)
+            self._spikes += 0 if counted is None else int(counted[done - 1].sum())
             self.report(done, self._presentations, self._spikes)
 
         return NetworkOperation(act, clock=clock, when=kernel.when, name=kernel.name)
 
     def _check_finite(self, sample: int, role: str) -> None:
         for variable in self.interface.variables:
-            finite = variable.dtype[1] == "f" and not variable.name.endswith(".t_first")
+            finite = variable.dtype[1] == "f" and not variable.infinite
             if variable.role != role or not finite:
                 continue
             bad = np.flatnonzero(~np.isfinite(self._arrays[variable.name]))

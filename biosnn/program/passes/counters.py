@@ -9,6 +9,7 @@ from biosnn.program.passes.presentation import linked
 from biosnn.program.program import BOUNDARY, Kernel, Program
 from biosnn.program.recorders import Record
 from biosnn.program.slots import CLEAR_COUNTS, ONSET
+from biosnn.recording import COUNT, FIRST_SPIKE
 
 
 def observe(program: Program, record: Record) -> Program:
@@ -23,9 +24,9 @@ def observe(program: Program, record: Record) -> Program:
     """
     for name in record.per_sample:
         key, _, variable = name.partition(".")
-        if variable == "count":
+        if variable == COUNT:
             program = count_spikes(program, key)
-        elif variable == "t_first" and "t_first" not in _variables(program, key):
+        elif variable == FIRST_SPIKE and variable not in _variables(program, key):
             program = _note_first_spike(program, key)
     for key in record.spikes:
         program = linked(
@@ -34,7 +35,8 @@ def observe(program: Program, record: Record) -> Program:
             "t_sample : second\nsample : integer\nattempt : integer",
             {name: name for name in ("t_sample", "sample", "attempt")},
         )
-    return program.changed(record=record)
+    counts = (name for name in record.per_sample if name.partition(".")[2] == COUNT)
+    return program.changed(record=record, counted=next(counts, ""))
 
 
 def count_spikes(program: Program, key: str) -> Program:
@@ -65,7 +67,8 @@ def count_spikes(program: Program, key: str) -> Program:
 def _note_first_spike(program: Program, key: str) -> Program:
     """Have neurons note when they fired first, relative to the onset; infinite without spikes."""
     program = linked(program, key, "t_sample : second", {"t_sample": "t_sample"})
-    return _with(program, key, "t_first : second").with_kernels(
+    program = _with(program, key, "t_first : second", infinite=("t_first",))
+    return program.with_kernels(
         Kernel(
             name=f"{key}_clear_t_first",
             owner=key,
@@ -89,6 +92,8 @@ def _variables(program: Program, key: str) -> set[str]:
     return set(parsed(key, program.groups[key].equations).names)
 
 
-def _with(program: Program, key: str, line: str) -> Program:
+def _with(program: Program, key: str, line: str, infinite: tuple[str, ...] = ()) -> Program:
     group = program.groups[key]
-    return program.with_group(attrs.evolve(group, equations=f"{group.equations}\n{line}"))
+    equations = f"{group.equations}\n{line}"
+    infinite = (*group.infinite, *infinite)
+    return program.with_group(attrs.evolve(group, equations=equations, infinite=infinite))

@@ -7,11 +7,11 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Equations
 from brian2.units.fundamentalunits import Quantity
 
 from biosnn.models import parsed
 from biosnn.networks import NetworkModel
+from biosnn.networks.structure import PROTOCOL
 from biosnn.program.interface import Port
 from biosnn.program.program import BOUNDARY, STEP, Connection, Group, Kernel, Program
 from biosnn.program.slots import (
@@ -28,8 +28,6 @@ from biosnn.program.slots import (
 )
 from biosnn.state import unit_name
 
-#: Name of the group whose units show samples, one for each replica.
-PROTOCOL = "protocol"
 #: Seconds since the last spike of a neuron that has had none.
 LONG_AGO = 1e4
 _VARIABLES = """
@@ -97,7 +95,8 @@ def show_samples(program: Program, network: NetworkModel) -> Program:
             "intensity_step": show.intensity_step,
             "stride": 1,
         },
-        double=tuple(sorted(Equations(_VARIABLES).names)),
+        double=tuple(sorted(parsed(PROTOCOL, _VARIABLES).names)),
+        kept=("seen",),
     )
 
     def step(
@@ -146,6 +145,7 @@ def show_samples(program: Program, network: NetworkModel) -> Program:
         )
     return program.changed(
         groups={PROTOCOL: unit, **program.groups},
+        protocol=PROTOCOL,
         connections=connections,
         kernels=tuple(kernels),
         inputs=_inputs(network),
@@ -292,7 +292,7 @@ def follow_schedules(program: Program, network: NetworkModel) -> Program:
             )
     if not scheduled:
         return program
-    unit = program.groups[PROTOCOL]
+    unit = program.groups[program.protocol]
     lines = "".join(f"{name} : 1\n" for name in scheduled)
     program = program.with_group(
         attrs.evolve(
@@ -300,12 +300,14 @@ def follow_schedules(program: Program, network: NetworkModel) -> Program:
         )
     )
     code = "".join(f"{name} = {s.expression('fraction')}\n" for name, s in scheduled.items())
-    return program.changed(
-        kernels=tuple(
-            attrs.evolve(kernel, code=kernel.code + code)
-            if kernel.name == f"{PROTOCOL}_begin"
-            else kernel
-            for kernel in program.kernels
+    return program.with_kernels(
+        Kernel(
+            name=f"{program.protocol}_follow_schedules",
+            owner=program.protocol,
+            kind="statements",
+            code=code,
+            clock=BOUNDARY,
+            order=BEGIN,  # behind the kernel that sets ``fraction``
         )
     )
 
@@ -330,7 +332,7 @@ def linked(program: Program, key: str, equations: str, names: dict[str, str]) ->
     lines = [
         f"{line} (linked)" for line in equations.splitlines() if line.split(" :")[0] not in known
     ]
-    links = {name: f"{PROTOCOL}.{target}" for name, target in names.items()}
+    links = {name: f"{program.protocol}.{target}" for name, target in names.items()}
     return program.with_group(
         attrs.evolve(
             group,

@@ -17,7 +17,6 @@ from brian2.units.fundamentalunits import Quantity, get_dimensions, get_unit
 from biosnn.errors import ParameterError
 from biosnn.models import parsed, rename
 from biosnn.networks import NetworkModel
-from biosnn.program.passes.presentation import PROTOCOL
 from biosnn.program.program import Connection, Group, Kernel, Program
 from biosnn.program.replicas import Replicas
 
@@ -39,8 +38,12 @@ def replicate(program: Program, network: NetworkModel, replicas: Replicas) -> Pr
     ParameterError
         If weights that all copies share would change.
     """
+    # What counts for the protocol has no values.
     connections = {
-        key: attrs.evolve(made, shared=bool(made.numbered) and _is_shared(made, replicas))
+        key: attrs.evolve(
+            made,
+            shared=bool(made.numbered) and (replicas.shared or made.post == program.protocol),
+        )
         for key, made in program.connections.items()
     }
     program = program.changed(replicas=replicas, connections=connections)
@@ -53,7 +56,7 @@ def replicate(program: Program, network: NetworkModel, replicas: Replicas) -> Pr
     differ = _differing(network, replicas)
     kernels = tuple(_kernel(program, replicas, kernel) for kernel in program.kernels)
     return program.changed(
-        groups={key: _group(group, replicas, differ.get(key, {}))
+        groups={key: _group(program, group, replicas, differ.get(key, {}))
                 for key, group in program.groups.items()},
         connections={
             key: _connection(made, replicas) for key, made in program.connections.items()
@@ -76,11 +79,6 @@ def _check_single_values(program: Program) -> None:
         raise ParameterError("compile", "n_parallel", got, "1 for this network")
 
 
-def _is_shared(made: Connection, replicas: Replicas) -> bool:
-    """Whether copies use the values of one; what counts for the protocol has none."""
-    return replicas.shared or made.post == PROTOCOL
-
-
 def _differing(network: NetworkModel, replicas: Replicas) -> dict[str, dict[str, Any]]:
     """Group -> variable that takes a parameter's place -> its values in the copies, with unit.
 
@@ -101,9 +99,9 @@ def _differing(network: NetworkModel, replicas: Replicas) -> dict[str, dict[str,
     return found
 
 
-def _group(group: Group, replicas: Replicas, differ: Mapping[str, Any]) -> Group:
+def _group(program: Program, group: Group, replicas: Replicas, differ: Mapping[str, Any]) -> Group:
     """Return a group of all copies; parameters that differ become variables of its neurons."""
-    if group.name == PROTOCOL:
+    if group.name == program.protocol:
         constants = {**group.constants, "stride": replicas.stride}
         return attrs.evolve(group, n=replicas.n, constants=constants)
     names = _names(group.n)
@@ -159,7 +157,7 @@ def _synaptic_names(made: Connection, replicas: Replicas) -> dict[str, str]:
 def _kernel(program: Program, replicas: Replicas, kernel: Kernel) -> Kernel:
     if kernel.owner in program.connections:
         names = _synaptic_names(program.connections[kernel.owner], replicas)
-    elif kernel.owner in program.groups and kernel.owner != PROTOCOL:
+    elif kernel.owner in program.groups and kernel.owner != program.protocol:
         names = _names(program.groups[kernel.owner].n)
     else:
         return kernel

@@ -180,7 +180,7 @@ class RunFolder:
     def _read(self, path: Path) -> tuple[dict[str, Any], Position, State]:
         with self._understood(path):
             content, tensors = read(inside(self.folder, path.name), "checkpoint")
-            state = State(tensors, self._interface.shapes, self._interface.units)
+            state = self._interface.state(tensors)
             if content["identity"] != self._identity:
                 raise StorageError(f"{path} belongs to another run")
             for variable in self._interface.variables:

@@ -18,9 +18,8 @@ from biosnn.models import parsed
 from biosnn.networks import NetworkModel
 from biosnn.program.layout import default_state, interface_of
 from biosnn.program.lower import lower
-from biosnn.program.passes.presentation import PROTOCOL
 from biosnn.program.program import BOUNDARY, STEP, Kernel, Program, parsed_equations
-from biosnn.program.recorders import Record
+from biosnn.program.recorders import Record, observed
 from biosnn.state import State
 from biosnn.surrogate.compiler.component import (
     Component,
@@ -183,8 +182,7 @@ def components_of(network: NetworkModel, settings: Settings, fraction: float = 1
         Of all learning that is done, for parameters that follow a schedule.
     """
     # As biosnn.compile records by default, so that states are complete for it.
-    spiking = network.populations[network.output].model.threshold is not None
-    record = Record(per_sample=(f"{network.output}.count",) if spiking else ())
+    record = Record(per_sample=observed(network, None))
     program = lower(network, record)
     settings = attrs.evolve(settings, context=_context(program, network, fraction))
     # Widths of comparisons are those of variables that begin at 0: states come with every call.
@@ -194,7 +192,7 @@ def components_of(network: NetworkModel, settings: Settings, fraction: float = 1
         frozenset((key, target.partition(".")[0]))
         for key, group in program.groups.items()
         for target in group.links.values()
-        if target.partition(".")[0] != PROTOCOL
+        if target.partition(".")[0] != program.protocol
     }
     while True:
         try:

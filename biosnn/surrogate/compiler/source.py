@@ -15,7 +15,6 @@ from brian2.codegen.translation import make_statements
 from brian2.core.functions import Function
 
 from biosnn.errors import ParameterError
-from biosnn.program.passes.presentation import PROTOCOL
 from biosnn.program.program import Array, Program
 from biosnn.program.scope import Name, Scope
 from biosnn.surrogate.compiler import operations
@@ -212,7 +211,7 @@ class SourceWriter:
             if name in ("N", "N_pre", "N_post"):
                 return Value(str(meaning.value), "int", CONST)
             return self.constant(meaning.owner or owner, meaning.declared or name, meaning.value)
-        if self.context and meaning.owner == PROTOCOL:  # reserved in networks
+        if meaning.owner and meaning.owner == self.program.protocol:
             assert meaning.array is not None
             variable = meaning.array.name
             if variable not in self.context:

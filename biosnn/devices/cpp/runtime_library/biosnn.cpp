@@ -223,9 +223,7 @@ static void open_recorders() {
         (spec.every ? snapshots : recorders).push_back(recorder);
     }
     for (const OpenRecorder &recorder : recorders)
-        if (!counted && is(recorder.spec.source, "i4") &&
-            recorder.spec.name.find(".count") != std::string::npos)
-            counted = &recorder;
+        if (recorder.spec.name == counted_recorder) counted = &recorder;
     shown.create(setting("out") + "/shown", n_samples * networks * sizeof(int32_t));
     monitored_visit([](const std::string &name, const void *, size_t) {
         monitor_files.push_back({name, create(setting("out") + "/" + name)});

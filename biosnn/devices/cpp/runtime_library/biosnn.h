@@ -51,6 +51,8 @@ void monitored_clear();
 Protocol protocol_arrays();
 extern const int64_t steps_per_presentation;
 extern const double time_step;
+// The recorder of numbers of spikes that are reported; empty if there is none.
+extern const std::string counted_recorder;
 // How many copies of the network there are, and how many samples lie between one that a copy
 // shows and its next one: as many as there are copies if these share the samples, else one.
 extern const int64_t replicas, stride;
