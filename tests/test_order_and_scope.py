@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
@@ -11,9 +12,10 @@ from brian2 import Hz, Network, NetworkOperation, NeuronGroup, Synapses, kHz, ms
 
 from biosnn import models, simulation
 from biosnn.errors import DataError, ParameterError
-from biosnn.models import NeuronModel, Operation
+from biosnn.models import Companion, Event, NeuronModel, Operation
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 from biosnn.plasticity import PlasticityRule, Statements
+from biosnn.program.lower import lower
 
 pytestmark = pytest.mark.usefixtures("fresh_brian2")
 
@@ -440,6 +442,39 @@ def sharing() -> NetworkModel:
         presentation=Presentation(duration=6 * DT, reset="none"),
         output="a",
     )
+
+
+def counting(on_event: str = "seen = c", condition: str = "c == 3", **step: str) -> dict[str, Any]:
+    """Fields of what counts steps, and tests its count in the slot in which it counts."""
+    return {
+        "operations": (
+            Operation(code=step.get("step", "c += 1"), when="before_groups"),
+            Operation(code=on_event, on="third"),
+        ),
+        "events": {"third": Event(condition=condition, when="before_groups")},
+    }
+
+
+def test_events_are_tested_before_what_runs_in_their_slot() -> None:
+    """Those of a model, and those of what its neurons carry for a projection."""
+    names = "c : 1\nseen : 1"
+    cell = attrs.evolve(CELL, equations=f"{CELL.equations}\n{names}", **counting())
+    carried = Companion(equations=f"{names}\nr : 1", **counting("seen = c\nr = 1"))
+    state = shown(network(cell=cell, short_term=carried))
+    # The third count is there in the fourth step: that step goes on counting behind the test.
+    assert (state["a.seen"], state["a.c"]) == (4, 12)
+    assert (state["a.syn_stp_seen"], state["a.syn_stp_c"]) == (4, 12)
+
+
+def test_draws_keep_their_numbers_whatever_runs_first() -> None:
+    """A companion's statements are numbered before the conditions of its events."""
+    drawing = counting("seen = rand()\nr = 1", "rand() > 0.5", step="c += rand()")
+    carried = Companion(equations="c : 1\nseen : 1\nr : 1", **drawing)
+    program = lower(network(short_term=carried))
+    kernels = [k for k in program.of("a") if "random_seed" in k.code]
+    numbers = [re.findall(r"stream \+ (\d)", kernel.code) for kernel in kernels]
+    assert [kernel.kind for kernel in kernels] == ["threshold", "statements", "reset"]
+    assert numbers == [["3"], ["1"], ["2"]]
 
 
 @pytest.mark.parametrize("device", ["runtime", "cpp"])

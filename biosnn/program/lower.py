@@ -12,7 +12,7 @@ from biosnn.program.carried import with_carried
 from biosnn.program.interface import check_independent
 from biosnn.program.layout import lay_out
 from biosnn.program.passes.counters import observe
-from biosnn.program.passes.declaration import declare
+from biosnn.program.passes.declaration import declare, draw_order
 from biosnn.program.passes.delays import drop_late_events
 from biosnn.program.passes.draws import count_draws
 from biosnn.program.passes.event_clearing import clear_events
@@ -64,7 +64,7 @@ def lower(
     program = learn_at_ends(program, network)
     program = normalise(program, network)
     program = _named_apart(observe(program, record))
-    program = count_draws(program)
+    program = count_draws(program, draw_order(network))
     program = with_carried(program, declared)
     program = drop_late_events(program)
     program = number_synapses(program)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,6 +57,15 @@ def declare(network: NetworkModel) -> Program:
     )
 
 
+def draw_order(network: NetworkModel) -> list[str]:
+    """Names of the kernels of populations in the order in which their random draws are numbered."""
+    return [
+        kernel.name
+        for key in network.populations
+        for kernel in _kernels_of_population(network, key, as_run=False)
+    ]
+
+
 def _group(network: NetworkModel, key: str) -> Group:
     model = network.whole_model(key)
     # Companions and other parameters may have made two coupled rates equal.
@@ -74,8 +84,14 @@ def _group(network: NetworkModel, key: str) -> Group:
     )
 
 
-def _kernels_of_population(network: NetworkModel, key: str) -> Iterator[Kernel]:
-    """What neurons do, in the order in which their model and what they carry declare it."""
+def _kernels_of_population(
+    network: NetworkModel, key: str, *, as_run: bool = True
+) -> Iterator[Kernel]:
+    """What neurons do: at one place in a time step, events are tested before operations run.
+
+    This holds for a model, and for each thing that its neurons carry. The order in which draws are
+    numbered (``as_run`` off) has the events of the latter behind its operations.
+    """
     own, whole = network.populations[key].model, network.whole_model(key)
     equations = parsed(key, whole.equations)
     if any("constant over dt" in equation.flags for equation in equations.values()):
@@ -111,10 +127,12 @@ def _kernels_of_population(network: NetworkModel, key: str) -> Iterator[Kernel]:
     for _ in own.operations:
         yield _operation(network, key, whole, *next(operations), learning)
     for owner, part in network.carried(key):
-        for _ in part.operations if isinstance(part, Companion) else (part,):
-            yield _operation(network, key, whole, *next(operations), (owner,))
+        tests, several = [], 1
         if isinstance(part, Companion):
-            yield from _events(key, part.events)
+            tests, several = list(_events(key, part.events)), len(part.operations)
+        numbered = itertools.islice(operations, several)
+        runs = [_operation(network, key, whole, *given, (owner,)) for given in numbered]
+        yield from (*tests, *runs) if as_run else (*runs, *tests)
 
 
 def _events(key: str, events: dict[str, Any]) -> Iterator[Kernel]:

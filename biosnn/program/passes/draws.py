@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -90,12 +90,23 @@ class Draws(ast.NodeTransformer):
         return {name: ast.unparse(self.call(COUNTED["randn"])) for name in names}
 
 
-def count_draws(program: Program) -> Program:
-    """Make all random numbers of the populations counter-based."""
+def count_draws(program: Program, order: Sequence[str] = ()) -> Program:
+    """Make all random numbers of the populations counter-based.
+
+    Parameters
+    ----------
+    program : Program
+        The program.
+    order : sequence of str
+        Names of kernels in the order in which their draws are numbered; all others come behind
+        these, as they run.
+    """
+    place = {name: number for number, name in enumerate(order)}
     kernels = {kernel.name: kernel for kernel in program.kernels}
     for key, group in program.groups.items():
         draws = Draws()
-        for kernel in program.of(key, "threshold", "reset", "statements"):
+        drawing = program.of(key, "threshold", "reset", "statements")
+        for kernel in sorted(drawing, key=lambda kernel: place.get(kernel.name, len(place))):
             kernels[kernel.name] = attrs.evolve(kernel, code=draws.code(kernel.code))
         refractory = group.refractory
         if isinstance(refractory, str):
