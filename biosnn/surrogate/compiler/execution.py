@@ -34,7 +34,7 @@ class NetworkRun:
         record: Sequence[str],
     ):
         self.parts, self.values, self.constants, self.protocol = parts, values, constants, protocol
-        self.steps = parts.network.steps_per_presentation
+        self.steps = parts.program.steps_per_presentation
         self.n, self.dtype, self.device = n, dtype, device
         self.inputs = {name: shown.to(device, dtype) for name, shown in inputs.items()}
         self.drives = parts.drives(self.inputs, n, dtype, device)

@@ -55,11 +55,12 @@ class Parts:
         What it was lowered to.
     """
 
-    def __init__(self, network: NetworkModel, components: Sequence[Component], program: Program):
-        self.network, self.components = network, tuple(components)
-        self.sizes = {key: p.n for key, p in network.populations.items()}
-        self._frames, self._phases = _frames(network), _phases(network)
-        self._channels = {port_of(name): name for name in network.inputs}
+    def __init__(self, components: Sequence[Component], program: Program):
+        self.program, self.components = program, tuple(components)
+        self.sizes = {key: program.groups[key].n for key in _populations(program)}
+        self._frames, self._phases = _frames(program), _phases(program)
+        self._driven = _driven(program)
+        self._channels = {port_of(name): name for name in program.inputs}
         self.ports = program.inputs
         self.defaults = default_state(interface_of(program, single_precision=False), program)
         self.stored = {
@@ -76,7 +77,7 @@ class Parts:
 
     def n_synapses(self, key: str) -> int:
         """Number of synapses of a projection."""
-        return self.network.n_synapses(key)
+        return self.program.connections[key].size
 
     def phase(self, step: int) -> str:
         """Name of the function of a step."""
@@ -116,8 +117,8 @@ class Parts:
 
     def samples(self, given: Any) -> Samples:
         """A batch, checked."""
-        network = self.network
-        return checked_samples(network.name, self.ports, network.steps_per_presentation, given)
+        steps = self.program.steps_per_presentation
+        return checked_samples(self.program.name, self.ports, steps, given)
 
     def passed_on(
         self, component: Component, given: Mapping[str, Tensor]
@@ -130,8 +131,7 @@ class Parts:
             key: self._channels.get(passed[name], "") for key, name in component.events.items()
         }
         if not all(
-            name in given and self.network.inputs[name].kind == "events"
-            for name in channels.values()
+            name in given and self.ports[name].kind == "events" for name in channels.values()
         ):
             return None
         return {key: given[name] for key, name in channels.items()}
@@ -141,14 +141,14 @@ class Parts:
     ) -> Callable[[Component, int], dict[str, Tensor]]:
         """A function that gives the values of inputs in a step."""
         zeros = {
-            name: torch.zeros((n, spec.features), dtype=dtype, device=device)
-            for name, spec in self.network.inputs.items()
+            name: torch.zeros((n, port.features), dtype=dtype, device=device)
+            for name, port in self.ports.items()
         }
 
         def at(component: Component, step: int) -> dict[str, Tensor]:
             found = {}
             for key in component.populations:
-                for channel in self.network.populations[key].drives.values():
+                for channel in self._driven[key].values():
                     found[port_of(channel)] = self._at(channel, values, zeros, step)
             return found
 
@@ -157,7 +157,7 @@ class Parts:
     def _at(
         self, channel: str, values: Mapping[str, Tensor], zeros: Mapping[str, Tensor], step: int
     ) -> Tensor:
-        kind = self.network.inputs[channel].kind
+        kind = self.ports[channel].kind
         if channel not in values:
             return zeros[channel]
         shown = values[channel]
@@ -198,17 +198,17 @@ def components_of(network: NetworkModel, settings: Settings, fraction: float = 1
         try:
             found = [
                 _compiled(network, populations, from_zero, settings)
-                for populations in _ordered(network, together)
+                for populations in _ordered(program, together)
             ]
-            return Parts(network, found, program)
+            return Parts(found, program)
         except NeedsSourceError as needed:
             together.add(frozenset((needed.population, needed.target)))
 
 
-def _ordered(network: NetworkModel, together: set[frozenset[str]]) -> list[tuple[str, ...]]:
+def _ordered(program: Program, together: set[frozenset[str]]) -> list[tuple[str, ...]]:
     """Populations that act on each other, in the order in which they can be computed."""
-    keys = list(network.populations)
-    edges = [(p.pre, p.post) for p in network.projections.values()]
+    keys = _populations(program)
+    edges = [(c.pre, c.post) for c in program.connections.values() if c.post in keys]
     for pair in together:
         one, other = (*pair, *pair)[:2]
         edges += [(one, other), (other, one)]
@@ -228,7 +228,7 @@ def _ordered(network: NetworkModel, together: set[frozenset[str]]) -> list[tuple
 def _compiled(
     network: NetworkModel, populations: Sequence[str], program: Program, settings: Settings
 ) -> Component:
-    owners = {*populations, *(k for k, p in network.projections.items() if p.post in populations)}
+    owners = {*populations, *(k for k, c in program.connections.items() if c.post in populations)}
     for _, array in sorted(program.arrays.items()):
         if array.owner in owners and array.shared:
             wanted = "a variable of each neuron or synapse"
@@ -238,19 +238,19 @@ def _compiled(
         for kernel in program.kernels
         if kernel.owner in owners and kernel.kind != "load" and not (kernel.plastic or kernel.ends)
     ]
-    ticks = {"onset": {_STEP, _ONSET, *_frames(network)}}
-    ticks |= {name: {_STEP, *ticking} for ticking, name in _phases(network).items()}
+    ticks = {"onset": {_STEP, _ONSET, *_frames(program)}}
+    ticks |= {name: {_STEP, *ticking} for ticking, name in _phases(program).items()}
     phases = {
         name: [kernel for kernel in kernels if _moment(kernel) in moments]
         for name, moments in ticks.items()
     }
-    drives = []
+    drives, driven = [], _driven(program)
     for key in populations:
-        for variable, channel in network.populations[key].drives.items():
-            kind = network.inputs[channel].kind
+        for variable, channel in driven[key].items():
+            kind = program.inputs[channel].kind
             for name, moments in ticks.items():
                 if kind == "events" or name == "onset" or channel in moments:
-                    drives.append(_drive(network, key, variable, channel, name))
+                    drives.append(_drive(program, network, key, variable, channel, name))
     observed = [
         (key, name)
         for key in populations
@@ -263,12 +263,14 @@ def _compiled(
         raise
 
 
-def _drive(network: NetworkModel, key: str, variable: str, channel: str, phase: str) -> Drive:
-    model = network.populations[key].model
-    events = network.inputs[channel].kind == "events"
-    soft = events and model.threshold is not None
+def _drive(
+    program: Program, network: NetworkModel, key: str, variable: str, channel: str, phase: str
+) -> Drive:
+    spiking = any(kernel.event == "spike" for kernel in program.of(key, "threshold"))
+    events = program.inputs[channel].kind == "events"
+    soft = events and spiking
     # What encoders do to static samples has steps; currents and events pass gradients.
-    diff = events or bool(model.threshold is None or network_receives(network, key))
+    diff = events or not spiking or network_receives(network, key)
     return Drive(
         owner=key,
         name=variable,
@@ -295,22 +297,33 @@ def _ticking(frames: Mapping[str, int], step: int) -> tuple[str, ...]:
     return tuple(name for name, every in frames.items() if step % every == 0)
 
 
-def _phases(network: NetworkModel) -> dict[tuple[str, ...], str]:
+def _phases(program: Program) -> dict[tuple[str, ...], str]:
     """Inputs with a new frame -> name of the function of such steps, the first one apart."""
-    frames = _frames(network)
+    frames = _frames(program)
     found: dict[tuple[str, ...], str] = {(): "step"}
-    for step in range(1, network.steps_per_presentation if frames else 1):
+    for step in range(1, program.steps_per_presentation if frames else 1):
         found.setdefault(_ticking(frames, step), f"frame_{len(found)}")
     return found
 
 
-def _frames(network: NetworkModel) -> dict[str, int]:
+def _frames(program: Program) -> dict[str, int]:
     """Input -> steps of a frame."""
-    return {
-        name: round(float(spec.frame / network.dt))
-        for name, spec in network.inputs.items()
-        if spec.kind == "sequence"
-    }
+    return {name: port.frame_steps for name, port in program.inputs.items() if port.frame_steps}
+
+
+def _populations(program: Program) -> list[str]:
+    """The groups that were declared: all but those whose units present samples."""
+    return [key for key in program.groups if key != program.protocol]
+
+
+def _driven(program: Program) -> dict[str, dict[str, str]]:
+    """Population -> its variables that inputs set -> the input."""
+    found: dict[str, dict[str, str]] = {key: {} for key in program.groups}
+    for kernel in program.kernels:
+        for target in kernel.targets if kernel.kind == "load" else ():
+            key, _, variable = target.partition(".")
+            found[key][variable] = kernel.owner
+    return found
 
 
 def _context(program: Program, network: NetworkModel, fraction: float) -> dict[str, Value]:
