@@ -41,10 +41,11 @@ import numpy as np
 from brian2 import ms, nA
 
 from benchmarks import programs
-from biosnn import datasets, gpu, models, networks, simulation
+from biosnn import datasets, models, networks, simulation
 from biosnn.devices.base.artifact import open_sources, write_states
 from biosnn.devices.base.chunk_files import Places, settings_lines
 from biosnn.devices.base.contract import Chunk, Settings
+from biosnn.devices.cuda.project_folders import write_into
 from biosnn.encoding import scale_norm
 from biosnn.errors import ParameterError, StorageError
 from biosnn.experiments import environment, main, plain_data, whole
@@ -255,7 +256,7 @@ class Folder:
                 copies = Replicas(n=replicas, shared=kind == "copies")
                 record = Record(per_sample=tuple(made.interface.per_sample))
                 program = lower(case.model, record, copies)
-                gpu.write_sources(program, case.precision, "strict", self._choice.arch, Path(work))
+                write_into(program, Path(work), case.precision, "strict", self._choice.arch)
                 artifact = open_sources(Path(work))
             if not target.exists():
                 if not written:

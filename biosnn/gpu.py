@@ -80,7 +80,6 @@ __all__ = [
     "tools",
     "try_tools",
     "write",
-    "write_sources",
 ]
 
 
@@ -191,25 +190,6 @@ def write(
     record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
     program = lower_parallel(network, record, n_parallel)
     return folders.write(program, Path(folder), precision, math, architecture)
-
-
-def write_sources(
-    program: Program, precision: str, math: str, architecture: str | None, folder: Path
-) -> None:
-    """Write a program as an artifact without its binary into an empty folder, as for ``cpp``.
-
-    Parameters
-    ----------
-    program, precision, math
-        As for :func:`build`.
-    architecture : str
-        Of the GPU, see :func:`architecture`.
-    folder : Path
-        An empty one.
-    """
-    from biosnn.devices.cuda import project_folders as folders
-
-    folders.write_into(program, folder, precision, math, str(architecture))
 
 
 def compile_program(

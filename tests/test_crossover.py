@@ -11,13 +11,14 @@ import pytest
 from brian2 import ms
 
 from biosnn import experiments, gpu, models, networks, simulation
+from biosnn.devices import registry
 from biosnn.devices.cuda import device as standalone
 from biosnn.devices.cuda import estimate as crossover
 from biosnn.errors import DeviceError, ParameterError
 from biosnn.program.lower import lower
 from biosnn.program.recorders import Record, observed
+from biosnn.program.replicas import Replicas
 from biosnn.simulation import auto_device as choice
-from biosnn.simulation import compilation
 
 RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
 
@@ -79,6 +80,16 @@ def test_small_networks_belong_on_the_cpu_and_large_ones_on_the_gpu() -> None:
     assert "pieces of code" in many.reason
 
 
+def test_replicas_in_a_program_are_counted_as_samples_side_by_side() -> None:
+    network = networks.winner_take_all(784, 100)
+    one = lower(network)
+    several = lower(network, replicas=Replicas(n=256))
+    asked, found = crossover.estimate(one, 256), crossover.estimate(several)
+    assert found.cpp_us == pytest.approx(asked.cpp_us, rel=1e-12)
+    assert (found.device, found.reason) == (asked.device, asked.reason)
+    assert found.cpp_us > 50 * crossover.estimate(one).cpp_us
+
+
 def test_estimates_are_near_what_was_measured() -> None:
     record = json.loads((RECORDS / "2026-11-22-gpu-cpp.json").read_text())
     rows = [row for row in record["runs"].values() if row["part"] == "step"]
@@ -118,16 +129,16 @@ def machine(tmp_path, monkeypatch):
 
 def test_without_a_gpu_auto_is_cpp(machine) -> None:
     machine.unlink()
-    made = choice.choose(networks.balanced_network("COBAHH", 1600), 1)
+    made = choice.choose(lower(networks.balanced_network("COBAHH", 1600)))
     assert made.device == "cpp"
     assert "no GPU (no nvidia-smi" in made.reason
 
 
 def test_a_gpu_that_wins_is_chosen(machine) -> None:
-    made = choice.choose(networks.balanced_network("COBAHH", 1600), 1)
+    made = choice.choose(lower(networks.balanced_network("COBAHH", 1600)))
     assert made.device == "cuda"
     assert "H100" in made.reason
-    assert choice.choose(networks.winner_take_all(784, 100), 1).device == "cpp"
+    assert choice.choose(lower(networks.winner_take_all(784, 100))).device == "cpp"
     assert [found.device for found in simulation.choices()] == ["cuda", "cpp"]
 
 
@@ -136,7 +147,7 @@ def test_a_gpu_without_tools_is_not_chosen(machine, monkeypatch) -> None:
         raise DeviceError("no nvcc, CUDA's compiler, was found")
 
     monkeypatch.setattr(gpu, "tools", missing)
-    made = choice.choose(networks.balanced_network("COBAHH", 1600), 1)
+    made = choice.choose(lower(networks.balanced_network("COBAHH", 1600)))
     assert made.device == "cpp"
     assert "H100 80GB HBM3 would be faster, but nothing can be built for it: no nvcc" in made.reason
 
@@ -147,10 +158,8 @@ def test_compile_and_ensemble_say_which_device_and_why(monkeypatch) -> None:
         gpu, "list_gpus", lambda: (gpu.Gpu(name="A", compute_capability="9.0", memory=1),)
     )
     asked = []
-    real = compilation._compiled
-    monkeypatch.setattr(
-        compilation, "_compiled", lambda d, *r: (asked.append(d), real("cpp", *r))[1]
-    )
+    real = registry.build
+    monkeypatch.setattr(registry, "build", lambda d, *r: (asked.append(d), real("cpp", *r))[1])
     runnable = simulation.compile(population(), "auto", math="strict")
     assert runnable.device == "cpp"
     assert "us on cuda" in runnable.device_reason
@@ -172,7 +181,7 @@ def test_a_report_names_the_device_that_was_chosen(tmp_path, machine, capsys) ->
     machine.unlink()
     flags = ["--device", "auto", "--out", str(tmp_path / "out")]
     args = experiments.parser("coin", "Toss a coin.").parse_args(flags)
-    choice.choose(population(), 1)
+    choice.choose(lower(population()))
     report = experiments.write_report(args, metrics={"heads": 0.5})
     assert report["device"] == "cpp"
     assert report["parameters"]["device"] == "auto"

@@ -582,6 +582,8 @@ def test_what_cannot_become_a_job_is_said(small, tmp_path):
     network = networks.winner_take_all(20, 6, encoding="direct")
     with pytest.raises(DeviceError, match="cannot become a job"):
         simulation.compile(network, "runtime").export_job(images, tmp_path / "job")
+    with pytest.raises(ParameterError, match=r'build must be True on the device "runtime"'):
+        simulation.compile(network, "runtime", build=False)
     sources = simulation.compile(network, build=False)
     with pytest.raises(DeviceError, match="is not compiled"):
         sources.run(images, progress=False)

@@ -14,9 +14,9 @@ import pytest
 from rich.console import Console
 
 from biosnn import networks, progress, simulation
+from biosnn.devices import registry
 from biosnn.errors import DeviceError
 from biosnn.progress import ProgressBar, Waiting
-from biosnn.simulation import compilation
 
 
 class Clock:
@@ -386,7 +386,7 @@ def test_compiling_says_so(monkeypatch, capsys):
 
     progress_said = threading.Event()
     monkeypatch.setattr(progress, "_PATIENCE", 0.0)
-    monkeypatch.setattr(compilation, "_compiled", slow)
+    monkeypatch.setattr(registry, "build", slow)
     written = progress._Quiet.out
     monkeypatch.setattr(
         progress._Quiet, "out", lambda *a, **kw: (written(*a, **kw), progress_said.set())

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from biosnn.devices.base.binary import Explain
 from biosnn.devices.base.contract import Device
+from biosnn.devices.base.job_target import JobTarget
+from biosnn.devices.cpp import job_target as cpp
+from biosnn.devices.cuda import job_target as cuda
+from biosnn.devices.cuda.error_messages import explain
 from biosnn.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -34,13 +39,21 @@ class Registration:
     compiled : bool
         Whether building takes long and gives a program of its own.
     replicates : bool
-        Whether it runs programs of several replicas of a network.
+        Whether it runs programs of several replicas of a network: it builds a
+        :class:`biosnn.devices.base.contract.ReplicatingDevice` then.
+    job_target : JobTarget, optional
+        How a network becomes a job for another machine; default: it cannot.
+    explain : callable, optional
+        Puts into words what a program of it says when it fails, as
+        :class:`biosnn.devices.base.binary.CompiledNetwork` asks for it.
     """
 
     build: Callable[..., Device]
     options: tuple[str, ...] = ("precision",)
     compiled: bool = False
     replicates: bool = False
+    job_target: JobTarget | None = None
+    explain: Explain | None = None
 
 
 _registered: dict[str, Registration] = {}
@@ -115,7 +128,20 @@ def _cuda(program: Program, **options: Any) -> Device:
 
 
 register("runtime", _runtime, options=("precision", "target"))
-register("cpp", _cpp, options=("precision", "math", "portable"), compiled=True, replicates=True)
 register(
-    "cuda", _cuda, options=("precision", "math", "architecture"), compiled=True, replicates=True
+    "cpp",
+    _cpp,
+    options=("precision", "math", "portable"),
+    compiled=True,
+    replicates=True,
+    job_target=cpp.TARGET,
+)
+register(
+    "cuda",
+    _cuda,
+    options=("precision", "math", "architecture"),
+    compiled=True,
+    replicates=True,
+    job_target=cuda.TARGET,
+    explain=explain,
 )

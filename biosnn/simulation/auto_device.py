@@ -11,7 +11,7 @@ from biosnn import gpu
 from biosnn.errors import DeviceError
 
 if TYPE_CHECKING:
-    from biosnn.networks import NetworkModel
+    from biosnn.program.program import Program
 
 _LOG = logging.getLogger("biosnn")
 
@@ -34,18 +34,16 @@ class Choice:
 _made: list[Choice] = []
 
 
-def choose(network: NetworkModel, n_parallel: int) -> Choice:
+def choose(program: Program) -> Choice:
     """Choose between ``cpp`` and ``cuda``, and remember it for reports.
 
     Parameters
     ----------
-    network : NetworkModel
-        What shall be run.
-    n_parallel : int
-        Samples or networks side by side.
+    program : Program
+        What shall be run, with its replicas.
     """
-    device, reason = _choose(network, n_parallel)
-    choice = Choice(network=network.name, device=device, reason=reason)
+    device, reason = _choose(program)
+    choice = Choice(network=program.name, device=device, reason=reason)
     if choice not in _made:
         _made.append(choice)
         _LOG.info("%s runs on %s: %s", choice.network, choice.device, choice.reason)
@@ -57,12 +55,14 @@ def choices() -> tuple[Choice, ...]:
     return tuple(_made)
 
 
-def _choose(network: NetworkModel, n_parallel: int) -> tuple[str, str]:
+def _choose(program: Program) -> tuple[str, str]:
+    from biosnn.devices.cuda.estimate import estimate  # needs Brian2, as programs do
+
     try:
         first, *_ = gpu.list_gpus()
     except DeviceError as error:
         return "cpp", f"there is no GPU ({error})"
-    found = gpu.estimate(network, n_parallel)
+    found = estimate(program)
     if found.device == "cpp":
         return "cpp", found.reason
     try:

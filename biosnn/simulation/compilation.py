@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from biosnn import gpu
 from biosnn.devices import registry
 from biosnn.devices.base.artifact import BINARY, open_artifact
 from biosnn.devices.base.binary import CompiledNetwork
-from biosnn.devices.base.contract import Device
+from biosnn.devices.base.contract import Device, ReplicatingDevice
 from biosnn.errors import DeviceError, ParameterError
 from biosnn.progress import Waiting
 from biosnn.simulation.auto_device import choose
@@ -23,7 +22,6 @@ from biosnn.validation import LARGEST, check_whole
 
 if TYPE_CHECKING:
     from biosnn.networks import NetworkModel
-    from biosnn.program.program import Program
     from biosnn.state import State
 
 #: Stands for "cuda" where that is estimated to be faster, else for "cpp".
@@ -123,20 +121,29 @@ def compile(
     if n_parallel > 1 and device != AUTO and not registry.devices()[device].replicates:
         wanted = f'1 on the device "{device}"'
         raise ParameterError("compile", "n_parallel", n_parallel, wanted, 'Use device="cpp"')
-
-    def made(where: str) -> Device:
-        if not registry.devices()[where].compiled:
-            return registry.build(where, program, {"precision": precision, "target": target})
-        if not build:
-            any_cpu = portable and where == "cpp"
-            return sources(where, program, precision, math, None if any_cpu else architecture)
-        with _waiting(network, where, progress):
-            return _compiled(where, program, precision, math, portable, architecture)
-
     reason = "it was asked for"
     if device == AUTO:
-        choice = choose(network, int(n_parallel))
+        choice = choose(program)
         device, reason = choice.device, choice.reason
+    if not build and registry.devices()[device].job_target is None:
+        wanted = f'True on the device "{device}", which compiles nothing for other machines'
+        raise ParameterError("compile", "build", build, wanted, 'Use device="cpp"')
+    options = {
+        "precision": precision,
+        "math": math,
+        "portable": portable,
+        "target": target,
+        "architecture": architecture,
+    }
+
+    def made(where: str) -> Device:
+        registered = registry.devices()[where]
+        if build:
+            with _waiting(network, where, progress and registered.compiled):
+                return registry.build(where, program, options)
+        any_cpu = portable and "portable" in registered.options
+        return sources(where, program, precision, math, None if any_cpu else architecture)
+
     jobs = active_jobs()
     if jobs is not None and device == jobs.device:
         return jobs.runnable(network, program, precision, math, made)
@@ -206,17 +213,19 @@ def ensemble(
         among = f'{", ".join(f'"{name}"' for name in known)} or "{AUTO}"'
         raise ParameterError("ensemble", "device", repr(device), among)
     check_whole("ensemble", "n", n, 1, LARGEST)
-    reason = "it was asked for"
-    if device == AUTO:
-        choice = choose(network, int(n))
-        device, reason = choice.device, choice.reason
-    if (jobs := active_jobs()) is not None and device == jobs.device:
-        device = jobs.elsewhere()
     members, base, replicas = members_of(network, int(n), parameters)
     record = Record(per_sample=observed(network, per_sample), spikes=spikes, snapshots=snapshots)
     program = lower(base, record, replicas)
+    reason = "it was asked for"
+    if device == AUTO:
+        choice = choose(program)
+        device, reason = choice.device, choice.reason
+    if (jobs := active_jobs()) is not None and device == jobs.device:
+        device = jobs.elsewhere()
+    options = {"precision": precision, "math": math, "portable": portable}
     with _waiting(base, device, progress):
-        made = _compiled(device, program, precision, math, portable, architecture)
+        built = registry.build(device, program, {**options, "architecture": architecture})
+    made = cast(ReplicatingDevice, built)
 
     def default(member: Any) -> State:
         return default_state(made.interface, program, member.initial_values())
@@ -226,18 +235,6 @@ def ensemble(
 
 def _waiting(network: NetworkModel, device: str, progress: bool) -> Waiting:
     return Waiting(f"building the network {network.name!r} for the device {device}", progress)
-
-
-def _compiled(
-    device: str,
-    program: Program,
-    precision: str,
-    math: str,
-    portable: bool,
-    architecture: str,
-) -> Device:
-    options = {"precision": precision, "math": math, "portable": portable}
-    return registry.build(device, program, {**options, "architecture": architecture})
 
 
 def _check_choices(obj: str, network: Any, **choices: tuple[str, tuple[str, ...]]) -> None:
@@ -270,10 +267,13 @@ def load(folder: str | os.PathLike[str]) -> Runnable:
         If it was built for another machine, or is not compiled.
     """
     artifact = open_artifact(Path(folder).absolute())
+    device = artifact.manifest["device"]
+    registered = registry.devices().get(device)
     if BINARY not in artifact.manifest["files"]:
+        target = registered and registered.job_target
+        remedy = target.without_binary if target else "compile the network anew"
         raise DeviceError(
-            f"{folder} holds a program that is not compiled: call "
-            f"gpu.compile_program({str(folder)!r})"
+            f"{folder} holds a program that is not compiled: {remedy.format(folder=str(folder))}"
         )
 
     def network() -> NetworkModel:
@@ -283,6 +283,5 @@ def load(folder: str | os.PathLike[str]) -> Runnable:
         del _networks
         return from_data(artifact.manifest["declaration"])
 
-    device = artifact.manifest["device"]
-    made = CompiledNetwork(artifact, explain=gpu.explain if device == "cuda" else None)
+    made = CompiledNetwork(artifact, explain=registered and registered.explain)
     return Runnable(made, device, network)

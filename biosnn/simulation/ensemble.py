@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from biosnn.devices.base.binary import CompiledNetwork
+from biosnn.devices.base.contract import ReplicatingDevice
 from biosnn.errors import DataError, ParameterError
 from biosnn.recording import Recording
 from biosnn.simulation.argument_checks import checked_state
@@ -33,7 +33,7 @@ class Ensemble:
 
     def __init__(
         self,
-        made: CompiledNetwork,
+        made: ReplicatingDevice,
         members: Sequence[Any],
         default: Callable[[Any], State],
         device: str,

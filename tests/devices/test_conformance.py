@@ -7,11 +7,10 @@ when it is built; then all but the basic part is skipped. Built-in devices know 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,7 +19,14 @@ from devices.toy import ToyNetwork
 
 from biosnn import encoding, gpu, models, plasticity
 from biosnn.devices import devices, register, registry, unregister
-from biosnn.devices.base.contract import AddressEvents, Chunk, Device, Settings, Stop
+from biosnn.devices.base.contract import (
+    AddressEvents,
+    Chunk,
+    Device,
+    ReplicatingDevice,
+    Settings,
+    Stop,
+)
 from biosnn.errors import DeviceError
 from biosnn.models import Operation, Schedule
 from biosnn.networks import Input, NetworkModel, Normalisation, Population, Presentation, Projection
@@ -28,6 +34,7 @@ from biosnn.program.interface import TraceOf
 from biosnn.program.lower import lower
 from biosnn.program.program import Program
 from biosnn.program.recorders import Record
+from biosnn.program.replicas import Replicas
 from biosnn.recording import Recording
 from biosnn.state import State
 
@@ -61,18 +68,25 @@ def name(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def renamed(program: Program) -> Program:
     """The same with other names for what lowering adds: no device may know a thing by its name."""
-    text = json.dumps(program.to_data())
-    for old, new in {"protocol": "shower", "t_first": "began"}.items():
-        text = re.sub(rf"\b{old}\b", new, text)
-    data = json.loads(text)
-    data["protocol"] = data.pop("shower")
+
+    def other(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {other(key): other(value) for key, value in part.items()}
+        if isinstance(part, list):
+            return [other(value) for value in part]
+        if isinstance(part, str):
+            return re.sub(r"\bprotocol\b", "shower", re.sub(r"\bt_first\b", "began", part))
+        return part
+
+    data = other(program.to_data())
+    data["protocol"] = data.pop("shower")  # the field of a Program; roles are words, too
     for array in data["arrays"].values():
         if array.get("role") == "shower":
             array["role"] = "protocol"
     return Program.from_data(data)
 
 
-def basic_program() -> Program:
+def basic_program(replicas: Replicas | None = None) -> Program:
     """Cells that a current drives, and targets of sources that fire at given times."""
     cell = models.NeuronModel(
         name="Cell",
@@ -110,7 +124,7 @@ def basic_program() -> Program:
         output="cells",
     )
     kept = ("cells.count", "source.count", "target.v")
-    return renamed(lower(network, Record(per_sample=kept, spikes=("cells",))))
+    return renamed(lower(network, Record(per_sample=kept, spikes=("cells",)), replicas))
 
 
 def further_program() -> Program:
@@ -326,6 +340,31 @@ class TestBasic:
         assert len(recordings[0].shown) == done
         _, _, expected = show(basic, tmp_path / "b", [currents(*range(done))])
         assert_same(state, expected)
+
+
+class TestEnsembles:
+    """Devices that are registered with ``replicates``: independent copies in one program."""
+
+    def test_copies_do_what_each_does_alone(self, name: str, basic: Device, tmp_path: Path) -> None:
+        if not devices()[name].replicates:
+            pytest.skip(f"{name} is registered without replicates")
+        program = basic_program(Replicas(n=2, shared=False))
+        several = cast(ReplicatingDevice, _built(name, program))
+        start = basic.defaults
+        starts = [start, start.updated({"source_target.w": -WEIGHTS})]
+        inputs, where = currents(0, 1, 2, 3), settings(seed=(3, 4), horizon=(4, 4))
+        tmp_path.joinpath("many").mkdir()
+        with several.ensemble(starts, tmp_path / "many") as session:
+            chunk = Chunk(4, {**dict.fromkeys(basic.interface.ports), **inputs})
+            done, recordings = session.run_chunk(chunk, where, ignore, Stop())
+            states = session.state()
+        assert (done, len(recordings), len(states)) == (4, 2, 2)
+        assert (recordings[0]["target.v"] != recordings[1]["target.v"]).any()
+        for k in range(2):
+            _, (alone,), state = show(basic, tmp_path / str(k), [inputs], state=starts[k])
+            assert_same(states[k], state)
+            for key in alone.per_sample:
+                np.testing.assert_array_equal(recordings[k][key], alone[key])
 
 
 #: Spikes of teachers: sample, step, unit; those of the sources are EVENTS.

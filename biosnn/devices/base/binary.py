@@ -78,9 +78,9 @@ class CompiledNetwork:
         yield BinarySession(self.artifact, [state], folder, self.explain)
 
     @contextlib.contextmanager
-    def ensemble(self, states: Sequence[State], folder: Path) -> Iterator[EnsembleSession]:
-        """Begin a run of independent copies, each from its own complete state."""
-        yield EnsembleSession(self.artifact, states, folder, self.explain)
+    def ensemble(self, states: Sequence[State], folder: Path) -> Iterator[BinaryEnsembleSession]:
+        """See :class:`biosnn.devices.base.contract.ReplicatingDevice`."""
+        yield BinaryEnsembleSession(self.artifact, states, folder, self.explain)
 
 
 class BinarySession:
@@ -210,20 +210,17 @@ class BinarySession:
         return end.finished, end.seconds
 
 
-class EnsembleSession(BinarySession):
+class BinaryEnsembleSession(BinarySession):
     """A run of independent copies of a network, which all show the same samples."""
 
     def state(self) -> Any:
-        """The state of each after the last chunk, as a list."""
+        """See :class:`biosnn.devices.base.contract.EnsembleSession`."""
         return read_states(self._state, self._interface, self._networks)
 
     def run_chunk(
         self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
     ) -> tuple[int, Any]:
-        """Show samples to all networks; a list of what was observed in each.
-
-        ``settings.seed`` and ``settings.horizon`` may have one value per network.
-        """
+        """See :class:`biosnn.devices.base.contract.EnsembleSession`."""
         return self._show(chunk, settings, report, stop)
 
 

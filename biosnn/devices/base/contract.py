@@ -5,7 +5,7 @@ Nothing here needs Brian2: a network that was compiled runs without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -175,4 +175,35 @@ class Device(Protocol):
 
     def session(self, state: State, folder: Path) -> AbstractContextManager[Session]:
         """Begin a run from a complete state; ``folder`` is an empty one for its files."""
+        ...
+
+
+class EnsembleSession(Protocol):
+    """A run of independent copies of a network, which all show the same samples."""
+
+    def run_chunk(
+        self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
+    ) -> tuple[int, list[Recording]]:
+        """As that of a :class:`Session`, with what was observed in each copy.
+
+        ``settings.seed`` and ``settings.horizon`` may have one value per copy.
+        """
+        ...
+
+    def state(self) -> list[State]:
+        """The state of each copy after the last chunk."""
+        ...
+
+
+class ReplicatingDevice(Device, Protocol):
+    """A network on a device that is registered with ``replicates``.
+
+    A program's replicas share the samples and the weights in a :class:`Session`, or are independent
+    copies of the network (``Replicas.shared``).
+    """
+
+    def ensemble(
+        self, states: Sequence[State], folder: Path
+    ) -> AbstractContextManager[EnsembleSession]:
+        """Begin a run of independent copies, each from its own complete state."""
         ...

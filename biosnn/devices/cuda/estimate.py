@@ -63,7 +63,7 @@ def estimate(program: Program, n_parallel: int = 1) -> Estimate:
     Parameters
     ----------
     program : Program
-        Of one network.
+        Of one network, or of several replicas.
     n_parallel : int
         Samples at once, or networks in an ensemble.
 
@@ -123,7 +123,8 @@ def _calls(code: str) -> int:
 
 def _size_us(program: Program) -> float:
     """Microseconds that one core takes for the neurons and synapses of a network in one step."""
-    total = CPP_SYNAPSE * sum(made.size for made in program.connections.values())
+    synapses = program.replicas.n * sum(made.size for made in program.connections.values())
+    total = CPP_SYNAPSE * synapses
     for key, group in program.groups.items():
         if (found := functions(program, key)) is not None and key != program.protocol:
             total += group.n * (CPP_NEURON + CPP_FUNCTION * found)

@@ -29,7 +29,7 @@ from biosnn.errors import ParameterError
 from biosnn.simulation.inputs import ArraySource
 from biosnn.simulation.jobs import job as jobs
 from biosnn.simulation.jobs.job import Job
-from biosnn.simulation.jobs.targets import TARGETS
+from biosnn.simulation.jobs.targets import target_of
 from biosnn.simulation.run_loop.chunks import Position, Run, shown_chunks
 from biosnn.simulation.run_loop.run import check_samples, identity_of
 from biosnn.state import State
@@ -73,7 +73,7 @@ def export_job(
             (part / name).mkdir()
         export(network, part / jobs.NETWORK)
         if compiled:
-            TARGETS[network.manifest["device"]].compile(part / jobs.NETWORK)
+            target_of(network.manifest["device"]).compile(part / jobs.NETWORK)
         session = _WritingSession(part, network, run.start)
         for _ in shown_chunks(run, session, _Unlimited(), Stop(), lambda *_: None, at=Position()):
             pass
@@ -180,7 +180,7 @@ def _finish(
 
 def _write_texts(part: Path, network: Artifact, manifest: Mapping[str, Any]) -> None:
     """The script, the job of SLURM and the description."""
-    target, chunks = TARGETS[manifest["device"]], manifest["chunks"]
+    target, chunks = target_of(manifest["device"]), manifest["chunks"]
     state = sum(variable.bytes for variable in network.interface.variables)
     results = sum(chunk["bytes"] for chunk in chunks)
     words = {

@@ -60,7 +60,8 @@ class Run:
     interface : Interface
         Of the network.
     begin : callable
-        Begins a session on its device: ``begin(start, work) -> context manager of Session``.
+        Begins a session on its device, of one network or of an ensemble: ``begin(start, work)``
+        returns a context manager.
     longest_chunk : int, optional
         Most samples in a chunk of this device.
     source : ArraySource or StreamSource
@@ -78,7 +79,7 @@ class Run:
     """
 
     interface: Interface
-    begin: Callable[[Any, Path], AbstractContextManager[Session]]
+    begin: Callable[[Any, Path], AbstractContextManager[Any]]
     longest_chunk: int | None
     source: ArraySource | StreamSource
     start: Any

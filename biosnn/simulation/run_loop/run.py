@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from biosnn.devices.base.contract import Device, Session, Stop
+from biosnn.devices.base.contract import Device, Stop
 from biosnn.errors import Interrupted, ParameterError
 from biosnn.progress import ProgressBar
 from biosnn.simulation.argument_checks import learning_of
@@ -35,7 +35,7 @@ def prepare(
     options: RunOptions,
     *,
     seeds: tuple[int, ...] = (),
-    begin: Callable[[Any, Path], AbstractContextManager[Session]] | None = None,
+    begin: Callable[[Any, Path], AbstractContextManager[Any]] | None = None,
 ) -> Run:
     """Check what a run is given besides its options; samples in arrays are looked through later.
 
