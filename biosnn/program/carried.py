@@ -13,7 +13,7 @@ from biosnn.models import names_in, parsed
 from biosnn.program.program import Kernel, Program
 
 #: Equations of what has none, such as an input.
-_NONE = Equations("")
+_NONE = parsed("", "")
 _FOR_ALL = ("statements", "load", "held", "summed")
 
 

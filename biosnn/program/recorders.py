@@ -7,9 +7,9 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Equations
 
 from biosnn.errors import ParameterError
+from biosnn.models import parsed
 from biosnn.networks import NetworkModel
 from biosnn.program.interface import TraceOf
 from biosnn.recording import COUNT, FIRST_SPIKE
@@ -118,8 +118,8 @@ def _check_variable(network: NetworkModel, what: str, name: str) -> None:
     if key in network.projections:
         known = synaptic[key]
     else:
-        model = network.populations[key].model.with_traces(network.companions(key))
-        equations = Equations(model.equations)
+        model = network.whole_model(key)
+        equations = parsed(key, model.equations)
         known = {key for key in equations.names if "linked" not in equations[key].flags}
         if what != "traces":  # what the others copy has to be stored
             known -= equations.subexpr_names
@@ -138,8 +138,8 @@ def _synaptic(network: NetworkModel, key: str) -> set[str]:
 def shared(network: NetworkModel) -> set[str]:
     """State variables of which all neurons of a population, or all synapses, have one."""
     found = {f"{k}.{name}" for k in network.projections for name in network.resolved(k).shared}
-    for key, population in network.populations.items():
-        equations = Equations(population.model.with_traces(network.companions(key)).equations)
+    for key in network.populations:
+        equations = parsed(key, network.whole_model(key).equations)
         found |= {f"{key}.{name}" for name, e in equations.items() if "shared" in e.flags}
     return found
 

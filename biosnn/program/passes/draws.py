@@ -86,7 +86,7 @@ class Draws(ast.NodeTransformer):
 
     def noise(self, equations: str) -> dict[str, str]:
         """The stochastic variables of equations, each with its draw of standard normal numbers."""
-        names = sorted(Equations(equations).stochastic_variables)
+        names = sorted(parsed("", equations).stochastic_variables)
         return {name: ast.unparse(self.call(COUNTED["randn"])) for name in names}
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 
-from brian2 import Equations
-
 from biosnn.errors import ParameterError
 from biosnn.models import has_pole
 from biosnn.program.integration import integration_code, refractoriness_code
@@ -142,7 +140,7 @@ def check_poles(writer: SourceWriter, owner: str) -> None:
     """Refuse two equal time constants where the exact solution divides by their difference."""
     program = writer.program
     whose = program.groups.get(owner) or program.connections[owner]
-    scope, equations = writer.scope(owner), Equations(whose.equations)
+    scope, equations = writer.scope(owner), parsed_equations(whose)
     found = {name: scope.find(name) for name in equations.identifiers}
     constants = {k: m.value for k, m in found.items() if m is not None and m.kind == "constant"}
     if whose.method != "exact" or not has_pole(equations, constants):
