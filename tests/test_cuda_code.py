@@ -179,14 +179,6 @@ def test_flags_are_those_of_cuda_13(library, digits) -> None:
 
 
 @NEEDED
-def test_times_are_those_of_the_networks_clock(library) -> None:
-    """Brian2's default clock stands still here."""
-    text = parts(library)
-    assert "if (step_clock.timestep[0] >= to_synapse_exponential_current_transmit_delay)" in text
-    assert "defaultclock" not in text
-
-
-@NEEDED
 def test_run_arguments_are_ours(library, digits) -> None:
     """Brian2CUDA's own looks for names in lower case, and finds none that has a capital."""
     for folder in (library, digits):
@@ -299,36 +291,3 @@ def test_settings_are_checked(tmp_path) -> None:
     with pytest.raises(ParameterError, match="jobs"):
         gpu.compile_program(tmp_path, jobs=0)
     assert not list(tmp_path.iterdir())
-
-
-@NEEDED
-@pytest.mark.parametrize("precision", ["double", "single"])
-def test_random_numbers_come_from_the_seed_and_not_from_curand(tmp_path, precision) -> None:
-    """W9: what is drawn is the function of seed, sample, step and neuron that it is on a CPU."""
-    cell = models.neuron(
-        name="Noisy",
-        equations="dv/dt = (held - v)/tau + 0.4*xi*tau**-0.5 : 1\nk : 1\n"
-        "held = randn() : 1 (constant over dt)",
-        threshold="v > 1 + 0.1*rand( )",
-        reset="v = 0",
-        method="heun",
-        parameters={"tau": 5 * ms},
-        operations=(models.Operation(code="k = poisson(3.5*rand())"),),
-    )
-    network = small(inputs={}, populations={"lif": Population(model=cell, n=3)})
-    folder = gpu.write(network, tmp_path / "noise", precision=precision)
-    text = parts(folder)
-    drawn = {"stateupdater": "normal", "thresholder": "uniform", "operation_0": "poisson"}
-    for piece, kind in (*drawn.items(), ("subexpression_update", "normal")):
-        start = text.index(f"namespace in_lif_{'spike_' if piece == 'thresholder' else ''}{piece}")
-        body = text[start : text.index("\nnamespace in_", start + 1)]
-        assert (
-            f"__host__ __device__ static inline {'int32_t' if kind == 'poisson' else 'double'}"
-            in body
-        )
-        kernel = body[body.index("__global__") :]
-        assert f"counter_{kind}(" in kernel, piece
-        assert "_rand" not in kernel.replace("_random_", "")
-        assert "curand" not in kernel
-    for name in ("objects.cu", "main.cu", "run.cu"):
-        assert "_run_random_number_buffer)" not in (folder / "source" / name).read_text()

@@ -73,12 +73,13 @@ def medley() -> NetworkModel:
     critic = models.neuron(equations="r : 1", name="Critic")
     restless = models.neuron(
         name="Restless",
-        equations="dv/dt = (0.8 - v)/tau + 0.4*xi*tau**-0.5 : 1\nk : 1",
+        equations="dv/dt = (0.8 + 0.1*held - v)/tau + 0.4*xi*tau**-0.5 : 1\nk : 1\n"
+        "held = randn() : 1 (constant over dt)",
         threshold="v > 1 + 0.1*rand()",
         reset="v = 0.1*randn()",
         method="euler",
         parameters={"tau": 5 * ms},
-        operations=(models.Operation(code="k = poisson(3.5)"),),
+        operations=(models.Operation(code="k = poisson(3.5*rand())"),),
     )
     weak = {"I_ext": "weak"}
     return NetworkModel(

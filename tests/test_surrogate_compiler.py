@@ -185,16 +185,31 @@ def test_exactly_at_the_threshold(threshold: str, fires: bool) -> None:
     assert SpikingLayer(discrete(threshold), dt=1 * ms)(torch.tensor([[2.0001]])).item()
 
 
+def slope(layer: Any, x: float) -> float:
+    """Derivative of a neuron's spike by its input, in one step from rest."""
+    given = torch.tensor([[x]], dtype=torch.float64, requires_grad=True)
+    layer.double()(given).backward()
+    assert given.grad is not None
+    return given.grad.item()
+
+
+def atan(d: float) -> float:
+    """Derivative of the default surrogate at a distance in units of its width."""
+    return 1 / (1 + (math.pi * d) ** 2)
+
+
 def test_default_widths_are_the_distance_of_the_threshold() -> None:
     lif = models.lif()
     distance = float(lif.parameters["V_th"] - lif.parameters["E_L"])
-    assert distance == pytest.approx(0.01, rel=1)
-    assert f"d/{distance:g}" in SpikingLayer(lif, dt=0.1 * ms, gain=2 * nA).source
-    assert "of d/" not in SpikingLayer(discrete(), dt=1 * ms).source, "distance 1"
-    assert "d/0.003" in SpikingLayer(lif, dt=0.1 * ms, gain=2 * nA, width=3 * mV).source
-    soft = discrete("v >= V_th and I < 5")
-    source = SpikingLayer(soft, dt=1 * ms, width={"I < 5": 0.25}).source
-    assert source.count("d/0.25") == 1
+    rise = 1e-3 * -math.expm1(-0.01)  # of the potential in a step of 0.1 ms, per nA
+    for width, expected in ((None, distance), (3 * mV, 3e-3)):
+        layer = SpikingLayer(lif, dt=0.1 * ms, gain=1 * nA, width=width)
+        d = (2 * rise - distance) / expected
+        assert slope(layer, 2.0) == pytest.approx(rise / expected * atan(d), rel=1e-9)
+    assert slope(SpikingLayer(discrete(), dt=1 * ms), 0.8) == pytest.approx(0.5 * atan(0.6))
+    # Of two conditions that hold, each passes its own gradient, and one has a width of its own.
+    soft = SpikingLayer(discrete("v >= V_th and I < 5"), dt=1 * ms, width={"I < 5": 0.25})
+    assert slope(soft, 4.9) == pytest.approx(0.5 * atan(1.45) - atan(0.1 / 0.25) / 0.25, rel=1e-6)
 
 
 # --- gradients
