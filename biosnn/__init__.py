@@ -18,6 +18,7 @@ _EXPORTS = {
     "State": "biosnn.state",
     "TrainedModel": "biosnn.storage",
     "compile": "biosnn.simulation",
+    "from_brian2": "biosnn.program.script",
     "load_model": "biosnn.storage",
     "save_model": "biosnn.storage",
 }

@@ -91,6 +91,8 @@ class Spikes:
         When the presentations began.
     n : int, optional
         Size of the population.
+    values : dict of str to numpy.ndarray
+        Variable -> its SI value at each spike, where a monitor of Brian2 recorded it.
     """
 
     i: np.ndarray
@@ -101,6 +103,7 @@ class Spikes:
     )
     clock: RunClock | None = None
     n: int | None = None
+    values: dict[str, np.ndarray] = attrs.Factory(dict)
 
     def __repr__(self) -> str:
         """How many there are."""
@@ -118,7 +121,8 @@ class Spikes:
         """The spikes during one sample; in all attempts at it, or in one (-1: the last)."""
         mask = _chosen(self.sample, self.attempt, self.clock, sample, attempt)
         parts = (self.i[mask], self.t[mask], self.sample[mask], self.attempt[mask])
-        return Spikes(*parts, self.clock, self.n)
+        values = {name: found[mask] for name, found in self.values.items()}
+        return Spikes(*parts, self.clock, self.n, values)
 
 
 @attrs.frozen(eq=False)

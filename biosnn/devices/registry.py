@@ -46,6 +46,9 @@ class Registration:
     explain : callable, optional
         Puts into words what a program of it says when it fails, as
         :class:`biosnn.devices.base.binary.CompiledNetwork` asks for it.
+    free_running : bool
+        Whether it runs networks of scripts, for a duration: ``build`` then returns a
+        :class:`biosnn.devices.base.free_runs.FreeDevice` for them.
     """
 
     build: Callable[..., Device]
@@ -54,6 +57,7 @@ class Registration:
     replicates: bool = False
     job_target: JobTarget | None = None
     explain: Explain | None = None
+    free_running: bool = False
 
 
 _registered: dict[str, Registration] = {}
@@ -109,15 +113,20 @@ def build(name: str, program: Program, options: dict[str, Any]) -> Device:
     return found.build(program, **{key: options[key] for key in found.options if key in options})
 
 
-def _runtime(program: Program, **options: Any) -> Device:
+def _runtime(program: Program, **options: Any) -> Any:
     from biosnn.devices.runtime.device import RuntimeNetwork
+    from biosnn.devices.runtime.free_device import FreeRuntimeNetwork
 
+    if program.free_running:
+        return FreeRuntimeNetwork(program, **options)
     return RuntimeNetwork(program, **options)
 
 
-def _cpp(program: Program, **options: Any) -> Device:
-    from biosnn.devices.cpp import device
+def _cpp(program: Program, **options: Any) -> Any:
+    from biosnn.devices.cpp import device, free_device
 
+    if program.free_running:
+        return free_device.build(program, **options)
     return device.build(program, **options)
 
 
@@ -127,7 +136,7 @@ def _cuda(program: Program, **options: Any) -> Device:
     return device.build(program, **options)
 
 
-register("runtime", _runtime, options=("precision", "target"))
+register("runtime", _runtime, options=("precision", "target"), free_running=True)
 register(
     "cpp",
     _cpp,
@@ -135,6 +144,7 @@ register(
     compiled=True,
     replicates=True,
     job_target=cpp.TARGET,
+    free_running=True,
 )
 register(
     "cuda",

@@ -115,7 +115,7 @@ def _group(group: NeuronGroup, namespace: Mapping[str, Any]) -> Group:
     refractory = None if group._refractory is False else group._refractory
     codes += [refractory] if isinstance(refractory, str) else []
     equations = Equations(
-        [_unlinked(group, e) for e in _with_held(group, group.user_equations).values()]
+        [_unlinked(group, e) for e in with_held(group, group.user_equations).values()]
     )
     chosen = group.state_updater.method_choice
     return Group(
@@ -141,7 +141,7 @@ def _connection(made: Synapses, namespace: Mapping[str, Any]) -> Connection:
         for name, updater in made.summed_updaters.items()
         for target in (updater.target_var,)
     ]
-    equations = Equations([*_with_held(made, made.equations).values(), *summed])
+    equations = Equations([*with_held(made, made.equations).values(), *summed])
     codes = [pathway.code for pathway in made._pathways]
     codes += [o.abstract_code for o in made.contained_objects if type(o) is CodeRunner]
     return Connection(
@@ -157,7 +157,7 @@ def _connection(made: Synapses, namespace: Mapping[str, Any]) -> Connection:
     )
 
 
-def _with_held(owner: NeuronGroup | Synapses, equations: Equations) -> Equations:
+def with_held(owner: NeuronGroup | Synapses, equations: Equations) -> Equations:
     """Equations with the subexpressions that keep their values for a time step.
 
     Brian2 has made parameters of them, and statements that compute these.

@@ -105,6 +105,63 @@ class Array:
 
 
 @attrs.frozen(eq=False, kw_only=True)
+class SpikeTimes:
+    """Spikes that are given: unit and time in s of each, in the order of times and units.
+
+    They come again after every ``period`` s, if that is not 0.
+    """
+
+    indices: np.ndarray
+    times: np.ndarray
+    period: float = 0.0
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Part:
+    """Neurons or synapses ``start`` to ``stop - 1`` of a group or a connection."""
+
+    start: int
+    stop: int
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Monitor:
+    """A monitor of Brian2: what a network that runs for a duration records.
+
+    Parameters
+    ----------
+    name : str
+        Of the monitor.
+    kind : {"events", "state", "rate"}
+        Events one by one, variables over time, or the rate of a population over time.
+    source : str
+        The group or connection.
+    part : Part or None
+        Which of its neurons it sees, if not all.
+    event : str
+        Of ``"events"``: which.
+    variables : tuple of str
+        What is recorded at each event or time, besides these themselves.
+    indices : numpy.ndarray or None
+        Of ``"state"``: the neurons or synapses.
+    dt : float
+        Of ``"state"``: seconds between two points.
+    each : bool
+        Of ``"events"``: whether they are kept one by one, or only counted.
+    """
+
+    name: str
+    kind: str
+    source: str
+    part: Part | None = None
+    event: str = ""
+    variables: tuple[str, ...] = ()
+    indices: np.ndarray | None = None
+    dt: float = 0.0
+    each: bool = True
+
+
+@attrs.frozen(eq=False, kw_only=True)
 class Group:
     """Neurons, or the units that present samples.
 
@@ -136,6 +193,14 @@ class Group:
         Variables that are handed on between runs; ``None`` for all that are stored.
     fixed : dict
         Constant variables that differ between replicas -> values of all neurons.
+    dt : float
+        Time step in s where it is not that of the program, else 0.
+    method_options : dict
+        Of the integration method.
+    link_indices : dict
+        Variables that stand for those of other groups -> which neurons' there, one for each.
+    spike_times : SpikeTimes or None
+        When the units fire; they have no equations then.
     """
 
     name: str
@@ -151,6 +216,10 @@ class Group:
     infinite: tuple[str, ...] = ()
     kept: tuple[str, ...] | None = None
     fixed: dict[str, Any] = attrs.field(factory=dict)
+    dt: float = 0.0
+    method_options: dict[str, Any] = attrs.field(factory=dict)
+    link_indices: dict[str, Any] = attrs.field(factory=dict)
+    spike_times: SpikeTimes | None = None
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -184,6 +253,15 @@ class Connection:
         only events visit them, so that loops can take the place of lists; empty otherwise.
     shared : bool
         Whether all replicas use the values of one.
+    dt : float
+        Time step in s where it is not that of the program, else 0.
+    method_options : dict
+        Of the integration method.
+    pre_part, post_part : Part or None
+        Which neurons of a group it connects, if not all; pairs count from the first of them.
+    delays : dict
+        Pathway, by its label -> seconds from an event to its effect, one for each synapse, where
+        the kernel's delay is not that of all.
     """
 
     name: str
@@ -200,6 +278,11 @@ class Connection:
     delayed: bool = False
     numbered: str = ""
     shared: bool = False
+    dt: float = 0.0
+    method_options: dict[str, Any] = attrs.field(factory=dict)
+    pre_part: Part | None = None
+    post_part: Part | None = None
+    delays: dict[str, Any] = attrs.field(factory=dict)
 
     @property
     def size(self) -> int:
@@ -251,7 +334,7 @@ class Kernel:
         of the neurons that have an event), ``"summed"`` (a sum over synapses), ``"held"``
         (subexpressions that are computed once a time step), ``"clear"`` (an event's list is
         emptied), ``"load"`` (an input sets variables), ``"store"`` (what is kept of every sample),
-        ``"snapshot"``.
+        ``"snapshot"``, ``"spike_times"`` (spikes that are given), ``"monitor"``.
     code : str
         Brian2's abstract code: statements, or a condition. That of a ``"state_update"`` is written
         by :func:`biosnn.program.integration.integration_code`.
@@ -280,6 +363,12 @@ class Kernel:
     refractory : bool
         Of a threshold: whether neurons that pass it note the time in ``lastspike`` and are
         refractory from then on, and those that are refractory do not pass it.
+    dt : float
+        Seconds between two runs, where these are not so many time steps of the program, else 0.
+    part : Part or None
+        Neurons whose names the code uses, if not all of the owner.
+    active : bool
+        Whether it runs at all.
     """
 
     name: str
@@ -299,6 +388,9 @@ class Kernel:
     order_free: bool = False
     forced: bool = False
     refractory: bool = False
+    dt: float = 0.0
+    part: Part | None = None
+    active: bool = True
 
     @property
     def place(self) -> tuple[int, int]:
@@ -361,6 +453,15 @@ class Program:
         Copies of the network.
     declaration : str
         What it was lowered from, as JSON, for those who open what was built from it.
+    free_running : bool
+        Whether it shows no samples and runs for a duration that each run says.
+    start : float
+        Of a network that runs for a duration: time in s at which a first run begins.
+    monitors : dict of str to Monitor
+        Of a network that runs for a duration: what it records.
+    pending : dict of str to numpy.ndarray
+        Of a network that runs for a duration: kernel of kind ``"pathway"`` -> what is on its way
+        before a first run, as :func:`biosnn.program.pending.queued` says it.
     """
 
     name: str
@@ -383,6 +484,10 @@ class Program:
     record: Record = attrs.field(factory=Record)
     replicas: Replicas = attrs.field(factory=Replicas)
     declaration: str = attrs.field(default="", repr=False)
+    free_running: bool = False
+    start: float = 0.0
+    monitors: dict[str, Monitor] = attrs.field(factory=dict)
+    pending: dict[str, Any] = attrs.field(factory=dict)
 
     def of(self, owner: str, *kinds: str) -> Iterator[Kernel]:
         """Kernels of a group or a connection, of some kinds or of all."""
@@ -448,6 +553,7 @@ class Program:
         rows = [("when", "order", "how often", "of", "what")]
         for kernel in self.kernels:
             often = kernel.clock if kernel.every == 1 else f"every {kernel.every} steps"
+            often = f"every {kernel.dt * 1000:g} ms" if kernel.dt else often
             if kernel.clock in self.inputs:
                 often = f"each frame of {kernel.clock}"
             rows.append((kernel.when, str(kernel.order), often, kernel.owner, kernel.what))

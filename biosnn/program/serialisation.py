@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+from brian2 import Function
 
 from biosnn import declaration
+from biosnn.program import functions
 
 
 def to_data(value: Any) -> Any:
@@ -31,6 +33,8 @@ def to_data(value: Any) -> Any:
         return {str(key): to_data(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [to_data(item) for item in value]
+    if isinstance(value, Function):
+        return functions.to_data(value)
     return declaration.to_data(value)
 
 
@@ -47,6 +51,8 @@ def from_data(cls: type, data: Any) -> Any:
 
 
 def _structured(kind: Any, data: Any) -> Any:
+    if functions.is_data(data):
+        return functions.from_data(data)
     if isinstance(kind, type) and attrs.has(kind):
         attrs.resolve_types(kind)
         known = {field.name: field.type for field in attrs.fields(kind)}

@@ -11,6 +11,7 @@ from biosnn.progress import quiet_builds
 from biosnn.simulation.auto_device import Choice, choices
 from biosnn.simulation.compilation import AUTO, compile, ensemble, load
 from biosnn.simulation.ensemble import Ensemble
+from biosnn.simulation.free_runnable import FreeRunnable
 from biosnn.simulation.jobs.experiment import ExperimentJobs, JobWritten, active_jobs
 from biosnn.simulation.jobs.job import Job, collect_job, open_job
 from biosnn.simulation.run_loop.options import Checkpointing, RunOptions
@@ -22,6 +23,7 @@ __all__ = [
     "Choice",
     "Ensemble",
     "ExperimentJobs",
+    "FreeRunnable",
     "Job",
     "JobWritten",
     "RunOptions",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from biosnn.devices import registry
 from biosnn.devices.base.artifact import BINARY, open_artifact
@@ -15,21 +15,35 @@ from biosnn.errors import DeviceError, ParameterError
 from biosnn.progress import Waiting
 from biosnn.simulation.auto_device import choose
 from biosnn.simulation.ensemble import Ensemble
+from biosnn.simulation.free_runnable import FreeRunnable
 from biosnn.simulation.jobs.experiment import active_jobs
 from biosnn.simulation.jobs.targets import sources
 from biosnn.simulation.runnable import Runnable
 from biosnn.validation import LARGEST, check_whole
 
 if TYPE_CHECKING:
+    from brian2 import Network
+
     from biosnn.networks import NetworkModel
+    from biosnn.program.script import LiftedNetwork
     from biosnn.state import State
 
 #: Stands for "cuda" where that is estimated to be faster, else for "cpp".
 AUTO = "auto"
 
 
+@overload
+def compile(network: NetworkModel, device: str = "cpp", **options: Any) -> Runnable: ...
+
+
+@overload
 def compile(
-    network: NetworkModel,
+    network: LiftedNetwork | Network, device: str = "cpp", **options: Any
+) -> FreeRunnable: ...
+
+
+def compile(
+    network: Any,
     device: str = "cpp",
     *,
     precision: str = "double",
@@ -44,13 +58,14 @@ def compile(
     n_parallel: int = 1,
     build: bool = True,
     progress: bool = True,
-) -> Runnable:
+) -> Any:
     """Make a network runnable.
 
     Parameters
     ----------
-    network : NetworkModel
-        The declaration.
+    network : NetworkModel, LiftedNetwork or brian2.Network
+        The declaration; or the network of a Brian2 script, as :func:`biosnn.from_brian2` returns
+        it, or as it is.
     device : {"cpp", "cuda", "runtime", "auto"}
         One compiled binary for the CPU or for a GPU (built once, kept in the cache), or a live
         Brian2 network here. ``"auto"`` is ``"cuda"`` where there is a GPU, CUDA code can be built
@@ -92,20 +107,31 @@ def compile(
     Returns
     -------
     Runnable
+        For a script's network a :class:`biosnn.simulation.FreeRunnable`, which runs for a duration
+        and records what the script's monitors do.
 
     Raises
     ------
     ParameterError
         If the device, the precision or what shall be recorded is unknown, or samples shall be shown
-        at once but depend on those before them.
+        at once but depend on those before them; if an object of a script cannot come along.
     DeviceError
         If there is no working compiler, or the build fails; for ``cuda``, if Brian2CUDA, a CUDA
         toolkit or cuRAND is missing or does not fit.
     """
     # Brian2 is needed to compile, not to run.
+    from brian2 import Network
+
     from biosnn.program.lower import lower_parallel
     from biosnn.program.recorders import Record, observed
+    from biosnn.program.script import LiftedNetwork, from_brian2
 
+    if isinstance(network, LiftedNetwork | Network):
+        lifted = from_brian2(network, level=1) if isinstance(network, Network) else network
+        recorders = {"per_sample": per_sample, "spikes": spikes, "traces": traces}
+        sampled = {**recorders, "snapshots": snapshots, "n_parallel": n_parallel - 1}
+        options = {"math": math, "portable": portable, "target": target}
+        return _free(lifted, device, {"precision": precision, **options}, sampled, progress)
     _check_choices(
         "compile",
         network,
@@ -233,7 +259,32 @@ def ensemble(
     return Ensemble(made, members, default, device, reason)
 
 
-def _waiting(network: NetworkModel, device: str, progress: bool) -> Waiting:
+def _free(
+    network: LiftedNetwork,
+    device: str,
+    options: dict[str, Any],
+    sampled: Mapping[str, Any],
+    progress: bool,
+) -> FreeRunnable:
+    """Make the network of a script runnable."""
+    for name, given in sampled.items():
+        if given:
+            remedy = "Record with Brian2's monitors in the script"
+            wanted = "left out for the network of a script"
+            raise ParameterError("compile", name, repr(given), wanted, remedy)
+    among = {"precision": ("double", "single"), "target": ("numpy", "cython")}
+    _check_options("compile", **{name: (options[name], known) for name, known in among.items()})
+    free = [name for name, found in registry.devices().items() if found.free_running]
+    if device not in free:
+        wanted = " or ".join(map(repr, free))
+        remedy = "It runs for a duration, which other devices cannot"
+        raise ParameterError("compile", "device", repr(device), wanted, remedy)
+    with _waiting(network, device, progress):
+        made: Any = registry.build(device, network.program, options)
+    return FreeRunnable(made, device, network)
+
+
+def _waiting(network: Any, device: str, progress: bool) -> Waiting:
     return Waiting(f"building the network {network.name!r} for the device {device}", progress)
 
 
@@ -242,6 +293,10 @@ def _check_choices(obj: str, network: Any, **choices: tuple[str, tuple[str, ...]
 
     if not isinstance(network, NetworkModel):
         raise ParameterError(obj, "network", repr(network), "a NetworkModel")
+    _check_options(obj, **choices)
+
+
+def _check_options(obj: str, **choices: tuple[str, tuple[str, ...]]) -> None:
     for name, (value, among) in choices.items():
         if value not in among:
             raise ParameterError(obj, name, repr(value), " or ".join(map(repr, among)))

@@ -101,7 +101,7 @@ class BinarySession:
             raise DeviceError(f"the folder {str(self._folder)!r} must not have a line break in it")
         self._state = self._folder / "state"
         self._networks = len(states)
-        with _said_plainly(folder):
+        with said_plainly(folder):
             (self._folder / "out").mkdir()
             write_states(self._state, self._interface, states)
 
@@ -120,7 +120,7 @@ class BinarySession:
         self, chunk: Chunk, settings: Settings, report: Report, stop: Stop
     ) -> tuple[int, list[Recording]]:
         """Show samples; how many were shown, and what was observed in each network."""
-        with _said_plainly(self._folder):
+        with said_plainly(self._folder):
             self._check_disk(chunk, settings)
             lines = self._write(chunk, settings)
         try:
@@ -132,7 +132,7 @@ class BinarySession:
             raise
         if done == 0:
             return 0, []
-        with _said_plainly(self._folder):
+        with said_plainly(self._folder):
             recordings = read_recordings(
                 self._folder / "out", self._interface, self._networks, done, settings.position
             )
@@ -180,9 +180,9 @@ class BinarySession:
     def _run(self, lines: list[str], n: int, report: Report, stop: Stop) -> tuple[int, float]:
         """Run the binary; how many samples it finished, and the seconds that it took."""
         settings = self._folder / "settings"
-        with _said_plainly(self._folder):
+        with said_plainly(self._folder):
             settings.write_bytes(os.fsencode("\n".join(lines) + "\n"))
-        end = _run(self._artifact.folder, settings, report, stop)
+        end = run_binary(self._artifact.folder, settings, report, stop)
         said = end.said or "nothing"
         if end.status == -signal.SIGTERM and stop.requested:
             return 0, 0.0  # it was told before it could listen
@@ -225,7 +225,8 @@ class BinaryEnsembleSession(BinarySession):
 
 
 @contextlib.contextmanager
-def _said_plainly(folder: Path) -> Iterator[None]:
+def said_plainly(folder: Path) -> Iterator[None]:
+    """Say in words what is wrong with the files of a run."""
     try:
         yield
     except OSError as error:
@@ -246,7 +247,7 @@ class _End:
     complaints: list[str] = attrs.field(factory=list)
 
 
-def _run(artifact: Path, settings: Path, report: Report, stop: Stop) -> _End:
+def run_binary(artifact: Path, settings: Path, report: Report, stop: Stop) -> _End:
     """Run the binary in a process session of its own, so that Ctrl-C does not reach it."""
     end = _End()
     with settings.with_name("stderr").open("w+", errors="replace") as errors:

@@ -311,9 +311,9 @@ class _Builder:
             else:
                 i, j = connection.indices
                 copies = np.arange(replicas)[:, None]
-                _connect_pairs(made, (copies * n_pre + i).ravel(), (copies * n_post + j).ravel())
+                connect_pairs(made, (copies * n_pre + i).ravel(), (copies * n_post + j).ravel())
         elif not isinstance(pairs, str):
-            _connect_pairs(made, *connection.indices)
+            connect_pairs(made, *connection.indices)
         elif pairs == "all":
             made.connect()
         elif pairs == "one_to_one":
@@ -350,7 +350,7 @@ class _Builder:
                 )
             case _:
                 assert group is not None
-                target = _runner(group, kernel, self._clock(kernel))
+                target = runner(group, kernel, self._clock(kernel))
         target._clock = self._clock(kernel)
         target.when = kernel.when
         return target
@@ -382,7 +382,7 @@ class _Builder:
         )
 
 
-def _connect_pairs(made: Synapses, i: np.ndarray, j: np.ndarray) -> None:
+def connect_pairs(made: Synapses, i: np.ndarray, j: np.ndarray) -> None:
     """Connect pairs, of which there may be none: Brian2 takes no empty lists."""
     if len(i):
         made.connect(i=i, j=j)
@@ -390,7 +390,7 @@ def _connect_pairs(made: Synapses, i: np.ndarray, j: np.ndarray) -> None:
         made.connect(condition="i < 0", namespace={})
 
 
-def _runner(group: NeuronGroup, kernel: Kernel, clock: Clock) -> CodeRunner:
+def runner(group: NeuronGroup, kernel: Kernel, clock: Clock) -> CodeRunner:
     """Code of a group that Brian2 has no own object for."""
     templates = {"statements": "stateupdate", "reset": "reset", "clear": "threshold"}
     options: dict[str, Any] = {}

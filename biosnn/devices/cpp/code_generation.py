@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,13 @@ from brian2.core.variables import DynamicArrayVariable
 from brian2.synapses.synapses import SynapticPathway
 from brian2.utils.stringtools import strip_empty_lines
 
+from biosnn._models.equation_text import parsed_unchecked
 from biosnn.devices.base.brian2_functions import divide_in_double
 from biosnn.devices.base.brian2_objects import Built, build
 from biosnn.devices.cpp.generator import LOOPS, Device, activate, shared_code
 from biosnn.devices.cpp.tables import Tables, source
 from biosnn.program.layout import default_state, interface_of
-from biosnn.program.program import Kernel, Program, parsed_equations
+from biosnn.program.program import Kernel, Program
 
 _FOLDER = Path(__file__).parent / "runtime_library"
 _SYNAPSES = Path(brian2.__file__).parent / "synapses"
@@ -168,18 +169,18 @@ def n_values(made: Synapses) -> int:
     return of_one[made.pattern] * (1 if made.shared else made.replicas)
 
 
-def _comments(built: Built) -> dict[str, str]:
+def comments(program: Program, objects: Mapping[str, BrianObject]) -> dict[str, str]:
     """Name of a Brian2 object -> what it does and to what, with its equations or statements."""
-    program, found = built.program, {}
+    found = {}
     for kernel in program.kernels:
-        if kernel.name not in built.objects:
+        if kernel.name not in objects:
             continue
         code = kernel.code.strip()
         if kernel.kind == "state_update":
             owner = program.groups.get(kernel.owner) or program.connections[kernel.owner]
-            equations = parsed_equations(owner)
+            equations = parsed_unchecked(owner.equations)
             code = "\n".join(str(equations[name]) for name in sorted(equations.diff_eq_names))
-        found[built.objects[kernel.name].name] = f"{kernel.owner}: {kernel.what}\n{code}"
+        found[objects[kernel.name].name] = f"{kernel.owner}: {kernel.what}\n{code}"
     return found
 
 
@@ -211,16 +212,31 @@ def _texts(device: Device, queued: list[SynapticPathway]) -> _Texts:
     return texts
 
 
-def _unit(device: Device, loops: Loops, tables: str) -> str:
-    """The program as one translation unit."""
-    queued = [path for made in device.synapses for path in made._pathways]
-    queued = [path for path in queued if path not in loops.pathways]
+def unit(
+    device: Device,
+    queued: list[SynapticPathway],
+    tables: str,
+    library: Sequence[str] = _LIBRARY,
+) -> str:
+    """The program as one translation unit.
+
+    Parameters
+    ----------
+    device : Device
+        It has the code.
+    queued : list of SynapticPathway
+        Those that have queues of events.
+    tables : str
+        Where the runtime library finds the network's arrays.
+    library : sequence of str
+        Files of the runtime library, each behind those that it needs.
+    """
     texts = _texts(device, queued)
     named = (made.compiler_kwds.get("headers", ()) for made in device.code_objects.values())
     parts = [
         "// The runtime library. Little time is spent in it, and compiling it takes long.",
         _LITTLE_OPTIMISED,
-        *(_own_text(_FOLDER / name) for name in _LIBRARY),
+        *(_own_text(_FOLDER / name) for name in library),
         "#pragma GCC pop_options",
         "// Brian2's queues of events, and arrays that grow.",
         _own_text(_SYNAPSES / "stdint_compat.h"),
@@ -282,7 +298,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
     built = build(program, hooks, single_precision=single)
     device.run_args_applied = True  # ours are read by biosnn.cpp
     device.insert_code("before_network_run", "biosnn::load_state();")
-    device.comments = _comments(built)
+    device.comments = comments(program, built.objects)
     loops = Loops(built)
     built.net.run(program.dt * program.steps_per_presentation * second, namespace={})
     tables = Tables(device)
@@ -292,7 +308,9 @@ def generate(request: dict[str, Any], out: Path) -> None:
     described = interface_of(program, single_precision=single)
     finishing = code_names(built.finishing)
     generated = source(described, built, finishing, hooks.functions, tables)
-    (out / "program.cpp").write_text(_unit(device, loops, generated))
+    queued = [path for made in device.synapses for path in made._pathways]
+    queued = [path for path in queued if path not in loops.pathways]
+    (out / "program.cpp").write_text(unit(device, queued, generated))
     with (out / "state").open("wb") as file:
         for array in default_state(described, program).values():
             file.write(array)

@@ -54,6 +54,19 @@ def build(
         If there is no working compiler, or the build fails.
     """
     started = time.perf_counter()
+    folder, built_now = compiled(program, precision, math, portable)
+    artifact = open_artifact(folder)
+    return CompiledNetwork(artifact, time.perf_counter() - started, built_now)
+
+
+def compiled(program: Program, precision: str, math: str, portable: bool) -> tuple[Path, bool]:
+    """Compile a program, or find it in the build cache: its folder, and whether it was built now.
+
+    Parameters
+    ----------
+    program, precision, math, portable
+        As for :func:`build`.
+    """
     options = compiler.flags(math, portable)
     key = fingerprint(
         [program.hash, precision],
@@ -63,13 +76,11 @@ def build(
         [__version__, brian2.__version__, sys.version],
         list(source_texts()),
     )[:32]
-    folder, built_now = cached(
+    return cached(
         key,
         lambda folder: _make(program, precision, options, portable, folder),
         check_build,
     )
-    artifact = open_artifact(folder)
-    return CompiledNetwork(artifact, time.perf_counter() - started, built_now)
 
 
 def write_sources(
@@ -111,7 +122,8 @@ def _make(
 def _generate(program: Program, precision: str, folder: Path) -> dict[str, Any]:
     """Write the program, the static arrays and the state; what is known of them."""
     refusal = "Brian2 could not generate code for this network"
-    write_code("biosnn.devices.cpp.code_generation", program, precision, folder, refusal)
+    code = "free_code" if program.free_running else "code_generation"
+    write_code(f"biosnn.devices.cpp.{code}", program, precision, folder, refusal)
     found = folder / "generated.json"
     generated = json.loads(found.read_text())
     found.unlink()
@@ -119,7 +131,7 @@ def _generate(program: Program, precision: str, folder: Path) -> dict[str, Any]:
 
 
 def _seal(folder: Path, program: Program, generated: dict[str, Any], built: dict[str, Any]) -> None:
-    source = json.loads(program.declaration)
+    source = json.loads(program.declaration or '{"network": null, "record": null}')
     seal(
         folder,
         {

@@ -98,16 +98,22 @@ class _Generator(CPPCodeGenerator):
         return lines + super().translate_to_read_arrays(next(left), write, next(left))
 
 
-def activate() -> Device:
+def activate(*, generators: bool = False) -> Device:
     """Have Brian2 write C++ with this device and with templates of ours.
 
     It has to come before any object of a network is made.
+
+    Parameters
+    ----------
+    generators : bool
+        Whether code may draw from random generators of the program.
     """
     CPPStandaloneCodeObject.templater = CPPStandaloneCodeObject.templater.derive(
         "biosnn.devices.cpp"
     )
     CPPStandaloneCodeObject.generator_class = _Generator
-    for function in ("rand", "randn"):  # all draws are functions of the seed
+    # Without generators, all draws are functions of the seed.
+    for function in () if generators else ("rand", "randn"):
         made = DEFAULT_FUNCTIONS[function].implementations
         made.add_implementation(CPPStandaloneCodeObject, code=None, name=f"_{function}")
     all_devices[NAME] = Device()

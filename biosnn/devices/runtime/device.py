@@ -47,7 +47,7 @@ _GENERATORS = ("base", "numpy_generator", "cython_generator")
 
 
 @contextlib.contextmanager
-def _brian2(program: Program, precision: str, target: str) -> Iterator[None]:
+def brian2_as_needed(program: Program, precision: str, target: str) -> Iterator[None]:
     """Brian2's device and preferences as biosnn needs them, and afterwards as they were."""
     order_free = [kernel.code for kernel in program.kernels if kernel.order_free]
 
@@ -102,7 +102,7 @@ class RuntimeNetwork:
         single = precision == "single"
         self._free = threading.Lock()
         self.program = program
-        self.brian2 = lambda: _brian2(program, precision, target)
+        self.brian2 = lambda: brian2_as_needed(program, precision, target)
         self.hooks = _RuntimeHooks(program)
         with self.brian2():
             self.built: Built = build(program, self.hooks, single_precision=single)

@@ -1,0 +1,147 @@
+"""What every device offers for networks that run for a duration; nothing here needs Brian2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+
+from biosnn.devices.base.contract import Stop
+from biosnn.program.interface import Interface
+from biosnn.recording import Recording, RunClock, Spikes, Trace
+from biosnn.state import State
+
+#: The time in s at which a state is, and the ending of the names of events on their way.
+TIME, PENDING = "t", ".pending"
+
+
+@attrs.frozen(kw_only=True)
+class Recorded:
+    """What a monitor records.
+
+    Parameters
+    ----------
+    kind : {"events", "state", "rate"}
+        As for :class:`biosnn.program.program.Monitor`.
+    size : int
+        Neurons or synapses that it sees.
+    columns : dict
+        Variable -> NumPy dtype and SI unit; ``count`` among those of events.
+    indices : tuple of int
+        Of ``"state"``: the neurons or synapses.
+    """
+
+    kind: str
+    size: int
+    columns: dict[str, tuple[str, str]]
+    indices: tuple[int, ...] = ()
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a column's values, where -1 is the number of events or times."""
+        if name == "count":
+            return (self.size,)
+        return (-1, len(self.indices)) if self.kind == "state" and name != "t" else (-1,)
+
+
+@attrs.frozen(kw_only=True)
+class FreeRun:
+    """What is asked of a device.
+
+    Parameters
+    ----------
+    state : State
+        Complete: all variables, the time, what is on its way, and the random generator's state.
+    duration : float
+        In s.
+    constants : dict
+        ``"object.constant"`` -> value in SI units, where it is not what was declared.
+    seed : int or None
+        What random numbers follow from; ``None`` where those of the state go on.
+    """
+
+    state: State
+    duration: float
+    constants: Mapping[str, float]
+    seed: int | None
+
+
+class FreeDevice(Protocol):
+    """A network on a device."""
+
+    interface: Interface
+    #: state before a first run
+    defaults: State
+    #: seconds that building took
+    build_seconds: float
+    #: the name under which a state holds the random generator's state
+    generator: str
+
+    def run(self, asked: FreeRun, folder: Path, stop: Stop) -> tuple[Recording, State] | None:
+        """Run; ``folder`` is an empty one for its files. Nothing if it was stopped.
+
+        Raises
+        ------
+        DeviceError
+            If the run failed.
+        """
+        ...
+
+
+def recording_of(
+    interface: Interface,
+    recorded: Mapping[str, Recorded],
+    found: Mapping[str, Mapping[str, np.ndarray]],
+    asked: FreeRun,
+    seconds: float,
+) -> Recording:
+    """Put together what the monitors hold.
+
+    Parameters
+    ----------
+    interface : Interface
+        Of the network.
+    recorded : mapping
+        Monitor -> what it records.
+    found : mapping
+        Monitor -> column -> values.
+    asked : FreeRun
+        The run.
+    seconds : float
+        Wall-clock time of the simulation.
+    """
+    steps = max(round(asked.duration / interface.dt), 1)
+    clock = RunClock(dt=interface.dt, steps=steps, shown=np.ones(1, dtype=np.int32))
+    spikes, traces, counts, units = {}, {}, {}, {}
+    for name, made in recorded.items():
+        values = dict(found[name])
+        if made.kind == "events":
+            counts[f"{name}.count"] = values.pop("count")[None]
+            t = values.pop("t", np.empty(0))
+            i = values.pop("i", np.empty(0, dtype=np.int32))
+            which = np.zeros(len(i), dtype=np.int32)
+            spikes[name] = Spikes(i, t, which, which, clock, made.size, values)
+            units |= {f"{name}.{column}": made.columns[column][1] for column in values}
+            continue
+        t = values.pop("t")
+        indices = np.asarray(made.indices) if made.kind == "state" else np.zeros(1, dtype=int)
+        for column, rows in values.items():
+            points = rows.T if rows.ndim == 2 else rows[None]
+            unit = made.columns[column][1]
+            traces[f"{name}.{column}"] = Trace(t, points, indices, unit, clock)
+    return Recording(
+        per_sample=counts,
+        shown=clock.shown,
+        spikes=spikes,
+        traces=traces,
+        seconds=seconds,
+        clock=clock,
+        units=units,
+    )
+
+
+def state_of(interface: Interface, arrays: Mapping[str, Any]) -> State:
+    """A state of the network."""
+    return State(arrays, interface.shapes, interface.units)

@@ -1,0 +1,240 @@
+#include "free_run.h"
+
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+namespace biosnn {
+
+static const int MALFORMED = 2;  // exit status, as in biosnn.cpp
+static std::vector<std::pair<std::string, std::string>> settings;
+static volatile std::sig_atomic_t asked_to_stop = 0;
+static double run_seconds = 0.0;
+
+[[noreturn]] static void fail(const std::string &message) {
+    std::fprintf(stderr, "%s\n", message.c_str());
+    std::_Exit(MALFORMED);
+}
+
+static const std::string *given(const std::string &key) {
+    for (const auto &entry : settings)
+        if (entry.first == key) return &entry.second;
+    return nullptr;
+}
+
+static const std::string &setting(const std::string &key) {
+    const std::string *found = given(key);
+    if (!found) fail("the run's settings lack '" + key + "'");
+    return *found;
+}
+
+static double number(const std::string &key) { return std::strtod(setting(key).c_str(), nullptr); }
+
+// A file that is read or written from beginning to end.
+class File {
+    std::string path;
+    std::FILE *file;
+
+  public:
+    File(const std::string &path, const char *mode)
+        : path(path), file(std::fopen(path.c_str(), mode)) {
+        if (!file) fail("cannot open '" + path + "'");
+    }
+    void read(void *to, size_t bytes) {
+        if (bytes && std::fread(to, 1, bytes, file) != bytes) fail("'" + path + "' is too short");
+    }
+    void write(const void *from, size_t bytes) {
+        if (bytes && std::fwrite(from, 1, bytes, file) != bytes) fail("no space for '" + path + "'");
+    }
+    bool at_end() {
+        const int next = std::fgetc(file);
+        if (next != EOF) std::ungetc(next, file);
+        return next == EOF;
+    }
+    void close() {
+        if (std::fclose(file) != 0) fail("no space for '" + path + "'");
+    }
+};
+
+static void stop_soon(int) { asked_to_stop = 1; }
+
+static void read_settings(const char *path) {
+    File file(path, "rb");
+    std::string line;
+    while (!file.at_end()) {
+        char next;
+        file.read(&next, 1);
+        if (next != '\n') {
+            line.push_back(next);
+            continue;
+        }
+        const size_t blank = line.find(' ');
+        if (blank == std::string::npos) fail("malformed setting '" + line + "'");
+        settings.push_back({line.substr(0, blank), line.substr(blank + 1)});
+        line.clear();
+    }
+    file.close();
+}
+
+void configure(int argc, char **argv) {
+    if (argc != 2) fail("usage: main SETTINGS (made by biosnn, not to be started by hand)");
+    std::signal(SIGTERM, stop_soon);
+    std::signal(SIGINT, stop_soon);
+    read_settings(argv[1]);
+#ifdef __linux__
+    // Whoever reads the results is gone: so are we.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != (pid_t)std::atoll(setting("parent").c_str())) std::_Exit(MALFORMED);
+#endif
+    const std::vector<double *> constants = constant_table();
+    for (size_t k = 0; k < constants.size(); k++) {
+        const std::string key = "constant." + std::to_string(k);
+        if (given(key)) *constants[k] = number(key);
+    }
+}
+
+void load_static(const char *name, void *to, size_t bytes) {
+    File file(std::string("static_arrays/") + name, "rb");
+    file.read(to, bytes);
+    file.close();
+}
+
+// Variables, then for each queue the number of events and their steps and synapses, then the
+// random generator, unless the settings have a seed.
+void load_state() {
+    File file(setting("state_in"), "rb");
+    for (const Variable &variable : state_table()) {
+        std::vector<char> values(bytes_of(variable.values));
+        file.read(values.data(), values.size());
+        memory::write(variable.values, 0, variable.values.size, values.data());
+    }
+    for (const Queue &queue : queue_table()) {
+        int64_t n;
+        file.read(&n, sizeof n);
+        std::vector<int32_t> events(2 * n);
+        file.read(events.data(), events.size() * sizeof(int32_t));
+        for (int64_t k = 0; k < n; k++) {  // an unused queue is at its first slot
+            const size_t ahead = events[2 * k];
+            if (queue.slots->size() <= ahead) queue.slots->resize(ahead + 1);
+            (*queue.slots)[ahead].push_back(events[2 * k + 1]);
+        }
+    }
+    const Array generator = generator_bytes();
+    if (const std::string *seed = given("seed"))
+        seed_generator(std::strtoul(seed->c_str(), nullptr, 10));
+    else
+        file.read(generator.data, generator.size);
+    if (!file.at_end()) fail("'" + setting("state_in") + "' is too long");
+    file.close();
+}
+
+// A time in steps, as Brian2 counts them.
+static int64_t steps_at(double time, double dt) {
+    const int64_t nearest = (int64_t)std::nearbyint(time / dt);
+    if (std::abs(nearest * dt - time) / dt <= 1e-4) return nearest;
+    return (int64_t)std::ceil(time / dt);
+}
+
+struct Ticking {
+    Clock *clock;
+    int64_t end;
+    bool due;
+    double dt() const { return clock->dt[0]; }
+    double t() const { return clock->t[0]; }
+    void set(int64_t step) {
+        clock->timestep[0] = step;
+        clock->t[0] = step * dt();
+    }
+};
+
+struct Call {
+    size_t clock;
+    codeobj_func function;
+};
+
+static size_t place_of(std::vector<Ticking> &clocks, Clock *wanted) {
+    for (size_t k = 0; k < clocks.size(); k++)
+        if (clocks[k].clock == wanted) return k;
+    clocks.push_back({wanted, 0, false});
+    return clocks.size() - 1;
+}
+
+// Brian2's loop: the code of all clocks that are first runs in its order, then these clocks tick.
+// Like its loop in Python, and unlike that of its binaries, it knows clocks that meet by their
+// time steps, so that they also meet after hours.
+void simulate(Network &network) {
+    std::vector<Ticking> clocks;
+    std::vector<Call> calls;
+    for (const Network::Object &object : network.objects) {
+        const size_t clock = place_of(clocks, object.clock);
+        if (object.function) calls.push_back({clock, object.function});
+    }
+    for (Ticking &ticking : clocks) {
+        ticking.set(steps_at(number("start"), ticking.dt()));
+        ticking.end = steps_at(number("end"), ticking.dt());
+    }
+    const auto began = std::chrono::steady_clock::now();
+    while (!clocks.empty() && !asked_to_stop) {
+        const Ticking *first = &clocks[0];
+        for (const Ticking &ticking : clocks)
+            if (ticking.t() < first->t()) first = &ticking;
+        if (first->clock->timestep[0] >= first->end) break;
+        const double now = first->t(), dt = first->dt();
+        for (Ticking &ticking : clocks)
+            ticking.due = std::abs(ticking.t() - now) / std::min(ticking.dt(), dt) < 1e-4;
+        for (const Call &call : calls)
+            if (clocks[call.clock].due) call.function();
+        for (Ticking &ticking : clocks)
+            if (ticking.due) ticking.set(ticking.clock->timestep[0] + 1);
+    }
+    run_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+}
+
+static void save_state() {
+    File file(setting("state_out"), "wb");
+    for (const Variable &variable : state_table()) {
+        std::vector<char> values(bytes_of(variable.values));
+        memory::read(variable.values, 0, variable.values.size, values.data());
+        file.write(values.data(), values.size());
+    }
+    for (const Queue &queue : queue_table()) {
+        std::vector<int32_t> events;
+        const size_t slots = queue.slots->size();
+        // A step begins with the next slot: this one has taken effect.
+        for (size_t ahead = 1; ahead < slots; ahead++)
+            for (int32_t synapse : (*queue.slots)[(*queue.offset + ahead) % slots]) {
+                events.push_back((int32_t)ahead);
+                events.push_back(synapse);
+            }
+        const int64_t n = (int64_t)events.size() / 2;
+        file.write(&n, sizeof n);
+        file.write(events.data(), events.size() * sizeof(int32_t));
+    }
+    const Array generator = generator_bytes();
+    file.write(generator.data, generator.size);
+    file.close();
+}
+
+static void append(const std::string &name, const void *data, size_t bytes) {
+    File file(setting("out") + "/" + name, "ab");
+    file.write(data, bytes);
+    file.close();
+}
+
+int finish() {
+    if (asked_to_stop) return 0;
+    save_state();
+    monitored_visit(append);
+    std::printf("finished 1 1 0 %.17g\n", run_seconds);
+    return 0;
+}
+}  // namespace biosnn

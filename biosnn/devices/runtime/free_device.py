@@ -1,0 +1,156 @@
+"""The device ``runtime`` for networks that run for a duration: Brian2 itself, in this process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+from brian2 import second
+from brian2.units.fundamentalunits import Quantity, get_dimensions
+
+from biosnn.devices.base.contract import Stop
+from biosnn.devices.base.free_description import first_state, recorded_by
+from biosnn.devices.base.free_objects import build_free
+from biosnn.devices.base.free_runs import PENDING, TIME, FreeRun, recording_of, state_of
+from biosnn.devices.runtime.device import brian2_as_needed
+from biosnn.errors import DeviceError
+from biosnn.program.layout import interface_of
+from biosnn.program.pending import queued, set_queue
+from biosnn.program.program import Program
+from biosnn.recording import Recording
+from biosnn.state import State
+
+_STATE_SIZE = 624  # 32-bit words of NumPy's generator
+
+
+class FreeRuntimeNetwork:
+    """A network as live Brian2 objects, run by Brian2's own loop.
+
+    Parameters
+    ----------
+    program : Program
+        What it does.
+    precision : {"double", "single"}
+        Of the state variables.
+    target : {"numpy", "cython"}
+        Brian2's code generation target.
+    """
+
+    generator = "random.numpy"
+
+    def __init__(self, program: Program, precision: str, target: str = "numpy"):
+        started = time.perf_counter()
+        self._program = program
+        self._single = precision == "single"
+        self._brian2 = lambda: brian2_as_needed(program, precision, target)
+        self._free = threading.Lock()
+        self._constants: dict[str, float] = {}
+        self._build(program)
+        self.interface = interface_of(program, single_precision=self._single)
+        self.defaults = first_state(self.interface, program)
+        self._recorded = recorded_by(self._built)
+        self.build_seconds = time.perf_counter() - started
+
+    def _build(self, program: Program) -> None:
+        with self._brian2():
+            self._built = build_free(program, single_precision=self._single)
+            self._built.net.run(0 * second, namespace={})  # says now what is wrong
+
+    def run(self, asked: FreeRun, folder: Path, stop: Stop) -> tuple[Recording, State] | None:
+        """See :class:`biosnn.devices.base.free_runs.FreeDevice`."""
+        if not self._free.acquire(blocking=False):
+            raise DeviceError(
+                'this network is running already: on the device "runtime" it is live and runs one '
+                'thing at a time; compile another one, or use device="cpp"'
+            )
+        try:
+            return self._run(asked, stop)
+        finally:
+            self._free.release()
+
+    def _run(self, asked: FreeRun, stop: Stop) -> tuple[Recording, State] | None:
+        if dict(asked.constants) != self._constants:
+            self._build(with_constants(self._program, asked.constants))
+            self._constants = dict(asked.constants)
+        built = self._built
+        arrays = {
+            name: built.variable(array).get_value() for name, array in self._program.arrays.items()
+        }
+        for name, array in arrays.items():
+            array[:] = asked.state[name]
+        for name, pathway in built.pathways.items():
+            set_queue(pathway.queue, asked.state[f"{name}{PENDING}"])
+        for monitor in built.monitors.values():
+            _clear(monitor)
+        built.net.t_ = float(asked.state[TIME][0])
+        before = np.random.get_state()
+        if asked.seed is None:
+            np.random.set_state(_generator_of(asked.state[self.generator]))
+        else:
+            np.random.seed(asked.seed)
+        started = time.perf_counter()
+        stop.add(built.net.stop)
+        try:
+            with self._brian2():
+                built.net.run(asked.duration * second, namespace={})
+            after = _generator_data(np.random.get_state())
+        finally:
+            stop.remove(built.net.stop)
+            np.random.set_state(before)
+        if stop.requested:
+            return None
+        seconds = time.perf_counter() - started
+        pending = {f"{name}{PENDING}": queued(p.queue) for name, p in built.pathways.items()}
+        end = {**arrays, **pending, TIME: [built.net.t_], self.generator: after}
+        found = {
+            name: {
+                column: np.array(monitor.variables[column].get_value())
+                for column in self._recorded[name].columns
+            }
+            for name, monitor in built.monitors.items()
+        }
+        recording = recording_of(self.interface, self._recorded, found, asked, seconds)
+        return recording, state_of(self.interface, end)
+
+
+def with_constants(program: Program, changed: Mapping[str, float]) -> Program:
+    """A program with other values, in SI units, of ``"object.constant"``."""
+
+    def evolved(owner: Any) -> Any:
+        constants = dict(owner.constants)
+        for full, value in changed.items():
+            key, _, name = full.partition(".")
+            if key == owner.name:
+                dim, kind = get_dimensions(constants[name]), type(constants[name])
+                constants[name] = kind(value) if dim.is_dimensionless else Quantity(value, dim=dim)
+        return attrs.evolve(owner, constants=constants)
+
+    return program.changed(
+        groups={key: evolved(group) for key, group in program.groups.items()},
+        connections={key: evolved(made) for key, made in program.connections.items()},
+    )
+
+
+def _clear(monitor: Any) -> None:
+    """Forget what was recorded."""
+    monitor.resize(0)
+    monitor.variables["N"].set_value(0)
+    if "count" in monitor.variables:
+        monitor.variables["count"].set_value(0)
+
+
+def _generator_data(state: Any) -> np.ndarray:
+    """State of NumPy's generator as an array of uint32."""
+    _, words, position, has_normal, normal = state
+    more = np.array([normal]).view(np.uint32)
+    return np.concatenate([words, [position, has_normal], more]).astype(np.uint32)
+
+
+def _generator_of(data: np.ndarray) -> tuple[Any, ...]:
+    words, (position, has_normal), more = np.split(data, [_STATE_SIZE, _STATE_SIZE + 2])
+    return "MT19937", words, int(position), int(has_normal), float(more.view(np.float64)[0])

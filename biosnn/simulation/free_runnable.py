@@ -1,0 +1,164 @@
+"""A network of a Brian2 script on a device, which runs for a duration."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biosnn.devices.base.free_runs import PENDING, TIME, FreeDevice, FreeRun
+from biosnn.errors import DataError, Interrupted, ParameterError
+from biosnn.recording import Recording
+from biosnn.simulation.run_loop.signals import SignalStop
+from biosnn.state import State, unit_of
+from biosnn.validation import LARGEST, check_whole, describe
+
+
+class FreeRunnable:
+    """A network on a device, made by :func:`biosnn.compile` from a :func:`biosnn.from_brian2`.
+
+    Attributes
+    ----------
+    interface : Interface
+        Variables, as plain data.
+    device, precision : str
+        Where and how it runs.
+    build_seconds : float
+        What building took (little when the build was in the cache).
+    network : LiftedNetwork
+        What it was made from.
+    """
+
+    def __init__(self, made: FreeDevice, device: str, network: Any):
+        self.interface = made.interface
+        self.device, self.precision = device, made.interface.precision
+        self.build_seconds = made.build_seconds
+        self.network = network
+        self._made = made
+        self._constants = network.constants
+
+    def __repr__(self) -> str:
+        return f"FreeRunnable on {self.device}: {self.network.name!r}, {self.precision} precision"
+
+    def initial_state(self) -> State:
+        """The state that the script's objects had; ``t`` is its time in s."""
+        return self._made.defaults
+
+    def run(
+        self,
+        duration: Any,
+        values: Mapping[str, Any] | None = None,
+        state: State | None = None,
+        *,
+        seed: int | None = None,
+    ) -> tuple[Recording, State]:
+        """Run the network for a time.
+
+        Parameters
+        ----------
+        duration : Quantity
+            How long.
+        values : mapping, optional
+            What is changed before: ``"object.variable"`` -> one value for all or an array, or
+            ``"object.constant"`` of a namespace -> a value. A name without an object is that of a
+            constant wherever it is used. Quantities, or numbers in SI units. A constant holds for
+            this run only.
+        state : State, optional
+            What to go on from, as a run returned it. Default: :meth:`initial_state`.
+        seed : int, optional
+            What random numbers follow from. Default: they go on where the state's run ended, and
+            follow from 0 in a first run.
+
+        Returns
+        -------
+        recording : Recording
+            ``spikes`` of each monitor of events and ``traces`` of those of variables and rates
+            (``"monitor.variable"``), with Brian2's times, and ``per_sample["monitor.count"]``.
+        state : State
+            After the run, to go on from.
+
+        Raises
+        ------
+        ParameterError
+            If the duration is no time >= 0, or a value is not one that can be changed.
+        DataError
+            If the state is not of this network, or a value does not fit its variable.
+        Interrupted
+            After Ctrl-C or SIGTERM.
+        """
+        seconds = _checked_duration(duration)
+        start = self._complete(self.initial_state() if state is None else state)
+        start, constants = self._changed(start, {} if values is None else values)
+        if seed is not None:
+            seed = check_whole("run", "seed", seed, 0, LARGEST)
+        elif self._made.generator not in start:
+            seed = 0
+        asked = FreeRun(state=start, duration=seconds, constants=constants, seed=seed)
+        with SignalStop(lambda line: None) as stop, tempfile.TemporaryDirectory() as folder:
+            found = self._made.run(asked, Path(folder), stop)
+            if found is None or stop.signal:
+                raise Interrupted("stopped; nothing was kept of this run", stop.signal)
+        return found
+
+    def _complete(self, state: State) -> State:
+        """Check that a state is one of this network."""
+        if not isinstance(state, State):
+            raise DataError(f"run: state must be a State, got a {type(state).__name__}")
+        expected = self.initial_state()
+        for name in expected:
+            if name not in state:
+                raise DataError(f"run: the state lacks {name!r}; use one that a run returned")
+            fits = state[name].shape == expected[name].shape
+            if name.endswith(PENDING):
+                fits = state[name].ndim == 2 and state[name].shape[1] == 2
+            if not fits:
+                wanted, got = expected[name].shape, state[name].shape
+                raise DataError(f"run: state[{name!r}] must have shape {wanted}, got {got}")
+        return state
+
+    def _changed(self, state: State, values: Mapping[str, Any]) -> tuple[State, dict[str, float]]:
+        """A state with other values, and the constants that have others."""
+        if not isinstance(values, Mapping):
+            raise ParameterError("run", "values", describe(values), "a dict")
+        arrays, constants = {}, {}
+        variables = {variable.name for variable in self.interface.variables}
+        for name, value in values.items():
+            everywhere = [key for key in self._constants if key.partition(".")[2] == name]
+            if name in variables and not name.partition(".")[2].startswith("_"):
+                arrays[name] = value
+            elif name in self._constants or everywhere:
+                for key in everywhere or [name]:
+                    constants[key] = _checked_constant(name, value, self._constants[key])
+            else:
+                known = sorted(name for name in variables if "._" not in name)
+                among = ", ".join([*known, *sorted(self._constants)])
+                remedy = "What is part of the program itself needs another from_brian2"
+                raise ParameterError("run", "values", repr(name), f"among {among}", remedy)
+        return state.updated(arrays), constants
+
+    def time(self, state: State) -> float:
+        """The time in s at which a state is."""
+        return float(state[TIME][0])
+
+
+def _checked_duration(duration: Any) -> float:
+    valid = unit_of(duration) == "s" and np.size(duration) == 1 and np.isfinite(duration).all()
+    if not valid or float(duration) < 0:
+        remedy = "Give a time with its unit, such as 1*second"
+        raise ParameterError("run", "duration", describe(duration), "a time >= 0 s", remedy)
+    return float(duration)
+
+
+def _checked_constant(name: str, value: Any, declared: Any) -> float:
+    unit = unit_of(declared) or ""
+    given = unit_of(value)
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iufb" or given not in (None, unit):
+        wanted = f"one number in {unit}" if unit else "one number without unit"
+        raise ParameterError("run", f"values[{name!r}]", describe(value), wanted)
+    if not np.isfinite(number):
+        raise ParameterError("run", f"values[{name!r}]", describe(value), "finite")
+    return float(number)

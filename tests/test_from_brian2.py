@@ -1,0 +1,501 @@
+"""Networks of Brian2 scripts: plain Brian2 beside the devices, feature by feature."""
+
+import brian2
+import numpy as np
+import pytest
+from brian2 import (
+    EventMonitor,
+    Hz,
+    Network,
+    NeuronGroup,
+    PoissonGroup,
+    PoissonInput,
+    PopulationRateMonitor,
+    SpikeGeneratorGroup,
+    SpikeMonitor,
+    StateMonitor,
+    Synapses,
+    TimedArray,
+    check_units,
+    defaultclock,
+    implementation,
+    linked_var,
+    ms,
+    mV,
+    network_operation,
+    prefs,
+)
+
+import biosnn
+from biosnn.errors import DataError, ParameterError
+
+DEVICES = ("runtime", "cpp")
+
+
+@pytest.fixture(autouse=True)
+def _numpy(monkeypatch):
+    """Plain Brian2 runs NumPy code, with the usual time step."""
+    before = prefs.codegen.target
+    prefs.codegen.target = "numpy"
+    defaultclock.dt = 0.1 * ms
+    yield
+    prefs.codegen.target = before
+    defaultclock.dt = 0.1 * ms
+
+
+def check_equal(net, recording, state, rounding=0.0):
+    """Hold what a device recorded, and where it ended, against plain Brian2's objects.
+
+    Events and times are equal in any case, and values to the bit unless ``rounding`` is given:
+    NumPy's ``exp`` and that of C++ differ in the last bit for one argument in twenty.
+    """
+
+    def check(values, found, name):
+        np.testing.assert_allclose(values, found, rtol=rounding, atol=rounding, err_msg=name)
+
+    for target in net.sorted_objects:
+        name = target.name
+        if isinstance(target, EventMonitor):
+            spikes = recording.spikes[name]
+            np.testing.assert_array_equal(recording.counts(name)[0], target.count[:])
+            if target.record:
+                np.testing.assert_array_equal(spikes.i, target.i[:])
+                np.testing.assert_array_equal(spikes.t, target.t_[:])
+            for variable, values in spikes.values.items():
+                found = target.variables[variable].get_value()
+                check(values, found, f"{name}.{variable}")
+        elif isinstance(target, StateMonitor):
+            for variable in target.record_variables:
+                trace = recording.traces[f"{name}.{variable}"]
+                np.testing.assert_array_equal(trace.time, target.t_[:])
+                found = target.variables[variable].get_value().T
+                check(trace.values, found, f"{name}.{variable}")
+        elif isinstance(target, PopulationRateMonitor):
+            trace = recording.traces[f"{name}.rate"]
+            np.testing.assert_array_equal(trace.time, target.t_[:])
+            np.testing.assert_array_equal(trace.values[0], target.rate_[:])
+    compared = 0
+    for name, values in state.items():
+        owner, _, variable = name.partition(".")
+        if owner in net and variable in net[owner].variables and not variable.startswith("_"):
+            found = net[owner].variables[variable].get_value()
+            check(values, found, name)
+            compared += 1
+    assert compared
+
+
+def run_everywhere(net, duration, namespace, devices=DEVICES, rounding=0.0):
+    """Run a network with plain Brian2 and on devices; the runnables by device."""
+    lifted = biosnn.from_brian2(net, namespace=namespace)
+    net.run(duration, namespace=namespace)
+    found = {}
+    for device in devices:
+        found[device] = biosnn.compile(lifted, device=device, math="strict")
+        checked = found[device].run(duration)
+        check_equal(net, *checked, rounding=0.0 if device == "runtime" else rounding)
+    return found
+
+
+def test_ten_neurons_with_a_current_over_time():
+    """The LIF group whose current is a TimedArray, taken from the script's frame."""
+    tau = 10 * ms  # noqa: F841
+    R = 1.0  # noqa: F841
+    current = TimedArray(  # noqa: F841
+        np.linspace(0, 40, 20)[:, None] + np.arange(10), dt=5 * ms
+    )
+    cells = NeuronGroup(
+        10,
+        "dv/dt = (R*current(t, i) - v)/tau : 1 (unless refractory)",
+        threshold="v > 15",
+        reset="v = 0",
+        refractory=2 * ms,
+        method="exact",
+        name="cells",
+    )
+    spikes = SpikeMonitor(cells, name="spikes")
+    trace = StateMonitor(cells, "v", record=[0, 5], name="trace")
+    net = Network(cells, spikes, trace)
+    lifted = biosnn.from_brian2(net)
+    assert "cells" in repr(lifted)
+    assert "10" in repr(lifted)
+    net.run(100 * ms)
+    assert spikes.num_spikes > 50
+    for device in DEVICES:
+        runnable = biosnn.compile(lifted, device=device, math="strict")
+        recording, state = runnable.run(100 * ms)
+        check_equal(net, recording, state, rounding=0.0 if device == "runtime" else 1e-12)
+        again, _ = runnable.run(100 * ms)
+        np.testing.assert_array_equal(again.spikes["spikes"].t, recording.spikes["spikes"].t)
+
+
+def neurons():
+    """Everything that neurons alone can have."""
+
+    @implementation("cpp", "double half(double x) { return x/2; }")
+    @check_units(x=1, result=1)
+    def half(x):
+        return x / 2
+
+    namespace = {"tau": 8 * ms, "drive": TimedArray([1.5, 3.0, 2.0], dt=20 * ms), "half": half}
+    clock = NeuronGroup(1, "phase = sin(2*pi*50*Hz*t) : 1 (shared)", name="rhythm")
+    cells = NeuronGroup(
+        6,
+        """dv/dt = (total - v)/tau : 1 (unless refractory)
+        da/dt = -a/(30*ms) : 1
+        total = drive(t) + half(rhythm) - a + 0.1*i : 1
+        held = v**2 : 1 (constant over dt)
+        rhythm : 1 (linked)
+        level : 1 (shared)
+        k : integer
+        b : 1 (constant)
+        crossed : boolean""",
+        threshold="v > 1 + level",
+        reset="v = 0; a += 0.1; k += 1",
+        refractory="3*ms + b*ms",
+        events={"low": "v < 0.3 and t > 5*ms"},
+        method="euler",
+        name="cells",
+    )
+    cells.rhythm = linked_var(clock, "phase")
+    cells.b = "0.5*i"
+    cells.v = "0.1*i"
+    cells.run_on_event("low", "crossed = True; v += 0.01", when="after_resets")
+    cells.run_regularly("level = 0.1*sin(t/(7*ms))", dt=2 * ms, when="before_groups")
+    cells[2:4].run_regularly("v += 0.05*(i + 1)", dt=5 * ms)
+    other = NeuronGroup(3, "copy : 1 (linked)\ny = 2*copy : 1", name="other")
+    other.copy = linked_var(cells, "v", index=[5, 0, 2])
+    return namespace, Network(
+        clock,
+        cells,
+        other,
+        SpikeMonitor(cells, variables=["a", "total"], name="spikes"),
+        EventMonitor(cells, "low", name="lows"),
+        SpikeMonitor(cells[1:3], record=False, name="counted"),
+        StateMonitor(cells, ["v", "total", "held", "level"], record=True, name="trace"),
+        StateMonitor(other, "y", record=[0, 2], dt=0.5 * ms, when="end", name="coarse"),
+        PopulationRateMonitor(cells[:4], name="rate"),
+    )
+
+
+def test_neurons_and_their_monitors():
+    namespace, net = neurons()
+    found = run_everywhere(net, 80 * ms, namespace)
+    assert net["spikes"].num_spikes > 20
+    assert net["lows"].num_events > 20
+    assert np.ptp(net["trace"].level) > 0.1
+    assert net["coarse"].y.max() > 0.5
+    assert found["cpp"].initial_state().units["cells.b"] == ""
+
+
+def synapses():
+    """Everything that synapses can have."""
+    rng = np.random.default_rng(3)
+    namespace = {"tau": 10 * ms, "taupre": 15 * ms, "E": 0.5}
+    i, t = np.divmod(np.flatnonzero(rng.random(8 * 200) < 0.08), 200)
+    order = np.lexsort((i, t))
+    source = SpikeGeneratorGroup(8, i[order], t[order] * 0.5 * ms, name="source")
+    cells = NeuronGroup(
+        10,
+        """dv/dt = (g + s - v)/tau : 1
+        dg/dt = -g/(5*ms) : 1
+        s : 1
+        F = v*E : 1""",
+        threshold="v > 0.6",
+        reset="v = 0",
+        method="euler",
+        name="cells",
+    )
+    stdp = Synapses(
+        source,
+        cells[2:],
+        """w : 1
+        dApre/dt = -Apre/taupre : 1 (event-driven)
+        dApost/dt = -Apost/(20*ms) : 1 (event-driven)
+        gate : 1""",
+        on_pre={"up": "g_post += w*(1 + gate)", "learn": "Apre += 0.02; w = clip(w + Apost, 0, 1)"},
+        on_post="Apost -= 0.021; w = clip(w + Apre, 0, 1)",
+        delay={"learn": 1 * ms},
+        name="stdp",
+    )
+    stdp.connect(condition="(i + j) % 3 != 0")
+    stdp.w = "0.3 + 0.01*i"
+    stdp.up.delay = "0.1*ms*(i + j % 4)"
+    gap = Synapses(cells, cells, "s_post = 0.1*(v_pre - v_post) : 1 (summed)", name="gap")
+    gap.connect(condition="abs(i - j) == 1")
+    slow = Synapses(
+        cells[:5],
+        cells,
+        """dr/dt = -r/(12*ms) : 1 (clock-driven)
+        dx/dt = (F_pre - x)/tau : 1 (clock-driven)""",
+        on_pre="r += 0.5; v_post += 0.02*r",
+        multisynaptic_index="k",
+        method="euler",
+        name="slow",
+    )
+    slow.connect(condition="i != j", n=2)
+    slow.delay = "2*ms*k"
+    gating = Synapses(cells, stdp, on_pre="gate_post = clip(gate_post + 0.1, 0, 1)", name="gating")
+    gating.connect(i=[0, 3, 5], j=[1, 4, 7])
+    return namespace, Network(
+        source,
+        cells,
+        stdp,
+        gap,
+        slow,
+        gating,
+        SpikeMonitor(cells, name="spikes"),
+        StateMonitor(stdp, ["w", "Apre"], record=[0, 7, 20], dt=1 * ms, name="weights"),
+        StateMonitor(slow, ["r", "x"], record=True, dt=2 * ms, name="slow_trace"),
+    )
+
+
+def test_synapses():
+    namespace, net = synapses()
+    first = np.array(net["stdp"].w)
+    run_everywhere(net, 100 * ms, namespace, rounding=1e-12)
+    assert net["spikes"].num_spikes > 30
+    assert np.abs(net["stdp"].w - first).max() > 0.05
+    assert net["stdp"].gate[:].max() > 0
+    assert net["slow_trace"].r.max() > 0.5
+    assert np.abs(net["cells"].s).max() > 0
+
+
+def test_a_run_goes_on_from_its_state_with_what_is_on_its_way():
+    namespace, net = synapses()
+    lifted = biosnn.from_brian2(net, namespace=namespace)
+    net.run(100 * ms, namespace=namespace)
+    for device in DEVICES:
+        runnable = biosnn.compile(lifted, device=device, math="strict")
+        whole, end = runnable.run(100 * ms)
+        parts, state = [], None
+        for duration in (31.4, 0.1, 68.5):
+            part, state = runnable.run(duration * ms, state=state)
+            parts.append(part.spikes["spikes"])
+        assert sum(len(state[f"slow_{name}.pending"]) for name in ("pre",)) > 0
+        assert state["t"][0] == pytest.approx(0.1)
+        assert all(len(part.i) for part in parts[::2])
+        times = np.concatenate([part.t for part in parts])
+        np.testing.assert_array_equal(times, whole.spikes["spikes"].t)
+        for name in end:
+            if name != "t":
+                np.testing.assert_array_equal(state[name], end[name], err_msg=name)
+    # A state goes on elsewhere.
+    runtime = biosnn.compile(lifted, device="runtime")
+    _, state = runtime.run(31.4 * ms)
+    rest, _ = runnable.run(68.6 * ms, state=state)
+    after = whole.spikes["spikes"].t >= 0.0314 - 1e-9
+    np.testing.assert_array_equal(rest.spikes["spikes"].t, whole.spikes["spikes"].t[after])
+
+
+def test_values_that_change_from_run_to_run():
+    tau = 10 * ms
+    reach = 2.0
+
+    def network(tau, reach, v):
+        cells = NeuronGroup(
+            4, "dv/dt = (reach - v)/tau : 1", threshold="v > 1", reset="v = 0", name="cells"
+        )
+        cells.v = v
+        return Network(cells, SpikeMonitor(cells, name="spikes"))
+
+    lifted = biosnn.from_brian2(network(tau, reach, 0))
+    assert lifted.constants == {"cells.reach": 2.0, "cells.tau": 10 * ms}
+    values = [0.1, 0.2, 0.3, 0.9]
+    for device in DEVICES:
+        runnable = biosnn.compile(lifted, device=device, math="strict")
+        counts = []
+        for changed in ({}, {"cells.tau": 5 * ms}, {"tau": 5 * ms, "cells.v": values}):
+            recording, _ = runnable.run(50 * ms, changed)
+            counts.append(recording.counts("spikes").sum())
+            plain = network(tau, reach, changed.get("cells.v", 0))
+            own = changed.get("cells.tau", changed.get("tau", tau))
+            plain.run(50 * ms, namespace={"tau": own, "reach": reach})
+            np.testing.assert_array_equal(recording.spikes["spikes"].t, plain["spikes"].t_[:])
+        assert 0 < counts[0] < counts[1] < counts[2]
+        for wrong, what in (
+            ({"cells.w": 1}, "cells.w"),
+            ({"tau": 5 * mV}, "number in s"),
+            ({"cells.tau": [1, 2] * ms}, "number in s"),
+        ):
+            with pytest.raises(ParameterError, match=what):
+                runnable.run(50 * ms, wrong)
+        with pytest.raises(DataError, match="shape"):
+            runnable.run(50 * ms, {"cells.v": [1, 2]})
+        with pytest.raises(ParameterError, match="duration"):
+            runnable.run(50)
+
+
+def noisy():
+    """Every source of random numbers."""
+    namespace = {"tau": 10 * ms}
+    cells = NeuronGroup(
+        20,
+        """dv/dt = (0.5 - v)/tau + 0.3*xi*tau**-0.5 : 1
+        u : 1""",
+        threshold="v > 0.8 or rand() < 0.005",
+        reset="v = 0.1*randn()",
+        method="euler",
+        name="cells",
+    )
+    cells.run_regularly("u = rand()", dt=5 * ms)
+    inputs = PoissonGroup(30, rates="100*Hz*(1 + sin(2*pi*10*Hz*t))", name="inputs")
+    fixed = PoissonGroup(10, rates=50 * Hz, name="fixed")
+    one = Synapses(inputs, cells, on_pre="v += 0.05*rand()", delay=1 * ms, name="one")
+    one.connect(p=0.5)
+    two = Synapses(fixed, cells, on_pre="v += 0.05", name="two")
+    two.connect(j="i")
+    many = PoissonInput(cells, "v", 20, 30 * Hz, weight=0.02)
+    few = PoissonInput(cells, "v", 100, 2 * Hz, weight="0.01*(i + 1)/N", when="end")
+    return namespace, Network(
+        inputs, fixed, cells, one, two, many, few, SpikeMonitor(cells, name="spikes"),
+        SpikeMonitor(inputs, name="sent"), SpikeMonitor(fixed, name="sent_too"),
+    )  # fmt: skip
+
+
+def test_random_numbers_are_brian2s_own():
+    """With the same seed, Brian2 in Python and the device `runtime` draw the same numbers."""
+    brian2.seed(5)
+    namespace, net = noisy()
+    lifted = biosnn.from_brian2(net, namespace=namespace)
+    brian2.seed(17)
+    net.run(100 * ms, namespace=namespace)
+    assert net["spikes"].num_spikes > 50
+    assert net["sent"].num_spikes > 100
+    means = {}
+    for device in DEVICES:
+        runnable = biosnn.compile(lifted, device=device, math="strict")
+        drawn = np.random.get_state()[1].copy()
+        recording, state = runnable.run(100 * ms, seed=17)
+        np.testing.assert_array_equal(np.random.get_state()[1], drawn)
+        if device == "runtime":
+            check_equal(net, recording, state)
+        again, _ = runnable.run(100 * ms, seed=17)
+        np.testing.assert_array_equal(again.spikes["spikes"].t, recording.spikes["spikes"].t)
+        other, _ = runnable.run(100 * ms, seed=18)
+        assert len(other.spikes["sent"].t) != len(recording.spikes["sent"].t)
+        # It goes on to the bit.
+        begun, middle = runnable.run(37.3 * ms, seed=17)
+        ended, end = runnable.run(62.7 * ms, state=middle)
+        times = [part.spikes["spikes"].t for part in (begun, ended)]
+        np.testing.assert_array_equal(np.concatenate(times), recording.spikes["spikes"].t)
+        for name in state:
+            if name != "t":
+                np.testing.assert_array_equal(end[name], state[name], err_msg=name)
+        means[device] = [
+            [len(r.spikes[key].t) for key in ("spikes", "sent", "sent_too")]
+            for r in (runnable.run(100 * ms, seed=k)[0] for k in range(8))
+        ]
+    one, two = (np.asarray(means[device]) for device in DEVICES)
+    spread = np.sqrt(one.var(0, ddof=1) / 8 + two.var(0, ddof=1) / 8)
+    assert (np.abs(one.mean(0) - two.mean(0)) < 4.5 * spread).all()
+
+
+def test_what_begins_later_takes_its_time_along():
+    """A script that has run already: its time, its values and what is on its way come along."""
+    namespace, net = synapses()
+    net.run(30 * ms, namespace=namespace)
+    lifted = biosnn.from_brian2(net, namespace=namespace)
+    assert lifted.program.start == pytest.approx(0.03)
+    assert lifted.program.pending
+    before = net["spikes"].num_spikes
+    net.run(30 * ms, namespace=namespace)
+    assert net["spikes"].num_spikes > before
+    for device in DEVICES:
+        runnable = biosnn.compile(lifted, device=device, math="strict")
+        recording, _ = runnable.run(30 * ms)
+        np.testing.assert_array_equal(
+            recording.spikes["spikes"].t, net["spikes"].t_[before:], err_msg=device
+        )
+
+
+def test_the_magic_network_and_lists():
+    brian2.start_scope()
+    tau = 10 * ms
+    cells = NeuronGroup(3, "dv/dt = (2 - v)/tau : 1", threshold="v > 1", reset="v = 0", name="one")
+    spikes = SpikeMonitor(cells, name="seen")
+    for lifted in (biosnn.from_brian2(), biosnn.from_brian2([cells, {"s": spikes}])):
+        recording, state = biosnn.compile(lifted, device="runtime").run(50 * ms)
+        assert recording.counts("seen").sum() == 3 * 7
+        assert state["t"][0] == 0.05
+    net = Network(cells, spikes)
+    direct, _ = biosnn.compile(net, device="runtime").run(50 * ms)
+    assert direct.counts("seen").sum() == 21
+    del tau
+
+
+def test_what_cannot_come_along_is_named():
+    cells = NeuronGroup(2, "dv/dt = -v/(10*ms) : 1", name="cells")
+
+    @network_operation(dt=1 * ms)
+    def stir():
+        cells.v += 1
+
+    with pytest.raises(
+        ParameterError, match=r"(?s)network_?operation.*test_from_brian2.*run_regul"
+    ):
+        biosnn.from_brian2([cells, stir])
+    gsl = NeuronGroup(2, "dv/dt = -v/(10*ms) : 1", method="gsl", name="integrated")
+    with pytest.raises(ParameterError, match=r"integrated\.method"):
+        biosnn.from_brian2([gsl])
+    other = Synapses(cells, cells, name="alone")
+    with pytest.raises(ParameterError, match=r"alone\.connect"):
+        biosnn.from_brian2([cells, other])
+    other = Synapses(cells, cells, "x : 1", name="lonely")
+    other.connect()
+    other.run_regularly("x += 1")
+    with pytest.raises(ParameterError, match=r"lonely\.source"):
+        biosnn.from_brian2([other])
+    with pytest.raises(ParameterError, match=r"from_brian2\.network"):
+        biosnn.from_brian2("cells")
+    lifted = biosnn.from_brian2([cells])
+    with pytest.raises(ParameterError, match="spikes"):
+        biosnn.compile(lifted, device="runtime", spikes=["cells"])
+    with pytest.raises(ParameterError, match="device"):
+        biosnn.compile(lifted, device="cuda")
+
+
+def test_functions_without_code_for_cpp_run_in_python_only():
+    @check_units(x=1, result=1)
+    def third(x):
+        return x / 3
+
+    cells = NeuronGroup(2, "v : 1", threshold="v > 1", reset="", name="cells")
+    cells.run_regularly("v = third(t/ms)")
+    net = Network(cells, SpikeMonitor(cells, name="spikes"))
+    lifted = biosnn.from_brian2(net)
+    net.run(5 * ms)
+    assert net["spikes"].num_spikes > 10
+    check_equal(net, *biosnn.compile(lifted, device="runtime").run(5 * ms))
+    with pytest.raises(ParameterError, match=r"third\.implementation"):
+        biosnn.compile(lifted, device="cpp")
+
+
+def test_the_schedule_of_the_network_holds():
+    """A network's own slots, and names that break ties."""
+    a = NeuronGroup(1, "v : 1", name="a")
+    b = NeuronGroup(1, "v : 1\nread : 1 (linked)", name="b")
+    b.read = linked_var(a, "v")
+    b.run_regularly("v = read", when="end", name="b_reads")
+    a.run_regularly("v += 1", when="start", name="a_counts")
+    net = Network(a, b, StateMonitor(b, "v", record=True, when="after_end", name="trace"))
+    net.schedule = ["end", "start", "groups", "thresholds", "synapses", "resets"]
+    run_everywhere(net, 1 * ms, {}, devices=("runtime",))
+    assert list(net["trace"].v[0][:3]) == [0, 1, 2]
+
+
+def test_clocks_that_do_not_divide_each_other():
+    a = NeuronGroup(1, "dv/dt = 1/(10*ms) : 1", dt=0.3 * ms, method="euler", name="a")
+    b = NeuronGroup(
+        1,
+        "x : 1 (linked)\ndy/dt = x*Hz : 1",
+        dt=0.2 * ms,
+        threshold="int(t/dt) % 4 == 1",
+        reset="y = 0",
+        method="euler",
+        name="b",
+    )
+    b.x = linked_var(a, "v")
+    net = Network(a, b, SpikeMonitor(b, name="spikes"), StateMonitor(b, "y", True, name="trace"))
+    run_everywhere(net, 20 * ms, {})
+    assert net["spikes"].num_spikes > 20
+    assert net["trace"].y.max() > 0
