@@ -22,6 +22,7 @@ from biosnn._plasticity.gradient import spike_error, three_factors
 from biosnn._plasticity.gradient import superspike as _superspike
 from biosnn._plasticity.homeostasis import adaptive_threshold, heterosynaptic
 from biosnn._plasticity.library import published_rule
+from biosnn._plasticity.own import rule
 from biosnn._plasticity.pair import discrete, inhibitory, pair, triplet, triplet_parameters
 from biosnn._plasticity.reward import dopamine
 from biosnn._plasticity.rule import PlasticityRule, Statements
@@ -70,6 +71,7 @@ __all__ = [
     "pair_stdp",
     "resume",
     "reward_prediction",
+    "rule",
     "spike_error",
     "superspike",
     "symmetric_stdp",
