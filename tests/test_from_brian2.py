@@ -346,8 +346,9 @@ def noisy():
     two.connect(j="i")
     many = PoissonInput(cells, "v", 20, 30 * Hz, weight=0.02)
     few = PoissonInput(cells, "v", 100, 2 * Hz, weight="0.01*(i + 1)/N", when="end")
+    some = PoissonInput(cells[2:5], "v", 50, 4 * Hz, weight=0.03)
     return namespace, Network(
-        inputs, fixed, cells, one, two, many, few, SpikeMonitor(cells, name="spikes"),
+        inputs, fixed, cells, one, two, many, few, some, SpikeMonitor(cells, name="spikes"),
         SpikeMonitor(inputs, name="sent"), SpikeMonitor(fixed, name="sent_too"),
     )  # fmt: skip
 

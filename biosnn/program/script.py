@@ -285,7 +285,9 @@ class _Lifting:
                     seen.add(id(variable))
                     pending.append((variable.expr, variable.owner))
         for target in self.runners:  # these have functions of their own
-            if isinstance(target, PoissonInput) and target.group.name == owner.name:
+            if not isinstance(target, PoissonInput):
+                continue
+            if self._source(target.group, target)[0] == owner.name:
                 found |= {k: v for k, v in target.variables.items() if isinstance(v, Function)}
         # Brian2 looks for all of them in the namespace of the object whose code it is.
         for name in sorted(names):
