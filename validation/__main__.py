@@ -1,16 +1,18 @@
 """Run validations and write their record.
 
-Use: ``python -m validation [TOPIC ...] [--short] [--out FILE]``.
+Use: ``python -m validation [TOPIC ...] [FOLDER] [--short] [--out FILE]``.
 
 Each module of this folder whose name has no underscore is a topic. Its ``validate(short=...)``
 returns figures in nested dicts; a dict with ``value``, ``bound`` and ``ok`` is a check, one with
-``not_run`` a check that could not be made, and why.
+``not_run`` a check that could not be made, and why. Topics that need data from elsewhere are given
+the folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import pkgutil
 import time
@@ -76,6 +78,8 @@ def run() -> None:
     parser.add_argument("--out", type=Path, help="write the record to this new JSON file")
     args = parser.parse_args()
     unknown = sorted(set(args.topics) - set(topics()))
+    folder = Path(unknown.pop()) if len(unknown) == 1 and Path(unknown[0]).is_dir() else None
+    chosen = [topic for topic in args.topics if topic in topics()]
     if unknown:
         raise ParameterError("validation", "TOPIC", repr(unknown[0]), f"of {', '.join(topics())}")
     if args.out is not None and args.out.exists():
@@ -83,11 +87,13 @@ def run() -> None:
     console = Console()
     record: dict[str, Any] = {"environment": environment(), "short": args.short, "topics": {}}
     failed = 0
-    for topic in args.topics or topics():
+    for topic in chosen or topics():
         module = importlib.import_module(f"validation.{topic}")
         with console.status(f"{topic} ..."):
             started = time.perf_counter()
-            figures = plain_data(module.validate(short=args.short))
+            takes = "folder" in inspect.signature(module.validate).parameters
+            given = {"folder": folder} if takes else {}
+            figures = plain_data(module.validate(short=args.short, **given))
             seconds = time.perf_counter() - started
         failed += show(console, topic, figures, seconds)
         record["topics"][topic] = {"seconds": round(seconds, 1), "figures": figures}
