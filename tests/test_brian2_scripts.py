@@ -216,7 +216,7 @@ def test_brian2_is_as_before(write) -> None:
         magic_network.id,
         BrianObject._scope_current_key,
         Network.run,
-        BrianObject.__init__,
+        *vars(BrianObject.__instancefollower__),
         brian2_device._do_set_device,
     )
     state = np.random.get_state()[1].tolist()
@@ -245,7 +245,7 @@ def test_brian2_is_as_before(write) -> None:
         magic_network.id,
         BrianObject._scope_current_key,
         Network.run,
-        BrianObject.__init__,
+        *vars(BrianObject.__instancefollower__),
         brian2_device._do_set_device,
     )
     assert np.random.get_state()[1].tolist() == state

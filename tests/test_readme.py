@@ -50,3 +50,14 @@ def test_the_guide_to_gpus_runs(capsys) -> None:
     assert names["runnable"].device == "cpp"
     assert "256" not in names["one"].reason
     assert "pieces of code" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("fresh_brian2")
+def test_the_guide_for_users_of_brian2_runs(capsys) -> None:
+    guide = ROOT / "docs" / "brian2.md"
+    names: dict = {}
+    for code in blocks(guide):
+        exec(compile(code, str(guide), "exec"), names)
+    assert capsys.readouterr().out == "70 (2, 1000)\n"
+    slow = names["recording"].spikes["spikes"]
+    assert 20 < len(slow.i) < 70

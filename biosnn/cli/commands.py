@@ -177,6 +177,33 @@ def resume(
     run_script(path, [*arguments, *(flags or ())])
 
 
+@app.command(context_settings={"ignore_unknown_options": True})
+def adopt(
+    script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="A Brian2 script of yours.")],
+    flags: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FLAGS", help="The script's own; after -- if adopt has it, too."),
+    ] = None,
+    first: Annotated[
+        bool, typer.Option("--first", help="Stop at the first run, before Brian2 simulates it.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long the script may run.")
+    ] = 600.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Run a Brian2 script and tell what of it comes along; status 1 if not all does."""
+    from biosnn.cli import adopt as adoption
+
+    found, end = adoption.judge_script(script, flags or (), first=first, timeout=timeout)
+    if as_json:
+        typer.echo(json.dumps(adoption.as_data(script, found, end)))
+    else:
+        for line in adoption.report(found, end):
+            typer.echo(line)
+    raise typer.Exit(0 if adoption.all_come_along(found, end) else 1)
+
+
 @app.command()
 def models(
     name: Annotated[

@@ -232,7 +232,7 @@ class _Capture:
     def in_place(self) -> Iterator[None]:
         """Take the places of Brian2's functions that run, choose a device and make objects."""
         run, choose = Network.run, brian2_device._do_set_device
-        make = BrianObject.__init__
+        follower = BrianObject.__instancefollower__  # is told of each object that is made
 
         @functools.wraps(run)
         def captured(network: Network, duration: Quantity, *args: Any, **kwargs: Any) -> None:
@@ -245,10 +245,10 @@ class _Capture:
             self._hand_over(run, network, duration, options, sys._getframe(1))
             return None
 
-        @functools.wraps(make)
-        def noted(target: BrianObject, *args: Any, **kwargs: Any) -> None:
-            make(target, *args, **kwargs)
-            self.places[target] = _outside_brian2(sys._getframe(1))
+        def noted(target: Any) -> None:
+            type(follower).add(follower, target)
+            if isinstance(target, BrianObject):
+                self.places[target] = _outside_brian2(sys._getframe(1))
 
         def kept(device: Any, build_on_run: bool = True, **options: Any) -> None:
             if self._busy or device in ("runtime", brian2_device.runtime_device):
@@ -258,12 +258,12 @@ class _Capture:
                 self.set_aside.append((_outside_brian2(sys._getframe(1)), name))
 
         Network.run, brian2_device._do_set_device = captured, kept
-        BrianObject.__init__ = noted
+        follower.add = noted
         try:
             yield
         finally:
             Network.run, brian2_device._do_set_device = run, choose
-            BrianObject.__init__ = make
+            del follower.add
 
     def _hand_over(
         self,

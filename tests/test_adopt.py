@@ -1,0 +1,160 @@
+"""``biosnn adopt``: what of a script comes along, and why the rest does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from brian2 import Network, second
+from typer.testing import CliRunner
+
+from biosnn.cli import app
+from biosnn.cli.adopt import judge_script
+
+pytestmark = pytest.mark.usefixtures("numpy_target")
+
+WHOLE = """\
+from brian2 import *
+tau = 10*ms
+cells = NeuronGroup(3, 'dv/dt = (2 - v)/tau : 1', threshold='v > 1', reset='v = 0',
+                    method='exact', name='cells')
+synapses = Synapses(cells, cells, on_pre='v += 0.1', name='synapses')
+synapses.connect('i != j')
+spikes = SpikeMonitor(cells, name='spikes')
+run(50*ms)
+print(spikes.num_spikes, 'spikes')
+"""
+PARTS = """\
+from brian2 import *
+tau = 10*ms
+cells = NeuronGroup(3, 'dv/dt = -v/tau : 1', threshold='v > 1', reset='v = 0', name='cells')
+stiff = NeuronGroup(3, 'dv/dt = -v/tau : 1', method='gsl_rkf45', name='stiff')
+values = StateMonitor(stiff, 'v', record=True, name='values')
+spikes = SpikeMonitor(cells, name='spikes')
+@network_operation(dt=1*ms)
+def kick():
+    cells.v += 0.5
+net = Network(cells, values, stiff, spikes, kick)
+net.run(20*ms)
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "script.py"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def call(*arguments: Any) -> Any:
+    return CliRunner().invoke(app, ["adopt", *map(str, arguments)])
+
+
+def test_all_of_a_script_comes_along(write) -> None:
+    done = call(write(WHOLE))
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0] == "script.py:8: run(50. * msecond)"
+    told = [line.split() for line in lines[1:4]]
+    assert told == [
+        ["comes", "along", "NeuronGroup", "cells", "(script.py:3)"],
+        ["comes", "along", "Synapses", "synapses", "(script.py:5)"],
+        ["comes", "along", "SpikeMonitor", "spikes", "(script.py:7)"],
+    ]
+    assert "spikes\n" in done.stderr  # of the script itself
+
+
+def test_the_lines_to_add_do_what_the_script_did(write) -> None:
+    (judged,), end = judge_script(write(WHOLE))
+    assert end.status == "finished"
+    names: dict[str, Any] = {}
+    exec(WHOLE.replace("run(50*ms)", "\n".join(judged.lines)).split("print")[0], names)
+    found = names["recording"].spikes["spikes"]
+    assert len(found.i) > 15
+    names["net"] = Network(names["cells"], names["synapses"], names["spikes"])
+    exec("net.run(50*ms)", names)
+    np.testing.assert_array_equal(found.i, names["spikes"].i)
+    np.testing.assert_array_equal(found.t, names["spikes"].t / second)
+
+
+def test_all_that_is_refused_is_told_at_once(write) -> None:
+    done = call(write(PARTS), "--json")
+    assert done.exit_code == 1
+    assert done.stdout.count("\n") == 1
+    found = json.loads(done.stdout)
+    assert not found["all"]
+    (simulation,) = found["simulations"]
+    assert simulation["place"]["line"] == 11
+    verdicts = {v["name"]: (v["status"], v["place"]["line"]) for v in simulation["verdicts"]}
+    assert verdicts == {
+        "cells": ("comes along", 3),
+        "stiff": ("refused", 4),
+        "values": ("not judged", 5),
+        "spikes": ("comes along", 6),
+        "networkoperation": ("refused", 7),
+    }
+    reasons = {v["name"]: v["reason"] for v in simulation["verdicts"]}
+    assert "gsl" in reasons["stiff"]
+    assert "run_regularly" in reasons["networkoperation"]
+    assert reasons["values"] == "it needs stiff"
+    assert found["end"]["status"] in ("finished", "failed")  # where there is no GSL
+
+
+def test_the_same_runs_are_told_once(write) -> None:
+    loop = WHOLE.replace("run(50*ms)", "for _ in range(4):\n    run(5*ms)\nrun(1*ms)")
+    (many, one), _ = judge_script(write(loop))
+    assert (many.place.line, many.times, many.duration) == (9, 4, "5. * msecond")
+    assert (one.place.line, one.times) == (10, 1)
+    assert "runnable.run(1. * msecond, values, state)" in one.lines[0]
+    assert "script.py:9: run(5. * msecond), 4 times" in call(write(loop)).stdout
+
+
+def test_a_script_is_stopped_at_its_first_run_if_asked(write, tmp_path: Path) -> None:
+    done = call(write(WHOLE + f"open({str(tmp_path / 'went on')!r}, 'w')\n"), "--first")
+    assert done.exit_code == 0
+    assert "comes along" in done.stdout
+    assert not (tmp_path / "went on").exists()
+
+
+def test_networks_are_named_as_in_the_script(write) -> None:
+    named = WHOLE.replace("run(50*ms)", "net = Network(cells, synapses, spikes)\nnet.run(50*ms)")
+    done = call(write(named))
+    assert done.exit_code == 0
+    assert "biosnn.from_brian2(net)" in done.stdout
+
+
+def test_errors_of_scripts_and_other_devices_are_told(write) -> None:
+    script = "from brian2 import *\nset_device('cpp_standalone')\n" + WHOLE + "1/0\n"
+    done = call(write(script))
+    assert done.exit_code == 1
+    assert "script.py:2: the device 'cpp_standalone' is set aside here" in done.stdout
+    assert "the script failed at script.py:12: ZeroDivisionError: division by zero" in done.stdout
+    assert "Traceback" not in done.output
+
+
+def test_scripts_without_a_simulation_and_without_an_end(write) -> None:
+    done = call(write("print(1)\n"))
+    assert done.exit_code == 1
+    assert "no simulation was run" in done.stdout
+    done = call(write(WHOLE + "while True:\n    pass\n"), "--timeout", 2)
+    assert done.exit_code == 1
+    assert "the script timed out at script.py:1" in done.stdout
+    assert "comes along" in done.stdout
+
+
+def test_flags_go_to_the_script(write) -> None:
+    script = write("import sys\nassert sys.argv[1:] == ['--fast', '3', '--json']\n" + WHOLE)
+    assert call(script, "--fast", "3", "--", "--json").exit_code == 0
+
+
+def test_a_script_that_is_not_there(tmp_path: Path) -> None:
+    done = call(tmp_path / "absent.py")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: ")
