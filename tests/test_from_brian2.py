@@ -500,3 +500,139 @@ def test_clocks_that_do_not_divide_each_other():
     run_everywhere(net, 20 * ms, {})
     assert net["spikes"].num_spikes > 20
     assert net["trace"].y.max() > 0
+
+
+# --- samples
+
+
+def classifier():
+    """A script with Poisson inputs and STDP, which looks at one picture."""
+    namespace = {"tau": 10 * ms}
+    pixels = PoissonGroup(12, rates=30 * Hz, name="pixels")
+    current = NeuronGroup(3, "I : 1\ndx/dt = (I - x)/(5*ms) : 1", threshold="x > 1", reset="x = 0",
+                          method="euler", name="current")  # fmt: skip
+    cells = NeuronGroup(
+        4,
+        """dv/dt = -v/tau : 1 (unless refractory)
+        dtheta/dt = -theta/(1*second) : 1""",
+        threshold="v > 1 + theta",
+        reset="v = 0; theta += 0.02",
+        refractory=3 * ms,
+        method="euler",
+        name="cells",
+    )
+    stdp = Synapses(
+        pixels,
+        cells,
+        """w : 1
+        dApre/dt = -Apre/(20*ms) : 1 (event-driven)
+        dApost/dt = -Apost/(20*ms) : 1 (event-driven)""",
+        on_pre="v_post += w; Apre += 0.01; w = clip(w + Apost, 0, 1)",
+        on_post="Apost -= 0.0105; w = clip(w + Apre, 0, 1)",
+        delay=2 * ms,
+        name="stdp",
+    )
+    stdp.connect()
+    stdp.w = "0.2 + 0.01*(i - j)"
+    other = Synapses(current, cells, on_pre="v_post += 0.3", name="other")
+    other.connect()
+    return namespace, Network(
+        pixels, current, cells, stdp, other, SpikeMonitor(cells, name="spikes"),
+        StateMonitor(cells, "v", record=[0], dt=1 * ms, name="trace"),
+    )  # fmt: skip
+
+
+def sampled(**more):
+    namespace, net = classifier()
+    keep = {"cells": ("v", "lastspike"), "current": ("x",), "stdp": ("Apre", "Apost")}
+    options = {
+        "inputs": {"image": "pixels", "drive": "current.I"},
+        "presentation": biosnn.Presentation(duration=50 * ms, rest=20 * ms, reset=keep),
+        "output": "cells",
+        "learned": "stdp.w",
+    }
+    return biosnn.from_brian2(net, namespace=namespace, **{**options, **more})
+
+
+SHOWN = {
+    "image": np.random.default_rng(2).random((9, 12)) * 120,
+    "drive": np.random.default_rng(3).random((9, 3)) * 3,
+}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_script_is_shown_samples_in_chunks(device):
+    runnable = biosnn.compile(sampled(), device=device, math="strict")
+    whole, end = runnable.run(SHOWN, learn=True, seed=3, progress=False)
+    counts = whole.counts("cells")
+    assert counts.shape == (9, 4)
+    assert counts.sum() > 40
+    start = runnable.initial_state()
+    assert np.abs(end["stdp.w"] - start["stdp.w"]).max() > 0.02
+    assert end.samples_seen == 9
+    assert end["cells.theta"].max() > 0.02
+    spikes = whole.spikes["spikes"]
+    for sample in range(9):
+        assert (np.bincount(spikes.i[spikes.sample == sample], minlength=4) == counts[sample]).all()
+    assert spikes.t.max() < 0.07
+    trace = whole.traces["trace.v"]
+    assert trace.values.shape == (1, 9 * 70)
+    np.testing.assert_array_equal(trace.sample, np.repeat(np.arange(9), 70))
+    # Chunks and a run that goes on give the same.
+    parts = [{key: rows[:4] for key, rows in SHOWN.items()}]
+    parts.append({key: rows[4:] for key, rows in SHOWN.items()})
+    first, middle = runnable.run(parts[0], learn=True, seed=3, chunk_size=1, progress=False)
+    more = {"learn": True, "seed": 3, "first_sample": 4, "progress": False}
+    second, last = runnable.run(parts[1], middle, **more)
+    joined = np.concatenate([first.counts("cells"), second.counts("cells")])
+    np.testing.assert_array_equal(joined, counts)
+    for name in end:
+        np.testing.assert_array_equal(last[name], end[name], err_msg=name)
+    # Without learning the weights stay, and everything else goes on.
+    shown, still = runnable.run(SHOWN, seed=3, progress=False)
+    np.testing.assert_array_equal(still["stdp.w"], start["stdp.w"])
+    assert shown.counts("cells").sum() > 40
+    refused = r"cells\.theta" if device == "cpp" else "n_jobs"
+    with pytest.raises(ParameterError, match=refused):
+        runnable.run(SHOWN, seed=3, n_jobs=2, progress=False)
+
+
+def test_a_sample_is_a_run_of_the_script():
+    """Plain Brian2, with the values of the sample set, gives the spikes of the first sample."""
+    namespace, net = classifier()
+    net["pixels"].rates = SHOWN["image"][0] * Hz
+    net["current"].I = SHOWN["drive"][0]
+    runnable = biosnn.compile(sampled(), device="runtime")
+    recording, _ = runnable.run(SHOWN, learn=True, seed=3, progress=False)
+    brian2.seed(int(np.random.SeedSequence([3, 0, 0]).generate_state(1)[0]))
+    net.run(50 * ms, namespace=namespace)
+    net["pixels"].rates = 0 * Hz
+    net.run(20 * ms, namespace=namespace)
+    assert net["spikes"].num_spikes > 3
+    first = recording.spikes["spikes"].of_sample(0)
+    np.testing.assert_array_equal(first.t, net["spikes"].t_[:])
+    np.testing.assert_array_equal(first.i, net["spikes"].i[:])
+
+
+def test_independent_samples_are_shared_between_processes():
+    lifted = sampled(presentation=biosnn.Presentation(duration=50 * ms, reset="all"))
+    runnable = biosnn.compile(lifted, device="cpp", math="strict")
+    one, _ = runnable.run(SHOWN, seed=1, progress=False)
+    two, _ = runnable.run(SHOWN, seed=1, n_jobs=2, progress=False)
+    assert one.counts("cells").sum() > 40
+    np.testing.assert_array_equal(two.counts("cells"), one.counts("cells"))
+
+
+def test_samples_that_do_not_fit_a_script_are_named():
+    for wrong, what in (
+        ({"inputs": {"image": "cells.w"}}, "inputs"),
+        ({"inputs": {}}, "inputs"),
+        ({"output": "stdp"}, "output"),
+        ({"learned": "stdp.Apre"}, "learned"),
+        ({"learned": "cells.v"}, "learned"),
+        ({"presentation": biosnn.Presentation(duration=0.05 * ms)}, "duration"),
+        ({"presentation": biosnn.Presentation(duration=5 * ms, reset={"cells": ["u"]})}, "reset"),
+        ({"presentation": None}, "presentation"),
+    ):
+        with pytest.raises(ParameterError, match=what):
+            sampled(**wrong)

@@ -162,6 +162,34 @@ class Monitor:
 
 
 @attrs.frozen(eq=False, kw_only=True)
+class Samples:
+    """How the network of a script is shown samples: each is a run of it that begins at 0 s.
+
+    Parameters
+    ----------
+    targets : dict
+        Input -> ``"group.variable"`` that it sets.
+    silent : tuple of str
+        Inputs whose variables are 0 after the sample, in the rest.
+    resets : tuple of str
+        ``"owner.variable"`` that begin each sample with their first values.
+    times : tuple of str
+        ``"owner.variable"`` that hold times and go on: they count from the next sample's onset.
+    counted : dict
+        Group -> the monitor that counts its spikes.
+    switches : dict
+        Connection that can learn -> its variable that says whether it does.
+    """
+
+    targets: dict[str, str]
+    silent: tuple[str, ...] = ()
+    resets: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
+    counted: dict[str, str] = attrs.field(factory=dict)
+    switches: dict[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(eq=False, kw_only=True)
 class Group:
     """Neurons, or the units that present samples.
 
@@ -262,6 +290,8 @@ class Connection:
     delays : dict
         Pathway, by its label -> seconds from an event to its effect, one for each synapse, where
         the kernel's delay is not that of all.
+    links : dict
+        Variables that stand for one value of a group -> ``"group.variable"``.
     """
 
     name: str
@@ -283,6 +313,7 @@ class Connection:
     pre_part: Part | None = None
     post_part: Part | None = None
     delays: dict[str, Any] = attrs.field(factory=dict)
+    links: dict[str, str] = attrs.field(factory=dict)
 
     @property
     def size(self) -> int:
@@ -462,6 +493,8 @@ class Program:
     pending : dict of str to numpy.ndarray
         Of a network that runs for a duration: kernel of kind ``"pathway"`` -> what is on its way
         before a first run, as :func:`biosnn.program.pending.queued` says it.
+    samples : Samples or None
+        Of a network that runs for a duration: how it is shown samples, if it is.
     """
 
     name: str
@@ -488,6 +521,7 @@ class Program:
     start: float = 0.0
     monitors: dict[str, Monitor] = attrs.field(factory=dict)
     pending: dict[str, Any] = attrs.field(factory=dict)
+    samples: Samples | None = None
 
     def of(self, owner: str, *kinds: str) -> Iterator[Kernel]:
         """Kernels of a group or a connection, of some kinds or of all."""

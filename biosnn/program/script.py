@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -43,6 +43,7 @@ from biosnn._models.exact_integration import WithExact
 from biosnn._models.group import GroupConstant
 from biosnn.errors import ParameterError
 from biosnn.models import equation_text
+from biosnn.networks import Presentation
 from biosnn.program.lift import with_held
 from biosnn.program.pending import queued
 from biosnn.program.program import (
@@ -55,6 +56,7 @@ from biosnn.program.program import (
     Program,
     SpikeTimes,
 )
+from biosnn.program.script_samples import with_samples
 from biosnn.state import aligned, unit_name
 
 _DEFAULTS = {**DEFAULT_CONSTANTS, **DEFAULT_UNITS, **DEFAULT_FUNCTIONS}
@@ -111,6 +113,10 @@ def from_brian2(
     *,
     namespace: Mapping[str, Any] | None = None,
     level: int = 0,
+    inputs: Mapping[str, str] | None = None,
+    presentation: Presentation | None = None,
+    output: str | Sequence[str] | None = None,
+    learned: str | Sequence[str] = (),
 ) -> LiftedNetwork:
     """Take the network of a Brian2 script as it is.
 
@@ -124,6 +130,17 @@ def from_brian2(
         where this function is called, as for ``brian2.run``.
     level : int
         How many frames further up they are looked for.
+    inputs : mapping, optional
+        Input -> what its samples set: ``"group.variable"`` of neurons, or a PoissonGroup, whose
+        rates (in Hz) they are and which is silent in the rest. The network is shown samples then.
+    presentation : biosnn.Presentation, optional
+        With inputs: how a sample is shown. Each is a run of the script that begins at 0 s.
+        ``reset`` gives variables the values that they have now; ``"all"`` those with a
+        differential equation, and refractoriness. Nothing is on its way at an onset.
+    output : str or sequence of str, optional
+        With inputs: groups whose spikes are counted in each sample; the first is the output.
+    learned : str or sequence of str
+        With inputs: variables of synapses that change only where a run learns, such as ``"S.w"``.
 
     Returns
     -------
@@ -150,7 +167,7 @@ def from_brian2(
     """
     if namespace is None:
         namespace = get_local_namespace(level=level + 1)
-    if network is None or isinstance(network, MagicNetwork):
+    if network is None or (isinstance(network, MagicNetwork) and not network.objects):
         objects, whole = collect(level=level + 1), magic_network
     elif isinstance(network, Network):
         objects, whole = set(network.objects), network
@@ -158,7 +175,15 @@ def from_brian2(
         objects, whole = set(_flat(network)), magic_network
     lifting = _Lifting(objects, whole.schedule, namespace)
     name = "network" if whole is magic_network else whole.name
-    return LiftedNetwork(lifting.program(name, float(whole.t)))
+    program = lifting.program(name, float(whole.t))
+    given = {"inputs": inputs, "presentation": presentation, "output": output}
+    missing = [key for key in ("inputs", "presentation") if given[key] is None]
+    if missing and (learned or any(value is not None for value in given.values())):
+        remedy = "Samples need inputs and a presentation"
+        raise ParameterError("from_brian2", missing[0], None, "given, too", remedy)
+    if inputs is not None and presentation is not None:
+        program = with_samples(program, inputs, presentation, output, learned)
+    return LiftedNetwork(program)
 
 
 def _flat(objects: Any) -> Iterator[BrianObject]:
@@ -338,10 +363,13 @@ class _Lifting:
         )
 
     def _connection(self, made: Synapses) -> Connection:
-        if made._linked_variables:
-            got = f"{min(made._linked_variables)} (linked)"
-            remedy = "Read the variable of a connected neuron instead"
-            raise _refused(made, "equations", got, "variables of the synapses", remedy)
+        links = {}
+        for name in sorted(made._linked_variables):
+            links[name], index = self._link(made, name)
+            if index is not None or made.variables.indices[name] != "0":
+                remedy = "Link it to a shared variable, or to a group of one neuron"
+                got = f"{name}, which is linked by an index"
+                raise _refused(made, "equations", got, "linked to one value", remedy)
         driven = made.event_driven
         summed = [
             SingleEquation(
@@ -371,6 +399,7 @@ class _Lifting:
             equations=equation_text(equations),
             constants=self._constants(made, [*self._codes(made), *_expressions(equations)]),
             dt=self._dt(made),
+            links=links,
             delays={
                 label: np.array(delay.get_value(), dtype=float)
                 for label, delay in delays.items()
@@ -409,7 +438,7 @@ class _Lifting:
         method = tuple(names) if several else names[0]
         return {"method": method, "method_options": options, **exact}
 
-    def _link(self, group: NeuronGroup, name: str) -> tuple[str, np.ndarray | None]:
+    def _link(self, group: NeuronGroup | Synapses, name: str) -> tuple[str, np.ndarray | None]:
         """What a variable is linked to, and which neuron's each neuron reads."""
         target = group.variables.get(name)
         if target is None:
@@ -428,7 +457,9 @@ class _Lifting:
             raise _refused(group, name, f"linked by the variable {where}", "by an array", remedy)
         return full, np.array(index.get_value())
 
-    def _linked_expression(self, group: NeuronGroup, name: str, found: Subexpression) -> Any:
+    def _linked_expression(
+        self, group: NeuronGroup | Synapses, name: str, found: Subexpression
+    ) -> Any:
         """The subexpression of another group that one stands for: Brian2 keeps its text only."""
         for owner in self.groups:
             for variable in owner.variables.values():

@@ -11,6 +11,7 @@ from biosnn.devices import registry
 from biosnn.devices.base.artifact import BINARY, open_artifact
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.contract import Device, ReplicatingDevice
+from biosnn.devices.base.sampled_runs import SampledNetwork
 from biosnn.errors import DeviceError, ParameterError
 from biosnn.progress import Waiting
 from biosnn.simulation.auto_device import choose
@@ -108,7 +109,7 @@ def compile(
     -------
     Runnable
         For a script's network a :class:`biosnn.simulation.FreeRunnable`, which runs for a duration
-        and records what the script's monitors do.
+        and records what the script's monitors do, unless it is shown samples.
 
     Raises
     ------
@@ -265,8 +266,8 @@ def _free(
     options: dict[str, Any],
     sampled: Mapping[str, Any],
     progress: bool,
-) -> FreeRunnable:
-    """Make the network of a script runnable."""
+) -> FreeRunnable | Runnable:
+    """Make the network of a script runnable: for a duration, or on samples."""
     for name, given in sampled.items():
         if given:
             remedy = "Record with Brian2's monitors in the script"
@@ -281,6 +282,8 @@ def _free(
         raise ParameterError("compile", "device", repr(device), wanted, remedy)
     with _waiting(network, device, progress):
         made: Any = registry.build(device, network.program, options)
+    if network.program.samples is not None:
+        return Runnable(SampledNetwork(made, network.program), device, lambda: network)
     return FreeRunnable(made, device, network)
 
 

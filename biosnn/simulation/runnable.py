@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from biosnn.devices import registry
 from biosnn.devices.base.artifact import export
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.contract import SPIKE_BYTES, Device
@@ -328,7 +329,7 @@ class Runnable:
             return execute(run, checkpointing, progress)
         if self.n_parallel > 1:
             raise ParameterError("run", "n_jobs", n_jobs, f"1 with n_parallel={self.n_parallel}")
-        if not isinstance(self._made, CompiledNetwork):
+        if not registry.devices()[self.device].compiled:
             wanted = f'1 on the device "{self.device}"'
             raise ParameterError("run", "n_jobs", n_jobs, wanted, 'Use device="cpp"')
         for name, refused in (("learn", run.learning), ("folder", checkpointing.folder)):

@@ -173,6 +173,9 @@ class _Builder:
             clock=self._clock(made.dt),
             name=made.name,
         )
+        for variable, target in made.links.items():
+            owner, _, name = target.partition(".")
+            setattr(synapses, variable, linked_var(self.owners[owner], name))
         connect_pairs(synapses, *made.indices)
         for label, delays in made.delays.items():
             if len(delays):

@@ -39,6 +39,11 @@ class Recorded:
     columns: dict[str, tuple[str, str]]
     indices: tuple[int, ...] = ()
 
+    @property
+    def rows(self) -> str:
+        """The column whose length tells how much was recorded; none where events are counted."""
+        return next((name for name in ("i", "t") if name in self.columns), "")
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a column's values, where -1 is the number of events or times."""
         if name == "count":
@@ -68,6 +73,65 @@ class FreeRun:
     seed: int | None
 
 
+@attrs.frozen(eq=False, kw_only=True)
+class Shown:
+    """Samples to be shown: for each, the network runs from 0 s to the end of a presentation.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    ends : tuple of float
+        Ends in s of the parts of a presentation: of the sample, and of the rest.
+    rows : dict
+        ``"group.variable"`` -> its values in each sample, shape (n, size).
+    silent : tuple of str
+        Variables that are 0 in the rest.
+    resets : dict
+        ``"owner.variable"`` -> values with which it begins each sample.
+    times : tuple of str
+        ``"owner.variable"`` from which a presentation is subtracted after each sample.
+    seeds : numpy.ndarray of uint32, shape (n,)
+        What random numbers follow from in each sample.
+    dt : float
+        Time step in s.
+    """
+
+    n: int
+    ends: tuple[float, ...]
+    rows: dict[str, np.ndarray]
+    silent: tuple[str, ...]
+    resets: dict[str, np.ndarray]
+    times: tuple[str, ...]
+    seeds: np.ndarray
+    dt: float
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Seen:
+    """What came of it.
+
+    Parameters
+    ----------
+    done : int
+        Samples that were shown.
+    arrays : dict
+        The stored variables after them.
+    found : dict
+        Monitor -> column -> values, one sample behind the other; ``count`` has shape (done, size).
+    rows : dict
+        Monitor -> how many events or points there are up to the end of each sample.
+    seconds : float
+        Wall-clock time.
+    """
+
+    done: int
+    arrays: dict[str, np.ndarray]
+    found: dict[str, dict[str, np.ndarray]]
+    rows: dict[str, np.ndarray]
+    seconds: float
+
+
 class FreeDevice(Protocol):
     """A network on a device."""
 
@@ -78,9 +142,23 @@ class FreeDevice(Protocol):
     build_seconds: float
     #: the name under which a state holds the random generator's state
     generator: str
+    #: monitor -> what it records
+    recorded: Mapping[str, Recorded]
 
     def run(self, asked: FreeRun, folder: Path, stop: Stop) -> tuple[Recording, State] | None:
         """Run; ``folder`` is an empty one for its files. Nothing if it was stopped.
+
+        Raises
+        ------
+        DeviceError
+            If the run failed.
+        """
+        ...
+
+    def show(
+        self, shown: Shown, values: Mapping[str, np.ndarray], folder: Path, stop: Stop
+    ) -> Seen:
+        """Show samples, from the values of all variables; a stop ends after a whole sample.
 
         Raises
         ------

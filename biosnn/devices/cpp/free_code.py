@@ -75,24 +75,28 @@ def _source(
         for made in built.pathways.values()
     ]
     constants = [f"&_biosnn_constant_{k}" for k in range(n_constants)]
-    visits = []
+    visits, rows_of, counts = [], [], []
     for name, made in recorded.items():
         monitor = built.monitors[name]
-        rows = "i" if made.kind == "events" else "t"
+        rows_of.append(f"{tables.name(monitor.variables[made.rows])}.size()" if made.rows else "0")
+        counts += [tables.array(monitor, "count")] if "count" in made.columns else []
         for column in made.columns:
             key, variable = f"{name}.{column}", monitor.variables[column]
             if not isinstance(variable, DynamicArrayVariable):
                 array, item = tables.name(variable), np.dtype(variable.dtype).itemsize
                 visits.append(f'write("{key}", {array}, {made.size * item});')
             else:
-                n = f"{tables.name(monitor.variables[rows])}.size()"
-                visits.append(tables.visit(key, monitor, column, n))
+                visits.append(tables.visit(key, monitor, column, rows_of[-1]))
     return f"""
 namespace biosnn {{
 std::vector<Variable> state_table() {{ return {{{", ".join(state)}}}; }}
 std::vector<Queue> queue_table() {{ return {{{", ".join(queues)}}}; }}
 std::vector<double *> constant_table() {{ return {{{", ".join(constants)}}}; }}
 void monitored_visit(Write write) {{ {" ".join(visits)} }}
+void monitor_rows(std::vector<int64_t> &rows) {{
+    for (size_t n : std::vector<size_t>{{{", ".join(rows_of)}}}) rows.push_back((int64_t)n);
+}}
+std::vector<Array> count_table() {{ return {{{", ".join(counts)}}}; }}
 }}
 """
 

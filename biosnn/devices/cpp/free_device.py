@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -19,6 +20,8 @@ from biosnn.devices.base.free_runs import (
     TIME,
     FreeRun,
     Recorded,
+    Seen,
+    Shown,
     recording_of,
     state_of,
 )
@@ -73,7 +76,7 @@ class FreeCompiledNetwork:
         self.interface = artifact.interface
         self.defaults = first_state(self.interface, program)
         self.build_seconds = build_seconds
-        self._recorded = {
+        self.recorded = {
             name: Recorded(**{
                 **made,
                 "columns": {key: tuple(column) for key, column in made["columns"].items()},
@@ -89,60 +92,116 @@ class FreeCompiledNetwork:
         folder = folder.absolute()
         with said_plainly(folder):
             (folder / "out").mkdir()
-            self._write_state(folder / "state_in", asked)
-            (folder / "settings").write_text(self._settings(folder, asked, start, end))
-        ended = run_binary(self.artifact.folder, folder / "settings", lambda *_: None, stop)
-        if stop.requested and ended.status in (0, -signal.SIGTERM):
+            generator = self.generator if asked.seed is None else None
+            self._write_state(folder / "state_in", asked.state, generator)
+            self._write_settings(folder, self._settings(asked, start, end))
+        seconds = self._run(folder, 1, stop)
+        if seconds is None:
             return None
-        if ended.status != 0 or ended.said or ended.finished != 1:
+        with said_plainly(folder):
+            found = self._read_state(folder / "state_out")
+            columns = self._columns(folder)
+        recording = recording_of(self.interface, self.recorded, columns, asked, seconds[1])
+        return recording, state_of(self.interface, {**found, TIME: [end]})
+
+    def _run(self, folder: Path, n: int, stop: Stop) -> tuple[int, float] | None:
+        """Run the binary; what it finished, and the seconds that it took."""
+        ended = run_binary(self.artifact.folder, folder / "settings", lambda *_: None, stop)
+        if stop.requested and ended.finished < n and ended.status in (0, -signal.SIGTERM):
+            return (ended.finished, ended.seconds) if ended.finished > 0 else None
+        if ended.status != 0 or ended.said or ended.finished != n:
             raise DeviceError(
                 f"the compiled network stopped with status {ended.status}. It said: "
                 f"{ended.said or 'nothing'}"
             )
-        with said_plainly(folder):
-            found = self._read_state(folder / "state_out")
-            columns = {
-                name: {
-                    column: np.fromfile(folder / "out" / f"{name}.{column}", dtype=dtype).reshape(
-                        made.shape(column)
-                    )
-                    for column, (dtype, _) in made.columns.items()
-                }
-                for name, made in self._recorded.items()
-            }
-        recording = recording_of(self.interface, self._recorded, columns, asked, ended.seconds)
-        return recording, state_of(self.interface, {**found, TIME: [end]})
+        return ended.finished, ended.seconds
 
-    def _settings(self, folder: Path, asked: FreeRun, start: float, end: float) -> str:
-        lines = [
-            f"parent {os.getpid()}",
-            f"state_in {folder / 'state_in'}",
-            f"state_out {folder / 'state_out'}",
-            f"out {folder / 'out'}",
-            f"start {start!r}",
-            f"end {end!r}",
-        ]
+    def _columns(self, folder: Path) -> dict[str, dict[str, np.ndarray]]:
+        """What the monitors held."""
+        return {
+            name: {
+                column: np.fromfile(folder / "out" / f"{name}.{column}", dtype=dtype).reshape(
+                    made.shape(column)
+                )
+                for column, (dtype, _) in made.columns.items()
+            }
+            for name, made in self.recorded.items()
+        }
+
+    def show(
+        self, shown: Shown, values: Mapping[str, np.ndarray], folder: Path, stop: Stop
+    ) -> Seen:
+        """See :class:`biosnn.devices.base.free_runs.FreeDevice`."""
+        folder = folder.absolute()
+        places = {variable.name: k for k, variable in enumerate(self.interface.variables)}
+        dtypes = {variable.name: variable.dtype for variable in self.interface.variables}
+        lines = [f"n_samples {shown.n}", f"dt {shown.dt!r}", "seed 0"]
+        lines += [f"ends {end!r}" for end in shown.ends]
+        lines += [f"time {places[name]}" for name in shown.times]
+        with said_plainly(folder):
+            (folder / "out").mkdir()
+            nothing = dict.fromkeys(self._pending, np.empty((0, 2), np.int32))
+            self._write_state(folder / "state_in", {**values, **nothing})
+            for name, rows in shown.rows.items():
+                path = folder / f"rows.{places[name]}"
+                np.ascontiguousarray(rows, dtype=np.float64).tofile(path)
+                lines.append(f"target {places[name]} {int(name in shown.silent)} {path}")
+            for name, first in shown.resets.items():
+                path = folder / f"reset.{places[name]}"
+                np.ascontiguousarray(first, dtype=dtypes[name]).tofile(path)
+                lines.append(f"reset {places[name]} {path}")
+            shown.seeds.tofile(folder / "seeds")
+            lines.append(f"seeds {folder / 'seeds'}")
+            self._write_settings(folder, lines)
+        done, seconds = self._run(folder, shown.n, stop) or (0, 0.0)
+        if done == 0:
+            return Seen(done=0, arrays={}, found={}, rows={}, seconds=0.0)
+        with said_plainly(folder):
+            found = self._columns(folder)
+            counting = [name for name, made in self.recorded.items() if "count" in made.columns]
+            for k, name in enumerate(counting):
+                counts = np.fromfile(folder / "out" / f"counts.{k}", dtype=np.int32)
+                found[name]["count"] = counts.reshape(done, -1)
+            marks = np.fromfile(folder / "out" / "marks", dtype=np.int64).reshape(done, -1)
+            state = self._read_state(folder / "state_out")
+        return Seen(
+            done=done,
+            arrays={name: state[name] for name in places},
+            found=found,
+            rows=dict(zip(self.recorded, marks.T, strict=True)),
+            seconds=seconds,
+        )
+
+    def _write_settings(self, folder: Path, lines: Sequence[str]) -> None:
+        places = {name: folder / name for name in ("state_in", "state_out", "out")}
+        common = [f"parent {os.getpid()}", *(f"{name} {path}" for name, path in places.items())]
+        (folder / "settings").write_text("\n".join([*common, *lines]) + "\n")
+
+    def _settings(self, asked: FreeRun, start: float, end: float) -> list[str]:
+        lines = [f"start {start!r}", f"end {end!r}"]
         if asked.seed is not None:
             lines.append(f"seed {asked.seed}")
         for k, name in enumerate(self.artifact.manifest["constants"]):
             if name in asked.constants:
                 lines.append(f"constant.{k} {asked.constants[name]!r}")
-        return "\n".join(lines) + "\n"
+        return lines
 
     @property
     def _pending(self) -> list[str]:
         return [f"{name}{PENDING}" for name in self.artifact.manifest["pathways"]]
 
-    def _write_state(self, path: Path, asked: FreeRun) -> None:
+    def _write_state(
+        self, path: Path, values: Mapping[str, np.ndarray], generator: str | None = None
+    ) -> None:
         with path.open("wb") as file:
             for variable in self.interface.variables:
-                values = np.ascontiguousarray(asked.state[variable.name], dtype=variable.dtype)
-                file.write(values.tobytes())
+                array = np.ascontiguousarray(values[variable.name], dtype=variable.dtype)
+                file.write(array.tobytes())
             for name in self._pending:
-                events = np.ascontiguousarray(asked.state[name], dtype=np.int32)
+                events = np.ascontiguousarray(values[name], dtype=np.int32)
                 file.write(np.int64(len(events)).tobytes() + events.tobytes())
-            if asked.seed is None:
-                file.write(asked.state[self.generator].astype(np.uint8).tobytes())
+            if generator is not None:
+                file.write(values[generator].astype(np.uint8).tobytes())
 
     def _read_state(self, path: Path) -> dict[str, np.ndarray]:
         data = path.read_bytes()

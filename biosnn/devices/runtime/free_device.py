@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,15 @@ from brian2.units.fundamentalunits import Quantity, get_dimensions
 from biosnn.devices.base.contract import Stop
 from biosnn.devices.base.free_description import first_state, recorded_by
 from biosnn.devices.base.free_objects import build_free
-from biosnn.devices.base.free_runs import PENDING, TIME, FreeRun, recording_of, state_of
+from biosnn.devices.base.free_runs import (
+    PENDING,
+    TIME,
+    FreeRun,
+    Seen,
+    Shown,
+    recording_of,
+    state_of,
+)
 from biosnn.devices.runtime.device import brian2_as_needed
 from biosnn.errors import DeviceError
 from biosnn.program.layout import interface_of
@@ -53,7 +62,7 @@ class FreeRuntimeNetwork:
         self._build(program)
         self.interface = interface_of(program, single_precision=self._single)
         self.defaults = first_state(self.interface, program)
-        self._recorded = recorded_by(self._built)
+        self.recorded = recorded_by(self._built)
         self.build_seconds = time.perf_counter() - started
 
     def _build(self, program: Program) -> None:
@@ -63,32 +72,53 @@ class FreeRuntimeNetwork:
 
     def run(self, asked: FreeRun, folder: Path, stop: Stop) -> tuple[Recording, State] | None:
         """See :class:`biosnn.devices.base.free_runs.FreeDevice`."""
+        with self._alone():
+            return self._run(asked, stop)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
         if not self._free.acquire(blocking=False):
             raise DeviceError(
                 'this network is running already: on the device "runtime" it is live and runs one '
                 'thing at a time; compile another one, or use device="cpp"'
             )
+        before = np.random.get_state()
         try:
-            return self._run(asked, stop)
+            yield
         finally:
+            np.random.set_state(before)
             self._free.release()
 
-    def _run(self, asked: FreeRun, stop: Stop) -> tuple[Recording, State] | None:
-        if dict(asked.constants) != self._constants:
-            self._build(with_constants(self._program, asked.constants))
-            self._constants = dict(asked.constants)
+    def _begin(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Set all variables, and forget what was recorded; the variables as they are there."""
         built = self._built
         arrays = {
             name: built.variable(array).get_value() for name, array in self._program.arrays.items()
         }
         for name, array in arrays.items():
-            array[:] = asked.state[name]
-        for name, pathway in built.pathways.items():
-            set_queue(pathway.queue, asked.state[f"{name}{PENDING}"])
+            array[:] = values[name]
         for monitor in built.monitors.values():
             _clear(monitor)
+        return arrays
+
+    def _found(self) -> dict[str, dict[str, np.ndarray]]:
+        """What the monitors hold."""
+        return {
+            name: {
+                column: np.array(monitor.variables[column].get_value())
+                for column in self.recorded[name].columns
+            }
+            for name, monitor in self._built.monitors.items()
+        }
+
+    def _run(self, asked: FreeRun, stop: Stop) -> tuple[Recording, State] | None:
+        if dict(asked.constants) != self._constants:
+            self._build(with_constants(self._program, asked.constants))
+            self._constants = dict(asked.constants)
+        built, arrays = self._built, self._begin(asked.state)
+        for name, pathway in built.pathways.items():
+            set_queue(pathway.queue, asked.state[f"{name}{PENDING}"])
         built.net.t_ = float(asked.state[TIME][0])
-        before = np.random.get_state()
         if asked.seed is None:
             np.random.set_state(_generator_of(asked.state[self.generator]))
         else:
@@ -101,21 +131,63 @@ class FreeRuntimeNetwork:
             after = _generator_data(np.random.get_state())
         finally:
             stop.remove(built.net.stop)
-            np.random.set_state(before)
         if stop.requested:
             return None
         seconds = time.perf_counter() - started
         pending = {f"{name}{PENDING}": queued(p.queue) for name, p in built.pathways.items()}
         end = {**arrays, **pending, TIME: [built.net.t_], self.generator: after}
-        found = {
-            name: {
-                column: np.array(monitor.variables[column].get_value())
-                for column in self._recorded[name].columns
-            }
-            for name, monitor in built.monitors.items()
-        }
-        recording = recording_of(self.interface, self._recorded, found, asked, seconds)
+        recording = recording_of(self.interface, self.recorded, self._found(), asked, seconds)
         return recording, state_of(self.interface, end)
+
+    def show(
+        self, shown: Shown, values: Mapping[str, np.ndarray], folder: Path, stop: Stop
+    ) -> Seen:
+        """See :class:`biosnn.devices.base.free_runs.FreeDevice`."""
+        with self._alone(), self._brian2():
+            return self._show(shown, self._begin(values), stop)
+
+    def _show(self, shown: Shown, arrays: Mapping[str, np.ndarray], stop: Stop) -> Seen:
+        built, started = self._built, time.perf_counter()
+        rows: dict[str, list[int]] = {name: [] for name in built.monitors}
+        counts: dict[str, list[np.ndarray]] = {name: [] for name in built.monitors}
+        done = 0
+        while done < shown.n and not stop.requested:
+            for name, first in shown.resets.items():
+                arrays[name][:] = first
+            for pathway in built.pathways.values():
+                set_queue(pathway.queue, np.empty((0, 2), dtype=np.int32))
+            for name, samples in shown.rows.items():
+                arrays[name][:] = samples[done]
+            np.random.seed(shown.seeds[done])
+            built.net.t_ = begin = 0.0
+            for end in shown.ends:
+                if begin > 0:
+                    for name in shown.silent:
+                        arrays[name][:] = 0
+                built.net.run((end - begin) * second, namespace={})
+                begin = end
+            for name in shown.times:
+                steps = np.round((arrays[name] - shown.ends[-1]) / shown.dt)
+                arrays[name][:] = steps * shown.dt
+            for name, monitor in built.monitors.items():
+                column = self.recorded[name].rows
+                rows[name].append(len(monitor.variables[column].get_value()) if column else 0)
+                if "count" in monitor.variables:
+                    count = monitor.variables["count"]
+                    counts[name].append(np.array(count.get_value()))
+                    count.set_value(0)
+            done += 1
+        found = self._found()
+        for name, several in counts.items():
+            if several:
+                found[name]["count"] = np.array(several)
+        return Seen(
+            done=done,
+            arrays={name: array.copy() for name, array in arrays.items()},
+            found=found,
+            rows={name: np.array(ends, dtype=np.int64) for name, ends in rows.items()},
+            seconds=time.perf_counter() - started,
+        )
 
 
 def with_constants(program: Program, changed: Mapping[str, float]) -> Program:

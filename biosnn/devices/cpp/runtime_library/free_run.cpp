@@ -171,31 +171,136 @@ static size_t place_of(std::vector<Ticking> &clocks, Clock *wanted) {
 // Brian2's loop: the code of all clocks that are first runs in its order, then these clocks tick.
 // Like its loop in Python, and unlike that of its binaries, it knows clocks that meet by their
 // time steps, so that they also meet after hours.
-void simulate(Network &network) {
+class Loop {
     std::vector<Ticking> clocks;
     std::vector<Call> calls;
-    for (const Network::Object &object : network.objects) {
-        const size_t clock = place_of(clocks, object.clock);
-        if (object.function) calls.push_back({clock, object.function});
+
+  public:
+    explicit Loop(const Network &network) {
+        for (const Network::Object &object : network.objects) {
+            const size_t clock = place_of(clocks, object.clock);
+            if (object.function) calls.push_back({clock, object.function});
+        }
     }
-    for (Ticking &ticking : clocks) {
-        ticking.set(steps_at(number("start"), ticking.dt()));
-        ticking.end = steps_at(number("end"), ticking.dt());
+    // `stop` ends it before its end.
+    void run(double start, double end, const volatile std::sig_atomic_t &stop) {
+        for (Ticking &ticking : clocks) {
+            ticking.set(steps_at(start, ticking.dt()));
+            ticking.end = steps_at(end, ticking.dt());
+        }
+        while (!clocks.empty() && !stop) {
+            const Ticking *first = &clocks[0];
+            for (const Ticking &ticking : clocks)
+                if (ticking.t() < first->t()) first = &ticking;
+            if (first->clock->timestep[0] >= first->end) break;
+            const double now = first->t(), dt = first->dt();
+            for (Ticking &ticking : clocks)
+                ticking.due = std::abs(ticking.t() - now) / std::min(ticking.dt(), dt) < 1e-4;
+            for (const Call &call : calls)
+                if (clocks[call.clock].due) call.function();
+            for (Ticking &ticking : clocks)
+                if (ticking.due) ticking.set(ticking.clock->timestep[0] + 1);
+        }
     }
+};
+
+// --- samples
+
+static std::vector<char> whole_file(const std::string &path, size_t bytes) {
+    std::vector<char> values(bytes);
+    File file(path, "rb");
+    file.read(values.data(), bytes);
+    if (!file.at_end()) fail("'" + path + "' is too long");
+    file.close();
+    return values;
+}
+
+struct Target {
+    Array values;
+    bool silent;
+    std::vector<double> rows;
+};
+
+static std::vector<int64_t> marks;  // what the monitors hold after each sample
+static std::vector<std::vector<char>> counted;
+static int64_t n_shown = 0;
+
+static int64_t take_number(const char *&text) {
+    char *end;
+    const int64_t value = std::strtoll(text, &end, 10);
+    text = *end == ' ' ? end + 1 : end;
+    return value;
+}
+
+// Times count from the onset of the next sample, in whole steps: the last digits do not tell where
+// runs were cut.
+static void begin_again(const Array &times, double slot, double dt) {
+    double *values = (double *)times.data;
+    for (size_t k = 0; k < times.size; k++)
+        values[k] = std::nearbyint((values[k] - slot) / dt) * dt;
+}
+
+static void show_samples(Loop &loop, int64_t n) {
+    static const std::sig_atomic_t never = 0;
+    const std::vector<Variable> state = state_table();
+    std::vector<Target> targets;
+    std::vector<std::pair<Array, std::vector<char>>> resets;
+    std::vector<Array> times;
+    std::vector<double> ends;
+    for (const auto &entry : settings) {
+        const char *text = entry.second.c_str();
+        if (entry.first == "ends") ends.push_back(std::strtod(text, nullptr));
+        if (entry.first == "time") times.push_back(state[take_number(text)].values);
+        if (entry.first == "reset") {
+            const Array values = state[take_number(text)].values;
+            resets.push_back({values, whole_file(text, bytes_of(values))});
+        }
+        if (entry.first == "target") {
+            Target target{state[take_number(text)].values, take_number(text) != 0, {}};
+            target.rows.resize(n * target.values.size);
+            const size_t bytes = target.rows.size() * sizeof(double);
+            std::memcpy(target.rows.data(), whole_file(text, bytes).data(), bytes);
+            targets.push_back(target);
+        }
+    }
+    const std::vector<char> seeds = whole_file(setting("seeds"), n * sizeof(uint32_t));
+    const std::vector<Array> counts = count_table();
+    counted.resize(counts.size());
+    for (; n_shown < n && !asked_to_stop; n_shown++) {
+        for (const auto &reset : resets)
+            memory::write(reset.first, 0, reset.first.size, reset.second.data());
+        for (const Queue &queue : queue_table())
+            for (std::vector<int32_t> &slot : *queue.slots) slot.clear();
+        for (const Target &target : targets) {
+            const size_t size = target.values.size;
+            memory::assign(target.values, 0, size, &target.rows[n_shown * size]);
+        }
+        seed_generator(((const uint32_t *)seeds.data())[n_shown]);
+        double begin = 0.0;
+        for (double end : ends) {
+            if (begin > 0.0)
+                for (const Target &target : targets)
+                    if (target.silent) memory::fill(target.values, 0, target.values.size, 0.0);
+            loop.run(begin, end, never);
+            begin = end;
+        }
+        for (const Array &array : times) begin_again(array, begin, number("dt"));
+        monitor_rows(marks);
+        for (size_t k = 0; k < counts.size(); k++) {
+            const char *data = (const char *)counts[k].data;
+            counted[k].insert(counted[k].end(), data, data + bytes_of(counts[k]));
+            std::memset(counts[k].data, 0, bytes_of(counts[k]));
+        }
+    }
+}
+
+void simulate(Network &network) {
+    Loop loop(network);
     const auto began = std::chrono::steady_clock::now();
-    while (!clocks.empty() && !asked_to_stop) {
-        const Ticking *first = &clocks[0];
-        for (const Ticking &ticking : clocks)
-            if (ticking.t() < first->t()) first = &ticking;
-        if (first->clock->timestep[0] >= first->end) break;
-        const double now = first->t(), dt = first->dt();
-        for (Ticking &ticking : clocks)
-            ticking.due = std::abs(ticking.t() - now) / std::min(ticking.dt(), dt) < 1e-4;
-        for (const Call &call : calls)
-            if (clocks[call.clock].due) call.function();
-        for (Ticking &ticking : clocks)
-            if (ticking.due) ticking.set(ticking.clock->timestep[0] + 1);
-    }
+    if (given("n_samples"))
+        show_samples(loop, std::atoll(setting("n_samples").c_str()));
+    else
+        loop.run(number("start"), number("end"), asked_to_stop);
     run_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 
@@ -231,10 +336,17 @@ static void append(const std::string &name, const void *data, size_t bytes) {
 }
 
 int finish() {
-    if (asked_to_stop) return 0;
+    const bool sampled = given("n_samples") != nullptr;
+    if (!sampled && asked_to_stop) return 0;
     save_state();
     monitored_visit(append);
-    std::printf("finished 1 1 0 %.17g\n", run_seconds);
+    if (sampled) {
+        append("marks", marks.data(), marks.size() * sizeof(int64_t));
+        for (size_t k = 0; k < counted.size(); k++)
+            append("counts." + std::to_string(k), counted[k].data(), counted[k].size());
+    }
+    const long long done = sampled ? n_shown : 1;
+    std::printf("finished %lld %lld 0 %.17g\n", done, done, run_seconds);
     return 0;
 }
 }  // namespace biosnn

@@ -41,6 +41,9 @@ std::vector<Variable> state_table();
 std::vector<Queue> queue_table();
 std::vector<double *> constant_table();
 void monitored_visit(Write write);
+// How much each monitor holds, behind what is in the list; and where those of events count.
+void monitor_rows(std::vector<int64_t> &rows);
+std::vector<Array> count_table();
 // The random generator: its bytes, and to begin anew.
 Array generator_bytes();
 void seed_generator(unsigned long seed);

@@ -1,0 +1,245 @@
+"""How the network of a Brian2 script is shown samples."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+from brian2.equations.equations import DIFFERENTIAL_EQUATION
+from brian2.utils.stringtools import deindent
+
+from biosnn._models.equation_text import parsed_unchecked
+from biosnn.errors import ParameterError
+from biosnn.networks import Presentation
+from biosnn.program.interface import Port
+from biosnn.program.passes.replication import assigned
+from biosnn.program.program import Array, Kernel, Monitor, Program, Samples
+
+_WHERE = "from_brian2"
+#: The variable of synapses that says whether they learn.
+_LEARNS = "biosnn_learns"
+_TIMES = ("lastspike", "lastupdate")
+
+
+def with_samples(
+    program: Program,
+    inputs: Mapping[str, str],
+    presentation: Presentation,
+    output: str | Sequence[str] | None,
+    learned: Sequence[str],
+) -> Program:
+    """Have the network of a script be shown samples.
+
+    Parameters
+    ----------
+    program : Program
+        Of the script, which begins at 0 s.
+    inputs, presentation, output, learned
+        As for :func:`biosnn.from_brian2`.
+
+    Raises
+    ------
+    ParameterError
+        If one of these does not fit the network.
+    """
+    if not isinstance(presentation, Presentation):
+        raise ParameterError(_WHERE, "presentation", repr(presentation), "a Presentation")
+    if presentation.max_retries or presentation.intensity != 1:
+        got = f"max_retries={presentation.max_retries}, intensity={presentation.intensity}"
+        wanted = "one presentation of each sample as it is"
+        raise ParameterError(_WHERE, "presentation", got, wanted, "Declare the network for more")
+    if program.start or program.pending:
+        remedy = "Take the network before it has run"
+        raise ParameterError(_WHERE, "network", f"one at {program.start:g} s", "at 0 s", remedy)
+    steps = [_steps(program, key, presentation) for key in ("duration", "rest")]
+    targets, ports, silent = {}, {}, []
+    for name, target in _mapping("inputs", inputs).items():
+        targets[name], size = _target(program, name, target)
+        poisson = "." not in target
+        ports[name] = Port(
+            kind="static",
+            features=size,
+            unit=program.arrays[targets[name]].unit,
+            rate_step=program.dt if poisson else 0.0,
+        )
+        silent += [name] if poisson else []
+    ports["intensity"] = Port(kind="static", features=1, optional=True, absent=1.0, positive=True)
+    outputs = [output] if isinstance(output, str) else list(output or ())
+    counted = {key: f"counted_{key}" for key in outputs}
+    for key in outputs:
+        if key not in program.groups or _test(program, key) is None:
+            raise ParameterError(_WHERE, "output", repr(key), "a group that spikes")
+    resets = _resets(program, presentation.reset)
+    # What Brian2 keeps for itself: the last events, and how far given spikes have come.
+    resets += tuple(a.full_name for a in program.arrays.values() if a.name.startswith("_"))
+    times = [
+        array.full_name
+        for array in program.arrays.values()
+        if array.name in _TIMES and array.double and array.full_name not in resets
+    ]
+    program = _counting(program, counted)
+    learned = [learned] if isinstance(learned, str) else list(learned)
+    program, switches = _switched(program, learned)
+    return program.changed(
+        output=outputs[0] if outputs else "",
+        duration_steps=steps[0],
+        steps_per_presentation=sum(steps),
+        inputs=ports,
+        plastic=tuple(switches),
+        carried=_carried(program, (*resets, *learned)),
+        samples=Samples(
+            targets=targets,
+            silent=tuple(silent),
+            resets=resets,
+            times=tuple(times),
+            counted=counted,
+            switches=switches,
+        ),
+    )
+
+
+def _mapping(name: str, given: Any) -> Mapping[str, str]:
+    if not isinstance(given, Mapping) or not given:
+        remedy = 'Such as {"image": "group.variable"}'
+        raise ParameterError(_WHERE, name, repr(given), "a dict, not empty", remedy)
+    return given
+
+
+def _steps(program: Program, key: str, presentation: Presentation) -> int:
+    seconds = float(getattr(presentation, key))
+    steps = round(seconds / program.dt)
+    if abs(steps * program.dt - seconds) > 1e-6 * program.dt:
+        wanted = f"a multiple of the time step ({program.dt} s)"
+        raise ParameterError("Presentation", key, getattr(presentation, key), wanted)
+    return steps
+
+
+def _target(program: Program, name: str, target: str) -> tuple[str, int]:
+    """The variable that an input sets, and how many values it has."""
+    full = f"{target}.rates" if "." not in target else target
+    array = program.arrays.get(full)
+    if array is None or array.role != "neuron" or array.kind != "float":
+        known = [a.full_name for a in program.arrays.values() if a.role == "neuron"]
+        wanted = f"a PoissonGroup, or one of {', '.join(k for k in known if '._' not in k)}"
+        remedy = "Spikes that are given become a PoissonGroup, or neurons with a threshold"
+        raise ParameterError(_WHERE, f"inputs[{name!r}]", repr(target), wanted, remedy)
+    return full, array.size
+
+
+def _differential(program: Program, key: str) -> list[str]:
+    owner = program.groups.get(key) or program.connections[key]
+    equations = parsed_unchecked(owner.equations)
+    return [name for name, e in equations.items() if e.type == DIFFERENTIAL_EQUATION]
+
+
+def _resets(program: Program, reset: Any) -> tuple[str, ...]:
+    """What begins anew with each sample."""
+    if reset == "none":
+        return ()
+    if reset == "all":
+        owners = (*program.groups, *program.connections)
+        reset = {key: [*_differential(program, key), *_TIMES] for key in owners}
+        chosen = [f"{key}.{name}" for key, names in reset.items() for name in names]
+        chosen = [name for name in chosen if name in program.arrays]
+    else:
+        chosen = [f"{key}.{name}" for key, names in reset.items() for name in names]
+        for name in chosen:
+            if name not in program.arrays:
+                wanted = f"one of {', '.join(k for k in program.arrays if '._' not in k)}"
+                raise ParameterError("Presentation", "reset", repr(name), wanted)
+    free = [name.replace("lastspike", "not_refractory") for name in chosen if "lastspike" in name]
+    return (*chosen, *free)
+
+
+def _carried(program: Program, settled: Sequence[str]) -> tuple[str, ...]:
+    """Variables through which samples depend on those before them, but for those named."""
+    changed = set()
+    for kernel in program.kernels:
+        changed |= {(kernel.owner, name) for name in assigned(kernel.code)}
+    found = []
+    for array in program.arrays.values():
+        moves = array.name in _TIMES or array.name in _differential(program, array.owner)
+        for owner, name in changed:
+            made = program.connections.get(owner)
+            sides = (owner,) if made is None else (owner, made.pre, made.post)
+            base = name.removesuffix("_pre").removesuffix("_post")
+            moves = moves or (array.owner in sides and array.name in (name, base))
+        if moves and not array.constant and array.full_name not in settled:
+            found.append(array.full_name)
+    return tuple(found)
+
+
+def _test(program: Program, key: str) -> Kernel | None:
+    """What makes a group's neurons spike."""
+    tests = program.of(key, "threshold", "spike_times")
+    return next((kernel for kernel in tests if kernel.event in ("spike", "")), None)
+
+
+def _counting(program: Program, counted: Mapping[str, str]) -> Program:
+    """Count the spikes of groups, right after they are tested for."""
+    kernels, monitors = list(program.kernels), dict(program.monitors)
+    for key, name in counted.items():
+        test = _test(program, key)
+        assert test is not None
+        monitors[name] = Monitor(name=name, kind="events", source=key, event="spike", each=False)
+        kernel = Kernel(name=name, owner=key, kind="monitor", when=test.when, dt=test.dt)
+        kernels.insert(kernels.index(test) + 1, kernel)
+    return program.changed(kernels=tuple(kernels), monitors=monitors)
+
+
+def _switched(program: Program, learned: Sequence[str]) -> tuple[Program, dict[str, str]]:
+    """Have variables of synapses change only while these learn."""
+    switches: dict[str, str] = {}
+    for full in learned:
+        key, _, name = full.partition(".")
+        array = program.arrays.get(full)
+        if array is None or array.role != "weight" or array.name in _differential(program, key):
+            wanted = "variables of synapses that statements change, such as 'S.w'"
+            raise ParameterError(_WHERE, "learned", repr(full), wanted)
+        kernels = [
+            attrs.evolve(kernel, code=_held_fixed(kernel.code, name))
+            if kernel.owner == key
+            else kernel
+            for kernel in program.kernels
+        ]
+        if all(a.code == b.code for a, b in zip(kernels, program.kernels, strict=True)):
+            raise ParameterError(_WHERE, "learned", repr(full), "changed by a statement")
+        program = program.changed(kernels=tuple(kernels))
+        switches[key] = f"{key}.{_LEARNS}"
+    connections, arrays = dict(program.connections), dict(program.arrays)
+    for key, switch in switches.items():
+        made = connections[key]
+        equations = f"{made.equations}\n{_LEARNS} : integer (shared)"
+        connections[key] = attrs.evolve(made, equations=equations)
+        kind = {"kind": "integer", "size": 1, "shared": True, "role": "weight"}
+        arrays[switch] = Array(owner=key, name=_LEARNS, **kind)
+    return program.changed(connections=connections, arrays=arrays), switches
+
+
+def _held_fixed(code: str, name: str) -> str:
+    """Statements that leave a variable as it is unless its synapses learn.
+
+    ``1*x + 0*y`` is x to the bit, so what they do while these learn stays as it is.
+    """
+    if name not in assigned(code):
+        return code
+    lines = []
+    for node in ast.parse(deindent(code).strip()).body:
+        target = (
+            node.target if isinstance(node, ast.AugAssign) else getattr(node, "targets", [0])[0]
+        )
+        if not isinstance(target, ast.Name) or target.id != name:
+            lines.append(ast.unparse(node))
+        elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add | ast.Sub):
+            sign = "+" if isinstance(node.op, ast.Add) else "-"
+            lines.append(f"{name} {sign}= {_LEARNS}*({ast.unparse(node.value)})")
+        else:
+            assert isinstance(node, ast.Assign | ast.AugAssign)
+            value = node.value
+            if isinstance(node, ast.AugAssign):
+                value = ast.BinOp(ast.Name(name), node.op, node.value)
+            text = ast.unparse(ast.fix_missing_locations(value))
+            lines.append(f"{name} = {_LEARNS}*({text}) + (1 - {_LEARNS})*{name}")
+    return "\n".join(lines)
