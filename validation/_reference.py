@@ -8,6 +8,7 @@ from typing import Any
 import brian2
 import numpy as np
 from brian2 import Equations
+from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.core.namespace import DEFAULT_UNITS
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
@@ -47,8 +48,8 @@ def right_hand_side(
             name: float(np.asarray(model.initial_value(name))) for name in equations.parameter_names
         },
         **values,
-        **{"exp": np.exp, "sin": np.sin, "exprel": exprel, "clip": np.clip, "int": int},
-        "pi": np.pi,
+        **{name: function.pyfunc for name, function in DEFAULT_FUNCTIONS.items()},
+        **{"exprel": exprel, "int": int, "pi": np.pi},
     }
 
     def rates(t: float, state: Floats) -> Floats:
