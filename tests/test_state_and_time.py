@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import attrs
@@ -13,6 +14,7 @@ from brian2 import ms, mV
 from biosnn import encoding, models, networks, plasticity, simulation, storage
 from biosnn.declaration import from_data, to_data
 from biosnn.errors import DataError, ParameterError
+from biosnn.experiments import stages
 from biosnn.models import NeuronModel
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 from biosnn.recording import Spikes, Trace
@@ -526,6 +528,25 @@ def test_states_take_finite_numbers_in_their_units(transposable, name, given, me
     with pytest.raises(DataError, match=message):
         state.updated({name: given})
     np.testing.assert_allclose(state.updated({"p.v": [-60, -61] * mV})["p.v"], [-0.06, -0.061])
+
+
+def test_only_times_of_spikes_that_did_not_come_are_infinite(transposable, tmp_path) -> None:
+    """A state says which variables may be; it does so after a stage of an experiment, too."""
+    made = simulation.compile(transposable, "runtime", per_sample=("p.t_first", "q.count"))
+    recording, state = made.run(np.zeros((1, 2)), progress=False)
+    assert np.isinf(recording.latencies("p")).all()
+    assert state.infinite == {"p.t_first"}
+    early = state.updated({"p.t_first": [1e-3, 2e-3]})
+    assert np.isinf(early.updated({"p.t_first": np.inf})["p.t_first"]).all()
+    with pytest.raises(DataError, match=r"'p.v'\] must be finite, got infinity"):
+        state.updated({"p.v": np.inf * mV})
+    made.run(np.zeros((1, 2)), state, progress=False)
+    wrong = {**state, "p.t_first": np.full(2, np.nan)}
+    with pytest.raises(DataError, match=r"'p.t_first'\] must be finite, got nan at index 0"):
+        made.run(np.zeros((1, 2)), State(wrong, state.shapes, state.units), progress=False)
+    arrays: dict[str, np.ndarray] = {}
+    kept = stages._from_data(json.loads(json.dumps(stages._to_data(state, arrays))), arrays)
+    assert (kept.infinite, kept.checksum()) == (state.infinite, state.checksum())
 
 
 def test_states_of_transposed_networks_are_not_mixed(transposable: NetworkModel) -> None:
