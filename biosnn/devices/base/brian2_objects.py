@@ -343,7 +343,8 @@ class _Builder:
                 target = getattr(made, kernel.label)
             case "summed":
                 assert made is not None
-                target = made.summed_updaters[kernel.label.removeprefix("summed_variable_")]
+                _, _, variable = kernel.targets[0].partition(".")
+                target = made.summed_updaters[f"{variable}_{kernel.side}"]
             case "statements" if made is not None or not kernel.forced:
                 target = owner.run_regularly(
                     kernel.code, clock=self._clock(kernel), name=kernel.name

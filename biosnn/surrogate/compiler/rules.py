@@ -208,8 +208,9 @@ class _Translation:
     def side(self, name: str) -> str:
         """Whose variable a name is: ``"own"``, ``"pre"``, ``"post"``, or ``""`` for all's."""
         meaning = self.scope.find(name)
-        stored = meaning is not None and meaning.kind in ("array", "neuron", "degree")
-        if name in self.signals or not stored or meaning.index == "one":
+        if meaning is None or meaning.kind not in ("array", "neuron", "degree"):
+            return ""
+        if name in self.signals or meaning.index == "one":
             return ""
         return meaning.index
 

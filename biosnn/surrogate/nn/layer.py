@@ -323,7 +323,9 @@ def _gain(program: Program, name: str, gain: Any) -> float:
     if name not in among:
         wanted = f"a variable of {group} ({', '.join(sorted(among))}), or 'name += x'"
         raise ParameterError("SpikingLayer", "drive", repr(name), wanted)
-    dim, unit = Scope(program, group).find(name).dim, program.arrays[f"{group}.{name}"].unit
+    found = Scope(program, group).find(name)
+    assert found is not None
+    dim, unit = found.dim, program.arrays[f"{group}.{name}"].unit
     if gain is None and dim is DIMENSIONLESS:
         return 1.0
     if gain is None:
