@@ -20,6 +20,9 @@ BUILDS_KEPT = 1000
 # SymPy forgets after 1,000 results by default, and then works out large neurons again and again.
 os.environ.setdefault("SYMPY_CACHE_SIZE", "100000")
 
+# Each test process has a core of its own: threads of PyTorch and BLAS would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No test may depend on how fast the machine is: an example may take as long as it takes.
 hypothesis.settings.register_profile("daily", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("all", deadline=None, max_examples=300)
