@@ -636,3 +636,36 @@ def test_samples_that_do_not_fit_a_script_are_named():
     ):
         with pytest.raises(ParameterError, match=what):
             sampled(**wrong)
+
+
+def test_the_neurons_of_a_script_become_a_torch_module():
+    torch = pytest.importorskip("torch")
+    from biosnn import surrogate
+
+    tau = 10 * ms  # noqa: F841
+    cells = NeuronGroup(
+        10,
+        "dv/dt = (I - v)/tau : 1 (unless refractory)\nI : 1",
+        threshold="v > 1",
+        reset="v = 0",
+        refractory=2 * ms,
+        method="exact",
+        name="cells",
+    )
+    cells.v = "0.05*i"
+    lifted = biosnn.from_brian2(Network(cells, SpikeMonitor(cells, name="spikes")))
+    current = np.linspace(0.5, 4, 10)
+    runnable = biosnn.compile(lifted, device="runtime")
+    recording, _ = runnable.run(100 * ms, {"cells.I": current})
+    spikes = recording.spikes["spikes"]
+    assert len(spikes.i) > 100
+    layer = surrogate.to_torch(lifted, drive="I", step_mode="multi")
+    given = torch.tensor(np.tile(current, (1000, 1, 1)), requires_grad=True)
+    fired = layer.double()(given)
+    expected = np.zeros((1000, 10))
+    expected[np.rint(spikes.t / 1e-4).astype(int), spikes.i] = 1
+    np.testing.assert_array_equal(fired.detach().numpy()[:, 0], expected)
+    fired.sum().backward()
+    assert given.grad.abs().sum() > 0
+    with pytest.raises(ParameterError, match="one NeuronGroup"):
+        surrogate.to_torch(sampled())

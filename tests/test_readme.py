@@ -61,3 +61,6 @@ def test_the_guide_for_users_of_brian2_runs(capsys) -> None:
     assert capsys.readouterr().out == "70 (2, 1000)\n"
     slow = names["recording"].spikes["spikes"]
     assert 20 < len(slow.i) < 70
+    assert names["counts"].shape == (3, 5)
+    assert names["counts"].sum() > 10
+    assert names["learned"]["synapses.w"].max() > 0.4

@@ -8,9 +8,11 @@ import numpy as np
 from brian2 import NeuronGroup, ms
 from torch import Tensor
 
+from biosnn.devices.base.free_objects import neurons_of
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel
 from biosnn.networks import NetworkModel
+from biosnn.program.script import LiftedNetwork
 from biosnn.surrogate.nn.layer import SpikingLayer
 from biosnn.surrogate.nn.network import SurrogateNetwork
 from biosnn.validation import check_value
@@ -21,8 +23,9 @@ def to_torch(model: Any, **options: Any) -> SurrogateNetwork | SpikingLayer:
 
     Parameters
     ----------
-    model : NetworkModel, NeuronModel or brian2.NeuronGroup
-        A whole network, which takes batches of samples, or neurons as a layer.
+    model : NetworkModel, NeuronModel, brian2.NeuronGroup or LiftedNetwork
+        A whole network, which takes batches of samples, or neurons as a layer: also those of a
+        script that has one group of them (:func:`biosnn.from_brian2`).
     **options
         As for :class:`SurrogateNetwork` or :class:`SpikingLayer`.
 
@@ -47,9 +50,11 @@ def to_torch(model: Any, **options: Any) -> SurrogateNetwork | SpikingLayer:
     """
     if isinstance(model, NetworkModel):
         return SurrogateNetwork(model, **options)
+    if isinstance(model, LiftedNetwork):
+        return SpikingLayer(neurons_of(model.program), **options)
     if isinstance(model, NeuronModel | NeuronGroup):
         return SpikingLayer(model, **options)
-    wanted = "a NetworkModel, a NeuronModel or a brian2.NeuronGroup"
+    wanted = "a NetworkModel, a NeuronModel, a brian2.NeuronGroup or a LiftedNetwork"
     raise ParameterError("surrogate.to_torch", "model", repr(model), wanted)
 
 

@@ -24,6 +24,7 @@ from brian2.groups.group import CodeRunner
 
 from biosnn._models.exact_integration import with_exact
 from biosnn.devices.base.brian2_objects import claim, connect_pairs, runner
+from biosnn.errors import ParameterError
 from biosnn.program.program import Array, Connection, Group, Kernel, Monitor, Part, Program
 
 
@@ -61,6 +62,34 @@ class FreeObjects:
     def monitors(self) -> dict[str, Any]:
         """Monitor -> Brian2's."""
         return {name: self.objects[name] for name in self.program.monitors}
+
+
+def neurons_of(program: Program) -> NeuronGroup:
+    """The only group of a program, as a script would make it, with its first values.
+
+    Parameters
+    ----------
+    program : Program
+        Of a script with one group of neurons; its monitors are left out.
+
+    Raises
+    ------
+    ParameterError
+        If there is more.
+    """
+    neurons = [group for group in program.groups.values() if group.spike_times is None]
+    if len(program.groups) != 1 or len(neurons) != 1 or program.connections:
+        got = f"{len(program.groups)} groups and {len(program.connections)} synapses"
+        raise ParameterError(program.name, "network", got, "one NeuronGroup")
+    kernels = tuple(kernel for kernel in program.kernels if kernel.kind != "monitor")
+    alone = program.changed(kernels=kernels, monitors={})
+    built = build_free(alone, single_precision=False)
+    for kernel in kernels:
+        made = built.objects[kernel.name]
+        made.when, made.order = kernel.when, kernel.order
+    for array in program.arrays.values():
+        built.variable(array).set_value(array.initial)
+    return built.owners[neurons[0].name]
 
 
 def build_free(program: Program, *, single_precision: bool) -> FreeObjects:
