@@ -88,7 +88,7 @@ def compared(folder: Path, name: str) -> dict[str, Any]:
             problem = f"it took longer than {TIMEOUT + 60} s"
         found = {"verdict": "error", "reason": "", "simulations": [], "end": ""}
         if out.exists():
-            found = json.loads(out.read_text("utf-8"))
+            found = json.loads(out.read_text("utf-8").replace(f"{folder}/", ""))
         if problem and not found["simulations"]:
             found |= {"verdict": "error", "reason": problem}
     return {**found, "seconds": round(time.perf_counter() - started, 1)}

@@ -34,7 +34,7 @@ from brian2.devices import device_module as brian2_device
 
 from biosnn.errors import DataError, ParameterError
 
-_BRIAN2 = os.path.dirname(brian2.__file__) + os.sep
+_BRIAN2 = os.path.dirname(str(brian2.__file__)) + os.sep
 
 
 class StopScript(BaseException):
@@ -46,7 +46,7 @@ class _TimeIsUp(BaseException):
 
 
 class _Fault(BaseException):
-    """The function that is handed simulations has failed; its error is the cause."""
+    """The function that is handed simulations has failed; its error is the argument."""
 
 
 @attrs.frozen
@@ -83,8 +83,8 @@ class Simulation:
     duration: Quantity
     namespace: Mapping[str, Any]
     place: Place
-    _places: Mapping[BrianObject, Place]
-    _run: Callable[[Quantity], None]
+    _places: Mapping[BrianObject, Place] = attrs.field(alias="places")
+    _run: Callable[[Quantity], None] = attrs.field(alias="run")
     _error: BaseException | None = attrs.field(default=None, init=False)
 
     def place_of(self, target: BrianObject) -> Place | None:
@@ -179,7 +179,7 @@ def run_script(
         with _as_main(path, arguments), _brian2_restored(), capture.in_place(), _clock(timeout):
             runpy.run_path(str(path), run_name="__main__")
     except _Fault as fault:
-        raise fault.__cause__ from None
+        raise fault.args[0] from None
     except (StopScript, _TimeIsUp) as end:
         status = "stopped" if isinstance(end, StopScript) else "timed out"
         where = _reached(end, path)
@@ -276,7 +276,7 @@ class _Capture:
         if self._stopped:  # a bare "except:" of the script has caught it
             raise StopScript
         for _ in range(options.pop("level", 0)):
-            frame = frame.f_back
+            frame = frame.f_back or frame
         if options.get("namespace") is None:
             options["namespace"] = {**frame.f_globals, **frame.f_locals}
         made = Simulation(
@@ -297,7 +297,7 @@ class _Capture:
         except Exception as error:
             if error is made._error:
                 raise
-            raise _Fault from error
+            raise _Fault(error) from error
         finally:
             self._busy = False
 
