@@ -1,5 +1,9 @@
 """Networks of Brian2 scripts: plain Brian2 beside the devices, feature by feature."""
 
+import os
+import signal
+import threading
+
 import brian2
 import numpy as np
 import pytest
@@ -27,7 +31,7 @@ from brian2 import (
 )
 
 import biosnn
-from biosnn.errors import DataError, ParameterError
+from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
 
 DEVICES = ("runtime", "cpp")
 
@@ -455,6 +459,32 @@ def test_what_cannot_come_along_is_named():
         biosnn.compile(lifted, device="cuda")
 
 
+def test_what_brian2_cannot_run_is_said_when_it_is_compiled():
+    cells = NeuronGroup(2, "dv/dt = (missing - v)/(10*ms) : 1", name="cells")
+    lifted = biosnn.from_brian2([cells], namespace={})
+    with pytest.raises(ParameterError, match="missing"):
+        biosnn.compile(lifted, device="runtime")
+    with pytest.raises(DeviceError, match="missing"):
+        biosnn.compile(lifted, device="cpp")
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_run_can_be_stopped(device):
+    cells = NeuronGroup(2, "dv/dt = -v/(10*ms) : 1", method="euler", name="cells")
+    runnable = biosnn.compile(biosnn.from_brian2([cells]), device=device)
+
+    def interrupt():
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(0.5, interrupt)
+    timer.start()
+    with pytest.raises(Interrupted, match="nothing was kept"):
+        runnable.run(1e7 * ms * 1000)
+    timer.join()
+    _, state = runnable.run(1 * ms)
+    assert state["t"][0] == 0.001
+
+
 def test_functions_without_code_for_cpp_run_in_python_only():
     @check_units(x=1, result=1)
     def third(x):
@@ -612,6 +642,42 @@ def test_a_sample_is_a_run_of_the_script():
     first = recording.spikes["spikes"].of_sample(0)
     np.testing.assert_array_equal(first.t, net["spikes"].t_[:])
     np.testing.assert_array_equal(first.i, net["spikes"].i[:])
+
+
+def test_given_spikes_are_the_events_of_samples():
+    given = SpikeGeneratorGroup(6, [], [] * ms, name="given")
+    cells = NeuronGroup(4, "dv/dt = -v/(8*ms) : 1", threshold="v > 1", reset="v = 0",
+                        method="euler", name="cells")  # fmt: skip
+    fan = Synapses(given, cells, on_pre="v_post += 0.3", delay=1.5 * ms, name="fan")
+    fan.connect(condition="(i + j) % 2 == 0")
+    net = Network(given, cells, fan, SpikeMonitor(cells, name="spikes"))
+    lifted = biosnn.from_brian2(
+        net,
+        namespace={},
+        inputs={"events": "given"},
+        presentation=biosnn.Presentation(duration=30 * ms, rest=5 * ms, reset="all"),
+        output="cells",
+    )
+    rng = np.random.default_rng(4)
+    sample, unit, step = np.nonzero(rng.random((5, 6, 300)) < 0.06)
+    events = {"events": (sample, unit, step * 1e-4), "n_samples": 5}
+    found = {}
+    for device in DEVICES:
+        runnable = biosnn.compile(lifted, device=device, math="strict")
+        found[device], _ = runnable.run(events, chunk_size=2, progress=False)
+    one, two = (found[device].spikes["spikes"] for device in DEVICES)
+    assert len(one.i) > 50
+    np.testing.assert_array_equal(two.i, one.i)
+    np.testing.assert_array_equal(two.t, one.t)
+    # The third sample alone, by plain Brian2.
+    chosen = sample == 2
+    order = np.lexsort((unit[chosen], step[chosen]))
+    given.set_spikes(unit[chosen][order], step[chosen][order] * 0.1 * ms)
+    net.run(35 * ms, namespace={})
+    assert net["spikes"].num_spikes > 5
+    third = one.of_sample(2)
+    np.testing.assert_array_equal(third.i, net["spikes"].i[:])
+    np.testing.assert_array_equal(third.t, net["spikes"].t_[:])
 
 
 def test_independent_samples_are_shared_between_processes():

@@ -168,7 +168,7 @@ class Samples:
     Parameters
     ----------
     targets : dict
-        Input -> ``"group.variable"`` that it sets.
+        Input -> ``"group.variable"`` that it sets, or the group whose spikes are its events.
     silent : tuple of str
         Inputs whose variables are 0 after the sample, in the rest.
     resets : tuple of str

@@ -56,15 +56,8 @@ def with_samples(
     steps = [_steps(program, key, presentation) for key in ("duration", "rest")]
     targets, ports, silent = {}, {}, []
     for name, target in _mapping("inputs", inputs).items():
-        targets[name], size = _target(program, name, target)
-        poisson = "." not in target
-        ports[name] = Port(
-            kind="static",
-            features=size,
-            unit=program.arrays[targets[name]].unit,
-            rate_step=program.dt if poisson else 0.0,
-        )
-        silent += [name] if poisson else []
+        targets[name], ports[name] = _target(program, name, target)
+        silent += [name] if "." not in target else []
     ports["intensity"] = Port(kind="static", features=1, optional=True, absent=1.0, positive=True)
     outputs = [output] if isinstance(output, str) else list(output or ())
     counted = {key: f"counted_{key}" for key in outputs}
@@ -116,16 +109,23 @@ def _steps(program: Program, key: str, presentation: Presentation) -> int:
     return steps
 
 
-def _target(program: Program, name: str, target: str) -> tuple[str, int]:
-    """The variable that an input sets, and how many values it has."""
-    full = f"{target}.rates" if "." not in target else target
-    array = program.arrays.get(full)
+def _target(program: Program, name: str, target: Any) -> tuple[str, Port]:
+    """What an input sets, a variable or the spikes of a group, and what its samples are."""
+    where = f"inputs[{name!r}]"
+    group = program.groups.get(target)
+    if group is not None and group.spike_times is not None:
+        if group.spike_times.period:
+            raise ParameterError(_WHERE, where, f"{target}, which repeats", "spikes that do not")
+        return target, Port(kind="events", features=group.n)
+    array = program.arrays.get(f"{target}.rates" if group is not None else target)
     if array is None or array.role != "neuron" or array.kind != "float":
         known = [a.full_name for a in program.arrays.values() if a.role == "neuron"]
-        wanted = f"a PoissonGroup, or one of {', '.join(k for k in known if '._' not in k)}"
-        remedy = "Spikes that are given become a PoissonGroup, or neurons with a threshold"
-        raise ParameterError(_WHERE, f"inputs[{name!r}]", repr(target), wanted, remedy)
-    return full, array.size
+        known = [name for name in known if "._" not in name]
+        wanted = f"a PoissonGroup or a SpikeGeneratorGroup, or one of {', '.join(known)}"
+        raise ParameterError(_WHERE, where, repr(target), wanted)
+    rate = program.dt if group is not None else 0.0
+    port = Port(kind="static", features=array.size, unit=array.unit, rate_step=rate)
+    return array.full_name, port
 
 
 def _differential(program: Program, key: str) -> list[str]:
@@ -149,8 +149,15 @@ def _resets(program: Program, reset: Any) -> tuple[str, ...]:
             if name not in program.arrays:
                 wanted = f"one of {', '.join(k for k in program.arrays if '._' not in k)}"
                 raise ParameterError("Presentation", "reset", repr(name), wanted)
-    free = [name.replace("lastspike", "not_refractory") for name in chosen if "lastspike" in name]
-    return (*chosen, *free)
+    # Who begins anew can fire at once, and decays from the onset on.
+    for key in program.groups:
+        if f"{key}.lastspike" in chosen:
+            chosen.append(f"{key}.not_refractory")
+    for key in program.connections:
+        own = {f"{key}.{name}" for name in _differential(program, key)}
+        if f"{key}.lastupdate" in program.arrays and own <= set(chosen):
+            chosen.append(f"{key}.lastupdate")
+    return tuple(dict.fromkeys(chosen))
 
 
 def _carried(program: Program, settled: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import attrs
 import numpy as np
 
-from biosnn.devices.base.contract import Stop
+from biosnn.devices.base.contract import AddressEvents, Stop
 from biosnn.program.interface import Interface
 from biosnn.recording import Recording, RunClock, Spikes, Trace
 from biosnn.state import State
@@ -87,6 +87,8 @@ class Shown:
         ``"group.variable"`` -> its values in each sample, shape (n, size).
     silent : tuple of str
         Variables that are 0 in the rest.
+    events : dict
+        Group -> its spikes in all samples.
     resets : dict
         ``"owner.variable"`` -> values with which it begins each sample.
     times : tuple of str
@@ -101,6 +103,7 @@ class Shown:
     ends: tuple[float, ...]
     rows: dict[str, np.ndarray]
     silent: tuple[str, ...]
+    events: dict[str, AddressEvents]
     resets: dict[str, np.ndarray]
     times: tuple[str, ...]
     seeds: np.ndarray

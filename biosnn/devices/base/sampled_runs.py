@@ -111,8 +111,18 @@ class SampledSession:
                 target: np.asarray(chunk.inputs[name], dtype=float)
                 * (1.0 if factor is None else np.asarray(factor, dtype=float))
                 for name, target in samples.targets.items()
+                if face.ports[name].kind == "static"
             },
-            silent=tuple(samples.targets[name] for name in samples.silent),
+            silent=tuple(
+                samples.targets[name]
+                for name in samples.silent
+                if face.ports[name].kind == "static"
+            ),
+            events={
+                target: chunk.inputs[name]
+                for name, target in samples.targets.items()
+                if face.ports[name].kind == "events"
+            },
             resets={name: self._network.first[name] for name in samples.resets},
             times=samples.times,
             seeds=_seeds(settings, chunk.n),

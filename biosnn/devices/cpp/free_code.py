@@ -74,6 +74,10 @@ def _source(
         f"{{&brian::{made.name}.queue[0]->queue, &brian::{made.name}.queue[0]->offset}}"
         for made in built.pathways.values()
     ]
+    given = [
+        ", ".join(f"&{tables.name(group.variables[k])}" for k in ("neuron_index", "_timebins"))
+        for group in (built.owners[name] for name in _given_groups(built.program))
+    ]
     constants = [f"&_biosnn_constant_{k}" for k in range(n_constants)]
     visits, rows_of, counts = [], [], []
     for name, made in recorded.items():
@@ -91,6 +95,7 @@ def _source(
 namespace biosnn {{
 std::vector<Variable> state_table() {{ return {{{", ".join(state)}}}; }}
 std::vector<Queue> queue_table() {{ return {{{", ".join(queues)}}}; }}
+std::vector<Given> given_table() {{ return {{{", ".join(f"{{{pair}}}" for pair in given)}}}; }}
 std::vector<double *> constant_table() {{ return {{{", ".join(constants)}}}; }}
 void monitored_visit(Write write) {{ {" ".join(visits)} }}
 void monitor_rows(std::vector<int64_t> &rows) {{
@@ -99,6 +104,11 @@ void monitor_rows(std::vector<int64_t> &rows) {{
 std::vector<Array> count_table() {{ return {{{", ".join(counts)}}}; }}
 }}
 """
+
+
+def _given_groups(program: Program) -> list[str]:
+    """Groups whose spikes are given."""
+    return [key for key, group in program.groups.items() if group.spike_times is not None]
 
 
 def _network(built: FreeObjects, code: dict[str, list[str]]) -> list[str]:
@@ -155,6 +165,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
         "recorded": {name: attrs.asdict(made) for name, made in recorded.items()},
         "constants": list(constants),
         "pathways": list(built.pathways),
+        "given": _given_groups(program),
     }
     (out / "generated.json").write_text(json.dumps(found))
 

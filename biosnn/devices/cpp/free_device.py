@@ -150,6 +150,12 @@ class FreeCompiledNetwork:
                 path = folder / f"reset.{places[name]}"
                 np.ascontiguousarray(first, dtype=dtypes[name]).tofile(path)
                 lines.append(f"reset {places[name]} {path}")
+            for name, events in shown.events.items():
+                path = folder / f"events.{name}"
+                columns = np.stack([events.sample, events.step, events.unit])
+                np.ascontiguousarray(columns, dtype=np.int32).tofile(path)
+                place = self.artifact.manifest["given"].index(name)
+                lines.append(f"events {place} {len(events.sample)} {path}")
             shown.seeds.tofile(folder / "seeds")
             lines.append(f"seeds {folder / 'seeds'}")
             self._write_settings(folder, lines)

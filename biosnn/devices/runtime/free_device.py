@@ -12,8 +12,10 @@ from typing import Any
 import attrs
 import numpy as np
 from brian2 import second
+from brian2.core.base import BrianObjectException
 from brian2.units.fundamentalunits import Quantity, get_dimensions
 
+from biosnn._models.equation_text import one_line
 from biosnn.devices.base.contract import Stop
 from biosnn.devices.base.free_description import first_state, recorded_by
 from biosnn.devices.base.free_objects import build_free
@@ -27,7 +29,7 @@ from biosnn.devices.base.free_runs import (
     state_of,
 )
 from biosnn.devices.runtime.device import brian2_as_needed
-from biosnn.errors import DeviceError
+from biosnn.errors import DeviceError, ParameterError
 from biosnn.program.layout import interface_of
 from biosnn.program.pending import queued, set_queue
 from biosnn.program.program import Program
@@ -67,8 +69,15 @@ class FreeRuntimeNetwork:
 
     def _build(self, program: Program) -> None:
         with self._brian2():
-            self._built = build_free(program, single_precision=self._single)
-            self._built.net.run(0 * second, namespace={})  # says now what is wrong
+            try:
+                self._built = build_free(program, single_precision=self._single)
+                self._built.net.run(0 * second, namespace={})  # says now what is wrong
+            except BrianObjectException as error:
+                cause: BaseException = error
+                while cause.__cause__ is not None:
+                    cause = cause.__cause__
+                wanted = "a network that Brian2 can run"
+                raise ParameterError(program.name, "network", one_line(cause), wanted) from error
 
     def run(self, asked: FreeRun, folder: Path, stop: Stop) -> tuple[Recording, State] | None:
         """See :class:`biosnn.devices.base.free_runs.FreeDevice`."""
@@ -158,6 +167,10 @@ class FreeRuntimeNetwork:
                 set_queue(pathway.queue, np.empty((0, 2), dtype=np.int32))
             for name, samples in shown.rows.items():
                 arrays[name][:] = samples[done]
+            for name, given in shown.events.items():
+                low, high = np.searchsorted(given.sample, [done, done + 1])
+                at = given.step[low:high] * shown.dt * second
+                built.owners[name].set_spikes(given.unit[low:high], at, sorted=True)
             np.random.seed(shown.seeds[done])
             built.net.t_ = begin = 0.0
             for end in shown.ends:

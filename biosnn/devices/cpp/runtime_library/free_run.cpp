@@ -221,6 +221,20 @@ struct Target {
     std::vector<double> rows;
 };
 
+// Events of all samples, sorted by sample and step, and the group whose spikes they are.
+struct Events {
+    Given group;
+    std::vector<int32_t> sample, step, unit;
+    size_t next = 0;
+
+    void show(int64_t wanted) {
+        const size_t first = next;
+        while (next < sample.size() && sample[next] == wanted) next++;
+        group.steps->assign(step.begin() + first, step.begin() + next);
+        group.units->assign(unit.begin() + first, unit.begin() + next);
+    }
+};
+
 static std::vector<int64_t> marks;  // what the monitors hold after each sample
 static std::vector<std::vector<char>> counted;
 static int64_t n_shown = 0;
@@ -247,6 +261,7 @@ static void show_samples(Loop &loop, int64_t n) {
     std::vector<std::pair<Array, std::vector<char>>> resets;
     std::vector<Array> times;
     std::vector<double> ends;
+    std::vector<Events> events;
     for (const auto &entry : settings) {
         const char *text = entry.second.c_str();
         if (entry.first == "ends") ends.push_back(std::strtod(text, nullptr));
@@ -254,6 +269,16 @@ static void show_samples(Loop &loop, int64_t n) {
         if (entry.first == "reset") {
             const Array values = state[take_number(text)].values;
             resets.push_back({values, whole_file(text, bytes_of(values))});
+        }
+        if (entry.first == "events") {
+            Events given{given_table()[take_number(text)], {}, {}, {}};
+            const int64_t m = take_number(text);
+            const std::vector<char> file = whole_file(text, 3 * m * sizeof(int32_t));
+            const int32_t *columns = (const int32_t *)file.data();
+            given.sample.assign(columns, columns + m);
+            given.step.assign(columns + m, columns + 2 * m);
+            given.unit.assign(columns + 2 * m, columns + 3 * m);
+            events.push_back(given);
         }
         if (entry.first == "target") {
             Target target{state[take_number(text)].values, take_number(text) != 0, {}};
@@ -275,6 +300,7 @@ static void show_samples(Loop &loop, int64_t n) {
             const size_t size = target.values.size;
             memory::assign(target.values, 0, size, &target.rows[n_shown * size]);
         }
+        for (Events &given : events) given.show(n_shown);
         seed_generator(((const uint32_t *)seeds.data())[n_shown]);
         double begin = 0.0;
         for (double end : ends) {

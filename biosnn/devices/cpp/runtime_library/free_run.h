@@ -34,11 +34,16 @@ struct Queue {
     std::vector<std::vector<int32_t>> *slots;
     int *offset;
 };
+// Spikes that are given: units and time steps, in the order of the steps.
+struct Given {
+    std::vector<int32_t> *units, *steps;
+};
 using Write = void (*)(const std::string &name, const void *data, size_t bytes);
 
 // Generated for each network.
 std::vector<Variable> state_table();
 std::vector<Queue> queue_table();
+std::vector<Given> given_table();
 std::vector<double *> constant_table();
 void monitored_visit(Write write);
 // How much each monitor holds, behind what is in the list; and where those of events count.
