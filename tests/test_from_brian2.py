@@ -735,3 +735,17 @@ def test_the_neurons_of_a_script_become_a_torch_module():
     assert given.grad.abs().sum() > 0
     with pytest.raises(ParameterError, match="one NeuronGroup"):
         surrogate.to_torch(sampled())
+
+
+def test_what_a_script_records_is_drawn():
+    pytest.importorskip("matplotlib").use("Agg")
+    from biosnn import plotting
+
+    namespace, net = neurons()
+    runnable = biosnn.compile(biosnn.from_brian2(net, namespace=namespace), device="runtime")
+    recording, _ = runnable.run(80 * ms)
+    assert len(recording.spikes["spikes"].i) > 20
+    dots = plotting.raster(recording, "spikes").get_lines()[0].get_xdata()
+    assert len(dots) == len(recording.spikes["spikes"].i)
+    lines = plotting.membrane(recording, "trace.v", spikes=False).get_lines()
+    assert [len(line.get_xdata()) for line in lines] == [800] * 6

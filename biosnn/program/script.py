@@ -165,15 +165,13 @@ def from_brian2(
     >>> len(recording.spikes["spikes"].i)
     70
     """
-    if namespace is None:
-        namespace = get_local_namespace(level=level + 1)
-    if network is None or (isinstance(network, MagicNetwork) and not network.objects):
-        objects, whole = collect(level=level + 1), magic_network
-    elif isinstance(network, Network):
-        objects, whole = set(network.objects), network
+    names = get_local_namespace(level=level + 1) if namespace is None else namespace
+    whole: Any = network if isinstance(network, Network) else magic_network
+    if network is None or (isinstance(network, MagicNetwork) and not whole.objects):
+        objects = collect(level=level + 1)
     else:
-        objects, whole = set(_flat(network)), magic_network
-    lifting = _Lifting(objects, whole.schedule, namespace)
+        objects = set(whole.objects if whole is network else _flat(network))
+    lifting = _Lifting(objects, whole.schedule, names)
     name = "network" if whole is magic_network else whole.name
     program = lifting.program(name, float(whole.t))
     given = {"inputs": inputs, "presentation": presentation, "output": output}
@@ -387,6 +385,8 @@ class _Lifting:
             self._source(side, made) for side in (made.source, made.target)
         )
         delays = {p.objname: p.variables["delay"] for p in made._pathways}
+        method: dict[str, Any] = {"method": "euler"}
+        method = method if made.state_updater is None else self._method(made)
         return Connection(
             name=made.name,
             pre=pre,
@@ -405,14 +405,14 @@ class _Lifting:
                 for label, delay in delays.items()
                 if not delay.scalar
             },
-            **(self._method(made) if made.state_updater is not None else {"method": "euler"}),
+            **method,
         )
 
     def _codes(self, owner: Any) -> list[str]:
         """Code of an owner, and of its parts, besides its equations."""
         codes = []
         for target in self.runners:
-            of = getattr(target, "group", None)
+            of: Any = getattr(target, "group", None)
             of = of.source if isinstance(of, Subgroup) else of
             if isinstance(target, _MONITORS):
                 source = target.source
@@ -600,8 +600,8 @@ def _arrays(owner: Any) -> Iterator[Array]:
     """What an object stores, with the values that it has now."""
     weights = isinstance(owner, Synapses)
     for name, variable in owner.variables.items():
-        own = isinstance(variable, ArrayVariable) and variable.owner is not None
-        if not own or variable.owner.name != owner.name or name != variable.name:
+        home: Any = variable.owner if isinstance(variable, ArrayVariable) else None
+        if home is None or home.name != owner.name or name != variable.name:
             continue
         if variable.read_only and variable.constant:
             continue  # structure: indices, numbers of synapses, given spikes

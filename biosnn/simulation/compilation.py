@@ -34,13 +34,36 @@ AUTO = "auto"
 
 
 @overload
-def compile(network: NetworkModel, device: str = "cpp", **options: Any) -> Runnable: ...
+def compile(
+    network: NetworkModel,
+    device: str = "cpp",
+    *,
+    precision: str = "double",
+    per_sample: Sequence[str] | None = None,
+    spikes: Sequence[str] = (),
+    traces: Mapping[str, Any] | None = None,
+    snapshots: Mapping[str, int] | None = None,
+    math: str = "fast",
+    portable: bool = False,
+    target: str = "numpy",
+    architecture: str = "native",
+    n_parallel: int = 1,
+    build: bool = True,
+    progress: bool = True,
+) -> Runnable: ...
 
 
 @overload
 def compile(
-    network: LiftedNetwork | Network, device: str = "cpp", **options: Any
-) -> FreeRunnable: ...
+    network: LiftedNetwork | Network,
+    device: str = "cpp",
+    *,
+    precision: str = "double",
+    math: str = "fast",
+    portable: bool = False,
+    target: str = "numpy",
+    progress: bool = True,
+) -> FreeRunnable | Runnable: ...
 
 
 def compile(

@@ -73,8 +73,8 @@ class FreeRuntimeNetwork:
                 self._built = build_free(program, single_precision=self._single)
                 self._built.net.run(0 * second, namespace={})  # says now what is wrong
             except BrianObjectException as error:
-                cause: BaseException = error
-                while cause.__cause__ is not None:
+                cause: Exception = error
+                while isinstance(cause.__cause__, Exception):
                     cause = cause.__cause__
                 wanted = "a network that Brian2 can run"
                 raise ParameterError(program.name, "network", one_line(cause), wanted) from error
