@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from brian2 import BrianObject, magic_network
+from brian2 import BrianObject, EventMonitor, magic_network
 
 from biosnn.devices.runtime.script import (
     Place,
@@ -179,10 +179,16 @@ def _lines(simulation: Simulation) -> list[str]:
         network = ""
     else:
         network = called[0] if called else "network"
+    monitors = [
+        f'{name} = recording.spikes["{value.name}"]'
+        for name, value in simulation.namespace.items()
+        if isinstance(value, EventMonitor) and value in simulation.objects and value.record
+    ]
     return [
         "import biosnn",
         f'runnable = biosnn.compile(biosnn.from_brian2({network}), device="runtime")',
         f"recording, state = runnable.run({duration})",
+        *monitors,  # so that what follows in the script finds .i and .t
     ]
 
 
