@@ -164,7 +164,8 @@ def with_held(owner: NeuronGroup | Synapses, equations: Equations) -> Equations:
     """
     updater = owner.subexpression_updater
     code = "" if updater is None else updater.abstract_code
-    held = dict(line.split(" = ", 1) for line in code.splitlines())
+    parts = (line.partition(" = ") for line in code.splitlines())
+    held = {name: expression for name, _, expression in parts}
     return Equations([
         equation
         if name not in held

@@ -66,7 +66,7 @@ def compile(
 ) -> FreeRunnable | Runnable: ...
 
 
-def compile(
+def compile(  # pyright: ignore[reportInconsistentOverload]
     network: Any,
     device: str = "cpp",
     *,

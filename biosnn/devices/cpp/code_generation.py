@@ -33,8 +33,8 @@ from biosnn.program.layout import default_state, interface_of
 from biosnn.program.program import Kernel, Program
 
 _FOLDER = Path(__file__).parent / "runtime_library"
-_SYNAPSES = Path(brian2.__file__).parent / "synapses"
-_STANDALONE = Path(brian2.__file__).parent / "devices" / "cpp_standalone"
+_SYNAPSES = Path(str(brian2.__file__)).parent / "synapses"
+_STANDALONE = Path(str(brian2.__file__)).parent / "devices" / "cpp_standalone"
 #: The runtime library, in an order in which everything is declared before it is used.
 _LIBRARY = (
     "clocks.h", "memory.h", "network.h", "biosnn.h", "memory.cpp", "network.cpp", "biosnn.cpp",
