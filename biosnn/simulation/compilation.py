@@ -124,7 +124,7 @@ def compile(  # pyright: ignore[reportInconsistentOverload]
         weight, or statements for all synapses, have their synapses once per copy.
     build : bool
         Whether to compile it here. Without, it cannot run, and becomes a job for another machine
-        with :meth:`Runnable.export_job`.
+        with :meth:`Runnable.export_job`; devices that compile nothing, such as ``runtime``, refuse.
     progress : bool
         Say on stderr that the network is being built, if it takes longer than two seconds.
 
