@@ -26,7 +26,7 @@ from biosnn.validation import describe
 RANDOM = frozenset(name for name, function in DEFAULT_FUNCTIONS.items() if not function.stateless)
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """What an error says, in one line."""
     return " ".join(str(error).split())
 
