@@ -749,3 +749,22 @@ def test_what_a_script_records_is_drawn():
     assert len(dots) == len(recording.spikes["spikes"].i)
     lines = plotting.membrane(recording, "trace.v", spikes=False).get_lines()
     assert [len(line.get_xdata()) for line in lines] == [800] * 6
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_single_precision_keeps_times_double(device):
+    namespace, net = neurons()
+    lifted = biosnn.from_brian2(net, namespace=namespace)
+    net.run(80 * ms, namespace=namespace)
+    runnable = biosnn.compile(lifted, device=device, precision="single", math="strict")
+    recording, state = runnable.run(80 * ms)
+    assert state["cells.v"].dtype == np.float32
+    assert state["cells.lastspike"].dtype == np.float64
+    assert recording.traces["trace.v"].values.dtype == np.float32
+    expected = net["spikes"].count[:]
+    assert expected.sum() > 20
+    assert np.abs(recording.counts("spikes")[0] - expected).max() <= 1
+    first = slice(0, 80)  # after 8.8 ms a neuron is at 0.3, where an event is tested for
+    np.testing.assert_allclose(
+        recording.traces["trace.v"].values[:, first], net["trace"].v[:, first], atol=1e-5
+    )
