@@ -30,6 +30,7 @@ _BOUNDS = {
     "in [0, 1]": lambda x: 0 <= x <= 1,
     "in (0, 1]": lambda x: 0 < x <= 1,
     "in (0, 1)": lambda x: 0 < x < 1,
+    "> 1": lambda x: x > 1,
     "finite": math.isfinite,
 }
 
@@ -173,7 +174,7 @@ def check_value(obj: str, name: str, value: Any, like: Any, bound: str = "finite
         The value received; it is returned as it is.
     like : Quantity or float
         A value with the right unit, such as the default.
-    bound : {"> 0", ">= 0", "< 0", "in [0, 1]", "in (0, 1]", "in (0, 1)", "finite"}
+    bound : {"> 0", ">= 0", "> 1", "< 0", "in [0, 1]", "in (0, 1]", "in (0, 1)", "finite"}
         The bound that the SI value must respect.
     """
     numeric = isinstance(value, int | float | np.number | np.ndarray)  # a Quantity is an array

@@ -178,4 +178,4 @@ def library_neuron(
 
 def is_fast(name: str) -> bool:
     """Whether a neuron of the library has channels that need a shorter time step than others."""
-    return bool(0.2 * ms > LIBRARY[name][1].STEP)
+    return bool(0.2 * ms > getattr(LIBRARY[name][1], "STEP", 1 * ms))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from brian2 import volt
@@ -22,7 +22,7 @@ from biosnn._models.neuron_model import NeuronModel
 from biosnn._models.synapse_model import SynapseModel
 from biosnn.equations.entries import published_entry
 from biosnn.errors import ParameterError
-from biosnn.validation import check_choice, check_value
+from biosnn.validation import check_choice, check_flag, check_value
 
 #: Name -> factory and module of ``biosnn.equations``: what ``biosnn models`` lists.
 LIBRARY: dict[str, tuple[Callable[..., NeuronModel], ModuleType]] = {}
@@ -47,6 +47,9 @@ def published_neuron(entry: str, called: str = "") -> Callable[..., NeuronModel]
     if hasattr(source, "SOFT_RESET"):
         meaning = f"a soft reset subtracts ``{source.SOFT_RESET}`` from ``v``"
         own["reset"] = Keyword("hard", '{"hard", "soft"}', meaning)
+    for keyword, (choices, meaning) in getattr(source, "OPTIONS", {}).items():
+        kind = f"{{{', '.join(map(repr, choices))}}}".replace("'", '"')
+        own[keyword] = Keyword(choices[0], "bool" if choices[0] is True else kind, meaning)
     if hasattr(source, "CHOICE"):
         keyword, default, meaning = source.CHOICE
         kind = f"{{{', '.join(map(repr, source.SETS))}}}".replace("'", '"')
@@ -92,14 +95,29 @@ def published_synapse(entry: str) -> Callable[..., Any]:
     return made
 
 
-def _known(source: ModuleType, values: Mapping[str, Any]) -> None:
+def _known(source: Any, values: Mapping[str, Any]) -> None:
     for name in sorted(set(values) - set(source.PARAMETERS)):
         among = f"one of {', '.join(source.PARAMETERS)}"
         raise ParameterError(source.NAME, name, values[name], among)
 
 
-def _neuron(source: ModuleType, values: dict[str, Any]) -> NeuronModel:
+def _variant(source: ModuleType, values: dict[str, Any]) -> Any:
+    """The names of a module as its options have them, which are taken out of the values."""
+    chosen = []
+    for keyword, (choices, _) in getattr(source, "OPTIONS", {}).items():
+        value = values.pop(keyword, choices[0])
+        if choices[0] is True:
+            check_flag(source.NAME, keyword, value)
+        else:
+            check_choice(source.NAME, keyword, value, choices)
+        chosen.append(value)
+    changed = getattr(source, "VARIANTS", {}).get(tuple(chosen), {})
+    return SimpleNamespace(**{**vars(source), **changed})
+
+
+def _neuron(entry: ModuleType, values: dict[str, Any]) -> NeuronModel:
     """The model of a module, with parameters that differ from its defaults."""
+    source = _variant(entry, values)
     reset = source.RESET
     if hasattr(source, "SOFT_RESET"):
         kind = values.pop("reset", "hard")
@@ -133,12 +151,16 @@ def _neuron(source: ModuleType, values: dict[str, Any]) -> NeuronModel:
         method="exponential_euler" if singular else source.METHOD,
         parameters=parameters,
         initial=dict(source.INITIAL),
-        operations=tuple(
-            Operation(code=code, on=on, when=when, plastic=True)
-            for code, on, when in getattr(source, "OPERATIONS", ())
+        operations=(
+            *(Operation(code=code, when=when) for code, when in getattr(source, "UPDATES", ())),
+            *(
+                Operation(code=code, on=on, when=when, plastic=True)
+                for code, on, when in getattr(source, "OPERATIONS", ())
+            ),
         ),
         double=getattr(source, "DOUBLE", ()),
         slow=getattr(source, "SLOW", ()),
+        transient=getattr(source, "TRANSIENT", ()),
         reference=source.REFERENCE,
     )
 

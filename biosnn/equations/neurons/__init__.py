@@ -6,7 +6,8 @@ it) and ``REFERENCE`` are needed, and so is what the tests of all neurons know a
 
 - ``DRIVE``: a variable, and the value that makes the neuron fire within some ms while it is held
 - ``START``: values from which the neuron moves without a spike, also with a tenth of its drive;
-  ``STEP``: the longest time step that can follow it there
+  ``STEP``: the longest time step that can follow it there. Neurons without differential equations,
+  for which a time step has no length, have neither
 
 Further names:
 
@@ -14,6 +15,9 @@ Further names:
 - ``REFRACTORY``: name of a parameter, or a condition
 - ``SOFT_RESET``: what a soft reset subtracts from ``v``; the factory then has ``reset="hard"``
 - ``OPERATIONS``: (code, event, slot) of what learns besides
-- ``DOUBLE``, ``SLOW``: variables, as in :class:`biosnn.models.NeuronModel`
+- ``UPDATES``: (code, slot) of what every time step does besides the equations
+- ``DOUBLE``, ``SLOW``, ``TRANSIENT``: variables, as in :class:`biosnn.models.NeuronModel`
+- ``OPTIONS``: keyword -> its choices, the default first, and its meaning; ``VARIANTS``: choices of
+  all of them -> names of this list with another value
 - ``SETS``: name -> parameters; ``CHOICE``: keyword that chooses one, its default, its meaning
 """

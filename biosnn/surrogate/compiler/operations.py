@@ -46,7 +46,13 @@ def timestep(t: Number, dt: float) -> Any:
 
 
 def blend(old: Tensor, new: Number, share: Tensor) -> Tensor:
-    """``old`` where ``share`` is 0 and ``new`` where it is 1, exactly; linear in between."""
+    """``old`` where ``share`` is 0 and ``new`` where it is 1, exactly; linear in between.
+
+    Gradients have the last bit of a reset ``share*new + (1 - share)*old``, as deep-learning
+    libraries write it. With 0 the first product adds nothing.
+    """
+    if not isinstance(new, Tensor) and new != 0:
+        return share * new + (1.0 - share) * old
     end = torch.as_tensor(new, dtype=old.dtype, device=old.device)
     if end.shape != old.shape:
         old, end = torch.broadcast_tensors(old, end)
