@@ -12,6 +12,7 @@ import pytest
 from brian2 import ms
 
 from biosnn import models, simulation
+from biosnn.errors import ParameterError
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 
 torch = pytest.importorskip("torch")
@@ -108,6 +109,12 @@ def test_two_layers_equal_the_libraries(name: str, kind: str) -> None:
     np.testing.assert_array_equal(second.detach().numpy(), recorded(name, kind, "two/spikes2"))
     assert distance(w2.grad, recorded(name, kind, "two/grad_w2")) <= ULPS
     assert distance(w.grad, recorded(name, kind, "two/grad_w")) <= ULPS
+
+
+def test_a_constant_that_only_begins_a_variable_cannot_be_trained() -> None:
+    """``tau`` of this neuron is where ``tau_m`` begins; nothing would change with it."""
+    with pytest.raises(ParameterError, match="train must be a constant .* statements use, got 'tau'"):
+        surrogate.SpikingLayer(models.discrete_lif(), dt=1 * ms, train="tau")
 
 
 def network() -> NetworkModel:

@@ -359,6 +359,10 @@ class SourceWriter:
         written = {name for p in phases for name in p.defined() & needed}
         used = {name for p in phases for name in p.loaded}
         used |= {name for line in self.prepared for name in line.reads}
+        for (owner, name), local in self.trained.items():
+            if owner in self.program.groups and local not in used:
+                wanted = "a constant that its equations, threshold or statements use"
+                raise ParameterError(owner, "train", repr(name), wanted)
         fixed = (needed | used & set(self.stored)) - written
         given = {line.target for line in self.prepared} | set(self.trained.values())
         given |= {"real_", "rand_", "randn_"} | {f"ones_of_{key}" for key in self.needs_ones}
