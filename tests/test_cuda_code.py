@@ -50,6 +50,7 @@ def small(**changes) -> NetworkModel:
 #: Daily entries of the library, by the names of their populations.
 SOME = (
     *("neuron_lif", "neuron_adex", "neuron_escape_rate", "neuron_diehl_cook_excitatory"),
+    "neuron_discrete_leaky",
     *("synapse_exponential_current", "synapse_gap_junction", "synapse_nmda", "synapse_sparse"),
     *("post_pair_stdp", "post_voltage_stdp", "post_mstdpet"),
     *("encoder_poisson", "encoder_delta", "encoder_direct", "shown_by_direct"),
@@ -125,7 +126,9 @@ def whole(everything) -> bool:
 def test_neurons_are_written(everything, names, whole) -> None:
     for name in among("neuron_", everything.populations, models.LIBRARY, whole):
         key = f"neuron_{name}"
-        assert {f"{key}_stateupdater_codeobject", f"{key}_spike_thresholder_codeobject"} <= names
+        integrated = bool(models.parsed(name, models.LIBRARY[name][1].EQUATIONS).diff_eq_names)
+        update = f"{key}_{'stateupdater' if integrated else 'operation_0'}_codeobject"
+        assert {update, f"{key}_spike_thresholder_codeobject"} <= names
 
 
 @NEEDED
