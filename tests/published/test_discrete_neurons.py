@@ -113,7 +113,7 @@ def test_two_layers_equal_the_libraries(name: str, kind: str) -> None:
 
 def test_a_constant_that_only_begins_a_variable_cannot_be_trained() -> None:
     """``tau`` of this neuron is where ``tau_m`` begins; nothing would change with it."""
-    with pytest.raises(ParameterError, match="train must be a constant .* statements use, got 'tau'"):
+    with pytest.raises(ParameterError, match=r"train must be a constant .* use, got 'tau'"):
         surrogate.SpikingLayer(models.discrete_lif(), dt=1 * ms, train="tau")
 
 
