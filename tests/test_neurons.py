@@ -124,6 +124,22 @@ def test_reset_potentials_are_below_the_peak(make: Callable[..., NeuronModel], e
     assert caught.value.name == "V_r"
 
 
+@pytest.mark.parametrize(
+    ("make", "options", "wanted"),
+    [
+        (models.discrete_leaky, {"reset": "hard"}, "'subtract', 'zero'"),
+        (models.discrete_leaky, {"reset_delay": 1}, "True or False"),
+        (models.discrete_lif, {"decay_input": "yes"}, "True or False"),
+        (models.discrete_lif, {"tau": 1.0}, "> 1"),
+        (models.discrete_synaptic, {"alpha": 1.2}, r"in \[0, 1\]"),
+    ],
+)
+def test_options_of_discrete_neurons_are_checked(make: Any, options: Any, wanted: str) -> None:
+    with pytest.raises(ParameterError, match=wanted) as caught:
+        make(**options)
+    assert caught.value.name == next(iter(options))
+
+
 # Spikes without reset
 
 
