@@ -16,7 +16,7 @@ from biosnn.errors import ParameterError
 from validation import _scripts, brian2_examples
 from validation._scripts import Result, compare_script
 
-pytestmark = pytest.mark.usefixtures("numpy_target")
+pytestmark = pytest.mark.usefixtures("numpy_target", "whole_simulations")
 
 CELLS = """\
 from brian2 import *
@@ -35,6 +35,12 @@ synapses.connect()
 spikes = SpikeMonitor(cells, name='spikes')
 run(500*ms)
 """
+
+
+@pytest.fixture
+def whole_simulations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, nothing is shortened."""
+    monkeypatch.setattr(_scripts, "BUDGET", 1e6)
 
 
 @pytest.fixture

@@ -558,7 +558,7 @@ def test_a_signal_before_the_first_sample_is_an_interruption(direct, tmp_path, m
         yield IMAGES
 
     with monkeypatch.context() as patch:
-        patch.setattr(binary, "_run", stopped)
+        patch.setattr(binary, "run_binary", stopped)
         with pytest.raises(Interrupted, match="stopped after sample 0; go on with resume=True"):
             direct.run(stream(), folder=tmp_path, progress=False)
     recording, _ = direct.run(iter(IMAGES), folder=tmp_path, resume=True, progress=False)

@@ -147,7 +147,9 @@ def rules() -> dict[str, PlasticityRule]:
             found[name] = factory(plasticity.pair_stdp(), plasticity.heterosynaptic_decay())
             continue
         given = {"modulator": _MODULATOR} if "modulator" in signature.parameters else {}
-        found[name] = factory(**given)
+        needed = {p.name for p in signature.parameters.values() if p.default is p.empty}
+        if needed <= given.keys() | {"parameters"}:  # what is left is for rules of one's own
+            found[name] = factory(**given)
     return found
 
 

@@ -34,8 +34,8 @@ _DRIVEN = "event-driven"
 
 
 def rule(
-    on_pre: str = "",
-    on_post: str = "",
+    on_pre: str,
+    on_post: str,
     *,
     equations: str | Equations = "",
     parameters: Mapping[str, Any] | None = None,
@@ -47,7 +47,7 @@ def rule(
     Parameters
     ----------
     on_pre, on_post : str
-        Statements for presynaptic and postsynaptic spikes. The weight is ``w``, without a unit.
+        Statements for presynaptic and postsynaptic spikes; empty for none. The weight is ``w``, without a unit.
         What a spike does to the target (``g_e_post += w``) belongs into the projection's
         ``transmit``: it also happens where nothing learns.
     equations : str or brian2.Equations
@@ -69,6 +69,11 @@ def rule(
     ------
     ParameterError
         If statements change variables of neurons, or equations or statements are not valid.
+
+    Notes
+    -----
+    The form of Brian2's ``Synapses``: Stimberg, Brette & Goodman 2019, eLife 8:e47314,
+    doi:10.7554/eLife.47314.
 
     Examples
     --------

@@ -114,19 +114,22 @@ def build(name: str, program: Program, options: dict[str, Any]) -> Device:
 
 
 def _runtime(program: Program, **options: Any) -> Any:
-    from biosnn.devices.runtime.device import RuntimeNetwork
-    from biosnn.devices.runtime.free_device import FreeRuntimeNetwork
-
     if program.free_running:
+        from biosnn.devices.runtime.free_device import FreeRuntimeNetwork
+
         return FreeRuntimeNetwork(program, **options)
+    from biosnn.devices.runtime.device import RuntimeNetwork
+
     return RuntimeNetwork(program, **options)
 
 
 def _cpp(program: Program, **options: Any) -> Any:
-    from biosnn.devices.cpp import device, free_device
-
     if program.free_running:
+        from biosnn.devices.cpp import free_device
+
         return free_device.build(program, **options)
+    from biosnn.devices.cpp import device
+
     return device.build(program, **options)
 
 
