@@ -47,9 +47,9 @@ def rule(
     Parameters
     ----------
     on_pre, on_post : str
-        Statements for presynaptic and postsynaptic spikes; empty for none. The weight is ``w``, without a unit.
-        What a spike does to the target (``g_e_post += w``) belongs into the projection's
-        ``transmit``: it also happens where nothing learns.
+        Statements for presynaptic and postsynaptic spikes; empty for none. The weight is ``w``,
+        without a unit. What a spike does to the target (``g_e_post += w``) belongs into the
+        projection's ``transmit``: it also happens where nothing learns.
     equations : str or brian2.Equations
         Variables of a synapse. ``w : 1`` may be left out.
     parameters : mapping, optional
