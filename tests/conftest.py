@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,6 +29,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 hypothesis.settings.register_profile("daily", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("all", deadline=None, max_examples=300)
 hypothesis.settings.load_profile("daily")
+
+
+_tests_begun = itertools.count()
+
+
+def pytest_runtest_setup() -> None:
+    """Every 20 tests, leave what is alive out of garbage collections to come.
+
+    Brian2 collects garbage at every run, which took a second each beside SymPy's results.
+    """
+    if next(_tests_begun) % 20 == 0:
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
