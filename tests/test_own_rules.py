@@ -26,6 +26,7 @@ PARAMETERS: dict[str, Any] = {
     "dApre": 0.06,
     "dApost": -0.05,
     "gmax": 1.0,
+    "A_pre": 0.06,
 }
 #: Fires where a script sets v.
 PUPPET = models.neuron(name="Puppet", equations="v : 1", threshold="v > 0.5", reset="v = 0")
@@ -86,6 +87,10 @@ def plainly(on_pre: str, on_post: str, equations: str, parameters: dict[str, Any
         ({"on_pre": "Apre += dApre*w; w = clip(w + Apost, 0, gmax)"}, [], ["Apost"]),
         ({"on_pre": "Apre *= 0.5; w = clip(w + Apost - 0.01, 0, gmax)",
           "on_post": f"{ON_POST}; Apre += 0.1"}, [], ["Apost"]),
+        # A variable whose trace would be called like a parameter, too.
+        ({"equations": DECAYS.replace("Apre", "A"),
+          "on_pre": ON_PRE.replace("Apre += dApre", "A += A_pre"),
+          "on_post": ON_POST.replace("Apre", "A")}, [], ["Apost"]),
     ],
 )  # fmt: skip
 def test_weights_are_those_of_plain_brian2(changed, pre_traces, post_traces) -> None:
@@ -141,6 +146,23 @@ def test_a_network_learns_by_it_as_by_the_library(device) -> None:
     np.testing.assert_allclose(found["own"], found["library"], rtol=0, atol=1e-12)
 
 
+@pytest.mark.usefixtures("fresh_brian2")
+def test_a_weight_that_decays_is_no_trace() -> None:
+    from brian2 import defaultclock
+
+    rule = plasticity.rule(
+        "w += dApre", "", equations="dw/dt = -w/taupre : 1 (event-driven)", parameters=PARAMETERS
+    )
+    assert not rule.pre_traces
+    found = played(rule, rule.connect)
+    pre, _ = spikes(3)
+    weights = 0.3 + 0.05 * np.arange(N_PRE)[:, None] + 0.02 * np.arange(N_POST)
+    decay = np.exp(-float(defaultclock.dt / PARAMETERS["taupre"]))
+    for step in range(STEPS):
+        weights = weights * decay + PARAMETERS["dApre"] * pre[step][:, None]
+        np.testing.assert_allclose(found[:, step], weights.ravel(), rtol=0, atol=1e-12)
+
+
 def test_a_variable_keeps_its_unit() -> None:
     rule = plasticity.rule(
         on_pre="g += dg",
@@ -167,6 +189,7 @@ def test_a_schedule_is_no_number() -> None:
         ({"on_pre": "v_post += w*mV"}, r"on_pre.*variables of the synapse.*transmit"),
         ({"on_post": "w = __import__('os')"}, "on_post"),
         ({"equations": "dApre/dt = -Apre : 1 (event-driven)"}, "equations"),
+        ({"equations": DECAYS.replace("taupre : 1", "taupre : volt")}, r"on_pre.*of one unit"),
     ],
 )
 def test_what_is_wrong_is_said(wrong, said) -> None:

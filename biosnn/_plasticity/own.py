@@ -23,6 +23,7 @@ from biosnn.models import (
     Trace,
     check_equation_units,
     check_parameters,
+    check_statement_units,
     equation_text,
     names_in,
     parsed,
@@ -98,10 +99,12 @@ def rule(
     declared = parsed(name, equation_text(equations))
     scope = {"w": Known(), **scope_of(declared, given)}
     check_equation_units(name, "equations", declared, scope)
+    for side, code in codes.items():
+        check_statement_units(name, f"on_{side}", code.text, scope)
     kept, moved, traces = [], [], {"pre": [], "post": []}
     for equation in declared.values():
         driven = equation.type == DIFFERENTIAL_EQUATION and _DRIVEN in equation.flags
-        side = _side(equation, codes, given) if driven else ""
+        side = _side(equation, declared, codes, given) if driven else ""
         if side:
             traces[side].append(_trace(name, equation, codes, side, given))
             moved.append(equation)
@@ -193,15 +196,23 @@ def _numbers(parameters: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _side(
-    equation: SingleEquation, codes: Mapping[str, _Code], parameters: Mapping[str, Any]
+    equation: SingleEquation,
+    declared: Equations,
+    codes: Mapping[str, _Code],
+    parameters: Mapping[str, Any],
 ) -> str:
     """The side whose neurons can keep a variable as a trace; empty if none can.
 
     Spikes of that side change it by one statement, and by what all synapses share. A presynaptic
     neuron's trace has its jump before the synapses of a time step, so what reads it on that side
     comes later; that of a postsynaptic neuron has it after them, so nothing on that side reads it.
+    The weight and what other equations read stay on the synapse, as does a variable whose trace
+    would have a name that means something else.
     """
     name = equation.varname
+    others = {n for other in declared.values() if other is not equation for n in other.identifiers}
+    if name == "w" or name in others:
+        return ""
     changed = {side: code.assigning(name) for side, code in codes.items()}
     sides = [side for side, found in changed.items() if found]
     if len(sides) != 1 or len(changed[sides[0]]) != 1 or _rate(equation, parameters) <= 0:
@@ -212,7 +223,9 @@ def _side(
     jumps = isinstance(line, ast.Assign) or isinstance(line.op, ast.Add)
     reads = codes[side].reading(name)
     late = not reads if side == "post" else all(k > at for k in reads)
-    return side if shared and jumps and late else ""
+    used = others.union(parameters, *(names_in(code.text) for code in codes.values()))
+    free = f"{name}_{side}" not in used
+    return side if shared and jumps and late and free else ""
 
 
 def _trace(
