@@ -31,6 +31,8 @@ from brian2 import (
 )
 
 import biosnn
+from biosnn.devices.base.artifact import BINARY
+from biosnn.devices.cpp.device import compiled
 from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
 
 DEVICES = ("runtime", "cpp")
@@ -512,6 +514,46 @@ def test_the_schedule_of_the_network_holds():
     net.schedule = ["end", "start", "groups", "thresholds", "synapses", "resets"]
     run_everywhere(net, 1 * ms, {}, devices=("runtime",))
     assert list(net["trace"].v[0][:3]) == [0, 1, 2]
+
+
+def test_groups_of_two_time_steps_read_one_timed_array():
+    """Brian2 writes its code anew for each time step."""
+    stimulus = TimedArray(np.arange(20.0), dt=1 * ms)
+    groups = [
+        NeuronGroup(1, "dv/dt = (stimulus(t) - v)/(5*ms) : 1", method="euler", dt=dt, name=name)
+        for name, dt in (("fine", 0.1 * ms), ("coarse", 0.5 * ms))
+    ]
+    traces = [StateMonitor(g, "v", True, name=f"trace_{g.name}") for g in groups]
+    run_everywhere(Network(*groups, *traces), 20 * ms, {"stimulus": stimulus})
+    assert all(np.ptp(trace.v) > 5 for trace in traces)
+
+
+def test_a_constant_may_be_infinite():
+    cells = NeuronGroup(
+        1,
+        "dv/dt = drive - v/tau : 1",
+        threshold="v > 1",
+        reset="v = 0",
+        method="euler",
+        name="cells",
+    )
+    net = Network(cells, SpikeMonitor(cells, name="spikes"))
+    run_everywhere(net, 20 * ms, {"tau": np.inf * ms, "drive": 300 * Hz})
+    assert net["spikes"].num_spikes > 3
+
+
+def test_squares_are_products_in_cpp(monkeypatch):
+    """What C++ has for powers is put into the network's code, as nothing of ours keeps it out."""
+    monkeypatch.setenv("BIOSNN_OPTIMISATION", "3")
+    cells = NeuronGroup(3, "dv/dt = (v**2 - v)/ms : 1", method="euler", name="cells")
+    cells.v = [0.1, 0.5, 0.9]
+    runnable = biosnn.compile(biosnn.from_brian2(Network(cells)), device="cpp")
+    _, state = runnable.run(1 * ms)
+    assert (state["cells.v"] < [0.1, 0.5, 0.9]).all()
+    folder, _ = compiled(
+        biosnn.from_brian2(Network(cells)).program, precision="double", math="fast", portable=False
+    )
+    assert b"\0pow\0" not in (folder / BINARY).read_bytes()
 
 
 def test_clocks_that_do_not_divide_each_other():

@@ -234,6 +234,8 @@ def unit(
     texts = _texts(device, queued)
     named = (made.compiler_kwds.get("headers", ()) for made in device.code_objects.values())
     parts = [
+        # Outside of the pragma: its functions are not put into the network's code.
+        *sorted({x for name in library for x in _included(_FOLDER / name)}),
         "// The runtime library. Little time is spent in it, and compiling it takes long.",
         _LITTLE_OPTIMISED,
         *(_own_text(_FOLDER / name) for name in library),
@@ -264,6 +266,12 @@ def _counts_pairs(device: Device) -> bool:
 
 def _is_code(name: str) -> bool:
     return name.startswith("code_objects/") and name.endswith(".cpp")
+
+
+def _included(path: Path) -> list[str]:
+    """The `#include` lines of a file that name headers of C++ itself."""
+    lines = path.read_text().splitlines()
+    return [line for line in lines if line.startswith("#include <") and "." not in line]
 
 
 def _own_text(path: Path) -> str:

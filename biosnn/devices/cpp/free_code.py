@@ -15,6 +15,7 @@ import attrs
 import numpy as np
 from brian2 import Function, prefs, second
 from brian2.core.variables import Constant, DynamicArrayVariable
+from brian2.parsing.rendering import CPPNodeRenderer
 from brian2.units.fundamentalunits import get_dimensions
 
 from biosnn.devices.base.brian2_functions import divide_in_double
@@ -152,7 +153,8 @@ def generate(request: dict[str, Any], out: Path) -> None:
     device.write_static_arrays(str(out))
     recorded = recorded_by(built)
     named = "".join(
-        f"double _biosnn_constant_{k} = {value!r};\n" for k, value in enumerate(constants.values())
+        f"double _biosnn_constant_{k} = {CPPNodeRenderer().render_expr(repr(value))};\n"
+        for k, value in enumerate(constants.values())
     )
     tables = _source(built, Tables(device), recorded, len(constants))
     generator = (Path(__file__).parent / "runtime_library" / "generator.h").read_text()

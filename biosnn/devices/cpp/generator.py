@@ -16,6 +16,7 @@ from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import all_devices, get_device, set_device
+from brian2.utils.stringtools import word_substitute
 
 #: The template of pathways that loop over rows and columns instead of lists of synapses.
 LOOPS = "synapses_loops"
@@ -38,18 +39,22 @@ class Device(CPPStandaloneDevice):
         self.comments: Mapping[str, str] = {}
         self._functions: dict[str, _Function] = {}
 
-    def share(self, name: str, code: str, caller: str) -> None:
+    def share(self, name: str, code: str, caller: str) -> str:
         """Take a helper function once; those that it calls come before it.
 
-        Raises
-        ------
-        NotImplementedError
-            If there is another function of this name.
+        Returns
+        -------
+        str
+            Its name in the program: another one where a different function has this name, as a
+            `TimedArray` is for groups of another time step.
         """
-        known = self._functions.setdefault(name, _Function(code))
-        if known.code != code:
-            raise NotImplementedError(f"two different functions are called {name} in C++")
-        known.callers.add(caller)
+        unique, text, number = name, code, 0
+        while self._functions.setdefault(unique, _Function(text)).code != text:
+            number += 1
+            unique = f"{name}_{number}"
+            text = word_substitute(code, {name: unique})
+        self._functions[unique].callers.add(caller)
+        return unique
 
     def functions(self) -> Iterator[str]:
         """Code of the helper functions that code objects of the program call."""
@@ -75,6 +80,10 @@ class _Generator(CPPCodeGenerator):
 
     universal_support_code = ""
 
+    def __init__(self, *arguments: Any, **more: Any):
+        super().__init__(*arguments, **more)
+        self._renamed: dict[str, str] = {}
+
     def _add_user_function(self, varname: str, variable: Any, *more: Any) -> Any:
         found = super()._add_user_function(varname, variable, *more)
         if found is None:
@@ -82,7 +91,13 @@ class _Generator(CPPCodeGenerator):
         defines, pointers, code, functions = found
         name = variable.implementations[self.codeobj_class].name or varname
         if any(code):
-            self.device.share(name, "\n".join(filter(None, code)).strip(), self.name)
+            *declared, own = code
+            for line in declared:
+                self.device.share(line, line, self.name)
+            own = word_substitute(own.strip(), self._renamed)
+            unique = self.device.share(name, own, self.name)
+            if unique != name:
+                self._renamed[name] = self.func_name_replacements[varname] = unique
         return defines, pointers, [], functions
 
     def translate_to_read_arrays(self, read: Any, write: Any, indices: Any) -> list[str]:
