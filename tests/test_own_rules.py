@@ -26,7 +26,6 @@ PARAMETERS: dict[str, Any] = {
     "dApre": 0.06,
     "dApost": -0.05,
     "gmax": 1.0,
-    "A_pre": 0.06,
 }
 #: Fires where a script sets v.
 PUPPET = models.neuron(name="Puppet", equations="v : 1", threshold="v > 0.5", reset="v = 0")
@@ -95,10 +94,11 @@ def plainly(on_pre: str, on_post: str, equations: str, parameters: dict[str, Any
 )  # fmt: skip
 def test_weights_are_those_of_plain_brian2(changed, pre_traces, post_traces) -> None:
     text = {"on_pre": ON_PRE, "on_post": ON_POST, "equations": DECAYS, **changed}
-    rule = plasticity.rule(**text, parameters=PARAMETERS)
+    parameters = {**PARAMETERS, "A_pre": 0.06}
+    rule = plasticity.rule(**text, parameters=parameters)
     assert [trace.name for trace in rule.pre_traces] == pre_traces
     assert [trace.name for trace in rule.post_traces] == post_traces
-    wanted = played(None, plainly(**text, parameters=PARAMETERS))
+    wanted = played(None, plainly(**text, parameters=parameters))
     np.testing.assert_allclose(played(rule, rule.connect), wanted, rtol=0, atol=1e-12)
 
 
