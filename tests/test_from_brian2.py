@@ -556,6 +556,22 @@ def test_squares_are_products_in_cpp(monkeypatch):
     assert b"\0pow\0" not in (folder / BINARY).read_bytes()
 
 
+def test_a_function_of_the_script_goes_before_one_of_cpp():
+    @implementation("cpp", "double hypot(double x, double y) { return 2*x + 2*y; }")
+    @check_units(x=1, y=1, result=1)
+    def hypot(x, y):
+        return 2 * x + 2 * y
+
+    cells = NeuronGroup(2, "dv/dt = (hypot(v, v) + 1)/ms : 1", method="euler", name="cells")
+    lifted = biosnn.from_brian2(Network(cells), namespace={"hypot": hypot})
+    found = [
+        biosnn.compile(lifted, device=device, precision="single").run(1 * ms)[1]["cells.v"]
+        for device in DEVICES
+    ]
+    assert (found[0] > 5).all()
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
+
+
 def test_clocks_that_do_not_divide_each_other():
     a = NeuronGroup(1, "dv/dt = 1/(10*ms) : 1", dt=0.3 * ms, method="euler", name="a")
     b = NeuronGroup(

@@ -252,8 +252,11 @@ def unit(
         texts["objects.cpp"],
         tables,
         shared_code(),
+        "// What it calls and does, which hides functions of C++ that have the same names.",
+        "namespace code {",
         *device.functions(),
         *(_without_includes(text) for name, text in sorted(texts.items()) if _is_code(name)),
+        "}\nusing namespace code;",
         texts["main.cpp"],
     ]
     return "\n\n".join(strip_empty_lines(str(part)) for part in parts if part) + "\n"
