@@ -138,7 +138,7 @@ class Loops:
             added += [(target.clock, name) for name in names if not self.is_queue(name)]
         lines = [f'network.add(&{clock.name}, _run_{name}, "{name}");' for clock, name in added]
         idle = net._clocks.difference(clock for clock, _ in added)
-        lines += [f'network.add(&{clock.name}, nullptr, "");' for clock in idle]
+        lines += [f'network.add(&{name}, nullptr, "");' for name in sorted(x.name for x in idle)]
         return [
             *lines,
             *code["before_network_run"],

@@ -19,7 +19,7 @@ void _before_run_{{codeobj_name}}()
 {% block extra_headers %}
 {% endblock %}
 {% for line in comment.splitlines() %}
-// {{line}}
+// {{line.rstrip('\\')}}
 {% endfor %}
 {{hashdefine_lines|autoindent}}
 void _run_{{codeobj_name}}()
