@@ -190,6 +190,8 @@ def test_a_schedule_is_no_number() -> None:
         ({"on_post": "w = __import__('os')"}, "on_post"),
         ({"equations": "dApre/dt = -Apre : 1 (event-driven)"}, "equations"),
         ({"equations": DECAYS.replace("taupre : 1", "taupre : volt")}, r"on_pre.*of one unit"),
+        ({"equations": f"{DECAYS}twice = 2*Apre : 1"}, r"twice, an expression of Apre.*Write it"),
+        ({"on_pre": f"{ON_PRE}; dApre = 0.5"}, r"on_pre.*dApre = 0.5.*Declare it in equations"),
     ],
 )
 def test_what_is_wrong_is_said(wrong, said) -> None:

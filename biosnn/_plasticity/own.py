@@ -96,7 +96,13 @@ def rule(
     for side, code in (("pre", on_pre), ("post", on_post)):
         check_statements(name, f"on_{side}", code)
         codes[side] = _Code(name, side, code)
+        for line in codes[side].lines:
+            if _target(line) in given:
+                wanted = "statements that leave parameters as they are"
+                got = repr(ast.unparse(line))
+                raise ParameterError(name, f"on_{side}", got, wanted, "Declare it in equations")
     declared = parsed(name, equation_text(equations))
+    _check_expressions(name, declared)
     scope = {"w": Known(), **scope_of(declared, given)}
     check_equation_units(name, "equations", declared, scope)
     for side, code in codes.items():
@@ -137,6 +143,25 @@ def rule(
         parameters={k: v for k, v in given.items() if k not in in_traces - left},
         reference=reference,
     )
+
+
+def _check_expressions(name: str, declared: Equations) -> None:
+    """Refuse expressions of event-driven variables.
+
+    Between two events these hold the value that they had at the last one, and Brian2 does not say
+    which value an expression sees.
+    """
+    driven = {key for key in declared.diff_eq_names if _DRIVEN in declared[key].flags}
+    for key in sorted(declared.subexpr_names):
+        read = sorted(driven & declared[key].identifiers)
+        if read:
+            raise ParameterError(
+                name,
+                "equations",
+                f"{key}, an expression of {read[0]} (event-driven)",
+                "expressions of variables that are up to date in every time step",
+                f"Write it out in the statements, or leave (event-driven) of {read[0]} out",
+            )
 
 
 @attrs.define(init=False)
