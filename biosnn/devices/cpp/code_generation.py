@@ -232,6 +232,8 @@ def unit(
         Files of the runtime library, each behind those that it needs.
     """
     texts = _texts(device, queued)
+    code = [*device.functions(), *(str(x) for name, x in sorted(texts.items()) if _is_code(name))]
+    inside = {line.strip() for text in code for line in text.splitlines() if _includes(line, "<")}
     named = (made.compiler_kwds.get("headers", ()) for made in device.code_objects.values())
     parts = [
         # Outside of the pragma: its functions are not put into the network's code.
@@ -247,6 +249,7 @@ def unit(
         _without_includes(device.render("synapses_classes").h_file) if queued else "",
         *(f"#include {header}" for header in sorted(set(chain.from_iterable(named)))),
         "#include <map>" if _counts_pairs(device) else "",
+        *sorted(inside),
         "using namespace std;",
         "// The network.",
         texts["objects.cpp"],
@@ -254,8 +257,7 @@ def unit(
         shared_code(),
         "// What it calls and does, which hides functions of C++ that have the same names.",
         "namespace code {",
-        *device.functions(),
-        *(_without_includes(text) for name, text in sorted(texts.items()) if _is_code(name)),
+        *(_without_includes(text, '"', "<") for text in code),
         "}\nusing namespace code;",
         texts["main.cpp"],
     ]
@@ -281,10 +283,13 @@ def _own_text(path: Path) -> str:
     return _without_includes(path.read_text())
 
 
-def _without_includes(text: str) -> str:
-    """A text without the ``#include`` of files that stand in the program themselves."""
-    lines = text.splitlines()
-    return "\n".join(x for x in lines if not x.replace(" ", "").startswith('#include"'))
+def _includes(line: str, *brackets: str) -> bool:
+    return line.replace(" ", "").startswith(tuple(f"#include{bracket}" for bracket in brackets))
+
+
+def _without_includes(text: str, *brackets: str) -> str:
+    """A text without the ``#include`` of files that stand in the program themselves, or of all."""
+    return "\n".join(x for x in text.splitlines() if not _includes(x, *(brackets or ('"',))))
 
 
 def generate(request: dict[str, Any], out: Path) -> None:
