@@ -87,6 +87,35 @@ def code_names(targets: list[BrianObject]) -> list[str]:
     return [codeobj.name for target in targets for codeobj in target._code_objects]
 
 
+def network_lines(
+    net: Network, code: dict[str, list[str]], left_out: Callable[[str], bool] = lambda _: False
+) -> list[str]:
+    """Statements that add a network's code in its order, and run it.
+
+    Parameters
+    ----------
+    net : brian2.Network
+        After its code has been made.
+    code : dict
+        Brian2's slots of inserted code.
+    left_out : callable
+        Whether code of a name is not run.
+    """
+    added = []
+    for target in net.sorted_objects:
+        names = code_names([target]) if target.active else []
+        added += [(target.clock, name) for name in names if not left_out(name)]
+    lines = [f'network.add(&{clock.name}, _run_{name}, "{name}");' for clock, name in added]
+    idle = net._clocks.difference(clock for clock, _ in added)
+    lines += [f'network.add(&{name}, nullptr, "");' for name in sorted(x.name for x in idle)]
+    return [
+        *lines,
+        *code["before_network_run"],
+        "biosnn::simulate(network);",
+        *code["after_network_run"],
+    ]
+
+
 class Loops:
     """Projections with a pattern: loops over rows and columns instead of lists of synapses.
 
@@ -118,7 +147,7 @@ class Loops:
         for kind, arguments in device.main_queue:
             name = getattr(arguments[0], "name", "") if isinstance(arguments, tuple) else ""
             if kind == "run_network":
-                arguments[1][:] = self._network(arguments[0], device.code_lines)
+                arguments[1][:] = network_lines(arguments[0], device.code_lines, self.is_queue)
             if kind == "before_run_code_object" and self.is_queue(name):
                 continue
             if kind == "run_code_object" and name in creators:
@@ -129,22 +158,6 @@ class Loops:
         for name in list(device.code_objects):
             if name in creators or self.is_queue(name):
                 del device.code_objects[name]
-
-    def _network(self, net: Network, code: dict[str, list[str]]) -> list[str]:
-        """Statements that add a network's code in its order, and run it."""
-        added = []
-        for target in net.sorted_objects:
-            names = code_names([target]) if target.active else []
-            added += [(target.clock, name) for name in names if not self.is_queue(name)]
-        lines = [f'network.add(&{clock.name}, _run_{name}, "{name}");' for clock, name in added]
-        idle = net._clocks.difference(clock for clock, _ in added)
-        lines += [f'network.add(&{name}, nullptr, "");' for name in sorted(x.name for x in idle)]
-        return [
-            *lines,
-            *code["before_network_run"],
-            "biosnn::simulate(network);",
-            *code["after_network_run"],
-        ]
 
     def _sizes(self, key: str, tables: Tables) -> str:
         """Statements that make room for the synapses' own variables."""
@@ -292,6 +305,28 @@ def _without_includes(text: str, *brackets: str) -> str:
     return "\n".join(x for x in text.splitlines() if not _includes(x, *(brackets or ('"',))))
 
 
+def begin(request: dict[str, Any], *, generators: bool = False) -> tuple[Program, bool, Device]:
+    """The program of a request, whether it is in single precision, and a device to write it.
+
+    Parameters
+    ----------
+    request : dict
+        ``program`` (as data) and ``precision``.
+    generators : bool
+        Whether code may draw from random generators of the program.
+    """
+    program = Program.from_data(request["program"])
+    single = request["precision"] == "single"
+    device = activate(generators=generators)
+    prefs.codegen.cpp.extra_compile_args = []  # Brian2 tries its own out, and we do not use them
+    prefs.core.default_float_dtype = np.float32 if single else np.float64
+    if not single:
+        divide_in_double()
+    device.run_args_applied = True  # the runtime library reads ours
+    device.insert_code("before_network_run", "biosnn::load_state();")
+    return program, single, device
+
+
 def generate(request: dict[str, Any], out: Path) -> None:
     """Write the program of a request and what is known of it.
 
@@ -303,17 +338,9 @@ def generate(request: dict[str, Any], out: Path) -> None:
         An existing folder. It gets ``program.cpp``, ``static_arrays/``, ``state`` and
         ``generated.json``.
     """
-    program = Program.from_data(request["program"])
-    single = request["precision"] == "single"
-    device = activate()
-    prefs.codegen.cpp.extra_compile_args = []  # Brian2 tries its own out, and we do not use them
-    prefs.core.default_float_dtype = np.float32 if single else np.float64
-    if not single:
-        divide_in_double()
+    program, single, device = begin(request)
     hooks = CallHooks()
     built = build(program, hooks, single_precision=single)
-    device.run_args_applied = True  # ours are read by biosnn.cpp
-    device.insert_code("before_network_run", "biosnn::load_state();")
     device.comments = comments(program, built.objects)
     loops = Loops(built)
     built.net.run(program.dt * program.steps_per_presentation * second, namespace={})

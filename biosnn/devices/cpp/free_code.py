@@ -13,17 +13,15 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Function, prefs, second
+from brian2 import Function, second
 from brian2.core.variables import Constant, DynamicArrayVariable
 from brian2.parsing.rendering import CPPNodeRenderer
 from brian2.units.fundamentalunits import get_dimensions
 
-from biosnn.devices.base.brian2_functions import divide_in_double
 from biosnn.devices.base.free_description import recorded_by
 from biosnn.devices.base.free_objects import FreeObjects, build_free
 from biosnn.devices.base.free_runs import Recorded
-from biosnn.devices.cpp.code_generation import code_names, comments, main, unit
-from biosnn.devices.cpp.generator import activate
+from biosnn.devices.cpp.code_generation import begin, comments, main, network_lines, unit
 from biosnn.devices.cpp.tables import Tables
 from biosnn.program.layout import interface_of
 from biosnn.program.program import Program
@@ -112,17 +110,6 @@ def _given_groups(program: Program) -> list[str]:
     return [key for key, group in program.groups.items() if group.spike_times is not None]
 
 
-def _network(built: FreeObjects, code: dict[str, list[str]]) -> list[str]:
-    """Statements that add a network's code in its order, and run it."""
-    lines = [
-        f'network.add(&{target.clock.name}, _run_{name}, "{name}");'
-        for target in built.net.sorted_objects
-        for name in (code_names([target]) if target.active else [])
-    ]
-    lines += [f'network.add(&{clock.name}, nullptr, "");' for clock in built.net._clocks]
-    return [*lines, *code["before_network_run"], "biosnn::simulate(network);"]
-
-
 def generate(request: dict[str, Any], out: Path) -> None:
     """Write the program of a request and what is known of it.
 
@@ -133,22 +120,14 @@ def generate(request: dict[str, Any], out: Path) -> None:
     out : Path
         An existing folder. It gets ``program.cpp``, ``static_arrays/`` and ``generated.json``.
     """
-    program = Program.from_data(request["program"])
-    single = request["precision"] == "single"
-    device = activate(generators=True)
-    prefs.codegen.cpp.extra_compile_args = []  # Brian2 tries its own out, and we do not use them
-    prefs.core.default_float_dtype = np.float32 if single else np.float64
-    if not single:
-        divide_in_double()
+    program, single, device = begin(request, generators=True)
     program, constants = _named(program)
     built = build_free(program, single_precision=single)
-    device.run_args_applied = True  # ours are read by free_run.cpp
-    device.insert_code("before_network_run", "biosnn::load_state();")
     device.comments = comments(program, built.objects)
     built.net.run(program.dt * second, namespace={})
     for kind, arguments in device.main_queue:
         if kind == "run_network":
-            arguments[1][:] = _network(built, device.code_lines)
+            arguments[1][:] = network_lines(arguments[0], device.code_lines)
     (out / "static_arrays").mkdir()
     device.write_static_arrays(str(out))
     recorded = recorded_by(built)
