@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
+
+import attrs
 import numpy as np
 import pytest
-from brian2 import ms
+from brian2 import Network, NeuronGroup, SpikeMonitor, Synapses, ms, um
 from scipy import sparse
 from scipy.signal import correlate2d
 
 from biosnn import encoding, models, networks, simulation
 from biosnn.declaration import from_data, to_data
+from biosnn.devices.base.brian2_objects import claim
 from biosnn.errors import ParameterError
 from biosnn.networks import (
+    Condition,
     Convolution,
     DistanceDependent,
     FixedInDegree,
     FixedProbability,
+    Generator,
     Input,
     NetworkModel,
     Pattern,
@@ -32,6 +39,9 @@ PATTERNS = [
     (FixedInDegree(k=250, seed=3, replacement=True), 200, 300),
     (DistanceDependent(pre=(10, 20), post=(15, 20), sigma=0.2, wrap=True, seed=3), 200, 300),
     (Convolution(in_shape=(2, 10, 10), kernel=(3, 2), out_channels=3, stride=(1, 2)), 200, 120),
+    (Condition("i != j", p="0.2*int(abs(i - j) < 50)", seed=3), 200, 300),
+    (Condition("i < x_post", p=0.1, parameters={"x_post": np.arange(300.0)}, seed=3), 200, 300),
+    (Generator(j="k for k in sample(N_post, size=10) if k != i", seed=3), 200, 300),
 ]
 
 
@@ -144,6 +154,173 @@ def test_convolution_is_the_cross_correlation(stride, padding) -> None:
         np.testing.assert_allclose(result[channel], expected[::down, ::right], rtol=1e-12)
 
 
+X_PRE, X_POST = np.arange(30) * 0.5, np.arange(40) * 0.3
+PLACES = {"x_pre": X_PRE, "x_post": X_POST}
+WORDS = [
+    (Condition(), {}),
+    (Condition("i != j and abs(i - j) < 5"), {"condition": "i != j and abs(i - j) < 5"}),
+    (
+        Condition("(x_pre - x_post)**2 < sig", parameters={"sig": 2.0, **PLACES}),
+        {"condition": "(x_pre - x_post)**2 < 2.0"},
+    ),
+    (
+        Condition("not (i % 3 == j % 4) or i // 2 == j", n=2, p="int(i < j)"),
+        {"condition": "not (i % 3 == j % 4) or i // 2 == j", "n": 2, "p": "int(i < j)"},
+    ),
+    (
+        Generator(j="k for k in range(i - 3, i + 4) if i != k", skip_if_invalid=True),
+        {"j": "k for k in range(i - 3, i + 4) if i != k", "skip_if_invalid": True},
+    ),
+    (
+        Generator(j="i + (-1)**k for k in range(2) if i > 0 and i < N_pre - 1"),
+        {"j": "i + (-1)**k for k in range(2) if i > 0 and i < N_pre - 1"},
+    ),
+    (
+        Generator(i="k for k in range(0, N_pre, 7) if x_pre < x_post", parameters=PLACES),
+        {"i": "k for k in range(0, N_pre, 7) if x_pre < x_post"},
+    ),
+    (Generator(j="k for k in range(i, -1, -2)", n=2), {"j": "k for k in range(i, -1, -2)", "n": 2}),
+    (
+        Generator(j="k for k in sample(N_post, size=N_post)"),
+        {"j": "k for k in sample(N_post, size=N_post)"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("pattern", "connect"), WORDS, ids=lambda p: getattr(p, "__name__", ""))
+@pytest.mark.usefixtures("fresh_brian2")
+def test_brian2_connects_the_same_pairs(pattern: Pattern, connect: dict) -> None:
+    """As often each, whatever the expression; what is estimated is of that size."""
+    pre, post = (NeuronGroup(n, "x : 1") for n in (30, 40))
+    pre.x, post.x = X_PRE, X_POST
+    synapses = Synapses(pre, post)
+    synapses.connect(**connect)
+    claim((pre, post, synapses), "tested")
+    order = np.lexsort((synapses.j[:], synapses.i[:]))
+    i, j = pattern.indices(30, 40)
+    assert len(i) > 50
+    assert i.tolist() == synapses.i[:][order].tolist()
+    assert j.tolist() == synapses.j[:][order].tolist()
+    assert 0.4 * len(i) < pattern.expected(30, 40) < 2.5 * len(i)
+
+
+def test_how_many_synapses_a_pair_has() -> None:
+    """Brian2's own NumPy code fails for an expression of both indices here."""
+    i, j = Condition("i // 3 >= j // 4", n="int(i > j)*2").indices(30, 40)
+    pairs, times = np.unique(np.stack([i, j]), axis=1, return_counts=True)
+    assert pairs.shape[1] > 20
+    assert set(times.tolist()) == {2}
+    assert (pairs[0] > pairs[1]).all()
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        Condition(
+            "i != j",
+            p="0.8*exp(-(x_pre - x_post)**2/(2*s**2))",
+            parameters={"s": 3.0, **PLACES},
+        ),
+        Condition("i != j", p=0.3),
+        Generator(j="k for k in sample(N_post, p=0.3) if k != i"),
+        Generator(i="k for k in sample(N_pre, p=0.3 + 0.02*j) if k != j"),
+    ],
+    ids=["p(i, j)", "p", "sample", "sample(j)"],
+)
+def test_probabilities_of_pairs(pattern: Pattern) -> None:
+    """The share of connected pairs is what is said, within five standard errors."""
+    connected = np.zeros((30, 40))
+    for seed in range(100):
+        connected[attrs.evolve(pattern, seed=seed).indices(30, 40)] += 1
+    i, j = np.mgrid[:30, :40]
+    expected = np.full((30, 40), 0.3)
+    if pattern.parameters:
+        expected = 0.8 * np.exp(-((X_PRE[:, None] - X_POST) ** 2) / 18)
+    elif getattr(pattern, "i", ""):
+        expected = 0.3 + 0.02 * j.clip(0, 35)
+    expected[i == j] = 0
+    assert connected.sum() > 1000
+    assert connected[expected == 0].sum() == 0
+    error = np.abs(connected / 100 - expected)
+    assert (error <= 5 * np.sqrt(expected * (1 - expected) / 100) + 1e-12).all()
+    assert abs((connected / 100 - expected).sum()) < 5 * np.sqrt((expected / 100).sum())
+
+
+def test_a_million_pairs_need_no_matrix() -> None:
+    """2 % of 10,000 x 10,000 pairs: less memory than one byte for each pair; text in files."""
+    pattern = Condition("i != j", p=0.02)
+    tracemalloc.start()
+    i, j = pattern.indices(10_000, 10_000, seed=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert abs(len(i) - 0.02 * 9999e4) < 5 * np.sqrt(2e6)
+    assert not (i == j).any()
+    assert peak < 95e6
+    assert len(json.dumps(to_data(pattern))) < 200
+
+
+def ring(**projection) -> NetworkModel:
+    """Units that fire in turn, each at its own time, and cells that hear them."""
+    unit = models.neuron(
+        name="unit",
+        equations="step : integer (linked)",
+        threshold="step == 3 + i % 7",  # counts from 1
+        reset="",
+        links={"step": "protocol.step"},
+    )
+    cell = models.neuron(
+        name="cell",
+        equations="dv/dt = -v/tau : 1",
+        threshold="v > 1",
+        reset="v = 0",
+        parameters={"tau": 5 * ms},
+        method="exact",
+    )
+    return NetworkModel(
+        name="ring",
+        dt=1 * ms,
+        inputs={},
+        populations={"a": Population(model=unit, n=30), "b": Population(model=cell, n=40)},
+        projections={
+            "p": Projection(pre="a", post="b", transmit="v_post += w", weights=0.4, **projection)
+        },
+        presentation=Presentation(duration=20 * ms),
+        output="b",
+    )
+
+
+@pytest.mark.usefixtures("fresh_brian2")
+def test_conditions_in_a_network_and_in_brian2() -> None:
+    """The same spikes; other pairs with another seed, and those of the text after saving."""
+    text = "abs(x_pre - x_post) < 60*um"
+    places = {"x_pre": np.arange(30) * 20 * um, "x_post": np.arange(40) * 15 * um}
+    network = ring(pairs=Condition(text, parameters=places))
+    recording, _ = simulation.compile(network, "runtime", spikes=["b"]).run({"n_samples": 1})
+    ours = recording.spikes["b"]
+    pre = NeuronGroup(30, "x : meter", threshold="t_in_timesteps == 2 + i % 7", dt=1 * ms)
+    tau = 5 * ms
+    post = NeuronGroup(
+        40, "dv/dt = -v/tau : 1\nx : meter", threshold="v > 1", reset="v = 0", method="exact",
+        namespace={"tau": tau}, dt=1 * ms,
+    )  # fmt: skip
+    pre.x, post.x = places["x_pre"], places["x_post"]
+    synapses = Synapses(pre, post, on_pre="v += 0.4")
+    synapses.connect(text)
+    monitor = SpikeMonitor(post)
+    Network(pre, post, synapses, monitor).run(20 * ms)
+    expected = sorted(zip(np.round(monitor.t / ms).tolist(), monitor.i[:].tolist(), strict=True))
+    assert len(expected) > 20
+    found = zip(np.round(np.asarray(ours.t) * 1000).tolist(), ours.i.tolist(), strict=True)
+    assert sorted(found) == expected
+    drawn = ring(pairs=Condition("i != j", p=0.2))
+    i, j = drawn.indices("p")
+    again = from_data(json.loads(json.dumps(to_data(drawn))))
+    assert np.array_equal(again.indices("p"), (i, j))
+    assert not np.array_equal(attrs.evolve(drawn, seed=1).indices("p")[0], i)
+    other = attrs.evolve(drawn.projections["p"], pairs=Condition("i != j", p=0.3))
+    assert attrs.evolve(drawn, projections={"p": other}).fingerprint != drawn.fingerprint
+
+
 def test_a_convolution_in_a_network() -> None:
     """A unit of an edge detector fires where the edge is, and in its order of pairs."""
     layer = Convolution(in_shape=(1, 5, 6), kernel=(1, 2))
@@ -210,6 +387,35 @@ BAD = [
     (lambda: Convolution(in_shape=(1, 5, 5), kernel=(1, 2, 3)), "whole number or two"),
     (lambda: Convolution(in_shape=(1, 5, 5), kernel=3).indices(24, 9), "of 24 units"),
     (lambda: Convolution(in_shape=(1, 5, 5), kernel=3).weights(np.ones((3, 3))), "kernels"),
+    (lambda: Condition("i !="), "Condition.condition.*valid Brian2 code"),
+    (lambda: Condition("i + j"), "a condition, which is true or false"),
+    (lambda: Condition("i < K"), "'K' in 'i < K'.*parameters="),
+    (lambda: Condition("rand() < 0.5"), "without random numbers.*p="),
+    (lambda: Condition("i < __import__('os')"), "Condition.condition"),
+    (lambda: Condition("i < 3", p=1.5), r"Condition.p must be in \[0, 1\]"),
+    (lambda: Condition("i < 3", p="i*um"), "Condition.p.*plain numbers"),
+    (lambda: Condition("i < 3", p="(i - j)/(i - j)").indices(5, 5), "i = 0, j = 0"),
+    (lambda: Condition("i < 3", n=0), "Condition.n"),
+    (lambda: Condition("i < 3", n="i/2").indices(5, 5), r"whole numbers >= 0.*int\(\.\.\.\)"),
+    (lambda: Condition("i < 3", n="i - 2").indices(5, 5), "whole numbers >= 0"),
+    (lambda: Condition("i < 3", parameters={"s": 2}), "'s'.*no effect"),
+    (lambda: Condition("x < 3", parameters={"x": [1.0, 2.0]}), "x_pre or x_post"),
+    (lambda: Condition("x_pre < 3*um", parameters={"x": [1.0, 2.0]}), "same units|one unit"),
+    (
+        lambda: Condition("x_pre < x_post", parameters={"x": np.ones(5)}).indices(5, 4),
+        "one for each of 4 postsynaptic neurons.*Give x_pre and x_post",
+    ),
+    (lambda: Generator(), "neither.*Use Condition"),
+    (lambda: Generator(j="i + 1"), "a generator such as"),
+    (lambda: Generator(j="k for k in x"), "a generator such as"),
+    (lambda: Generator(j="k for k in list(5)"), r"range\(\.\.\.\) or sample"),
+    (lambda: Generator(j="k for k in sample(5)"), "either p=... or size"),
+    (lambda: Generator(j="k for k in range(j)"), "a range that depends on i only"),
+    (lambda: Generator(j="j for k in range(i)"), "'j' in 'j'"),
+    (lambda: Generator(j="i for i in range(5)"), "a name of its own"),
+    (lambda: Generator(j="i + 1 for k in range(1)").indices(5, 5), "5 for i = 4.*skip_if_invalid"),
+    (lambda: Generator(j="k for k in range(0, 5, i)").indices(5, 5), "steps that are not 0"),
+    (lambda: Generator(j="k for k in sample(3, size=4)").indices(5, 5), "size=4 of 3"),
     (lambda: networks.from_matrix([1.0, 2.0]), "n_pre, n_post"),
     (lambda: networks.from_matrix([[1.0, np.nan]]), "finite"),
 ]

@@ -243,6 +243,28 @@ def check_condition_units(
     _check("condition", where, field, code, scope, dim)
 
 
+def check_expression_units(where: str, field: str, code: str, dim: Dimension, scope: Scope) -> None:
+    """Check units of an expression.
+
+    Parameters
+    ----------
+    where, field : str
+        Whose it is, for the message.
+    code : str
+        Brian2 expression.
+    dim : Dimension
+        The dimensions that it must have.
+    scope : mapping
+        The names that it may use.
+
+    Raises
+    ------
+    ParameterError
+        If it has others.
+    """
+    _check("expression", where, field, code, scope, dim)
+
+
 def check_statement_units(where: str, field: str, code: str, scope: Scope) -> None:
     """Check units of statements, from the first to the last.
 

@@ -11,6 +11,7 @@ are bounded by arithmetic on floats, never on integers of any length.
 """
 
 from biosnn.code_gate.gate import (
+    Generated,
     check_bump,
     check_equations,
     check_expression,
@@ -18,4 +19,5 @@ from biosnn.code_gate.gate import (
     check_statements,
     check_target_name,
     check_title,
+    parse_generator,
 )

@@ -8,7 +8,7 @@ import keyword
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from brian2.core.namespace import DEFAULT_UNITS
 
@@ -39,6 +39,34 @@ _UNIT = re.compile(
 _EQUATION = 'valid Brian2 equations, "variable = expression : unit"'
 _UNITS = "valid Brian2 equations with a unit such as siemens/meter**2 after the colon"
 _BUMP_TARGET = "x"
+_GENERATOR = "a generator such as k for k in range(i - 3, i + 4) if k != i"
+
+
+class Generated(NamedTuple):
+    """A generator expression in its parts, each an expression by itself.
+
+    Parameters
+    ----------
+    element : str
+        What is generated.
+    variable : str
+        The name that runs through a range.
+    bounds : tuple of str
+        First, end and step of the range.
+    chosen : {"", "p", "size"}
+        Whether all of the range are taken, each with a probability, or so many of them.
+    amount : str
+        The probability or number; empty for all.
+    condition : str
+        Which are kept; empty for all.
+    """
+
+    element: str
+    variable: str
+    bounds: tuple[str, str, str]
+    chosen: str
+    amount: str
+    condition: str
 
 
 def check_name(obj: str, field: str, name: Any, *, in_code: bool = True) -> None:
@@ -97,6 +125,17 @@ def check_statements(obj: str, field: str, text: Any) -> None:
     _check(_pass_statements, obj, field, text, "statements such as v = E_L")
 
 
+def parse_generator(obj: str, field: str, text: Any) -> Generated:
+    """Check a generator expression of synapses, and take it apart.
+
+    Parameters are those of :func:`check_expression`; the text is of the form
+    ``element for k in range(...) if condition``, or with ``sample(..., p=...)`` or
+    ``sample(..., size=...)`` in place of ``range(...)``.
+    """
+    _check(_pass_generator, obj, field, text, _GENERATOR)
+    return _pass_generator(text)
+
+
 def check_bump(obj: str, field: str, text: Any) -> None:
     """Check what a spike does to a trace: ``"+= 1"`` or ``"= 1"``, with any expression."""
     if not isinstance(text, str) or text.lstrip()[:2].rstrip() not in ("+=", "="):
@@ -113,7 +152,7 @@ def check_equations(obj: str, field: str, text: Any) -> None:
     _check(_pass_equations, obj, field, text, "valid Brian2 equations such as dv/dt = -v/tau : 1")
 
 
-def _check(passes: Callable[[str], None], obj: str, field: str, text: Any, kind: str) -> None:
+def _check(passes: Callable[[str], object], obj: str, field: str, text: Any, kind: str) -> None:
     """Check a text, and name its place if it is refused."""
     if not isinstance(text, str):
         got = f"{_shown(text)} of type {type(text).__name__}"
@@ -151,6 +190,49 @@ def _pass_statements(text: str) -> None:
                 raise RefusedError(wanted, source(part), "Write one assignment per line")
         _pass_name(name, "names")
         measured(value, {})
+
+
+@functools.lru_cache(maxsize=1024)
+def _pass_generator(text: str) -> Generated:
+    node = _expression(_bounded(text))
+    match node:
+        case ast.GeneratorExp(
+            elt=element,
+            generators=[
+                ast.comprehension(
+                    target=ast.Name(id=variable),
+                    iter=ast.Call(func=ast.Name(id=function), args=args, keywords=keywords),
+                    ifs=conditions,
+                    is_async=0,
+                )
+            ],
+        ) if len(conditions) <= 1:
+            pass
+        case _:
+            raise RefusedError(_GENERATOR, source(node))
+    _pass_name(variable, "names")
+    if function not in ("range", "sample") or not 1 <= len(args) <= 3:
+        wanted = "a generator over range(...) or sample(...) with one to three numbers"
+        raise RefusedError(wanted, source(ast.Call(ast.Name(function), args, [])))
+    named = [keyword.arg or "" for keyword in keywords]
+    if function == "range" and named:
+        raise RefusedError("a generator over a range of numbers without names", named[0])
+    if function == "sample" and named not in (["p"], ["size"]):
+        wanted = "a generator over sample(...) with either p=... or size=..."
+        raise RefusedError(wanted, ", ".join(named))
+    amounts = [keyword.value for keyword in keywords]
+    for part in (element, *args, *amounts, *conditions):
+        measured(part, {})
+    bounds = [ast.unparse(part) for part in args]
+    first, end, step = ["0", *bounds, "1"] if len(bounds) == 1 else [*bounds, "1"][:3]
+    return Generated(
+        element=ast.unparse(element),
+        variable=variable,
+        bounds=(first, end, step),
+        chosen="".join(named),
+        amount="".join(map(ast.unparse, amounts)),
+        condition="".join(map(ast.unparse, conditions)),
+    )
 
 
 @functools.lru_cache(maxsize=1024)

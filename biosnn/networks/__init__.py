@@ -6,6 +6,7 @@
 100. * msecond
 """
 
+from biosnn.networks.conditions import Condition, Generator
 from biosnn.networks.connectivity import (
     Convolution,
     DistanceDependent,
@@ -24,10 +25,12 @@ from biosnn.networks.zoo.reward import convolutional_reward_network
 from biosnn.networks.zoo.winner_take_all import diehl_cook_2015, spiking_readout, winner_take_all
 
 __all__ = [
+    "Condition",
     "Convolution",
     "DistanceDependent",
     "FixedInDegree",
     "FixedProbability",
+    "Generator",
     "Input",
     "NetworkModel",
     "Normalisation",

@@ -18,7 +18,8 @@ from biosnn.validation import check_numbers, check_whole, choice, describe, numb
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
-_AT_ONCE = 2**20  # numbers that are drawn at once
+#: Numbers that are drawn at once.
+AT_ONCE = 2**20
 _DIMENSIONS = 32  # most of an array
 
 
@@ -90,7 +91,8 @@ def seed_of(network: int, projection: str) -> int:
     return int(words.generate_state(1, np.uint64)[0])
 
 
-_SEED = attrs.validators.optional(whole(0))
+#: Validator of a seed, which may be left to the network.
+SEED = attrs.validators.optional(whole(0))
 
 
 def _pair_of(obj: str, name: str, value: Any, least: int) -> tuple[int, int]:
@@ -122,7 +124,7 @@ class FixedProbability(Pattern):
     tries_all = True
 
     p: float = attrs.field(validator=number(1.0, "in [0, 1]"))
-    seed: int | None = attrs.field(default=None, validator=_SEED)
+    seed: int | None = attrs.field(default=None, validator=SEED)
     to_self: bool = True
 
     def expected(self, n_pre: int, n_post: int) -> int:
@@ -158,7 +160,7 @@ class FixedInDegree(Pattern):
     """
 
     k: int = attrs.field(validator=whole(1))
-    seed: int | None = attrs.field(default=None, validator=_SEED)
+    seed: int | None = attrs.field(default=None, validator=SEED)
     replacement: bool = False
     to_self: bool = True
 
@@ -190,8 +192,8 @@ class FixedInDegree(Pattern):
 def _drawn(rng: np.random.Generator, n: int, p: float) -> NDArray[np.int64]:
     """Which of n are chosen, each with probability p; a long row is drawn in parts."""
     parts = [
-        first + np.flatnonzero(rng.random(min(_AT_ONCE, n - first)) < p)
-        for first in range(0, n, _AT_ONCE)
+        first + np.flatnonzero(rng.random(min(AT_ONCE, n - first)) < p)
+        for first in range(0, n, AT_ONCE)
     ]
     return np.concatenate(parts)
 
@@ -244,7 +246,7 @@ class DistanceDependent(Pattern):
     )
     extent: Sequence[float] | None = None
     wrap: bool = False
-    seed: int | None = attrs.field(default=None, validator=_SEED)
+    seed: int | None = attrs.field(default=None, validator=SEED)
     to_self: bool = True
 
     def __attrs_post_init__(self) -> None:

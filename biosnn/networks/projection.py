@@ -92,7 +92,7 @@ class Projection:
         Normalisation of the columns of a full projection.
     pairs : {"all", "one_to_one", "all_but_self"}, Pattern or (array, array)
         Which pairs are connected: a word, a pattern of ``biosnn.networks`` such as
-        ``FixedProbability``, or index arrays ``(i, j)``.
+        ``Condition("i != j", p=0.1)``, or index arrays ``(i, j)``.
     on_event : str
         The presynaptic event that transmits.
     when : str
