@@ -34,6 +34,7 @@ import biosnn
 from biosnn.devices.base.artifact import BINARY
 from biosnn.devices.cpp.device import compiled
 from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
+from biosnn.networks import Normalisation
 
 DEVICES = ("runtime", "cpp")
 
@@ -702,6 +703,131 @@ def test_a_sample_is_a_run_of_the_script():
     np.testing.assert_array_equal(first.i, net["spikes"].i[:])
 
 
+def test_weights_are_normalised_and_samples_are_shown_again_as_scripts_do():
+    """The loop of a script: normalise, show, rest, and again with more intensity."""
+    images = np.random.default_rng(5).random((5, 12)) * np.array([[30, 4, 30, 2, 30]]).T
+    presentation = biosnn.Presentation(
+        duration=50 * ms,
+        rest=20 * ms,
+        reset={"cells": ("v",)},
+        watch="cells",
+        min_spikes=4,
+        max_retries=30,
+        intensity=2,
+        intensity_step=3,
+    )
+    for retries in (False, True):
+        lifted = sampled(
+            inputs={"image": "pixels"},
+            presentation=presentation,
+            normalise={"stdp.w": Normalisation(total=3)},
+            normalise_retries=retries,
+        )
+        runnable = biosnn.compile(lifted, device="runtime", math="strict")
+        recording, end = runnable.run(images, learn=True, seed=3, progress=False)
+        namespace, net = classifier()
+        shown, counts, spikes, watched = [], [], net["spikes"], 0
+        for k, image in enumerate(images):
+            brian2.seed(int(np.random.SeedSequence([3, 0, k]).generate_state(1)[0]))
+            for attempt in range(31):
+                if attempt == 0 or retries:
+                    columns = np.array(net["stdp"].w).reshape(12, 4)
+                    net["stdp"].w = (columns * (3 / columns.sum(axis=0))).ravel()
+                net["cells"].v = 0
+                net["pixels"].rates = image * (2 + 3 * attempt) * Hz
+                before = np.array(spikes.count)
+                net.run(50 * ms, namespace=namespace)
+                watched = (spikes.count - before).sum()
+                net["pixels"].rates = 0 * Hz
+                net.run(20 * ms, namespace=namespace)
+                if watched >= 4:
+                    break
+            shown.append(attempt + 1)
+            counts.append(spikes.count - before)
+        assert max(shown) > 2
+        assert min(shown) == 1
+        np.testing.assert_array_equal(recording.shown, shown)
+        np.testing.assert_array_equal(recording.counts("cells"), counts)
+        ours = recording.spikes["spikes"]
+        assert len(ours.i) > 30
+        np.testing.assert_array_equal(ours.i, spikes.i[:])
+        np.testing.assert_allclose(ours.time, spikes.t_[:], atol=1e-9)
+        assert ours.attempt.max() == max(shown) - 1
+        np.testing.assert_allclose(end["stdp.w"], net["stdp"].w[:], rtol=1e-9)
+        assert np.abs(end["stdp.w"] - 0.25).max() > 0.05
+
+
+def test_normalisation_and_retries_are_those_of_the_binary():
+    images = np.random.default_rng(5).random((6, 12)) * np.array([[30, 2, 30, 1, 30, 3]]).T
+    presentation = biosnn.Presentation(
+        duration=50 * ms,
+        rest=20 * ms,
+        reset="none",
+        watch="cells",
+        min_spikes=4,
+        max_retries=3,
+        intensity=2,
+        intensity_step=3,
+    )
+    lifted = sampled(
+        inputs={"image": "pixels"},
+        presentation=presentation,
+        normalise={"stdp.w": Normalisation(total=1.2, p=2)},
+    )
+    runnable = biosnn.compile(lifted, device="cpp", math="strict")
+    whole, end = runnable.run(images, learn=True, seed=3, progress=False)
+    assert set(whole.shown) >= {1, 4}
+    spikes = whole.spikes["spikes"]
+    last = spikes.attempt == whole.shown[spikes.sample] - 1
+    for sample in range(6):
+        chosen = last & (spikes.sample == sample)
+        counts = np.bincount(spikes.i[chosen], minlength=4)
+        np.testing.assert_array_equal(counts, whole.counts("cells")[sample])
+    again = {"learn": True, "seed": 3, "chunk_size": 1, "progress": False}
+    parts, same = runnable.run(images, **again)
+    np.testing.assert_array_equal(parts.shown, whole.shown)
+    for name in end:
+        np.testing.assert_array_equal(same[name], end[name], err_msg=name)
+    # Nothing is shown in a sample without input: its weights are those that were scaled.
+    silent, scaled = runnable.run(0 * images[:1], learn=True, seed=3, progress=False)
+    assert silent.counts("cells").sum() == 0
+    assert silent.shown[0] == 4
+    weights = runnable.initial_state()["stdp.w"].reshape(12, 4)
+    expected = weights * (1.2 / np.sqrt((weights**2).sum(axis=0)))
+    np.testing.assert_allclose(scaled["stdp.w"], expected.ravel(), rtol=1e-12)
+    assert np.abs(expected - weights).max() > 0.05
+    _, still = runnable.run(images, seed=3, progress=False)
+    np.testing.assert_array_equal(still["stdp.w"].ravel(), weights.ravel())
+
+
+def test_samples_take_the_place_of_a_subexpression():
+    """A script that reads its pictures from a TimedArray."""
+    pictures = np.random.default_rng(6).random((3, 8)) * 300
+    rate = TimedArray(pictures * Hz, dt=40 * ms)  # noqa: F841
+    pixels = NeuronGroup(8, "rates = rate(t, i) : Hz", threshold="rand() < rates*dt", name="pixels")
+    cells = NeuronGroup(3, "dv/dt = -v/(20*ms) : 1", threshold="v > 1", reset="v = 0",
+                        method="euler", name="cells")  # fmt: skip
+    fan = Synapses(pixels, cells, on_pre="v_post += 0.2", name="fan")
+    fan.connect()
+    net = Network(pixels, cells, fan, SpikeMonitor(cells, name="spikes"))
+    lifted = biosnn.from_brian2(
+        net,
+        inputs={"image": "pixels.rates"},
+        presentation=biosnn.Presentation(duration=40 * ms, reset="none"),
+        output="cells",
+    )
+    assert "rate" not in lifted.program.groups["pixels"].constants
+    runnable = biosnn.compile(lifted, device="runtime")
+    recording, _ = runnable.run(pictures, seed=4, progress=False)
+    assert recording.counts("cells").sum() > 20
+    brian2.seed(int(np.random.SeedSequence([4, 0, 0]).generate_state(1)[0]))
+    net.run(40 * ms)
+    assert net["spikes"].num_spikes > 5
+    first = recording.spikes["spikes"].of_sample(0)
+    np.testing.assert_array_equal(first.i, net["spikes"].i[:])
+    np.testing.assert_array_equal(first.t, net["spikes"].t_[:])
+
+
 def test_given_spikes_are_the_events_of_samples():
     given = SpikeGeneratorGroup(6, [], [] * ms, name="given")
     cells = NeuronGroup(4, "dv/dt = -v/(8*ms) : 1", threshold="v > 1", reset="v = 0",
@@ -747,6 +873,10 @@ def test_independent_samples_are_shared_between_processes():
     np.testing.assert_array_equal(two.counts("cells"), one.counts("cells"))
 
 
+def watching(group):
+    return biosnn.Presentation(duration=5 * ms, watch=group, min_spikes=1, max_retries=1)
+
+
 def test_samples_that_do_not_fit_a_script_are_named():
     for wrong, what in (
         ({"inputs": {"image": "cells.w"}}, "inputs"),
@@ -757,6 +887,13 @@ def test_samples_that_do_not_fit_a_script_are_named():
         ({"presentation": biosnn.Presentation(duration=0.05 * ms)}, "duration"),
         ({"presentation": biosnn.Presentation(duration=5 * ms, reset={"cells": ["u"]})}, "reset"),
         ({"presentation": None}, "presentation"),
+        ({"presentation": watching("stdp")}, "watch"),
+        ({"normalise": Normalisation(total=1)}, "a dict"),
+        ({"normalise": {"other.w": Normalisation(total=1)}}, "learned"),
+        ({"normalise": {"stdp.w": 78}}, "Normalisation"),
+        ({"normalise": {"stdp.w": Normalisation(total=1, online=False)}}, "online"),
+        ({"normalise_retries": True}, "normalise_retries"),
+        ({"normalise_retries": 1}, "True or False"),
     ):
         with pytest.raises(ParameterError, match=what):
             sampled(**wrong)

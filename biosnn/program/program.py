@@ -162,6 +162,25 @@ class Monitor:
 
 
 @attrs.frozen(eq=False, kw_only=True)
+class Scaled:
+    """Weights that are scaled before a sample, where their synapses learn.
+
+    Parameters
+    ----------
+    total : float
+        The norm that the weights onto each neuron get.
+    p : {1, 2}
+        Sum of their sizes, or Euclidean norm.
+    retries : bool
+        Also before a sample is shown again.
+    """
+
+    total: float
+    p: int = 1
+    retries: bool = False
+
+
+@attrs.frozen(eq=False, kw_only=True)
 class Samples:
     """How the network of a script is shown samples: each is a run of it that begins at 0 s.
 
@@ -179,6 +198,14 @@ class Samples:
         Group -> the monitor that counts its spikes.
     switches : dict
         Connection that can learn -> its variable that says whether it does.
+    scaled : dict
+        ``"connection.variable"`` -> how it is normalised.
+    watch : str
+        Group that decides whether a sample is shown again, if any.
+    min_spikes, max_retries : int
+        It is, at most so often, if that group had fewer spikes while it was shown.
+    intensity, intensity_step : float
+        Factor on the inputs at first, and what each time adds.
     """
 
     targets: dict[str, str]
@@ -187,6 +214,12 @@ class Samples:
     times: tuple[str, ...] = ()
     counted: dict[str, str] = attrs.field(factory=dict)
     switches: dict[str, str] = attrs.field(factory=dict)
+    scaled: dict[str, Scaled] = attrs.field(factory=dict)
+    watch: str = ""
+    min_spikes: int = 0
+    max_retries: int = 0
+    intensity: float = 1.0
+    intensity_step: float = 0.0
 
 
 @attrs.frozen(eq=False, kw_only=True)

@@ -43,7 +43,7 @@ from biosnn._models.exact_integration import WithExact
 from biosnn._models.group import GroupConstant
 from biosnn.errors import ParameterError
 from biosnn.models import equation_text
-from biosnn.networks import Presentation
+from biosnn.networks import Normalisation, Presentation
 from biosnn.program.lift import with_held
 from biosnn.program.pending import queued
 from biosnn.program.program import (
@@ -117,6 +117,8 @@ def from_brian2(
     presentation: Presentation | None = None,
     output: str | Sequence[str] | None = None,
     learned: str | Sequence[str] = (),
+    normalise: Mapping[str, Normalisation] | None = None,
+    normalise_retries: bool = False,
 ) -> LiftedNetwork:
     """Take the network of a Brian2 script as it is.
 
@@ -132,15 +134,23 @@ def from_brian2(
         How many frames further up they are looked for.
     inputs : mapping, optional
         Input -> what its samples set: ``"group.variable"`` of neurons, or a PoissonGroup, whose
-        rates (in Hz) they are and which is silent in the rest. The network is shown samples then.
+        rates (in Hz) they are and which is silent in the rest. Samples take the place of a
+        subexpression, such as one that reads a TimedArray. The network is shown samples then.
     presentation : biosnn.Presentation, optional
         With inputs: how a sample is shown. Each is a run of the script that begins at 0 s.
         ``reset`` gives variables the values that they have now; ``"all"`` those with a
-        differential equation, and refractoriness. Nothing is on its way at an onset.
+        differential equation, and refractoriness. Nothing is on its way at an onset. A
+        sample is shown again where ``watch``, a group, had fewer than ``min_spikes`` spikes in
+        ``duration``.
     output : str or sequence of str, optional
         With inputs: groups whose spikes are counted in each sample; the first is the output.
     learned : str or sequence of str
         With inputs: variables of synapses that change only where a run learns, such as ``"S.w"``.
+    normalise : mapping of str to biosnn.networks.Normalisation, optional
+        With inputs: learned variable -> norm that the weights onto each neuron get before each
+        sample in a run that learns.
+    normalise_retries : bool
+        Whether they also get it before a sample is shown again.
 
     Returns
     -------
@@ -176,11 +186,13 @@ def from_brian2(
     program = lifting.program(name, float(whole.t))
     given = {"inputs": inputs, "presentation": presentation, "output": output}
     missing = [key for key in ("inputs", "presentation") if given[key] is None]
-    if missing and (learned or any(value is not None for value in given.values())):
+    more = learned or normalise or normalise_retries
+    if missing and (more or any(value is not None for value in given.values())):
         remedy = "Samples need inputs and a presentation"
         raise ParameterError("from_brian2", missing[0], None, "given, too", remedy)
     if inputs is not None and presentation is not None:
-        program = with_samples(program, inputs, presentation, output, learned)
+        more = (learned, {} if normalise is None else normalise, normalise_retries)
+        program = with_samples(program, inputs, presentation, output, *more)
     return LiftedNetwork(program)
 
 

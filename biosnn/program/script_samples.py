@@ -7,15 +7,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
-from brian2.equations.equations import DIFFERENTIAL_EQUATION
-from brian2.utils.stringtools import deindent
+import numpy as np
+from brian2 import Equations
+from brian2.equations.equations import (
+    DIFFERENTIAL_EQUATION,
+    PARAMETER,
+    SUBEXPRESSION,
+    SingleEquation,
+)
+from brian2.utils.stringtools import deindent, get_identifiers
 
 from biosnn._models.equation_text import parsed_unchecked
 from biosnn.errors import ParameterError
-from biosnn.networks import Presentation
+from biosnn.models import equation_text
+from biosnn.networks import Normalisation, Presentation
 from biosnn.program.interface import Port
 from biosnn.program.passes.replication import assigned
-from biosnn.program.program import Array, Kernel, Monitor, Program, Samples
+from biosnn.program.program import Array, Kernel, Monitor, Program, Samples, Scaled
+from biosnn.state import unit_name
+from biosnn.validation import check_flag
 
 _WHERE = "from_brian2"
 #: The variable of synapses that says whether they learn.
@@ -29,6 +39,8 @@ def with_samples(
     presentation: Presentation,
     output: str | Sequence[str] | None,
     learned: Sequence[str],
+    normalise: Mapping[str, Normalisation],
+    normalise_retries: bool,
 ) -> Program:
     """Have the network of a script be shown samples.
 
@@ -36,7 +48,7 @@ def with_samples(
     ----------
     program : Program
         Of the script, which begins at 0 s.
-    inputs, presentation, output, learned
+    inputs, presentation, output, learned, normalise, normalise_retries
         As for :func:`biosnn.from_brian2`.
 
     Raises
@@ -46,24 +58,25 @@ def with_samples(
     """
     if not isinstance(presentation, Presentation):
         raise ParameterError(_WHERE, "presentation", repr(presentation), "a Presentation")
-    if presentation.max_retries or presentation.intensity != 1:
-        got = f"max_retries={presentation.max_retries}, intensity={presentation.intensity}"
-        wanted = "one presentation of each sample as it is"
-        raise ParameterError(_WHERE, "presentation", got, wanted, "Declare the network for more")
     if program.start or program.pending:
         remedy = "Take the network before it has run"
         raise ParameterError(_WHERE, "network", f"one at {program.start:g} s", "at 0 s", remedy)
     steps = [_steps(program, key, presentation) for key in ("duration", "rest")]
     targets, ports, silent = {}, {}, []
     for name, target in _mapping("inputs", inputs).items():
+        program = _set_free(program, target)
         targets[name], ports[name] = _target(program, name, target)
         silent += [name] if "." not in target else []
     ports["intensity"] = Port(kind="static", features=1, optional=True, absent=1.0, positive=True)
+    if all(port.kind == "events" for name, port in ports.items() if name != "intensity"):
+        _refuse_intensity(presentation)
     outputs = [output] if isinstance(output, str) else list(output or ())
-    counted = {key: f"counted_{key}" for key in outputs}
-    for key in outputs:
-        if key not in program.groups or _test(program, key) is None:
-            raise ParameterError(_WHERE, "output", repr(key), "a group that spikes")
+    watched = [] if presentation.watch is None else [presentation.watch]
+    for what, keys in (("output", outputs), ("presentation.watch", watched)):
+        for key in keys:
+            if key not in program.groups or _test(program, key) is None:
+                raise ParameterError(_WHERE, what, repr(key), "a group that spikes")
+    counted = {key: f"counted_{key}" for key in (*outputs, *watched)}
     resets = _resets(program, presentation.reset)
     # What Brian2 keeps for itself: the last events, and how far given spikes have come.
     resets += tuple(a.full_name for a in program.arrays.values() if a.name.startswith("_"))
@@ -75,10 +88,12 @@ def with_samples(
     program = _counting(program, counted)
     learned = [learned] if isinstance(learned, str) else list(learned)
     program, switches = _switched(program, learned)
+    scaled = _scaled(normalise, normalise_retries, learned)
     return program.changed(
         output=outputs[0] if outputs else "",
         duration_steps=steps[0],
         steps_per_presentation=sum(steps),
+        max_shown=1 + presentation.max_retries,
         inputs=ports,
         plastic=tuple(switches),
         carried=_carried(program, (*resets, *learned)),
@@ -89,6 +104,12 @@ def with_samples(
             times=tuple(times),
             counted=counted,
             switches=switches,
+            scaled=scaled,
+            watch=presentation.watch or "",
+            min_spikes=presentation.min_spikes,
+            max_retries=presentation.max_retries,
+            intensity=float(presentation.intensity),
+            intensity_step=float(presentation.intensity_step),
         ),
     )
 
@@ -107,6 +128,62 @@ def _steps(program: Program, key: str, presentation: Presentation) -> int:
         wanted = f"a multiple of the time step ({program.dt} s)"
         raise ParameterError("Presentation", key, getattr(presentation, key), wanted)
     return steps
+
+
+def _refuse_intensity(presentation: Presentation) -> None:
+    """Refuse factors where all inputs are events."""
+    for key, usual in (("intensity", 1), ("intensity_step", 0)):
+        given = getattr(presentation, key)
+        if given != usual:
+            wanted = f"{usual} where all inputs are spikes that are given"
+            raise ParameterError("Presentation", key, given, wanted)
+
+
+def _scaled(given: Any, retries: Any, learned: Sequence[str]) -> dict[str, Scaled]:
+    """How weights are normalised before samples."""
+    if not isinstance(given, Mapping):
+        remedy = 'Such as {"synapses.w": biosnn.networks.Normalisation(total=78)}'
+        raise ParameterError(_WHERE, "normalise", repr(given), "a dict", remedy)
+    check_flag(_WHERE, "normalise_retries", retries)
+    found = {}
+    for full, norm in given.items():
+        where = f"normalise[{full!r}]"
+        if full not in learned:
+            remedy = "Name it in learned, too: weights are normalised where a run learns"
+            raise ParameterError(_WHERE, where, repr(full), f"one of {list(learned)}", remedy)
+        if not isinstance(norm, Normalisation):
+            raise ParameterError(_WHERE, where, repr(norm), "a Normalisation")
+        if not norm.online:
+            remedy = "Normalise the script's weights before from_brian2"
+            raise ParameterError(_WHERE, where, "online=False", "online=True", remedy)
+        found[full] = Scaled(total=float(norm.total), p=norm.p, retries=bool(retries))
+    if retries and not found:
+        raise ParameterError(_WHERE, "normalise_retries", True, "given with normalise")
+    return found
+
+
+def _set_free(program: Program, target: Any) -> Program:
+    """Have a subexpression of a group become a variable that samples set."""
+    key, _, name = str(target).partition(".")
+    name = name or "rates"
+    group = program.groups.get(key)
+    equations = {} if group is None else dict(parsed_unchecked(group.equations))
+    equation = equations.get(name)
+    if group is None or equation is None or equation.type != SUBEXPRESSION or equation.flags:
+        return program
+    equations[name] = SingleEquation(PARAMETER, name, equation.dim, var_type=equation.var_type)
+    text = equation_text(Equations(list(equations.values())))
+    codes = [text, *(kernel.code for kernel in program.kernels if kernel.owner == key)]
+    codes += [group.refractory] if isinstance(group.refractory, str) else []
+    used = set().union(*map(get_identifiers, codes))
+    constants = {name: value for name, value in group.constants.items() if name in used}
+    made = attrs.evolve(group, equations=text, constants=constants)
+    array = Array(owner=key, name=name, size=group.n, unit=unit_name(equation.dim))
+    array = attrs.evolve(array, kind=equation.var_type, initial=np.zeros(group.n))
+    return program.changed(
+        groups={**program.groups, key: made},
+        arrays={**program.arrays, array.full_name: array},
+    )
 
 
 def _target(program: Program, name: str, target: Any) -> tuple[str, Port]:

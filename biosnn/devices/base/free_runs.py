@@ -74,6 +74,39 @@ class FreeRun:
 
 
 @attrs.frozen(eq=False, kw_only=True)
+class Scaling:
+    """Weights that are scaled before a sample is shown.
+
+    Parameters
+    ----------
+    post : numpy.ndarray of int, shape (synapses,)
+        Neuron of each synapse.
+    n_post : int
+        How many neurons there are.
+    total : float
+        Norm that the weights of each neuron get; those that are all 0 stay.
+    p : {1, 2}
+        Sum of sizes, or Euclidean norm.
+    retries : bool
+        Also before a sample is shown again.
+    """
+
+    post: np.ndarray
+    n_post: int
+    total: float
+    p: int
+    retries: bool
+
+    def apply(self, weights: np.ndarray) -> np.ndarray:
+        """Scaled weights, shape (synapses,). Sums go in the order of the synapses."""
+        sizes = np.abs(weights, dtype=float) ** self.p
+        norms = np.bincount(self.post, sizes, self.n_post)
+        norms = norms if self.p == 1 else np.sqrt(norms)
+        factors = np.divide(self.total, norms, out=np.ones(self.n_post), where=norms > 0)
+        return weights * factors[self.post]
+
+
+@attrs.frozen(eq=False, kw_only=True)
 class Shown:
     """Samples to be shown: for each, the network runs from 0 s to the end of a presentation.
 
@@ -97,6 +130,15 @@ class Shown:
         What random numbers follow from in each sample.
     dt : float
         Time step in s.
+    scalings : dict
+        ``"connection.variable"`` -> how it is scaled before each sample.
+    watch : str
+        Monitor whose count at the end of the sample's first part decides whether the sample, with
+        its rest, is shown again.
+    min_spikes, max_retries : int
+        It is where the count is smaller, at most so often.
+    intensity, intensity_step : float
+        Factor on ``rows`` at first, and what each time adds.
     """
 
     n: int
@@ -108,6 +150,12 @@ class Shown:
     times: tuple[str, ...]
     seeds: np.ndarray
     dt: float
+    scalings: dict[str, Scaling] = attrs.field(factory=dict)
+    watch: str = ""
+    min_spikes: int = 0
+    max_retries: int = 0
+    intensity: float = 1.0
+    intensity_step: float = 0.0
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -121,11 +169,14 @@ class Seen:
     arrays : dict
         The stored variables after them.
     found : dict
-        Monitor -> column -> values, one sample behind the other; ``count`` has shape (done, size).
+        Monitor -> column -> values, one presentation behind the other; ``count`` that of the last
+        presentation of each sample, shape (done, size).
     rows : dict
-        Monitor -> how many events or points there are up to the end of each sample.
+        Monitor -> how many events or points there are up to the end of each presentation.
     seconds : float
         Wall-clock time.
+    shown : numpy.ndarray of int, shape (done,)
+        How often each sample was presented.
     """
 
     done: int
@@ -133,6 +184,9 @@ class Seen:
     found: dict[str, dict[str, np.ndarray]]
     rows: dict[str, np.ndarray]
     seconds: float
+    shown: np.ndarray = attrs.Factory(
+        lambda self: np.ones(self.done, dtype=np.int32), takes_self=True
+    )
 
 
 class FreeDevice(Protocol):

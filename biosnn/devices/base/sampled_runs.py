@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from biosnn.devices.base.contract import Chunk, Report, Settings, Stop, TooMuchRecordedError
-from biosnn.devices.base.free_runs import FreeDevice, Recorded, Seen, Shown, state_of
+from biosnn.devices.base.free_runs import FreeDevice, Recorded, Scaling, Seen, Shown, state_of
 from biosnn.program.interface import Column, Interface, Variable
 from biosnn.recording import Recording, Spikes, Trace
 from biosnn.state import SEEN, State
@@ -102,6 +102,7 @@ class SampledSession:
         slot = face.steps_per_presentation * face.dt
         factor = chunk.inputs["intensity"]
         arrays: dict[str, Any] = {v.name: self._state[v.name] for v in _stored(made)}
+        connections = self._network.program.connections
         for key, switch in samples.switches.items():
             arrays[switch] = np.array([key in settings.learning], dtype=np.int32)
         shown = Shown(
@@ -127,6 +128,23 @@ class SampledSession:
             times=samples.times,
             seeds=_seeds(settings, chunk.n),
             dt=face.dt,
+            scalings={
+                name: Scaling(
+                    post=connections[key].indices[1],
+                    n_post=connections[key].n_post,
+                    total=scaled.total,
+                    p=scaled.p,
+                    retries=scaled.retries,
+                )
+                for name, scaled in samples.scaled.items()
+                for key in (name.partition(".")[0],)
+                if key in settings.learning
+            },
+            watch=samples.counted.get(samples.watch, ""),
+            min_spikes=samples.min_spikes,
+            max_retries=samples.max_retries,
+            intensity=samples.intensity,
+            intensity_step=samples.intensity_step,
         )
         self._chunks += 1
         folder = self._folder / f"chunk_{self._chunks}"
@@ -146,29 +164,33 @@ class SampledSession:
         self._state = state_of(face, ended)
         recording = self._recording(seen, slot)
         fired = sum(int(counts.sum()) for counts in recording.per_sample.values())
-        report(seen.done, seen.done, fired)
+        report(seen.done, int(seen.shown.sum()), fired)
         return seen.done, recording
 
     def _recording(self, seen: Seen, slot: float) -> Recording:
         face, samples = self._network.interface, self._network.samples
         spikes, traces = {}, {}
+        # Of each presentation: which sample, and at which attempt.
+        samples_of = np.repeat(np.arange(seen.done, dtype=np.int32), seen.shown)
+        attempts = np.arange(len(samples_of)) - (np.cumsum(seen.shown) - seen.shown)[samples_of]
         for name in face.spikes:
             found = seen.found[name]
-            sample = np.searchsorted(seen.rows[name], np.arange(len(found["i"])), side="right")
-            spikes[name] = Spikes(found["i"], found["t"], sample.astype(np.int32))
+            at = np.searchsorted(seen.rows[name], np.arange(len(found["i"])), side="right")
+            attempt = attempts[at].astype(np.int32)
+            spikes[name] = Spikes(found["i"], found["t"], samples_of[at], attempt)
         for full, column in face.traces.items():
             name, _, variable = full.partition(".")
             found = seen.found[name]
-            sample = np.searchsorted(seen.rows[name], np.arange(len(found["t"])), side="right")
+            at = np.searchsorted(seen.rows[name], np.arange(len(found["t"])), side="right")
             values = found[variable]
             points = values.T if values.ndim == 2 else values[None]
             indices = np.asarray(column.indices)
-            traces[full] = Trace(found["t"] + sample * slot, points, indices, column.unit)
+            traces[full] = Trace(found["t"] + at * slot, points, indices, column.unit)
         return Recording(
             per_sample={
                 f"{key}.count": seen.found[name]["count"] for key, name in samples.counted.items()
             },
-            shown=np.ones(seen.done, dtype=np.int32),
+            shown=seen.shown,
             spikes=spikes,
             traces=traces,
             seconds=seen.seconds,

@@ -138,6 +138,11 @@ class FreeCompiledNetwork:
         lines = [f"n_samples {shown.n}", f"dt {shown.dt!r}", "seed 0"]
         lines += [f"ends {end!r}" for end in shown.ends]
         lines += [f"time {places[name]}" for name in shown.times]
+        lines.append(f"intensity {shown.intensity!r} {shown.intensity_step!r}")
+        counting = [name for name, made in self.recorded.items() if "count" in made.columns]
+        if shown.watch:
+            most = f"{shown.min_spikes} {shown.max_retries}"
+            lines.append(f"watch {counting.index(shown.watch)} {most}")
         with said_plainly(folder):
             (folder / "out").mkdir()
             nothing = dict.fromkeys(self._pending, np.empty((0, 2), np.int32))
@@ -150,6 +155,11 @@ class FreeCompiledNetwork:
                 path = folder / f"reset.{places[name]}"
                 np.ascontiguousarray(first, dtype=dtypes[name]).tofile(path)
                 lines.append(f"reset {places[name]} {path}")
+            for name, scaling in shown.scalings.items():
+                path = folder / f"post.{places[name]}"
+                np.ascontiguousarray(scaling.post, dtype=np.int32).tofile(path)
+                numbers = (places[name], scaling.n_post, scaling.p, int(scaling.retries))
+                lines.append(f"scaling {' '.join(map(str, numbers))} {scaling.total!r} {path}")
             for name, events in shown.events.items():
                 path = folder / f"events.{name}"
                 columns = np.stack([events.sample, events.step, events.unit])
@@ -164,11 +174,12 @@ class FreeCompiledNetwork:
             return Seen(done=0, arrays={}, found={}, rows={}, seconds=0.0)
         with said_plainly(folder):
             found = self._columns(folder)
-            counting = [name for name, made in self.recorded.items() if "count" in made.columns]
             for k, name in enumerate(counting):
                 counts = np.fromfile(folder / "out" / f"counts.{k}", dtype=np.int32)
                 found[name]["count"] = counts.reshape(done, -1)
-            marks = np.fromfile(folder / "out" / "marks", dtype=np.int64).reshape(done, -1)
+            times = np.fromfile(folder / "out" / "presentations", dtype=np.int32)
+            marks = np.fromfile(folder / "out" / "marks", dtype=np.int64)
+            marks = marks.reshape(int(times.sum()), -1)
             state = self._read_state(folder / "state_out")
         return Seen(
             done=done,
@@ -176,6 +187,7 @@ class FreeCompiledNetwork:
             found=found,
             rows=dict(zip(self.recorded, marks.T, strict=True)),
             seconds=seconds,
+            shown=times,
         )
 
     def _write_settings(self, folder: Path, lines: Sequence[str]) -> None:

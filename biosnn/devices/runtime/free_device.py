@@ -159,48 +159,75 @@ class FreeRuntimeNetwork:
         built, started = self._built, time.perf_counter()
         rows: dict[str, list[int]] = {name: [] for name in built.monitors}
         counts: dict[str, list[np.ndarray]] = {name: [] for name in built.monitors}
-        done = 0
-        while done < shown.n and not stop.requested:
-            for name, first in shown.resets.items():
-                arrays[name][:] = first
-            for pathway in built.pathways.values():
-                set_queue(pathway.queue, np.empty((0, 2), dtype=np.int32))
-            for name, samples in shown.rows.items():
-                arrays[name][:] = samples[done]
-            for name, given in shown.events.items():
-                low, high = np.searchsorted(given.sample, [done, done + 1])
-                at = given.step[low:high] * shown.dt * second
-                built.owners[name].set_spikes(given.unit[low:high], at, sorted=True)
-            np.random.seed(shown.seeds[done])
-            built.net.t_ = begin = 0.0
-            for end in shown.ends:
-                if begin > 0:
-                    for name in shown.silent:
-                        arrays[name][:] = 0
-                built.net.run((end - begin) * second, namespace={})
-                begin = end
-            for name in shown.times:
-                steps = np.round((arrays[name] - shown.ends[-1]) / shown.dt)
-                arrays[name][:] = steps * shown.dt
-            for name, monitor in built.monitors.items():
-                column = self.recorded[name].rows
-                rows[name].append(len(monitor.variables[column].get_value()) if column else 0)
-                if "count" in monitor.variables:
-                    count = monitor.variables["count"]
-                    counts[name].append(np.array(count.get_value()))
-                    count.set_value(0)
-            done += 1
+        presentations: list[int] = []
+        while len(presentations) < shown.n and not stop.requested:
+            sample, attempt = len(presentations), 0
+            np.random.seed(shown.seeds[sample])
+            while self._present(shown, arrays, sample, attempt) and attempt < shown.max_retries:
+                attempt += 1
+                for name in built.monitors:
+                    self._end_of(name, rows)
+            presentations.append(attempt + 1)
+            for name in built.monitors:
+                count = self._end_of(name, rows)
+                counts[name] += [] if count is None else [count]
         found = self._found()
         for name, several in counts.items():
             if several:
                 found[name]["count"] = np.array(several)
         return Seen(
-            done=done,
+            done=len(presentations),
             arrays={name: array.copy() for name, array in arrays.items()},
             found=found,
             rows={name: np.array(ends, dtype=np.int64) for name, ends in rows.items()},
             seconds=time.perf_counter() - started,
+            shown=np.array(presentations, dtype=np.int32),
         )
+
+    def _present(
+        self, shown: Shown, arrays: Mapping[str, np.ndarray], sample: int, attempt: int
+    ) -> bool:
+        """Present a sample with its rest; whether it had too few spikes."""
+        built = self._built
+        for name, first in shown.resets.items():
+            arrays[name][:] = first
+        for name, scaling in shown.scalings.items():
+            if attempt == 0 or scaling.retries:
+                arrays[name][:] = scaling.apply(arrays[name])
+        for pathway in built.pathways.values():
+            set_queue(pathway.queue, np.empty((0, 2), dtype=np.int32))
+        intensity = shown.intensity + shown.intensity_step * attempt
+        for name, samples in shown.rows.items():
+            arrays[name][:] = samples[sample] * intensity
+        for name, given in shown.events.items():
+            low, high = np.searchsorted(given.sample, [sample, sample + 1])
+            at = given.step[low:high] * shown.dt * second
+            built.owners[name].set_spikes(given.unit[low:high], at, sorted=True)
+        built.net.t_ = begin = 0.0
+        few = False
+        for end in shown.ends:
+            if begin > 0:
+                for name in shown.silent:
+                    arrays[name][:] = 0
+            built.net.run((end - begin) * second, namespace={})
+            if begin == 0 and shown.watch:
+                count = built.monitors[shown.watch].variables["count"].get_value()
+                few = int(count.sum()) < shown.min_spikes
+            begin = end
+        for name in shown.times:
+            steps = np.round((arrays[name] - shown.ends[-1]) / shown.dt)
+            arrays[name][:] = steps * shown.dt
+        return few
+
+    def _end_of(self, name: str, rows: Mapping[str, list[int]]) -> np.ndarray | None:
+        """Note how much a monitor holds after a presentation; what it counted, from 0 again."""
+        monitor, column = self._built.monitors[name], self.recorded[name].rows
+        rows[name].append(len(monitor.variables[column].get_value()) if column else 0)
+        if "count" not in monitor.variables:
+            return None
+        count = np.array(monitor.variables["count"].get_value())
+        monitor.variables["count"].set_value(0)
+        return count
 
 
 def with_constants(program: Program, changed: Mapping[str, float]) -> Program:

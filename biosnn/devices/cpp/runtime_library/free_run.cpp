@@ -225,23 +225,71 @@ struct Target {
 struct Events {
     Given group;
     std::vector<int32_t> sample, step, unit;
-    size_t next = 0;
+    size_t first = 0;
 
     void show(int64_t wanted) {
-        const size_t first = next;
-        while (next < sample.size() && sample[next] == wanted) next++;
-        group.steps->assign(step.begin() + first, step.begin() + next);
-        group.units->assign(unit.begin() + first, unit.begin() + next);
+        while (first < sample.size() && sample[first] < wanted) first++;
+        size_t end = first;
+        while (end < sample.size() && sample[end] == wanted) end++;
+        group.steps->assign(step.begin() + first, step.begin() + end);
+        group.units->assign(unit.begin() + first, unit.begin() + end);
     }
 };
 
-static std::vector<int64_t> marks;  // what the monitors hold after each sample
+// Weights whose p-norm (p is 1 or 2) at each neuron becomes `total` before a sample.
+struct Scaling {
+    Array weights;
+    size_t n_post;
+    int p;
+    bool retries;
+    double total;
+    std::vector<int32_t> post;
+
+    void apply() const {
+        const bool wide = is(weights, "f8");
+        const double *f8 = (const double *)weights.data;
+        const float *f4 = (const float *)weights.data;
+        std::vector<double> values(weights.size), norms(n_post, 0.0);
+        for (size_t k = 0; k < weights.size; k++) {
+            values[k] = wide ? f8[k] : (double)f4[k];
+            norms[post[k]] += p == 1 ? std::abs(values[k]) : values[k] * values[k];
+        }
+        for (double &norm : norms) {
+            if (p == 2) norm = std::sqrt(norm);
+            norm = norm > 0.0 ? total / norm : 1.0;
+        }
+        for (size_t k = 0; k < weights.size; k++) values[k] *= norms[post[k]];
+        memory::assign(weights, 0, weights.size, values.data());
+    }
+};
+
+// Which count decides whether a sample is shown again, and when and how often it is.
+struct Watch {
+    Array count = {nullptr, "i4", 0};
+    int64_t min_spikes = 0, max_retries = 0;
+
+    bool few() const {
+        int64_t sum = 0;
+        for (size_t k = 0; k < count.size; k++) sum += ((const int32_t *)count.data)[k];
+        return sum < min_spikes;
+    }
+};
+
+static std::vector<int64_t> marks;  // what the monitors hold after each presentation
+static std::vector<int32_t> presentations;  // of each sample
 static std::vector<std::vector<char>> counted;
 static int64_t n_shown = 0;
 
 static int64_t take_number(const char *&text) {
     char *end;
     const int64_t value = std::strtoll(text, &end, 10);
+    text = *end == ' ' ? end + 1 : end;
+    return value;
+}
+
+static double take_decimal(const char *&text) {
+    char *end;
+    const double value = std::strtod(text, &end);
     text = *end == ' ' ? end + 1 : end;
     return value;
 }
@@ -262,8 +310,33 @@ static void show_samples(Loop &loop, int64_t n) {
     std::vector<Array> times;
     std::vector<double> ends;
     std::vector<Events> events;
+    std::vector<Scaling> scalings;
+    double intensity = 1.0, intensity_step = 0.0;
+    const std::vector<Array> counts = count_table();
+    Watch watch;
     for (const auto &entry : settings) {
         const char *text = entry.second.c_str();
+        if (entry.first == "intensity") {
+            intensity = take_decimal(text);
+            intensity_step = take_decimal(text);
+        }
+        if (entry.first == "watch") {
+            watch.count = counts[take_number(text)];
+            watch.min_spikes = take_number(text);
+            watch.max_retries = take_number(text);
+        }
+        if (entry.first == "scaling") {
+            Scaling scaling;
+            scaling.weights = state[take_number(text)].values;
+            scaling.n_post = (size_t)take_number(text);
+            scaling.p = (int)take_number(text);
+            scaling.retries = take_number(text) != 0;
+            scaling.total = take_decimal(text);
+            scaling.post.resize(scaling.weights.size);
+            const size_t bytes = scaling.post.size() * sizeof(int32_t);
+            std::memcpy(scaling.post.data(), whole_file(text, bytes).data(), bytes);
+            scalings.push_back(scaling);
+        }
         if (entry.first == "ends") ends.push_back(std::strtod(text, nullptr));
         if (entry.first == "time") times.push_back(state[take_number(text)].values);
         if (entry.first == "reset") {
@@ -289,33 +362,45 @@ static void show_samples(Loop &loop, int64_t n) {
         }
     }
     const std::vector<char> seeds = whole_file(setting("seeds"), n * sizeof(uint32_t));
-    const std::vector<Array> counts = count_table();
     counted.resize(counts.size());
+    std::vector<double> row;
     for (; n_shown < n && !asked_to_stop; n_shown++) {
-        for (const auto &reset : resets)
-            memory::write(reset.first, 0, reset.first.size, reset.second.data());
-        for (const Queue &queue : queue_table())
-            for (std::vector<int32_t> &slot : *queue.slots) slot.clear();
-        for (const Target &target : targets) {
-            const size_t size = target.values.size;
-            memory::assign(target.values, 0, size, &target.rows[n_shown * size]);
-        }
-        for (Events &given : events) given.show(n_shown);
         seed_generator(((const uint32_t *)seeds.data())[n_shown]);
-        double begin = 0.0;
-        for (double end : ends) {
-            if (begin > 0.0)
-                for (const Target &target : targets)
-                    if (target.silent) memory::fill(target.values, 0, target.values.size, 0.0);
-            loop.run(begin, end, never);
-            begin = end;
-        }
-        for (const Array &array : times) begin_again(array, begin, number("dt"));
-        monitor_rows(marks);
-        for (size_t k = 0; k < counts.size(); k++) {
-            const char *data = (const char *)counts[k].data;
-            counted[k].insert(counted[k].end(), data, data + bytes_of(counts[k]));
-            std::memset(counts[k].data, 0, bytes_of(counts[k]));
+        bool again = true;
+        for (int64_t attempt = 0; again; attempt++) {
+            for (const auto &reset : resets)
+                memory::write(reset.first, 0, reset.first.size, reset.second.data());
+            for (const Scaling &scaling : scalings)
+                if (attempt == 0 || scaling.retries) scaling.apply();
+            for (const Queue &queue : queue_table())
+                for (std::vector<int32_t> &slot : *queue.slots) slot.clear();
+            for (const Target &target : targets) {
+                const size_t size = target.values.size;
+                const double factor = intensity + intensity_step * (double)attempt;
+                row.assign(&target.rows[n_shown * size], &target.rows[n_shown * size] + size);
+                for (double &value : row) value *= factor;
+                memory::assign(target.values, 0, size, row.data());
+            }
+            for (Events &given : events) given.show(n_shown);
+            double begin = 0.0;
+            again = false;
+            for (double end : ends) {
+                if (begin > 0.0)
+                    for (const Target &target : targets)
+                        if (target.silent) memory::fill(target.values, 0, target.values.size, 0.0);
+                loop.run(begin, end, never);
+                if (begin == 0.0) again = watch.few() && attempt < watch.max_retries;
+                begin = end;
+            }
+            for (const Array &array : times) begin_again(array, begin, number("dt"));
+            monitor_rows(marks);
+            if (!again) presentations.push_back((int32_t)attempt + 1);
+            for (size_t k = 0; k < counts.size(); k++) {
+                const char *data = (const char *)counts[k].data;
+                if (!again)
+                    counted[k].insert(counted[k].end(), data, data + bytes_of(counts[k]));
+                std::memset(counts[k].data, 0, bytes_of(counts[k]));
+            }
         }
     }
 }
@@ -368,6 +453,7 @@ int finish() {
     monitored_visit(append);
     if (sampled) {
         append("marks", marks.data(), marks.size() * sizeof(int64_t));
+        append("presentations", presentations.data(), presentations.size() * sizeof(int32_t));
         for (size_t k = 0; k < counted.size(); k++)
             append("counts." + std::to_string(k), counted[k].data(), counted[k].size());
     }
