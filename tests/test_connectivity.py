@@ -29,6 +29,7 @@ from biosnn.networks import (
     Population,
     Presentation,
     Projection,
+    Subgroup,
 )
 
 PATTERNS = [
@@ -259,8 +260,9 @@ def test_a_million_pairs_need_no_matrix() -> None:
     assert len(json.dumps(to_data(pattern))) < 200
 
 
-def ring(**projection) -> NetworkModel:
+def ring(**given) -> NetworkModel:
     """Units that fire in turn, each at its own time, and cells that hear them."""
+    projection = {"pre": "a", "post": "b", "transmit": "v_post += w", "weights": 0.4, **given}
     unit = models.neuron(
         name="unit",
         equations="step : integer (linked)",
@@ -281,12 +283,37 @@ def ring(**projection) -> NetworkModel:
         dt=1 * ms,
         inputs={},
         populations={"a": Population(model=unit, n=30), "b": Population(model=cell, n=40)},
-        projections={
-            "p": Projection(pre="a", post="b", transmit="v_post += w", weights=0.4, **projection)
-        },
+        projections={"p": Projection(**projection)},
         presentation=Presentation(duration=20 * ms),
         output="b",
     )
+
+
+def fired(network: NetworkModel) -> list[tuple[float, int]]:
+    """Times in ms and neurons of the spikes of ``b``."""
+    recording, _ = simulation.compile(network, "runtime", spikes=["b"]).run({"n_samples": 1})
+    train = recording.spikes["b"]
+    times = np.round(np.asarray(train.t) * 1000)
+    return sorted(zip(times.tolist(), train.i.tolist(), strict=True))
+
+
+def in_brian2(connect, pre_part=slice(None), post_part=slice(None), **places):
+    """The same in plain Brian2: its spikes, and i, j and w of its synapses."""
+    pre = NeuronGroup(30, "x : meter", threshold="t_in_timesteps == 2 + i % 7", dt=1 * ms)
+    post = NeuronGroup(
+        40, "dv/dt = -v/tau : 1\nx : meter", threshold="v > 1", reset="v = 0", method="exact",
+        namespace={"tau": 5 * ms}, dt=1 * ms,
+    )  # fmt: skip
+    if places:
+        pre.x, post.x = places["x_pre"], places["x_post"]
+    synapses = Synapses(pre[pre_part], post[post_part], "w : 1", on_pre="v_post += w")
+    synapses.connect(**connect)
+    synapses.w = "0.3 + 0.01*i + 0.002*j"
+    monitor = SpikeMonitor(post)
+    Network(pre, post, synapses, monitor).run(20 * ms)
+    times = np.round(monitor.t / ms).tolist()
+    spikes = sorted(zip(times, monitor.i[:].tolist(), strict=True))
+    return spikes, *(np.array(getattr(synapses, name)[:]) for name in "ijw")
 
 
 @pytest.mark.usefixtures("fresh_brian2")
@@ -294,24 +321,10 @@ def test_conditions_in_a_network_and_in_brian2() -> None:
     """The same spikes; other pairs with another seed, and those of the text after saving."""
     text = "abs(x_pre - x_post) < 60*um"
     places = {"x_pre": np.arange(30) * 20 * um, "x_post": np.arange(40) * 15 * um}
-    network = ring(pairs=Condition(text, parameters=places))
-    recording, _ = simulation.compile(network, "runtime", spikes=["b"]).run({"n_samples": 1})
-    ours = recording.spikes["b"]
-    pre = NeuronGroup(30, "x : meter", threshold="t_in_timesteps == 2 + i % 7", dt=1 * ms)
-    tau = 5 * ms
-    post = NeuronGroup(
-        40, "dv/dt = -v/tau : 1\nx : meter", threshold="v > 1", reset="v = 0", method="exact",
-        namespace={"tau": tau}, dt=1 * ms,
-    )  # fmt: skip
-    pre.x, post.x = places["x_pre"], places["x_post"]
-    synapses = Synapses(pre, post, on_pre="v += 0.4")
-    synapses.connect(text)
-    monitor = SpikeMonitor(post)
-    Network(pre, post, synapses, monitor).run(20 * ms)
-    expected = sorted(zip(np.round(monitor.t / ms).tolist(), monitor.i[:].tolist(), strict=True))
+    expected, _, _, weights = in_brian2({"condition": text}, **places)
+    network = ring(pairs=Condition(text, parameters=places), weights=weights)
     assert len(expected) > 20
-    found = zip(np.round(np.asarray(ours.t) * 1000).tolist(), ours.i.tolist(), strict=True)
-    assert sorted(found) == expected
+    assert fired(network) == expected
     drawn = ring(pairs=Condition("i != j", p=0.2))
     i, j = drawn.indices("p")
     again = from_data(json.loads(json.dumps(to_data(drawn))))
@@ -319,6 +332,74 @@ def test_conditions_in_a_network_and_in_brian2() -> None:
     assert not np.array_equal(attrs.evolve(drawn, seed=1).indices("p")[0], i)
     other = attrs.evolve(drawn.projections["p"], pairs=Condition("i != j", p=0.3))
     assert attrs.evolve(drawn, projections={"p": other}).fingerprint != drawn.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("pairs", "connect"),
+    [
+        ("all", {}),
+        ("one_to_one", {"j": "i"}),
+        (Condition("i % 3 != j % 4"), {"condition": "i % 3 != j % 4"}),
+        (Generator(j="k for k in range(i, N_post)"), {"j": "k for k in range(i, N_post)"}),
+        (([0, 3, 14, 7], [14, 2, 0, 2]), {"i": [0, 3, 14, 7], "j": [14, 2, 0, 2]}),
+    ],
+    ids=["all", "one to one", "condition", "generator", "arrays"],
+)
+@pytest.mark.usefixtures("fresh_brian2")
+def test_subgroups_are_those_of_brian2(pairs, connect) -> None:
+    """Pairs and weights count from the first neuron of a part, spikes and indices in the whole."""
+    expected, pre, post, weights = in_brian2(connect, slice(10, 25), slice(20, 35))
+    sides = {"pre": Subgroup("a", 10, 25), "post": Subgroup("b", 20, 35)}
+    network = ring(pairs=pairs, weights=weights, **sides)
+    assert fired(network) == expected
+    i, j = network.indices("p")
+    order = np.lexsort((post, pre))
+    assert (i - 10).tolist() == pre[order].tolist()
+    assert (j - 20).tolist() == post[order].tolist()
+    assert (len(expected) > 10) == (len(i) > 15)
+    again = from_data(json.loads(json.dumps(to_data(network))))
+    assert np.array_equal(again.indices("p"), (i, j))
+    assert (again.fingerprint, again.projections["p"].pre) == (network.fingerprint, "a")
+
+
+def test_parts_of_populations() -> None:
+    """A matrix of weights of two parts; drawn pairs within them, to the end of a population."""
+    weights = np.arange(20.0 * 40).reshape(20, 40)
+    network = ring(pre=Subgroup("a", 10), weights=weights)
+    assert network.initial_state()["p.w"].tolist() == weights.ravel().tolist()
+    assert network.indices("p")[0].min() == 10
+    drawn = ring(pre=Subgroup("a", 0, 20), post=Subgroup("b", 30), pairs=FixedProbability(p=0.3))
+    i, j = drawn.indices("p")
+    assert (i.max(), j.min()) == (19, 30)
+    assert abs(len(i) - 60) < 5 * np.sqrt(200 * 0.21)
+    assert not np.array_equal(attrs.evolve(drawn, seed=1).indices("p"), (i, j))
+
+
+SUBGROUPS = [
+    (lambda: Subgroup("a", 3, 3), r"Subgroup.stop must be > start \(3\)"),
+    (lambda: Subgroup("a", -1), "Subgroup.start"),
+    (lambda: ring(pre=Subgroup("a", 0, 31)), r"Projection\(a\[0:31\]->b\).pre.*30 neurons of a"),
+    (lambda: ring(post=Subgroup("b", 40)), r"must be within the 40 neurons of b, got b\[40:\]"),
+    (lambda: ring(pre=Subgroup("c")), "one of a, b, got 'c'"),
+    (lambda: ring(pre=Subgroup("a", 3), transmit="v_post += w*i"), "'i' beside pre=a.*Read a para"),
+    (lambda: ring(pre=Subgroup("a", 3), pairs=([27], [3])), "indices from 0 to 26, counted from"),
+    (lambda: ring(pre=Subgroup("a", 3), pairs="one_to_one"), "between parts of one size"),
+    (
+        lambda: ring(post=Subgroup("b", 3), normalise=networks.Normalisation(total=1.0)),
+        "between whole populations",
+    ),
+    (lambda: ring(pre=Subgroup("a", 3), weights=np.ones((30, 40))), "one per pair, in a row"),
+    (
+        lambda: ring(pre=Subgroup("b", 3), post=Subgroup("b", 0, 9), pairs="all_but_self"),
+        r'Condition\("i \+ 3 != j \+ 0"\)',
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), SUBGROUPS, ids=range(len(SUBGROUPS)))
+def test_subgroups_that_cannot_be(make, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        make()
 
 
 def test_a_convolution_in_a_network() -> None:

@@ -17,6 +17,7 @@ from biosnn.networks.connectivity import (
 from biosnn.networks.network import NetworkModel
 from biosnn.networks.projection import Normalisation, Projection
 from biosnn.networks.structure import Input, Population, Presentation
+from biosnn.networks.subgroups import BetweenSubgroups, Subgroup
 from biosnn.networks.weight_matrix import from_matrix
 from biosnn.networks.zoo.balanced import balanced_network
 from biosnn.networks.zoo.feedforward import feedforward, threshold_neuron
@@ -25,6 +26,7 @@ from biosnn.networks.zoo.reward import convolutional_reward_network
 from biosnn.networks.zoo.winner_take_all import diehl_cook_2015, spiking_readout, winner_take_all
 
 __all__ = [
+    "BetweenSubgroups",
     "Condition",
     "Convolution",
     "DistanceDependent",
@@ -38,6 +40,7 @@ __all__ = [
     "Population",
     "Presentation",
     "Projection",
+    "Subgroup",
     "balanced_network",
     "convolutional_reward_network",
     "diehl_cook_2015",

@@ -38,6 +38,7 @@ from biosnn.networks.projection_checks import (
     check_times,
 )
 from biosnn.networks.structure import PROTOCOL, NetworkStructure
+from biosnn.networks.subgroups import Subgroup
 from biosnn.validation import LARGEST, check_choice, check_steps, check_value
 
 _RESERVED = (PROTOCOL, f"{PROTOCOL}_watch", "intensity", "n_samples")
@@ -73,11 +74,15 @@ def check_network(network: NetworkStructure) -> None:
             wanted = f"a unique identifier other than {', '.join(_RESERVED)}"
             raise ParameterError(network.name, "names", repr(name), wanted)
     check_known(network, "output", network.output, network.populations)
+    sizes = {key: population.n for key, population in network.populations.items()}
+    for key, projection in network.projections.items():
+        for side in (projection.pre, projection.post):
+            name = side.population if isinstance(side, Subgroup) else side
+            check_known(network, f"projections[{key!r}]", name, network.populations)
+        network.projections[key] = projection.between_populations(sizes)
     for key in network.populations:
         check_population(network, key)
     for key, projection in network.projections.items():
-        for side in (projection.pre, projection.post):
-            check_known(network, f"projections[{key!r}]", side, network.populations)
         check_memory(network, key)
         check_fit(network, key)
         n_pre, n_post, _ = network.drawing(key)

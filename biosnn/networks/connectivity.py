@@ -53,6 +53,14 @@ class Pattern:
         """About how many pairs are connected, without drawing them; 0 if that is not known."""
         return 0
 
+    def tried(self, n_pre: int, n_post: int) -> int:
+        """For how many pairs a number is drawn or a condition is evaluated."""
+        return n_pre * n_post if self.tries_all else 0
+
+    def seeded(self, seed: int) -> Pattern:
+        """Return a copy that draws from a seed."""
+        return attrs.evolve(self, seed=seed)  # pyright: ignore[reportCallIssue]
+
     @property
     def without_seed(self) -> bool:
         """Whether its pairs are drawn, from a seed that it does not say itself."""
@@ -76,13 +84,23 @@ class Pattern:
 @functools.lru_cache(maxsize=16)
 def _indices(pattern: Pattern, n_pre: int, n_post: int, seed: int | None) -> Pairs:
     if seed is not None:
-        pattern = attrs.evolve(pattern, seed=seed)
+        pattern = pattern.seeded(seed)
     i, j = (np.asarray(part, dtype=np.int64) for part in pattern.pairs(n_pre, n_post))
     order = np.lexsort((j, i))
     found = i[order], j[order]
     for part in found:
         part.flags.writeable = False
     return found
+
+
+def pairs_of_word(word: str, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
+    """Index arrays (i, j) of ``"all"``, ``"one_to_one"`` or ``"all_but_self"``."""
+    if word == "one_to_one":
+        k = np.arange(min(n_pre, n_post))
+        return k, k
+    i, j = (k.ravel() for k in np.mgrid[:n_pre, :n_post])
+    keep = i != j if word == "all_but_self" else slice(None)
+    return i[keep], j[keep]
 
 
 def seed_of(network: int, projection: str) -> int:

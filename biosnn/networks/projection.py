@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import numpy as np
 from brian2 import Equations, ms
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
+from brian2.utils.stringtools import get_identifiers
 
 from biosnn.code_gate import check_name, check_statements
 from biosnn.declaration import declared, is_declared
@@ -24,11 +26,15 @@ from biosnn.models import (
     rename,
     synaptic_equations,
 )
-from biosnn.networks.connectivity import Pattern
+from biosnn.networks.connectivity import Pattern, pairs_of_word
 from biosnn.networks.delays import arrived, check_delay, delay_steps
+from biosnn.networks.subgroups import BetweenSubgroups, Subgroup
 from biosnn.plasticity import PlasticityRule
 from biosnn.state import Draw, normalised
 from biosnn.validation import choice, describe, flag, instance, integer, mapping, number
+
+#: Side of synapses -> names in their code that stand for numbers of its neurons.
+_NUMBERS = {"pre": {"i", "i_pre", "N_pre"}, "post": {"j", "i_post", "N_post"}}
 
 
 @declared
@@ -63,8 +69,9 @@ class Projection:
 
     Parameters
     ----------
-    pre, post : str
-        Names of populations.
+    pre, post : str or Subgroup
+        Names of populations, or parts of them: ``Subgroup("exc", 0, 800)``. Pairs then count from
+        the first neuron of a part; all that a network gives back counts in the whole population.
     transmit : str
         What a presynaptic event does to the target, e.g. ``"g_e_post += w"``.
     synapse : str, optional
@@ -104,8 +111,8 @@ class Projection:
         synapses though that cannot be seen in the statements (a maximum, say).
     """
 
-    pre: str = attrs.field(validator=instance(str))
-    post: str = attrs.field(validator=instance(str))
+    pre: Any = attrs.field(validator=instance((str, Subgroup)))
+    post: Any = attrs.field(validator=instance((str, Subgroup)))
     transmit: str = attrs.field(default="", validator=instance(str))
     synapse: str | None = attrs.field(default=None, validator=instance(str, optional=True))
     short_term: Companion | None = attrs.field(
@@ -160,12 +167,14 @@ class Projection:
         if self.rule is not None and self.weights is None:
             raise ParameterError(where, "weights", None, "given where there is a rule")
         if self.normalise is not None and not self.full:
-            raise ParameterError(where, "normalise", "a Normalisation", 'used with pairs="all"')
+            wanted = 'used with pairs="all" between whole populations'
+            raise ParameterError(where, "normalise", "a Normalisation", wanted)
 
     @property
     def full(self) -> bool:
-        """Whether all pairs are connected."""
-        return isinstance(self.pairs, str) and self.pairs == "all"
+        """Whether all pairs of two populations are connected."""
+        parts = isinstance(self.pre, Subgroup) or isinstance(self.post, Subgroup)
+        return not parts and isinstance(self.pairs, str) and self.pairs == "all"
 
     @property
     def delayed(self) -> bool:
@@ -242,6 +251,87 @@ class Projection:
             return self
         return attrs.evolve(self, pairs=self.indices(n_pre, n_post))
 
+    def between_populations(self, sizes: Mapping[str, int]) -> Projection:
+        """Return itself, or with whole populations as its ends instead of parts of them.
+
+        Parameters
+        ----------
+        sizes : mapping
+            Population -> number of its neurons.
+
+        Raises
+        ------
+        ParameterError
+            If a part is larger than its population, or code asks for the number of a neuron.
+        """
+        ends = {side: getattr(self, side) for side in ("pre", "post")}
+        if not any(isinstance(end, Subgroup) for end in ends.values()):
+            return self
+        parts = {
+            side: end if isinstance(end, Subgroup) else Subgroup(end) for side, end in ends.items()
+        }
+        names = {side: part.population for side, part in parts.items()}
+        bounds = {side: part.bounds(sizes[names[side]]) for side, part in parts.items()}
+        for side, (start, stop) in bounds.items():
+            n = sizes[names[side]]
+            if not start < stop <= n:
+                wanted = f"within the {n} neurons of {names[side]}"
+                raise ParameterError(self.label, side, str(parts[side]), wanted)
+        self._check_numbers_in_code(parts)
+        shape = bounds["pre"][1] - bounds["pre"][0], bounds["post"][1] - bounds["post"][0]
+        pairs, weights = self.written_out(*shape).pairs, self.weights
+        if isinstance(pairs, str):
+            if pairs == "all" and np.shape(weights) == shape:
+                weights = np.ravel(weights)
+            same = names["pre"] == names["post"]
+            if pairs == "all_but_self" and same and bounds["pre"][0] != bounds["post"][0]:
+                got = f"'all_but_self' from {parts['pre']} to {parts['post']}"
+                remedy = f'Use Condition("i + {bounds["pre"][0]} != j + {bounds["post"][0]}")'
+                wanted = "between parts that begin with the same neuron"
+                raise ParameterError(self.label, "pairs", got, wanted, remedy)
+        if isinstance(pairs, tuple | list):
+            self._check_within(pairs, shape)
+            pairs = tuple(
+                np.asarray(k) + bounds[side][0] for k, side in zip(pairs, bounds, strict=True)
+            )
+        else:
+            pairs = BetweenSubgroups(pairs_within=pairs, **bounds)
+        return attrs.evolve(self, **names, pairs=pairs, weights=weights)
+
+    def _check_within(self, pairs: Any, shape: tuple[int, int]) -> None:
+        """Check that indices are those of neurons of the parts."""
+        if len(pairs) != 2:
+            raise ParameterError(self.label, "pairs", describe(pairs), "index arrays (i, j)")
+        for index, n, side in zip(pairs, shape, ("pre", "post"), strict=True):
+            array = np.asarray(index)
+            if array.size and array.dtype.kind not in "iu":
+                raise ParameterError(self.label, "pairs", f"dtype {array.dtype}", "whole numbers")
+            if array.size and (array.min() < 0 or array.max() >= n):
+                bad = array[(array < 0) | (array >= n)][0]
+                wanted = f"indices from 0 to {n - 1}, counted from the first of {side}"
+                raise ParameterError(self.label, "pairs", bad, wanted)
+
+    def _check_numbers_in_code(self, parts: Mapping[str, Subgroup]) -> None:
+        """Refuse code that asks for the number of a neuron, or how many there are.
+
+        Brian2 counts from the first of a subgroup, where a network counts in the population.
+        """
+        rule = self.rule
+        codes = {"transmit": self.transmit, "equations": self.equations}
+        if rule is not None:
+            codes["rule.equations"] = rule.equations
+            codes |= {f"rule.statements[{k}]": s.code for k, s in enumerate(rule.statements)}
+        for side, asked in _NUMBERS.items():
+            if not isinstance(getattr(self, side), Subgroup):
+                continue
+            for field, code in codes.items():
+                found = sorted(asked & set(get_identifiers(code)))
+                if found:
+                    got = f"{found[0]!r} beside {side}={parts[side]}"
+                    wanted = "without the numbers of neurons, which count in the whole population"
+                    remedy = f"Read a parameter of the neurons of {parts[side].population}"
+                    raise ParameterError(self.label, field, got, wanted, remedy)
+
     def prefixed_short_term(self, key: str) -> Companion | None:
         """Its short-term plasticity as the presynaptic neurons carry it."""
         if self.short_term is None:
@@ -274,12 +364,7 @@ class Projection:
             i, j = (np.asarray(k, dtype=np.int64) for k in self.pairs)
             order = np.lexsort((j, i))
             return i[order], j[order]
-        if self.pairs == "one_to_one":
-            k = np.arange(min(n_pre, n_post))
-            return k, k
-        i, j = (k.ravel() for k in np.mgrid[:n_pre, :n_post])
-        keep = i != j if self.pairs == "all_but_self" else slice(None)
-        return i[keep], j[keep]
+        return pairs_of_word(self.pairs, n_pre, n_post)
 
     def size(self, n_pre: int, n_post: int, seed: int | None = None) -> int:
         """Number of synapses; see :meth:`indices`."""

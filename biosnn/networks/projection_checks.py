@@ -325,7 +325,7 @@ def check_memory(network: NetworkStructure, key: str) -> None:
     n_pre, n_post = (network.populations[side].n for side in (projection.pre, projection.post))
     if isinstance(projection.pairs, Pattern):
         n = projection.pairs.expected(n_pre, n_post)
-        tried = n_pre * n_post if projection.pairs.tries_all else 0
+        tried = projection.pairs.tried(n_pre, n_post)
     elif isinstance(projection.pairs, str):
         n, tried = projection.size(n_pre, n_post), 0
     else:

@@ -20,6 +20,7 @@ from brian2 import Equations, Function
 
 from biosnn._models.companions import SLOTS
 from biosnn._models.equation_text import parsed, parsed_unchecked
+from biosnn.networks.connectivity import pairs_of_word
 from biosnn.program.interface import Port
 from biosnn.program.recorders import Record
 from biosnn.program.replicas import Replicas
@@ -362,12 +363,7 @@ class Connection:
             return self.pairs
         if not isinstance(self.pairs, str):
             return self.pairs.indices(self.n_pre, self.n_post, self.seed)
-        if self.pairs == "one_to_one":
-            k = np.arange(min(self.n_pre, self.n_post))
-            return k, k
-        i, j = (k.ravel() for k in np.mgrid[: self.n_pre, : self.n_post])
-        keep = i != j if self.pairs == "all_but_self" else slice(None)
-        return i[keep], j[keep]
+        return pairs_of_word(self.pairs, self.n_pre, self.n_post)
 
 
 def parsed_equations(made: Group | Connection) -> Equations:
