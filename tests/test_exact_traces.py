@@ -5,9 +5,11 @@ from __future__ import annotations
 import attrs
 import numpy as np
 import pytest
-from brian2 import Network, NeuronGroup, ms, mV
+from brian2 import Equations, Network, NeuronGroup, exact, ms, mV
+from brian2.stateupdaters.base import UnsupportedEquationsException
 
 from biosnn import models, plasticity, simulation
+from biosnn._models.exact_integration import ExactByComponents
 from biosnn.errors import ParameterError
 from biosnn.models import Companion, NeuronModel
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
@@ -166,3 +168,20 @@ def test_in_a_network_in_torch() -> None:
     module(spikes, record=["post.v", *names])
     found = {name: float(module.recorded[name][-1, 0, 0]) for name in names}
     assert found == pytest.approx({name: EXPECTED[name] for name in names}, rel=1e-12)
+
+
+def test_uncoupled_equations_are_solved_apart_as_brian2_solves_them_together() -> None:
+    equations = Equations("""
+    dv/dt = (E - v + I)/tau_m : volt
+    dI/dt = -I/tau_s : volt
+    dx/dt = -x/tau_m : 1
+    dk/dt = (1 - k)/tau_s : 1
+    dh/dt = (k - h)/tau_m : 1
+    """)
+    together, apart = exact(equations), ExactByComponents()(equations)
+    assert len(apart.splitlines()) == 10
+    assert apart == together
+    coupled = Equations("dv/dt = (I - v)/tau_m : volt\ndI/dt = -I/tau_s : volt")
+    assert ExactByComponents()(coupled) == exact(coupled)
+    with pytest.raises(UnsupportedEquationsException):
+        ExactByComponents()(Equations("dv/dt = -v**2/tau : 1\ndx/dt = -x/tau : 1"))

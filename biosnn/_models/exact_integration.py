@@ -16,6 +16,7 @@ from brian2.equations.codestrings import Expression
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, SingleEquation
 from brian2.parsing.sympytools import str_to_sympy
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from scipy.sparse.csgraph import connected_components
 
 from biosnn._models.equation_text import parsed
 from biosnn._models.identifiers import rename
@@ -128,6 +129,40 @@ def _alone(equations: Equations, names: Iterable[str], variables: Any = None) ->
         )
         for name in names
     ])  # fmt: skip
+
+
+@attrs.frozen
+class ExactByComponents(StateUpdateMethod):
+    """Exact integration of linear equations, each set of coupled equations for itself.
+
+    The statements are those of Brian2's ``"exact"``, which takes the matrix exponential of all
+    equations at once: for 18 uncoupled traces it needs a hundred times as long.
+    """
+
+    def __call__(
+        self,
+        equations: Equations,
+        variables: Mapping[str, Any] | None = None,
+        method_options: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Return the statements of a step."""
+        rates = [
+            (name, rate.identifiers)
+            for name, rate in equations.get_substituted_expressions(variables)
+            if name in equations.diff_eq_names
+        ]
+        names = [name for name, _ in rates]
+        coupled = [[other in read for other in names] for _, read in rates]
+        n, component = connected_components(np.array(coupled, ndmin=2), directed=False)
+        if n <= 1:
+            return exact_method(equations, variables, method_options)
+        step = {}
+        for k in range(n):
+            own = [name for name, of in zip(names, component, strict=True) if of == k]
+            solved = exact_method(_alone(equations, own, variables), variables, method_options)
+            # One line for the new value of each variable, then one that writes it.
+            step |= {line.split(" = ")[0]: line for line in solved.splitlines()}
+        return "\n".join(step[f"{prefix}{name}"] for prefix in ("_", "") for name in names)
 
 
 @attrs.frozen

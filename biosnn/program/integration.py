@@ -11,7 +11,7 @@ from brian2.equations.refractory import add_refractoriness
 from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
 
-from biosnn._models.exact_integration import with_exact
+from biosnn._models.exact_integration import ExactByComponents, with_exact
 from biosnn.errors import ParameterError
 from biosnn.program.passes.draws import CountedNoise
 from biosnn.program.program import Group, Kernel, Program
@@ -26,6 +26,8 @@ def method_of(group: Group) -> Any:
     Some linear equations are integrated exactly, and noise is counter-based.
     """
     method = with_exact(group.method, group.exact, group.equations)
+    if method in ("exact", "linear"):
+        method = ExactByComponents()
     return CountedNoise(method, group.noise) if group.noise else method
 
 
