@@ -1,7 +1,9 @@
 """Networks of Brian2 scripts: plain Brian2 beside the devices, feature by feature."""
 
 import os
+import shutil
 import signal
+import subprocess
 import threading
 
 import brian2
@@ -28,6 +30,7 @@ from brian2 import (
     mV,
     network_operation,
     prefs,
+    second,
 )
 
 import biosnn
@@ -589,6 +592,70 @@ def test_clocks_that_do_not_divide_each_other():
     run_everywhere(net, 20 * ms, {})
     assert net["spikes"].num_spikes > 20
     assert net["trace"].y.max() > 0
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_recordings_of_a_duration_have_a_limit(device):
+    net = firing()
+    runnable = biosnn.compile(biosnn.from_brian2(net, namespace={}), device=device, math="strict")
+    with pytest.raises(ParameterError, match=r"needs at least 381 MiB"):
+        runnable.run(1000 * second, memory_limit=10**8)
+    with pytest.raises(ParameterError, match=r"memory_limit .* has grown to"):
+        runnable.run(20 * ms, memory_limit=11000)
+    recording, _ = runnable.run(20 * ms, memory_limit=20000)
+    assert len(recording.spikes["spikes"].i) > 200
+    check_recorded = 20e-3 / 1e-4 * (8 + 4 * 8)
+    assert recording.traces["trace.v"].values.nbytes + 8 * 200 == check_recorded
+
+
+def firing():
+    cells = NeuronGroup(4, "dv/dt = 1/(0.25*ms) : 1", threshold="v > 1", reset="v = 0",
+                        method="euler", name="cells")  # fmt: skip
+    trace = StateMonitor(cells, "v", record=True, name="trace")
+    return Network(cells, SpikeMonitor(cells, name="spikes"), trace)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("end 0.0x2", "malformed setting 'end'"),
+        ("start", "malformed setting 'start'"),
+        ("seed -1", "malformed setting 'seed'"),
+        ("recorder_limit 1e3", "malformed setting 'recorder_limit'"),
+        ("constant.0 one", "malformed setting 'constant.0'"),
+        ("state_in {long}", "is too long"),
+        ("static_arrays {long}", "is too long"),
+    ],
+)
+def test_a_binary_refuses_what_is_malformed(tmp_path, line, said):
+    tau = np.array([1.0, 2.0]) * ms
+    net = firing()
+    more = NeuronGroup(1, "I = given(t) : 1\ndx/dt = (I - x)/tau : 1", method="euler", name="more")
+    net.add(more)
+    namespace = {"tau": 5 * ms, "given": TimedArray(tau / ms, dt=1 * ms)}
+    lifted = biosnn.from_brian2(net, namespace=namespace)
+    folder, _ = compiled(lifted.program, "double", "strict", False)
+    state = biosnn.compile(lifted, math="strict")._made
+    (tmp_path / "out").mkdir()
+    state._write_state(tmp_path / "state_in", state.defaults)
+    static = next((folder / "static_arrays").iterdir())
+    (tmp_path / "long").write_bytes(b"x" * 10**6)
+    known = {"parent": os.getpid(), "state_in": tmp_path / "state_in", "out": tmp_path / "out",
+             "state_out": tmp_path / "state_out", "start": 0.0, "end": 0.01, "seed": 1,
+             "recorder_limit": 10**6}  # fmt: skip
+    key, _, value = line.partition(" ")
+    value = value.format(long=tmp_path / "long")
+    if key == "static_arrays":
+        shutil.copytree(folder, tmp_path / "network")
+        folder = tmp_path / "network"
+        shutil.copy(value, folder / "static_arrays" / static.name)
+    else:
+        known[key] = value
+    settings = tmp_path / "settings"
+    settings.write_text("".join(f"{name} {text}\n" for name, text in known.items()))
+    done = subprocess.run([folder / BINARY, settings], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert said in done.stderr
 
 
 # --- samples

@@ -114,6 +114,10 @@ def build(name: str, program: Program, options: dict[str, Any]) -> Device:
 
 
 def _runtime(program: Program, **options: Any) -> Any:
+    if program.samples is not None:
+        from biosnn.devices.runtime.sampled_device import SampledRuntimeNetwork
+
+        return SampledRuntimeNetwork(program, **options)
     if program.free_running:
         from biosnn.devices.runtime.free_device import FreeRuntimeNetwork
 

@@ -605,7 +605,12 @@ class Program:
     @functools.cached_property
     def hash(self) -> str:
         """SHA-256 of all that it says: a key for what is built from it."""
-        return hashlib.sha256(json.dumps(self.to_data()).encode()).hexdigest()
+        stored: dict[str, np.ndarray] = {}
+        found = hashlib.sha256(json.dumps(to_data(self, stored)).encode())
+        for array in stored.values():
+            found.update(f"{array.dtype.str} {array.shape} ".encode())
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
 
     def schedule(self) -> str:
         """What runs when, in the order of a time step, for people.

@@ -113,7 +113,7 @@ def from_brian2(
     *,
     namespace: Mapping[str, Any] | None = None,
     level: int = 0,
-    inputs: Mapping[str, str] | None = None,
+    inputs: Mapping[str, Any] | None = None,
     presentation: Presentation | None = None,
     output: str | Sequence[str] | None = None,
     learned: str | Sequence[str] = (),
@@ -135,7 +135,8 @@ def from_brian2(
     inputs : mapping, optional
         Input -> what its samples set: ``"group.variable"`` of neurons, or a PoissonGroup, whose
         rates (in Hz) they are and which is silent in the rest. Samples take the place of a
-        subexpression, such as one that reads a TimedArray. The network is shown samples then.
+        subexpression, such as one that reads a TimedArray. ``(that, 5*ms)`` is for samples that
+        are sequences of frames, each of which lasts this time. The network is shown samples then.
     presentation : biosnn.Presentation, optional
         With inputs: how a sample is shown. Each is a run of the script that begins at 0 s.
         ``reset`` gives variables the values that they have now; ``"all"`` those with a

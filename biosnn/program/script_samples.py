@@ -24,7 +24,7 @@ from biosnn.networks import Normalisation, Presentation
 from biosnn.program.interface import Port
 from biosnn.program.passes.replication import assigned
 from biosnn.program.program import Array, Kernel, Monitor, Program, Samples, Scaled
-from biosnn.state import unit_name
+from biosnn.state import unit_name, unit_of
 from biosnn.validation import check_flag
 
 _WHERE = "from_brian2"
@@ -35,7 +35,7 @@ _TIMES = ("lastspike", "lastupdate")
 
 def with_samples(
     program: Program,
-    inputs: Mapping[str, str],
+    inputs: Mapping[str, Any],
     presentation: Presentation,
     output: str | Sequence[str] | None,
     learned: Sequence[str],
@@ -63,10 +63,12 @@ def with_samples(
         raise ParameterError(_WHERE, "network", f"one at {program.start:g} s", "at 0 s", remedy)
     steps = [_steps(program, key, presentation) for key in ("duration", "rest")]
     targets, ports, silent = {}, {}, []
-    for name, target in _mapping("inputs", inputs).items():
+    for name, given in _mapping("inputs", inputs).items():
+        target, frame = (given, None) if isinstance(given, str) else _framed(name, given)
         program = _set_free(program, target)
-        targets[name], ports[name] = _target(program, name, target)
-        silent += [name] if "." not in target else []
+        targets[name], port = _target(program, name, target)
+        ports[name] = port if frame is None else _sequence(program, name, port, frame, steps[0])
+        silent += [name] if target in program.groups and port.kind != "events" else []
     ports["intensity"] = Port(kind="static", features=1, optional=True, absent=1.0, positive=True)
     if all(port.kind == "events" for name, port in ports.items() if name != "intensity"):
         _refuse_intensity(presentation)
@@ -89,12 +91,13 @@ def with_samples(
     learned = [learned] if isinstance(learned, str) else list(learned)
     program, switches = _switched(program, learned)
     scaled = _scaled(normalise, normalise_retries, learned)
-    return program.changed(
+    program = program.changed(
         output=outputs[0] if outputs else "",
         duration_steps=steps[0],
         steps_per_presentation=sum(steps),
         max_shown=1 + presentation.max_retries,
         inputs=ports,
+        counted=f"{outputs[0]}.count" if outputs else "",
         plastic=tuple(switches),
         carried=_carried(program, (*resets, *learned)),
         samples=Samples(
@@ -112,9 +115,31 @@ def with_samples(
             intensity_step=float(presentation.intensity_step),
         ),
     )
+    return program.changed(fingerprint=program.hash)
 
 
-def _mapping(name: str, given: Any) -> Mapping[str, str]:
+def _framed(name: str, given: Any) -> tuple[str, Any]:
+    """What an input sets, and how long each of its frames is."""
+    valid = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str)
+    if not valid or unit_of(given[1]) != "s" or np.size(given[1]) != 1:
+        remedy = 'Such as "group.variable", or ("group.variable", 5*ms) for sequences of frames'
+        wanted = "what it sets, or that and the time of a frame"
+        raise ParameterError(_WHERE, f"inputs[{name!r}]", repr(given), wanted, remedy)
+    return given
+
+
+def _sequence(program: Program, name: str, port: Port, frame: Any, steps: int) -> Port:
+    """An input whose samples are sequences of frames, in a presentation of so many steps."""
+    length = round(float(frame) / program.dt)
+    exact = abs(length * program.dt - float(frame)) <= 1e-6 * program.dt
+    if port.kind != "static" or not exact or not 1 <= length <= steps:
+        got = f"{frame} in {steps * program.dt:g} s" if port.kind == "static" else "given spikes"
+        wanted = "a variable, and frames of whole time steps within a presentation"
+        raise ParameterError(_WHERE, f"inputs[{name!r}]", got, wanted)
+    return attrs.evolve(port, kind="sequence", frame_steps=length, most_frames=steps // length)
+
+
+def _mapping(name: str, given: Any) -> Mapping[str, Any]:
     if not isinstance(given, Mapping) or not given:
         remedy = 'Such as {"image": "group.variable"}'
         raise ParameterError(_WHERE, name, repr(given), "a dict, not empty", remedy)

@@ -8,16 +8,26 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import numpy as np
 from brian2 import Function
 
 from biosnn import declaration
 from biosnn.program import functions
 
+_STORED = "$stored"
 
-def to_data(value: Any) -> Any:
+
+def to_data(value: Any, stored: dict[str, np.ndarray] | None = None) -> Any:
     """Turn a spec, a container or a value into JSON types.
 
     Fields that have their default are left out.
+
+    Parameters
+    ----------
+    value : object
+        What it is.
+    stored : dict, optional
+        Gets arrays, which may be large, under names that stand in their place.
     """
     if attrs.has(type(value)) and not declaration.is_declared(value):
         found = {}
@@ -27,15 +37,28 @@ def to_data(value: Any) -> Any:
             if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
                 default = default.factory()
             if not (type(given) is type(default) and _plain(given) and given == default):
-                found[field.name] = to_data(given)
+                found[field.name] = to_data(given, stored)
         return found
     if isinstance(value, Mapping):
-        return {str(key): to_data(item) for key, item in value.items()}
+        return {str(key): to_data(item, stored) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [to_data(item) for item in value]
+        return [to_data(item, stored) for item in value]
     if isinstance(value, Function):
         return functions.to_data(value)
+    if stored is not None and type(value) is np.ndarray:
+        name = f"array_{len(stored)}"
+        stored[name] = value
+        return {_STORED: name}
     return declaration.to_data(value)
+
+
+def with_stored(data: Any, stored: Mapping[str, np.ndarray]) -> Any:
+    """What :func:`to_data` returned, with the stored arrays in their places."""
+    if isinstance(data, dict):
+        if set(data) == {_STORED}:
+            return stored[data[_STORED]]
+        return {key: with_stored(item, stored) for key, item in data.items()}
+    return [with_stored(item, stored) for item in data] if isinstance(data, list) else data
 
 
 def _plain(value: Any) -> bool:
@@ -51,6 +74,8 @@ def from_data(cls: type, data: Any) -> Any:
 
 
 def _structured(kind: Any, data: Any) -> Any:
+    if isinstance(data, np.ndarray):
+        return data
     if functions.is_data(data):
         return functions.from_data(data)
     if isinstance(kind, type) and attrs.has(kind):

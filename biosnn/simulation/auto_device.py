@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from biosnn import gpu
+from biosnn.devices import registry
 from biosnn.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def choices() -> tuple[Choice, ...]:
 def _choose(program: Program) -> tuple[str, str]:
     from biosnn.devices.cuda.estimate import estimate  # needs Brian2, as programs do
 
+    if program.free_running and not registry.devices()["cuda"].free_running:
+        return "cpp", "networks of scripts do not run on a GPU"
     try:
         first, *_ = gpu.list_gpus()
     except DeviceError as error:

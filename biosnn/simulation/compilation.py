@@ -11,8 +11,7 @@ from biosnn.devices import registry
 from biosnn.devices.base.artifact import BINARY, open_artifact
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.contract import Device, ReplicatingDevice
-from biosnn.devices.base.sampled_runs import SampledNetwork
-from biosnn.errors import DeviceError, ParameterError
+from biosnn.errors import DataError, DeviceError, ParameterError
 from biosnn.progress import Waiting
 from biosnn.simulation.auto_device import choose
 from biosnn.simulation.ensemble import Ensemble
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from brian2 import Network
 
     from biosnn.networks import NetworkModel
+    from biosnn.program.program import Program
     from biosnn.program.script import LiftedNetwork
     from biosnn.state import State
 
@@ -59,9 +59,13 @@ def compile(
     device: str = "cpp",
     *,
     precision: str = "double",
+    snapshots: Mapping[str, int] | None = None,
     math: str = "fast",
     portable: bool = False,
     target: str = "numpy",
+    architecture: str = "native",
+    n_parallel: int = 1,
+    build: bool = True,
     progress: bool = True,
 ) -> FreeRunnable | Runnable: ...
 
@@ -150,27 +154,25 @@ def compile(  # pyright: ignore[reportInconsistentOverload]
     from biosnn.program.recorders import Record, observed
     from biosnn.program.script import LiftedNetwork, from_brian2
 
-    if isinstance(network, LiftedNetwork | Network):
-        lifted = from_brian2(network, level=1) if isinstance(network, Network) else network
-        recorders = {"per_sample": per_sample, "spikes": spikes, "traces": traces}
-        sampled = {**recorders, "snapshots": snapshots, "n_parallel": n_parallel - 1}
-        options = {"math": math, "portable": portable, "target": target}
-        return _free(lifted, device, {"precision": precision, **options}, sampled, progress)
-    _check_choices(
+    among = (*registry.devices(), AUTO)
+    _check_options(
         "compile",
-        network,
+        device=(device, among),
         precision=(precision, ("double", "single")),
         target=(target, ("numpy", "cython")),
     )
-    if device not in (known := (*registry.devices(), AUTO)):
-        among = ", ".join(map(repr, known))
-        raise ParameterError("compile", "device", repr(device), f"one of {among}")
-    kept = observed(network, per_sample)
-    record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
-    program = lower_parallel(network, record, n_parallel)
-    if n_parallel > 1 and device != AUTO and not registry.devices()[device].replicates:
-        wanted = f'1 on the device "{device}"'
-        raise ParameterError("compile", "n_parallel", n_parallel, wanted, 'Use device="cpp"')
+    if isinstance(network, LiftedNetwork | Network):
+        lifted = from_brian2(network, level=1) if isinstance(network, Network) else network
+        given = {"per_sample": per_sample, "spikes": spikes, "traces": traces}
+        program = _of_script(lifted.program, given, snapshots, n_parallel)
+        network = lifted
+    else:
+        _check_network("compile", network)
+        kept = observed(network, per_sample)
+        record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
+        program = lower_parallel(network, record, n_parallel)
+    if device != AUTO:
+        _check_device(program, device, n_parallel)
     reason = "it was asked for"
     if device == AUTO:
         choice = choose(program)
@@ -194,6 +196,8 @@ def compile(  # pyright: ignore[reportInconsistentOverload]
         any_cpu = portable and "portable" in registered.options
         return sources(where, program, precision, math, None if any_cpu else architecture)
 
+    if program.free_running and program.samples is None:
+        return FreeRunnable(cast(Any, made(device)), device, network, reason)
     jobs = active_jobs()
     if jobs is not None and device == jobs.device:
         return jobs.runnable(network, program, precision, math, made)
@@ -257,7 +261,8 @@ def ensemble(
     from biosnn.program.recorders import Record, observed
     from biosnn.simulation.ensemble_members import members_of
 
-    _check_choices("ensemble", network, precision=(precision, ("double", "single")))
+    _check_network("ensemble", network)
+    _check_options("ensemble", precision=(precision, ("double", "single")))
     known = [name for name, found in registry.devices().items() if found.replicates]
     if device not in (*known, AUTO):
         among = f'{", ".join(f'"{name}"' for name in known)} or "{AUTO}"'
@@ -283,43 +288,52 @@ def ensemble(
     return Ensemble(made, members, default, device, reason)
 
 
-def _free(
-    network: LiftedNetwork,
-    device: str,
-    options: dict[str, Any],
-    sampled: Mapping[str, Any],
-    progress: bool,
-) -> FreeRunnable | Runnable:
-    """Make the network of a script runnable: for a duration, or on samples."""
-    for name, given in sampled.items():
+def _of_script(
+    program: Program, recorders: Mapping[str, Any], snapshots: Any, n_parallel: int
+) -> Program:
+    """The program of a script with what is recorded besides its monitors."""
+    from biosnn.program.recorders import Record
+
+    sampled = program.samples is not None
+    for name, given in {**recorders, "snapshots": None if sampled else snapshots}.items():
         if given:
             remedy = "Record with Brian2's monitors in the script"
             wanted = "left out for the network of a script"
             raise ParameterError("compile", name, repr(given), wanted, remedy)
-    among = {"precision": ("double", "single"), "target": ("numpy", "cython")}
-    _check_options("compile", **{name: (options[name], known) for name, known in among.items()})
-    free = [name for name, found in registry.devices().items() if found.free_running]
-    if device not in free:
-        wanted = " or ".join(map(repr, free))
-        remedy = "It runs for a duration, which other devices cannot"
-        raise ParameterError("compile", "device", repr(device), wanted, remedy)
-    with _waiting(network, device, progress):
-        made: Any = registry.build(device, network.program, options)
-    if network.program.samples is not None:
-        return Runnable(SampledNetwork(made, network.program), device, lambda: network)
-    return FreeRunnable(made, device, network)
+    if n_parallel != 1:
+        wanted = "1 for the network of a script"
+        remedy = 'Use n_jobs on the device "cpp"'
+        raise ParameterError("compile", "n_parallel", n_parallel, wanted, remedy)
+    record = Record(snapshots=snapshots)
+    for name, every in record.snapshots.items():
+        if name not in program.arrays or "._" in name:
+            among = ", ".join(key for key in program.arrays if "._" not in key)
+            raise ParameterError("compile", "snapshots", repr(name), f"one of {among}")
+        check_whole("compile", f"snapshots[{name!r}]", every, 1, LARGEST)
+    return program.changed(record=record)
+
+
+def _check_device(program: Program, device: str, n_parallel: int) -> None:
+    """Check that a device can do what a program asks for."""
+    registered = registry.devices()
+    free = [name for name, found in registered.items() if found.free_running]
+    if program.free_running and device not in free:
+        wanted = f"{' or '.join(map(repr, free))} for the network of a script"
+        raise ParameterError("compile", "device", repr(device), wanted)
+    if n_parallel > 1 and not registered[device].replicates:
+        wanted = f'1 on the device "{device}"'
+        raise ParameterError("compile", "n_parallel", n_parallel, wanted, 'Use device="cpp"')
 
 
 def _waiting(network: Any, device: str, progress: bool) -> Waiting:
     return Waiting(f"building the network {network.name!r} for the device {device}", progress)
 
 
-def _check_choices(obj: str, network: Any, **choices: tuple[str, tuple[str, ...]]) -> None:
+def _check_network(obj: str, network: Any) -> None:
     from biosnn.networks import NetworkModel
 
     if not isinstance(network, NetworkModel):
         raise ParameterError(obj, "network", repr(network), "a NetworkModel")
-    _check_options(obj, **choices)
 
 
 def _check_options(obj: str, **choices: tuple[str, tuple[str, ...]]) -> None:
@@ -362,6 +376,11 @@ def load(folder: str | os.PathLike[str]) -> Runnable:
         from biosnn.declaration import from_data
 
         del _networks
+        if artifact.manifest["declaration"] is None:
+            raise DataError(
+                f"{folder} holds the compiled network of a script, not the script: take the "
+                "network from the script with biosnn.from_brian2"
+            )
         return from_data(artifact.manifest["declaration"])
 
     made = CompiledNetwork(artifact, explain=registered and registered.explain)

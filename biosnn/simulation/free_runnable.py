@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from biosnn.devices.base.contract import TooMuchRecordedError
 from biosnn.devices.base.free_runs import PENDING, TIME, FreeDevice, FreeRun
 from biosnn.errors import DataError, Interrupted, ParameterError
 from biosnn.recording import Recording
+from biosnn.simulation.run_loop.options import RunOptions
+from biosnn.simulation.run_loop.recorders import size
 from biosnn.simulation.run_loop.signals import SignalStop
+from biosnn.simulation.script_values import checked_values
 from biosnn.state import State, unit_of
 from biosnn.validation import LARGEST, check_whole, describe
 
@@ -26,14 +30,22 @@ class FreeRunnable:
         Variables, as plain data.
     device, precision : str
         Where and how it runs.
+    device_reason : str
+        Why it runs there.
     build_seconds : float
         What building took (little when the build was in the cache).
     network : LiftedNetwork
         What it was made from.
     """
 
-    def __init__(self, made: FreeDevice, device: str, network: Any):
-        self.interface = made.interface
+    def __init__(
+        self,
+        made: FreeDevice,
+        device: str,
+        network: Any,
+        device_reason: str = "it was asked for",
+    ):
+        self.interface, self.device_reason = made.interface, device_reason
         self.device, self.precision = device, made.interface.precision
         self.build_seconds = made.build_seconds
         self.network = network
@@ -54,6 +66,7 @@ class FreeRunnable:
         state: State | None = None,
         *,
         seed: int | None = None,
+        memory_limit: int | None = None,
     ) -> tuple[Recording, State]:
         """Run the network for a time.
 
@@ -71,6 +84,8 @@ class FreeRunnable:
         seed : int, optional
             What random numbers follow from. Default: they go on where the state's run ended, and
             follow from 0 in a first run.
+        memory_limit : int, optional
+            Bytes of memory that the recording may take; default: a quarter of all memory.
 
         Returns
         -------
@@ -83,7 +98,8 @@ class FreeRunnable:
         Raises
         ------
         ParameterError
-            If the duration is no time >= 0, or a value is not one that can be changed.
+            If the duration is no time >= 0, a value is not one that can be changed, or the
+            recording does not fit.
         DataError
             If the state is not of this network, or a value does not fit its variable.
         Interrupted
@@ -96,12 +112,31 @@ class FreeRunnable:
             seed = check_whole("run", "seed", seed, 0, LARGEST)
         elif self._made.generator not in start:
             seed = 0
-        asked = FreeRun(state=start, duration=seconds, constants=constants, seed=seed)
+        limit = RunOptions(memory_limit=memory_limit).memory
+        known = self._traced_bytes(seconds)
+        if known > limit:
+            raise _too_much(f"a recording that needs at least {size(known)}", limit)
+        asked = FreeRun(
+            state=start, duration=seconds, constants=constants, seed=seed, recorder_limit=limit
+        )
         with SignalStop(lambda line: None) as stop, tempfile.TemporaryDirectory() as folder:
-            found = self._made.run(asked, Path(folder), stop)
+            try:
+                found = self._made.run(asked, Path(folder), stop)
+            except TooMuchRecordedError as error:
+                got = f"a recording that has grown to {size(int(str(error)))}"
+                raise _too_much(got, limit) from None
             if found is None or stop.signal:
                 raise Interrupted("stopped; nothing was kept of this run", stop.signal)
         return found
+
+    def _traced_bytes(self, seconds: float) -> int:
+        """What monitors of variables and rates record in a time."""
+        monitors = self.network.program.monitors
+        return sum(
+            made.row_bytes * int(seconds / (monitors[name].dt or self.interface.dt))
+            for name, made in self._made.recorded.items()
+            if made.kind != "events"
+        )
 
     def _complete(self, state: State) -> State:
         """Check that a state is one of this network."""
@@ -121,27 +156,20 @@ class FreeRunnable:
 
     def _changed(self, state: State, values: Mapping[str, Any]) -> tuple[State, dict[str, float]]:
         """A state with other values, and the constants that have others."""
-        if not isinstance(values, Mapping):
-            raise ParameterError("run", "values", describe(values), "a dict")
-        arrays, constants = {}, {}
-        variables = {variable.name for variable in self.interface.variables}
-        for name, value in values.items():
-            everywhere = [key for key in self._constants if key.partition(".")[2] == name]
-            if name in variables and not name.partition(".")[2].startswith("_"):
-                arrays[name] = value
-            elif name in self._constants or everywhere:
-                for key in everywhere or [name]:
-                    constants[key] = _checked_constant(name, value, self._constants[key])
-            else:
-                known = sorted(name for name in variables if "._" not in name)
-                among = ", ".join([*known, *sorted(self._constants)])
-                remedy = "What is part of the program itself needs another from_brian2"
-                raise ParameterError("run", "values", repr(name), f"among {among}", remedy)
+        variables = [variable.name for variable in self.interface.variables]
+        arrays, constants = checked_values(("run", "values"), values, variables, self._constants)
         return state.updated(arrays), constants
 
     def time(self, state: State) -> float:
         """The time in s at which a state is."""
         return float(state[TIME][0])
+
+
+def _too_much(got: str, limit: int) -> ParameterError:
+    wanted = f"enough for what the monitors record (it is {size(limit)})"
+    remedy = "Record fewer variables or neurons, or less often (dt=...), run for a shorter time "
+    remedy += "and go on from its state, or raise memory_limit"
+    return ParameterError("run", "memory_limit", got, wanted, remedy)
 
 
 def _checked_duration(duration: Any) -> float:
@@ -150,15 +178,3 @@ def _checked_duration(duration: Any) -> float:
         remedy = "Give a time with its unit, such as 1*second"
         raise ParameterError("run", "duration", describe(duration), "a time >= 0 s", remedy)
     return float(duration)
-
-
-def _checked_constant(name: str, value: Any, declared: Any) -> float:
-    unit = unit_of(declared) or ""
-    given = unit_of(value)
-    number = np.asarray(value)
-    if number.ndim or number.dtype.kind not in "iufb" or given not in (None, unit):
-        wanted = f"one number in {unit}" if unit else "one number without unit"
-        raise ParameterError("run", f"values[{name!r}]", describe(value), wanted)
-    if not np.isfinite(number):
-        raise ParameterError("run", f"values[{name!r}]", describe(value), "finite")
-    return float(number)

@@ -111,17 +111,6 @@ class Runnable:
             return {}
         return dict(self._made.artifact.manifest.get("gpu_bytes", {}))
 
-    @property
-    def _live(self) -> str:
-        """What it is, where it is no artifact."""
-        compiled = registry.devices()[self.device].compiled
-        return "the network of a script" if compiled else f'a network on the device "{self.device}"'
-
-    @property
-    def _elsewhere(self) -> str:
-        compiled = registry.devices()[self.device].compiled
-        return "declare it as a NetworkModel" if compiled else 'compile it for "cpp"'
-
     def export(self, folder: str | os.PathLike[str]) -> Path:
         """Copy the compiled network to a folder of its own, to be moved and run elsewhere.
 
@@ -138,7 +127,9 @@ class Runnable:
             If the folder exists or cannot be written.
         """
         if not isinstance(self._made, CompiledNetwork):
-            raise DeviceError(f"{self._live} is not an artifact; {self._elsewhere}")
+            raise DeviceError(
+                f'a network on the device "{self.device}" is not an artifact; compile it for "cpp"'
+            )
         return export(self._made.artifact, Path(folder))
 
     def run(
@@ -394,7 +385,9 @@ class Runnable:
             If the folder exists or cannot be written.
         """
         if not isinstance(self._made, CompiledNetwork | Sources):
-            raise DeviceError(f"{self._live} cannot become a job; {self._elsewhere}")
+            raise DeviceError(
+                f'a network on the device "{self.device}" cannot become a job; compile it for "cpp"'
+            )
         run = self._prepared(samples, state, options)
         if longest_chunk is not None:
             check_whole("export_job", "longest_chunk", longest_chunk, 1, LARGEST)

@@ -47,15 +47,18 @@ class Artifact:
         (name -> bytes and SHA-256).
     interface : Interface
         The manifest's interface.
+    first : State or None
+        The state before a run, if it is not the one in the folder.
     """
 
     folder: Path
     manifest: dict[str, Any]
     interface: Interface
+    first: State | None = None
 
     def defaults(self) -> State:
         """The state before a run; what is drawn at random is zero."""
-        return read_states(self.folder / STATE, self.interface)[0]
+        return self.first or read_states(self.folder / STATE, self.interface)[0]
 
 
 def read_states(path: Path, interface: Interface, n: int = 1) -> list[State]:
@@ -256,6 +259,9 @@ def export(artifact: Artifact, target: Path) -> Path:
             copy = part / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(inside(artifact.folder, name), copy)
+        if artifact.first is not None:
+            write_states(part / STATE, artifact.interface, [artifact.first])
+            seal(part, artifact.manifest)
     return Path(target)
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from biosnn.recording import Recording
 from biosnn.state import State
 
 # Exit status, as in cpp/runtime_library/biosnn.cpp.
-_TOO_MUCH_RECORDED, _NOT_FINITE = 3, 4
+TOO_MUCH_RECORDED, _NOT_FINITE = 3, 4
 _SPARE = 16 * 2**20  # bytes that a run leaves free on the disk
 _ROUNDS = 64  # samples per copy of a network in a chunk, where there are several
 
@@ -92,8 +92,9 @@ class BinarySession:
         states: Sequence[State],
         folder: Path,
         explain: Explain | None = None,
+        constants: Mapping[str, float] | None = None,
     ):
-        self._artifact = artifact
+        self._artifact, self._constants = artifact, constants or {}
         self._explain = explain
         self._interface = artifact.interface
         self._folder = folder.absolute()  # the binary runs in another one
@@ -104,6 +105,8 @@ class BinarySession:
         with said_plainly(folder):
             (self._folder / "out").mkdir()
             write_states(self._state, self._interface, states)
+            if artifact.first is not None:
+                write_states(self._folder / "first", self._interface, [artifact.first])
 
     def state(self) -> State:
         """See :class:`biosnn.devices.base.contract.Session`."""
@@ -174,8 +177,16 @@ class BinarySession:
                 out=str(folder / "out"),
                 parent=os.getpid(),
                 put=put,
+                constants=self._constant_lines,
+                seeds=self._artifact.manifest.get("seeds", False),
+                first=str(folder / "first") if self._artifact.first is not None else "",
             ),
         )
+
+    @property
+    def _constant_lines(self) -> tuple[str, ...]:
+        known = self._artifact.manifest.get("constants", [])
+        return tuple(f"{known.index(key)} {value!r}" for key, value in self._constants.items())
 
     def _run(self, lines: list[str], n: int, report: Report, stop: Stop) -> tuple[int, float]:
         """Run the binary; how many samples it finished, and the seconds that it took."""
@@ -189,7 +200,7 @@ class BinarySession:
         if end.status == _NOT_FINITE:
             name, *numbers = said.splitlines()[-1].split()
             raise NotFiniteError(name, *map(int, numbers))
-        if end.status == _TOO_MUCH_RECORDED:
+        if end.status == TOO_MUCH_RECORDED:
             raise TooMuchRecordedError(said)
         complete = end.finished == n or (stop.requested and 0 < end.finished < n)
         if end.status == -signal.SIGILL:

@@ -14,6 +14,7 @@ import attrs
 import numpy as np
 
 from biosnn.devices.base.contract import SPIKE_FILES, AddressEvents, Chunk, Settings
+from biosnn.devices.base.free_runs import sample_seeds
 from biosnn.program.interface import Interface
 from biosnn.recording import Recording, Spikes, Trace
 
@@ -30,6 +31,13 @@ class Places:
         The process that waits for the binary; 0 if nobody in particular.
     put : callable
         Keeps an input as raw bytes and says where: ``put(name, array) -> path``.
+    seeds : bool
+        Whether each sample has a seed; not where draws are functions of the numbers among the
+        settings.
+    first : str
+        Where the values are with which variables begin anew, if not in the network's folder.
+    constants : tuple of str
+        Number and value of constants that are not what was declared.
     """
 
     state_in: str
@@ -37,6 +45,9 @@ class Places:
     out: str
     parent: int
     put: Callable[[str, np.ndarray], str]
+    seeds: bool = False
+    first: str = ""
+    constants: tuple[str, ...] = ()
 
 
 def settings_lines(
@@ -65,6 +76,11 @@ def settings_lines(
     for name in ("seed", "epoch", "first_sample", "position", "horizon", "recorder_limit"):
         value = getattr(settings, name)
         lines.append(" ".join([name, *map(str, value if isinstance(value, tuple) else [value])]))
+    if places.seeds:
+        lines.append(f"seeds {places.put('seeds', sample_seeds(settings, chunk.n))}")
+    lines += [f"constant.{constant}" for constant in places.constants]
+    if places.first:
+        lines.append(f"first {places.first}")
     wanted = {name for key in settings.learning for name in plastic[key]}
     for names in plastic.values():
         lines += [f"inactive {name}" for name in names if name not in wanted]

@@ -8,11 +8,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from biosnn.devices.base.artifact import BINARY, open_artifact
 from biosnn.errors import DeviceError, StorageError
 from biosnn.program.program import Program
+from biosnn.program.serialisation import to_data, with_stored
 
+#: The arrays of a request, beside it.
+ARRAYS = "request.npz"
 # Brian2 imports these if they are there, for plots, tests and Cython code. The child needs none.
 _START = """\
 import sys
@@ -74,8 +80,10 @@ def write_code(module: str, program: Program, precision: str, folder: Path, refu
     DeviceError
         If it fails, with its last lines.
     """
-    asked = folder / "request.json"
-    asked.write_text(json.dumps({"program": program.to_data(), "precision": precision}))
+    asked, stored = folder / "request.json", {}
+    data = to_data(program, stored)
+    asked.write_text(json.dumps({"program": data, "precision": precision}))
+    np.savez(folder / ARRAYS, **stored)
     # The child finds this biosnn, and nothing that happens to lie in the current folder.
     paths = [str(_PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
@@ -89,6 +97,15 @@ def write_code(module: str, program: Program, precision: str, folder: Path, refu
         last = "\n".join(done.stderr.strip().splitlines()[-12:])
         raise DeviceError(f"{refusal}. It said:\n{last}")
     asked.unlink()
+    (folder / ARRAYS).unlink()
+
+
+def read_request(asked: Path) -> dict[str, Any]:
+    """What :func:`write_code` asks for: the program as data, and the precision."""
+    request = json.loads(asked.read_text())
+    with np.load(asked.with_name(ARRAYS), allow_pickle=False) as stored:
+        request["program"] = with_stored(request["program"], dict(stored))
+    return request
 
 
 def check_build(folder: Path) -> None:

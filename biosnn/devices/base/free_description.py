@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import numpy as np
 
 from biosnn.devices.base.free_objects import FreeObjects
 from biosnn.devices.base.free_runs import PENDING, TIME, Recorded, state_of
-from biosnn.program.interface import Interface
+from biosnn.program.interface import Column, Interface, Variable
 from biosnn.program.layout import default_state
 from biosnn.program.program import Program
-from biosnn.state import State, unit_name
+from biosnn.state import SEEN, State, unit_name
 
 
 def recorded_by(built: FreeObjects) -> dict[str, Recorded]:
@@ -55,3 +57,50 @@ def first_state(interface: Interface, program: Program) -> State:
     }
     arrays = {**default_state(interface, program), **pending, TIME: [program.start]}
     return state_of(interface, arrays)
+
+
+def sampled_interface(
+    interface: Interface, program: Program, recorded: Mapping[str, Recorded]
+) -> Interface:
+    """The interface of a network that is shown samples.
+
+    Parameters
+    ----------
+    interface : Interface
+        Of the network.
+    program : Program
+        With :class:`biosnn.program.program.Samples`.
+    recorded : mapping
+        Monitor -> what it records.
+    """
+    samples = program.samples
+    assert samples is not None
+    own = samples.counted.values()
+    monitors = {name: made for name, made in recorded.items() if name not in own}
+    counts = {
+        f"{key}.count": Column(dtype="<i4", size=recorded[name].size)
+        for key, name in samples.counted.items()
+    }
+    traces = {}
+    for name, made in monitors.items():
+        every = round((program.monitors[name].dt or interface.dt) / interface.dt)
+        for column, (dtype, unit) in made.columns.items():
+            if made.kind != "events" and column != "t":
+                indices = made.indices if made.kind == "state" else (0,)
+                traces[f"{name}.{column}"] = Column(
+                    dtype=dtype, size=len(indices), unit=unit, every=every, indices=indices
+                )
+    seen = Variable(name=SEEN, dtype="<i4", size=1, unit="", role="protocol")
+    return attrs.evolve(
+        interface,
+        variables=(*interface.variables, seen),
+        per_sample=counts,
+        traces=traces,
+        spikes={name: made.size for name, made in monitors.items() if "i" in made.columns},
+    )
+
+
+def sampled_state(interface: Interface, program: Program) -> State:
+    """The state of a network that is shown samples, before the first one."""
+    own = attrs.evolve(interface, variables=interface.variables[:-1])
+    return state_of(interface, {**default_state(own, program), SEEN: np.zeros(1, np.int32)})

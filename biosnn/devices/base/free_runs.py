@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import numpy as np
 
-from biosnn.devices.base.contract import AddressEvents, Stop
+from biosnn.devices.base.contract import Settings, Stop
 from biosnn.program.interface import Interface
 from biosnn.recording import Recording, RunClock, Spikes, Trace
 from biosnn.state import State
+
+if TYPE_CHECKING:
+    from biosnn.program.program import Program
 
 #: The time in s at which a state is, and the ending of the names of events on their way.
 TIME, PENDING = "t", ".pending"
@@ -44,6 +48,15 @@ class Recorded:
         """The column whose length tells how much was recorded; none where events are counted."""
         return next((name for name in ("i", "t") if name in self.columns), "")
 
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of an event, or of what is recorded at one time."""
+        return sum(
+            np.dtype(dtype).itemsize * abs(int(np.prod(self.shape(name))))
+            for name, (dtype, _) in self.columns.items()
+            if name != "count"
+        )
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a column's values, where -1 is the number of events or times."""
         if name == "count":
@@ -65,128 +78,15 @@ class FreeRun:
         ``"object.constant"`` -> value in SI units, where it is not what was declared.
     seed : int or None
         What random numbers follow from; ``None`` where those of the state go on.
+    recorder_limit : int
+        Bytes that may be recorded.
     """
 
     state: State
     duration: float
     constants: Mapping[str, float]
     seed: int | None
-
-
-@attrs.frozen(eq=False, kw_only=True)
-class Scaling:
-    """Weights that are scaled before a sample is shown.
-
-    Parameters
-    ----------
-    post : numpy.ndarray of int, shape (synapses,)
-        Neuron of each synapse.
-    n_post : int
-        How many neurons there are.
-    total : float
-        Norm that the weights of each neuron get; those that are all 0 stay.
-    p : {1, 2}
-        Sum of sizes, or Euclidean norm.
-    retries : bool
-        Also before a sample is shown again.
-    """
-
-    post: np.ndarray
-    n_post: int
-    total: float
-    p: int
-    retries: bool
-
-    def apply(self, weights: np.ndarray) -> np.ndarray:
-        """Scaled weights, shape (synapses,). Sums go in the order of the synapses."""
-        sizes = np.abs(weights, dtype=float) ** self.p
-        norms = np.bincount(self.post, sizes, self.n_post)
-        norms = norms if self.p == 1 else np.sqrt(norms)
-        factors = np.divide(self.total, norms, out=np.ones(self.n_post), where=norms > 0)
-        return weights * factors[self.post]
-
-
-@attrs.frozen(eq=False, kw_only=True)
-class Shown:
-    """Samples to be shown: for each, the network runs from 0 s to the end of a presentation.
-
-    Parameters
-    ----------
-    n : int
-        How many.
-    ends : tuple of float
-        Ends in s of the parts of a presentation: of the sample, and of the rest.
-    rows : dict
-        ``"group.variable"`` -> its values in each sample, shape (n, size).
-    silent : tuple of str
-        Variables that are 0 in the rest.
-    events : dict
-        Group -> its spikes in all samples.
-    resets : dict
-        ``"owner.variable"`` -> values with which it begins each sample.
-    times : tuple of str
-        ``"owner.variable"`` from which a presentation is subtracted after each sample.
-    seeds : numpy.ndarray of uint32, shape (n,)
-        What random numbers follow from in each sample.
-    dt : float
-        Time step in s.
-    scalings : dict
-        ``"connection.variable"`` -> how it is scaled before each sample.
-    watch : str
-        Monitor whose count at the end of the sample's first part decides whether the sample, with
-        its rest, is shown again.
-    min_spikes, max_retries : int
-        It is where the count is smaller, at most so often.
-    intensity, intensity_step : float
-        Factor on ``rows`` at first, and what each time adds.
-    """
-
-    n: int
-    ends: tuple[float, ...]
-    rows: dict[str, np.ndarray]
-    silent: tuple[str, ...]
-    events: dict[str, AddressEvents]
-    resets: dict[str, np.ndarray]
-    times: tuple[str, ...]
-    seeds: np.ndarray
-    dt: float
-    scalings: dict[str, Scaling] = attrs.field(factory=dict)
-    watch: str = ""
-    min_spikes: int = 0
-    max_retries: int = 0
-    intensity: float = 1.0
-    intensity_step: float = 0.0
-
-
-@attrs.frozen(eq=False, kw_only=True)
-class Seen:
-    """What came of it.
-
-    Parameters
-    ----------
-    done : int
-        Samples that were shown.
-    arrays : dict
-        The stored variables after them.
-    found : dict
-        Monitor -> column -> values, one presentation behind the other; ``count`` that of the last
-        presentation of each sample, shape (done, size).
-    rows : dict
-        Monitor -> how many events or points there are up to the end of each presentation.
-    seconds : float
-        Wall-clock time.
-    shown : numpy.ndarray of int, shape (done,)
-        How often each sample was presented.
-    """
-
-    done: int
-    arrays: dict[str, np.ndarray]
-    found: dict[str, dict[str, np.ndarray]]
-    rows: dict[str, np.ndarray]
-    seconds: float
-    shown: np.ndarray = attrs.Factory(
-        lambda self: np.ones(self.done, dtype=np.int32), takes_self=True
-    )
+    recorder_limit: int = 2**62
 
 
 class FreeDevice(Protocol):
@@ -209,18 +109,8 @@ class FreeDevice(Protocol):
         ------
         DeviceError
             If the run failed.
-        """
-        ...
-
-    def show(
-        self, shown: Shown, values: Mapping[str, np.ndarray], folder: Path, stop: Stop
-    ) -> Seen:
-        """Show samples, from the values of all variables; a stop ends after a whole sample.
-
-        Raises
-        ------
-        DeviceError
-            If the run failed.
+        TooMuchRecordedError
+            If the recording passes its limit.
         """
         ...
 
@@ -280,3 +170,28 @@ def recording_of(
 def state_of(interface: Interface, arrays: Mapping[str, Any]) -> State:
     """A state of the network."""
     return State(arrays, interface.shapes, interface.units)
+
+
+def segments(program: Program) -> list[tuple[int, float, bool]]:
+    """Parts of a presentation: first time step, end in s, and whether it is the rest's first one.
+
+    Inputs stay as they are within a part.
+    """
+    dt, total = program.dt, program.steps_per_presentation
+    begins = {0, program.duration_steps} - {total}
+    for port in program.inputs.values():
+        if port.kind == "sequence":
+            begins |= set(range(0, program.duration_steps, port.frame_steps))
+    ordered = [*sorted(begins), total]
+    return [
+        (first, last * dt, first == program.duration_steps)
+        for first, last in itertools.pairwise(ordered)
+    ]
+
+
+def sample_seeds(settings: Settings, n: int) -> np.ndarray:
+    """What the random numbers of each sample follow from, however samples are cut into chunks."""
+    assert isinstance(settings.seed, int)
+    first, key = settings.first_sample, [settings.seed, settings.epoch]
+    words = [np.random.SeedSequence([*key, first + k]).generate_state(1)[0] for k in range(n)]
+    return np.array(words, dtype=np.uint32)

@@ -27,6 +27,7 @@ from brian2.utils.stringtools import strip_empty_lines
 from biosnn._models.equation_text import parsed_unchecked
 from biosnn.devices.base.brian2_functions import divide_in_double
 from biosnn.devices.base.brian2_objects import Built, build
+from biosnn.devices.base.code_process import read_request
 from biosnn.devices.cpp.generator import LOOPS, Device, activate, shared_code
 from biosnn.devices.cpp.tables import Tables, source
 from biosnn.program.layout import default_state, interface_of
@@ -367,7 +368,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
 def main(generate: Callable[[dict[str, Any], Path], None], request: str, out: str) -> int:
     """Serve a request as a program: what goes wrong has its cause in the last line."""
     try:
-        generate(json.loads(Path(request).read_text()), Path(out))
+        generate(read_request(Path(request)), Path(out))
     except Exception as error:  # whatever it is, its cause comes last
         traceback.print_exc()
         cause: BaseException = error

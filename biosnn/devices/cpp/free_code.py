@@ -18,16 +18,23 @@ from brian2.core.variables import Constant, DynamicArrayVariable
 from brian2.parsing.rendering import CPPNodeRenderer
 from brian2.units.fundamentalunits import get_dimensions
 
-from biosnn.devices.base.free_description import recorded_by
+from biosnn.devices.base.artifact import write_states
+from biosnn.devices.base.free_description import recorded_by, sampled_interface, sampled_state
 from biosnn.devices.base.free_objects import FreeObjects, build_free
-from biosnn.devices.base.free_runs import Recorded
+from biosnn.devices.base.free_runs import Recorded, segments
 from biosnn.devices.cpp.code_generation import begin, comments, main, network_lines, unit
-from biosnn.devices.cpp.tables import Tables
+from biosnn.devices.cpp.tables import Tables, listed
+from biosnn.program.interface import Interface
 from biosnn.program.layout import interface_of
 from biosnn.program.program import Program
+from biosnn.state import SEEN
 
 #: The runtime library, in an order in which everything is declared before it is used.
-_LIBRARY = ("clocks.h", "memory.h", "free_run.h", "memory.cpp", "free_run.cpp")
+_LIBRARY = ("clocks.h", "memory.h", "loop.h", "free_run.h", "memory.cpp", "free_run.cpp")
+SAMPLES_LIBRARY = (
+    "clocks.h", "memory.h", "loop.h", "script_network.h", "biosnn.h", "memory.cpp", "biosnn.cpp",
+    "script_network.cpp",
+)  # fmt: skip
 
 
 class _Variable(float):
@@ -61,53 +68,184 @@ def _named(program: Program) -> tuple[Program, dict[str, float]]:
     return program.changed(groups=groups, connections=connections), values
 
 
-def _source(
-    built: FreeObjects, tables: Tables, recorded: dict[str, Recorded], n_constants: int
-) -> str:
+@attrs.frozen(kw_only=True)
+class Code:
+    """Where the parts of a network are in its code.
+
+    Parameters
+    ----------
+    built : FreeObjects
+        The network.
+    tables : Tables
+        Names of arrays.
+    recorded : dict
+        Monitor -> what it records.
+    """
+
+    built: FreeObjects
+    tables: Tables
+    recorded: dict[str, Recorded]
+
+    def array(self, full_name: str) -> str:
+        """Initialiser of the ``Array`` of ``"owner.variable"``."""
+        owner, _, name = full_name.partition(".")
+        return self.tables.array(self.built.owners[owner], name)
+
+    def queues(self) -> list[str]:
+        """Initialisers of the ``Queue`` of each pathway."""
+        return [
+            f"{{&brian::{made.name}.queue[0]->queue, &brian::{made.name}.queue[0]->offset}}"
+            for made in self.built.pathways.values()
+        ]
+
+    def rows(self, name: str) -> str:
+        """How much a monitor holds."""
+        column = self.recorded[name].rows
+        variables = self.built.monitors[name].variables
+        return f"{self.tables.name(variables[column])}.size()" if column else "0"
+
+    def monitored_bytes(self) -> str:
+        """Bytes of what all monitors hold."""
+        parts = ["size_t(0)"]
+        for name, made in self.recorded.items():
+            parts.append(f"{self.rows(name)} * {made.row_bytes}")
+        return " + ".join(parts)
+
+
+def _constant_table(n: int) -> str:
+    places = listed(f"&_biosnn_constant_{k}" for k in range(n))
+    return f"std::vector<double *> constant_table() {{ return {places}; }}"
+
+
+def _duration_tables(code: Code, n_constants: int) -> str:
     """The generated counterpart of ``free_run.h``."""
+    built, tables = code.built, code.tables
     state = [
-        f'{{"{array.full_name}", {tables.array(built.owners[array.owner], array.name)}}}'
-        for array in built.program.state
+        f'{{"{array.full_name}", {code.array(array.full_name)}}}' for array in built.program.state
     ]
-    queues = [
-        f"{{&brian::{made.name}.queue[0]->queue, &brian::{made.name}.queue[0]->offset}}"
-        for made in built.pathways.values()
-    ]
-    given = [
-        ", ".join(f"&{tables.name(group.variables[k])}" for k in ("neuron_index", "_timebins"))
-        for group in (built.owners[name] for name in _given_groups(built.program))
-    ]
-    constants = [f"&_biosnn_constant_{k}" for k in range(n_constants)]
-    visits, rows_of, counts = [], [], []
-    for name, made in recorded.items():
+    visits = []
+    for name, made in code.recorded.items():
         monitor = built.monitors[name]
-        rows_of.append(f"{tables.name(monitor.variables[made.rows])}.size()" if made.rows else "0")
-        counts += [tables.array(monitor, "count")] if "count" in made.columns else []
         for column in made.columns:
             key, variable = f"{name}.{column}", monitor.variables[column]
             if not isinstance(variable, DynamicArrayVariable):
                 array, item = tables.name(variable), np.dtype(variable.dtype).itemsize
                 visits.append(f'write("{key}", {array}, {made.size * item});')
             else:
-                visits.append(tables.visit(key, monitor, column, rows_of[-1]))
+                visits.append(tables.visit(key, monitor, column, code.rows(name)))
     return f"""
 namespace biosnn {{
-std::vector<Variable> state_table() {{ return {{{", ".join(state)}}}; }}
-std::vector<Queue> queue_table() {{ return {{{", ".join(queues)}}}; }}
-std::vector<Given> given_table() {{ return {{{", ".join(f"{{{pair}}}" for pair in given)}}}; }}
-std::vector<double *> constant_table() {{ return {{{", ".join(constants)}}}; }}
+std::vector<Variable> state_table() {{ return {listed(state)}; }}
+std::vector<Queue> queue_table() {{ return {listed(code.queues())}; }}
+{_constant_table(n_constants)}
+size_t monitored_bytes() {{ return {code.monitored_bytes()}; }}
 void monitored_visit(Write write) {{ {" ".join(visits)} }}
-void monitor_rows(std::vector<int64_t> &rows) {{
-    for (size_t n : std::vector<size_t>{{{", ".join(rows_of)}}}) rows.push_back((int64_t)n);
-}}
-std::vector<Array> count_table() {{ return {{{", ".join(counts)}}}; }}
 }}
 """
 
 
-def _given_groups(program: Program) -> list[str]:
-    """Groups whose spikes are given."""
-    return [key for key, group in program.groups.items() if group.spike_times is not None]
+def _sample_tables(code: Code, face: Interface, n_constants: int) -> str:
+    """The generated counterparts of ``biosnn.h`` and ``script_network.h``."""
+    built, tables, program = code.built, code.tables, code.built.program
+    samples = program.samples
+    assert samples is not None
+    state = [
+        f"{{\"{name}\", {'samples_seen()' if name == SEEN else code.array(name)}, 1, '-', false}}"
+        for name in (variable.name for variable in face.variables)
+    ]
+    places = {variable.name: k for k, variable in enumerate(face.variables)}
+    channels, given = [], []
+    for name, port in face.ports.items():
+        target = samples.targets.get(name, "")
+        arrays = [code.array(target)] if "." in target else []
+        channels.append(
+            f'{{"{name}", "{port.kind}", {port.features}, {port.frame_steps}, {port.absent!r}, '
+            f"{listed(arrays)}}}"
+        )
+        if port.kind == "events":
+            variables = built.owners[target].variables
+            pair = ", ".join(f"&{tables.name(variables[k])}" for k in ("neuron_index", "_timebins"))
+            given.append(f'{{"{name}", {{{pair}}}}}')
+    counts = {
+        name: tables.array(built.monitors[name], "count")
+        for name, made in code.recorded.items()
+        if "count" in made.columns
+    }
+    recorders = [
+        *(f'{{"{key}.count", {counts[name]}, 1, 0}}' for key, name in samples.counted.items()),
+        *(f'{{"{name}", {code.array(name)}, 1, {c.every}}}' for name, c in face.snapshots.items()),
+    ]
+    switches = [f'{{"{key}", {code.array(name)}}}' for key, name in samples.switches.items()]
+    stamps, visits, sizes, clears = [], [], [code.monitored_bytes()], []
+    for name, made in code.recorded.items():
+        monitor = built.monitors[name]
+        if not made.rows:
+            continue
+        k, rows = len(stamps), code.rows(name)
+        stamps.append(f"{{&{tables.name(monitor.variables['t'])}, {{}}, {{}}, {{}}}}")
+        clears.append(f"{tables.name(monitor.variables['N'])}[0] = 0;")
+        sizes.append(f"{rows} * {8 + 2 * 4}")
+        kept = [f"stamps[{k}].{part}" for part in ("time", "sample", "attempt")]
+        clears += [f"{part}.clear();" for part in kept]
+        for column in made.columns:
+            variable = monitor.variables[column]
+            if isinstance(variable, DynamicArrayVariable) and variable.ndim == 1:
+                clears.append(f"{tables.name(variable)}.clear();")
+            if made.kind == "events" and column in ("i", "t"):
+                key = f"spikes.{name}.{'t_sample' if column == 't' else column}"
+                visits.append(tables.visit(key, monitor, column, rows))
+            elif made.kind != "events" and column != "t":
+                key = f"trace.{name}.{column}"
+                visits.append(f'write("{key}.t", {kept[0]}.data(), {rows} * sizeof(double));')
+                visits.append(tables.visit(f"{key}.values", monitor, column, rows))
+        if made.kind == "events":
+            for part, array in zip(("sample", "attempt"), kept[1:], strict=True):
+                visits.append(
+                    f'write("spikes.{name}.{part}", {array}.data(), {rows} * sizeof(int32_t));'
+                )
+    ends = [f"{{{step}, {end!r}, {str(rest).lower()}}}" for step, end, rest in segments(program)]
+    silent = [f'"{name}"' for name in samples.silent]
+    resets = sorted(places[name] for name in samples.resets)
+    times = [code.array(name) for name in samples.times]
+    watched = [counts[samples.counted[samples.watch]]] if samples.watch else []
+    scaled = []
+    for name, scaling in samples.scaled.items():
+        owner = built.owners[name.partition(".")[0]]
+        post = tables.array(owner, "_synaptic_post")
+        retries = str(scaling.retries).lower()
+        numbers = (
+            f"{owner.target.start}, {len(owner.target)}, {scaling.p}, {retries}, {scaling.total!r}"
+        )
+        scaled.append(f'{{"{owner.name}", {code.array(name)}, {post}, {numbers}}}')
+    return f"""
+namespace biosnn {{
+extern const int64_t steps_per_presentation = {face.steps_per_presentation};
+extern const double time_step = {face.dt!r};
+extern const std::string counted_recorder = "{face.counted}";
+extern const int64_t replicas = 1, stride = 1;
+extern const int64_t min_spikes = {samples.min_spikes}, max_retries = {samples.max_retries};
+extern const double base_intensity = {samples.intensity!r};
+extern const double intensity_step = {samples.intensity_step!r};
+std::vector<Variable> state_table() {{ return {listed(state)}; }}
+std::vector<Channel> channel_table() {{ return {listed(channels)}; }}
+std::vector<Recorder> recorder_table() {{ return {listed(recorders)}; }}
+std::vector<Segment> segment_table() {{ return {listed(ends)}; }}
+std::vector<Queue> queue_table() {{ return {listed(code.queues())}; }}
+std::vector<GivenBy> given_table() {{ return {listed(given)}; }}
+std::vector<Switch> switch_table() {{ return {listed(switches)}; }}
+std::vector<std::string> silent_table() {{ return {listed(silent)}; }}
+std::vector<size_t> reset_table() {{ return {listed(map(str, resets))}; }}
+std::vector<Array> time_table() {{ return {listed(times)}; }}
+{_constant_table(n_constants)}
+std::vector<Array> count_table() {{ return {listed(counts.values())}; }}
+std::vector<Scaling> scaling_table() {{ return {listed(scaled)}; }}
+std::vector<Array> watch_table() {{ return {listed(watched)}; }}
+std::vector<Stamps> stamps = {listed(stamps)};
+size_t monitored_bytes() {{ return {" + ".join(sizes)}; }}
+void monitored_visit(Write write) {{ {" ".join(visits)} }}
+void monitored_clear() {{ {" ".join(clears)} }}
+}}
+"""
 
 
 def generate(request: dict[str, Any], out: Path) -> None:
@@ -118,7 +256,8 @@ def generate(request: dict[str, Any], out: Path) -> None:
     request : dict
         ``program`` (as data) and ``precision``.
     out : Path
-        An existing folder. It gets ``program.cpp``, ``static_arrays/`` and ``generated.json``.
+        An existing folder. It gets ``program.cpp``, ``static_arrays/``, ``generated.json``, and
+        where samples are shown ``state``.
     """
     program, single, device = begin(request, generators=True)
     program, constants = _named(program)
@@ -135,20 +274,28 @@ def generate(request: dict[str, Any], out: Path) -> None:
         f"double _biosnn_constant_{k} = {CPPNodeRenderer().render_expr(repr(value))};\n"
         for k, value in enumerate(constants.values())
     )
-    tables = _source(built, Tables(device), recorded, len(constants))
+    code = Code(built=built, tables=Tables(device), recorded=recorded)
+    face = interface_of(program, single_precision=single)
+    found: dict[str, Any] = {
+        "plastic": {key: [key] for key in program.plastic},
+        "constants": list(constants),
+    }
+    if program.samples is None:
+        library, tables = _LIBRARY, _duration_tables(code, len(constants))
+        found |= {
+            "recorded": {name: attrs.asdict(made) for name, made in recorded.items()},
+            "pathways": list(built.pathways),
+        }
+    else:
+        library, face = SAMPLES_LIBRARY, sampled_interface(face, program, recorded)
+        tables = _sample_tables(code, face, len(constants))
+        write_states(out / "state", face, [sampled_state(face, program)])
+        found["seeds"] = True
     generator = (Path(__file__).parent / "runtime_library" / "generator.h").read_text()
     queued = list(built.pathways.values())
-    text = unit(device, queued, "\n".join([named, generator, tables]), _LIBRARY)
+    text = unit(device, queued, "\n".join([named, generator, tables]), library)
     (out / "program.cpp").write_text(text)
-    found = {
-        "interface": interface_of(program, single_precision=single).to_data(),
-        "plastic": {},
-        "recorded": {name: attrs.asdict(made) for name, made in recorded.items()},
-        "constants": list(constants),
-        "pathways": list(built.pathways),
-        "given": _given_groups(program),
-    }
-    (out / "generated.json").write_text(json.dumps(found))
+    (out / "generated.json").write_text(json.dumps({"interface": face.to_data(), **found}))
 
 
 if __name__ == "__main__":

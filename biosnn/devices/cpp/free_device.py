@@ -12,16 +12,19 @@ import attrs
 import numpy as np
 
 from biosnn.devices.base.artifact import Artifact, open_artifact
-from biosnn.devices.base.binary import run_binary, said_plainly
-from biosnn.devices.base.contract import Stop
-from biosnn.devices.base.free_description import first_state
+from biosnn.devices.base.binary import (
+    TOO_MUCH_RECORDED,
+    CompiledNetwork,
+    run_binary,
+    said_plainly,
+)
+from biosnn.devices.base.contract import Stop, TooMuchRecordedError
+from biosnn.devices.base.free_description import first_state, sampled_state
 from biosnn.devices.base.free_runs import (
     PENDING,
     TIME,
     FreeRun,
     Recorded,
-    Seen,
-    Shown,
     recording_of,
     state_of,
 )
@@ -34,7 +37,7 @@ from biosnn.state import State
 
 def build(
     program: Program, precision: str, math: str = "fast", portable: bool = False
-) -> FreeCompiledNetwork:
+) -> FreeCompiledNetwork | CompiledNetwork:
     """Compile a program, or take it from the build cache.
 
     Parameters
@@ -50,9 +53,15 @@ def build(
     started = time.perf_counter()
     # Every run is told the values, so that a script with others finds the same binary.
     arrays = {name: attrs.evolve(a, initial=None) for name, a in program.arrays.items()}
-    bare = program.changed(arrays=arrays, start=0.0, pending={})
-    folder, _ = compiled(bare, precision, math, portable)
+    bare = program.changed(arrays=arrays, start=0.0, pending={}, fingerprint="")
+    folder, built_now = compiled(bare, precision, math, portable)
     artifact = open_artifact(folder)
+    if program.samples is not None:
+        interface = attrs.evolve(artifact.interface, fingerprint=program.fingerprint)
+        first = sampled_state(interface, program)
+        manifest = {**artifact.manifest, "interface": interface.to_data()}
+        artifact = attrs.evolve(artifact, manifest=manifest, interface=interface, first=first)
+        return CompiledNetwork(artifact, time.perf_counter() - started, built_now)
     return FreeCompiledNetwork(artifact, program, time.perf_counter() - started)
 
 
@@ -95,26 +104,28 @@ class FreeCompiledNetwork:
             generator = self.generator if asked.seed is None else None
             self._write_state(folder / "state_in", asked.state, generator)
             self._write_settings(folder, self._settings(asked, start, end))
-        seconds = self._run(folder, 1, stop)
+        seconds = self._run(folder, stop)
         if seconds is None:
             return None
         with said_plainly(folder):
             found = self._read_state(folder / "state_out")
             columns = self._columns(folder)
-        recording = recording_of(self.interface, self.recorded, columns, asked, seconds[1])
+        recording = recording_of(self.interface, self.recorded, columns, asked, seconds)
         return recording, state_of(self.interface, {**found, TIME: [end]})
 
-    def _run(self, folder: Path, n: int, stop: Stop) -> tuple[int, float] | None:
-        """Run the binary; what it finished, and the seconds that it took."""
+    def _run(self, folder: Path, stop: Stop) -> float | None:
+        """Run the binary; the seconds that it took, if it was not stopped."""
         ended = run_binary(self.artifact.folder, folder / "settings", lambda *_: None, stop)
-        if stop.requested and ended.finished < n and ended.status in (0, -signal.SIGTERM):
-            return (ended.finished, ended.seconds) if ended.finished > 0 else None
-        if ended.status != 0 or ended.said or ended.finished != n:
+        if stop.requested and ended.finished < 1 and ended.status in (0, -signal.SIGTERM):
+            return None
+        if ended.status == TOO_MUCH_RECORDED:
+            raise TooMuchRecordedError(ended.said)
+        if ended.status != 0 or ended.said or ended.finished != 1:
             raise DeviceError(
                 f"the compiled network stopped with status {ended.status}. It said: "
                 f"{ended.said or 'nothing'}"
             )
-        return ended.finished, ended.seconds
+        return ended.seconds
 
     def _columns(self, folder: Path) -> dict[str, dict[str, np.ndarray]]:
         """What the monitors held."""
@@ -128,75 +139,13 @@ class FreeCompiledNetwork:
             for name, made in self.recorded.items()
         }
 
-    def show(
-        self, shown: Shown, values: Mapping[str, np.ndarray], folder: Path, stop: Stop
-    ) -> Seen:
-        """See :class:`biosnn.devices.base.free_runs.FreeDevice`."""
-        folder = folder.absolute()
-        places = {variable.name: k for k, variable in enumerate(self.interface.variables)}
-        dtypes = {variable.name: variable.dtype for variable in self.interface.variables}
-        lines = [f"n_samples {shown.n}", f"dt {shown.dt!r}", "seed 0"]
-        lines += [f"ends {end!r}" for end in shown.ends]
-        lines += [f"time {places[name]}" for name in shown.times]
-        lines.append(f"intensity {shown.intensity!r} {shown.intensity_step!r}")
-        counting = [name for name, made in self.recorded.items() if "count" in made.columns]
-        if shown.watch:
-            most = f"{shown.min_spikes} {shown.max_retries}"
-            lines.append(f"watch {counting.index(shown.watch)} {most}")
-        with said_plainly(folder):
-            (folder / "out").mkdir()
-            nothing = dict.fromkeys(self._pending, np.empty((0, 2), np.int32))
-            self._write_state(folder / "state_in", {**values, **nothing})
-            for name, rows in shown.rows.items():
-                path = folder / f"rows.{places[name]}"
-                np.ascontiguousarray(rows, dtype=np.float64).tofile(path)
-                lines.append(f"target {places[name]} {int(name in shown.silent)} {path}")
-            for name, first in shown.resets.items():
-                path = folder / f"reset.{places[name]}"
-                np.ascontiguousarray(first, dtype=dtypes[name]).tofile(path)
-                lines.append(f"reset {places[name]} {path}")
-            for name, scaling in shown.scalings.items():
-                path = folder / f"post.{places[name]}"
-                np.ascontiguousarray(scaling.post, dtype=np.int32).tofile(path)
-                numbers = (places[name], scaling.n_post, scaling.p, int(scaling.retries))
-                lines.append(f"scaling {' '.join(map(str, numbers))} {scaling.total!r} {path}")
-            for name, events in shown.events.items():
-                path = folder / f"events.{name}"
-                columns = np.stack([events.sample, events.step, events.unit])
-                np.ascontiguousarray(columns, dtype=np.int32).tofile(path)
-                place = self.artifact.manifest["given"].index(name)
-                lines.append(f"events {place} {len(events.sample)} {path}")
-            shown.seeds.tofile(folder / "seeds")
-            lines.append(f"seeds {folder / 'seeds'}")
-            self._write_settings(folder, lines)
-        done, seconds = self._run(folder, shown.n, stop) or (0, 0.0)
-        if done == 0:
-            return Seen(done=0, arrays={}, found={}, rows={}, seconds=0.0)
-        with said_plainly(folder):
-            found = self._columns(folder)
-            for k, name in enumerate(counting):
-                counts = np.fromfile(folder / "out" / f"counts.{k}", dtype=np.int32)
-                found[name]["count"] = counts.reshape(done, -1)
-            times = np.fromfile(folder / "out" / "presentations", dtype=np.int32)
-            marks = np.fromfile(folder / "out" / "marks", dtype=np.int64)
-            marks = marks.reshape(int(times.sum()), -1)
-            state = self._read_state(folder / "state_out")
-        return Seen(
-            done=done,
-            arrays={name: state[name] for name in places},
-            found=found,
-            rows=dict(zip(self.recorded, marks.T, strict=True)),
-            seconds=seconds,
-            shown=times,
-        )
-
     def _write_settings(self, folder: Path, lines: Sequence[str]) -> None:
         places = {name: folder / name for name in ("state_in", "state_out", "out")}
         common = [f"parent {os.getpid()}", *(f"{name} {path}" for name, path in places.items())]
         (folder / "settings").write_text("\n".join([*common, *lines]) + "\n")
 
     def _settings(self, asked: FreeRun, start: float, end: float) -> list[str]:
-        lines = [f"start {start!r}", f"end {end!r}"]
+        lines = [f"start {start!r}", f"end {end!r}", f"recorder_limit {asked.recorder_limit}"]
         if asked.seed is not None:
             lines.append(f"seed {asked.seed}")
         for k, name in enumerate(self.artifact.manifest["constants"]):

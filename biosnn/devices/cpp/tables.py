@@ -124,24 +124,25 @@ def source(
     calls = "\n".join(f"void _run_{name}() {{ {call}; }}" for name, call in functions.items())
     return f"""
 namespace biosnn {{
-extern const std::vector<std::string> border_objects = {_listed(f'"{name}"' for name in finishing)};
+extern const std::vector<std::string> border_objects = {listed(f'"{name}"' for name in finishing)};
 extern const int64_t steps_per_presentation = {described.steps_per_presentation};
 extern const double time_step = {described.dt!r};
 extern const std::string counted_recorder = "{described.counted}";
 extern const int64_t replicas = {described.replicas}, stride = {built.program.replicas.stride};
-std::vector<Variable> state_table() {{ return {_listed(_state(described, built, tables))}; }}
+std::vector<Variable> state_table() {{ return {listed(_state(described, built, tables))}; }}
 std::vector<Channel> channel_table() {{
-    return {_listed(_channels(described, built, tables))};
+    return {listed(_channels(described, built, tables))};
 }}
-std::vector<Recorder> recorder_table() {{ return {_listed(recorders)}; }}
-Protocol protocol_arrays() {{ return {_listed(protocol)}; }}
+std::vector<Recorder> recorder_table() {{ return {listed(recorders)}; }}
+Protocol protocol_arrays() {{ return {listed(protocol)}; }}
 {tables.monitors(built)}
 }}
 {calls}
 """
 
 
-def _listed(items: Any) -> str:
+def listed(items: Any) -> str:
+    """Initialiser of a list."""
     return "{" + ", ".join(items) + "}"
 
 
@@ -153,7 +154,8 @@ def _state(described: Interface, built: Built, tables: Tables) -> list[str]:
             check = "c" if variable.role == "weight" else "s"
         kept = built.program.arrays[variable.name]
         array, copies = tables.array(built.owner(kept), kept.name), built.copies(kept)
-        entries.append(f"{{\"{variable.name}\", {array}, {copies}, '{check}'}}")
+        clock = "true" if kept.clock_time else "false"
+        entries.append(f"{{\"{variable.name}\", {array}, {copies}, '{check}', {clock}}}")
     return entries
 
 
@@ -167,6 +169,6 @@ def _channels(described: Interface, built: Built, tables: Tables) -> list[str]:
         targets = [tables.array(built.owner(array), array.name) for array in arrays]
         entries.append(
             f'{{"{name}", "{port.kind}", {port.features}, {port.frame_steps}, {port.absent!r}, '
-            f"{_listed(targets)}}}"
+            f"{listed(targets)}}}"
         )
     return entries

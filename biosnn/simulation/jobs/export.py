@@ -111,6 +111,7 @@ class _WritingSession:
             out=f"{_JOB}/{jobs.WORK}",
             parent=0,
             put=self._put,
+            seeds=self._network.manifest.get("seeds", False),
         )
         lines = settings_lines(chunk, settings, self._network.manifest["plastic"], places)
         file = self._folder / jobs.settings_file(number)

@@ -202,6 +202,7 @@ void configure(int argc, char **argv) {
 }
 
 static void fill(const OpenChannel &channel, const double *row);
+static bool read_rows(OpenChannel &channel, int64_t frame);
 
 static std::FILE *create(const std::string &path) {
     std::FILE *file = std::fopen(path.c_str(), "wb");
@@ -333,7 +334,12 @@ void load_channel(const char *name) {
     if (channel.spec.kind == "events") return play_events(channel);
     const int64_t frame =
         channel.spec.kind == "sequence" ? Network::step / channel.spec.frame_steps : 0;
-    if (!channel.given || frame >= channel.frames) return fill(channel, nullptr);
+    fill(channel, read_rows(channel, frame) ? channel.rows.data() : nullptr);
+}
+
+// Puts a frame of all replicas into the channel's rows; says whether one is given.
+static bool read_rows(OpenChannel &channel, int64_t frame) {
+    if (!channel.given || frame >= channel.frames) return false;
     const size_t features = channel.spec.features;
     channel.rows.assign(replicas * features, channel.spec.absent);
     for (int64_t replica = 0; replica < replicas; replica++) {
@@ -346,7 +352,7 @@ void load_channel(const char *name) {
         else
             std::copy_n((const float *)row, features, to);
     }
-    fill(channel, channel.rows.data());
+    return true;
 }
 
 // Looks at the variables of one kind, 's' or 'c' (see biosnn.h), of the replicas that have shown
@@ -431,8 +437,7 @@ static void save_state(int64_t replica, double now) {
         std::vector<char> values(bytes_of(variable.values) / variable.copies);
         memory::read(variable.values, variable.copies == 1 ? 0 : replica * part, part,
                      values.data());
-        if (variable.name.size() > 10 &&
-            variable.name.compare(variable.name.size() - 10, 10, ".lastspike") == 0)
+        if (variable.clock_time)
             for (size_t k = 0; k < part; k++) {
                 double &last = ((double *)values.data())[k];
                 last = std::round((last - now) / time_step) * time_step;

@@ -14,12 +14,14 @@ namespace biosnn {
 
 // A state variable. Its array holds the values of so many `copies` of the network, one behind the
 // other: of all replicas, or of one whose values they share. `check`: 's' looks for NaN and
-// infinity after every sample, 'c' after every chunk, '-' never.
+// infinity after every sample, 'c' after every chunk, '-' never. What is `clock_time` is handed on
+// as time since the end of the chunk.
 struct Variable {
     std::string name;
     Array values;
     int64_t copies;
     char check;
+    bool clock_time;
 };
 struct Channel {
     std::string name, kind;  // static, sequence or events

@@ -6,18 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "clocks.h"
+#include "loop.h"
 #include "memory.h"
-
-typedef void (*codeobj_func)();
 
 // The network's code with its clocks, in the order in which it runs.
 struct Network {
-    struct Object {
-        Clock *clock;
-        codeobj_func function;
-    };
-    std::vector<Object> objects;
+    std::vector<biosnn::Object> objects;
     void add(Clock *clock, codeobj_func function, const char *) {
         objects.push_back({clock, function});
     }
@@ -29,26 +23,15 @@ struct Variable {
     std::string name;
     Array values;
 };
-// A queue of Brian2: its slots, of which the present one is at `offset`.
-struct Queue {
-    std::vector<std::vector<int32_t>> *slots;
-    int *offset;
-};
-// Spikes that are given: units and time steps, in the order of the steps.
-struct Given {
-    std::vector<int32_t> *units, *steps;
-};
 using Write = void (*)(const std::string &name, const void *data, size_t bytes);
 
 // Generated for each network.
 std::vector<Variable> state_table();
 std::vector<Queue> queue_table();
-std::vector<Given> given_table();
 std::vector<double *> constant_table();
+// What the monitors hold, in bytes, and the bytes themselves.
+size_t monitored_bytes();
 void monitored_visit(Write write);
-// How much each monitor holds, behind what is in the list; and where those of events count.
-void monitor_rows(std::vector<int64_t> &rows);
-std::vector<Array> count_table();
 // The random generator: its bytes, and to begin anew.
 Array generator_bytes();
 void seed_generator(unsigned long seed);
