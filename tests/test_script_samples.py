@@ -5,8 +5,10 @@ import subprocess
 import numpy as np
 import pytest
 from brian2 import (
+    Hz,
     Network,
     NeuronGroup,
+    PoissonGroup,
     SpikeMonitor,
     StateMonitor,
     Synapses,
@@ -233,3 +235,63 @@ def test_snapshots_of_what_is_not_there_are_named():
     alone = biosnn.from_brian2(network(), namespace={})
     with pytest.raises(ParameterError, match="snapshots must be left out"):
         biosnn.compile(alone, "runtime", snapshots={"cells.v": 2})
+
+
+def test_members_of_an_ensemble_are_scripts_with_other_values():
+    first = np.linspace(0.2, 0.4, 12)
+    parameters = {"cells.tau": [10 * ms, 6 * ms, 20 * ms], "stdp.w": [0.3, first, 0.35]}
+    network = leaky()
+    three = simulation.ensemble(network, 3, parameters=parameters, math="strict",
+                                snapshots={"stdp.w": 3})  # fmt: skip
+    shown = {"image": FILM[:, 0] * 60}
+    found = three.fit(shown, seeds=[4, 5, 6], epochs=2, chunk_size=5, progress=False)
+    counts = [recording.counts("cells") for recording, _ in found]
+    assert min(part.sum() for part in counts) > 20
+    assert not np.array_equal(counts[0], counts[1])
+    assert np.abs(found[1][1]["stdp.w"] - first).max() > 0.01
+    for k, member in enumerate(three.members[:2]):
+        alone = biosnn.compile(member, math="strict", snapshots={"stdp.w": 3})
+        recording, end = alone.fit(shown, seed=4 + k, epochs=2, progress=False)
+        assert recording.counts("cells").tobytes() == counts[k].tobytes()
+        assert recording.snapshots["stdp.w"].tobytes() == found[k][0].snapshots["stdp.w"].tobytes()
+        assert end.checksum() == found[k][1].checksum()
+    again = three.run(shown, [end for _, end in found], seeds=4, progress=False)
+    assert [end.samples_seen for _, end in again] == [14] * 3
+    for wrong, what in (
+        ({"parameters": {"cells.u": [1, 2, 3]}}, "among"),
+        ({"parameters": {"cells.tau": [1, 2, 3]}}, "in s"),
+        ({"parameters": {"stdp.w": [1, 2]}}, "3 values"),
+        ({"parameters": {"stdp.w": [1, 2, [3, 4]]}}, "shape"),
+        ({"device": "cuda"}, "processes"),
+        ({"spikes": ("cells",)}, "left out"),
+    ):
+        with pytest.raises(ParameterError, match=what):
+            simulation.ensemble(network, 3, **wrong)
+    with pytest.raises(ParameterError, match="shown samples"):
+        simulation.ensemble(biosnn.from_brian2(net := two_cells(), namespace={}), 2)
+    assert "cells" in net
+
+
+def two_cells():
+    cells = NeuronGroup(2, "dv/dt = -v/(10*ms) : 1", method="euler", name="cells")
+    return Network(cells)
+
+
+def leaky():
+    """A script with random inputs, a constant of its namespace, and weights that learn."""
+    pixels = PoissonGroup(3, rates=0 * Hz, name="pixels")
+    cells = NeuronGroup(4, "dv/dt = -v/tau : 1", threshold="v > 1", reset="v = 0",
+                        method="exact", name="cells")  # fmt: skip
+    stdp = Synapses(pixels, cells, "w : 1\ndApre/dt = -Apre/(20*ms) : 1 (event-driven)",
+                    on_pre="v_post += w; Apre += 0.02", on_post="w = clip(w + Apre, 0, 1)",
+                    name="stdp")  # fmt: skip
+    stdp.connect()
+    stdp.w = 0.3
+    return biosnn.from_brian2(
+        Network(pixels, cells, stdp),
+        namespace={"tau": 10 * ms},
+        inputs={"image": "pixels"},
+        presentation=biosnn.Presentation(duration=50 * ms, rest=10 * ms, reset="all"),
+        output="cells",
+        learned="stdp.w",
+    )

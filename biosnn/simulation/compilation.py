@@ -11,6 +11,7 @@ from biosnn.devices import registry
 from biosnn.devices.base.artifact import BINARY, open_artifact
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.contract import Device, ReplicatingDevice
+from biosnn.devices.base.member_processes import MemberProcesses
 from biosnn.errors import DataError, DeviceError, ParameterError
 from biosnn.progress import Waiting
 from biosnn.simulation.auto_device import choose
@@ -164,7 +165,7 @@ def compile(  # pyright: ignore[reportInconsistentOverload]
     if isinstance(network, LiftedNetwork | Network):
         lifted = from_brian2(network, level=1) if isinstance(network, Network) else network
         given = {"per_sample": per_sample, "spikes": spikes, "traces": traces}
-        program = _of_script(lifted.program, given, snapshots, n_parallel)
+        program = _of_script("compile", lifted.program, given, snapshots, n_parallel)
         network = lifted
     else:
         _check_network("compile", network)
@@ -205,7 +206,7 @@ def compile(  # pyright: ignore[reportInconsistentOverload]
 
 
 def ensemble(
-    network: NetworkModel,
+    network: NetworkModel | LiftedNetwork,
     n: int,
     device: str = "cpp",
     *,
@@ -226,15 +227,17 @@ def ensemble(
 
     Parameters
     ----------
-    network : NetworkModel
-        The declaration of all members.
+    network : NetworkModel or LiftedNetwork
+        The declaration of all members, or the network of a script that is shown samples: each
+        member is then a process, on the device ``"cpp"`` only.
     n : int
         How many there are.
     device : {"cpp", "cuda", "auto"}
         One compiled binary, for the CPU or for a GPU; ``"auto"`` as in :func:`compile`.
     parameters : mapping, optional
         ``"population.parameter"``, or ``"projection.parameter"`` of its rule -> the values, one
-        per member, with unit. What else a declaration says is the same for all.
+        per member, with unit. What else a declaration says is the same for all. Of a script: a
+        constant ``"object.constant"``, or the first values of ``"object.variable"``.
     precision, per_sample, spikes, snapshots, math, portable, architecture, progress
         As in :func:`compile`. Parameters that differ are double precision.
 
@@ -259,15 +262,22 @@ def ensemble(
     from biosnn.program.layout import default_state
     from biosnn.program.lower import lower
     from biosnn.program.recorders import Record, observed
+    from biosnn.program.script import LiftedNetwork
     from biosnn.simulation.ensemble_members import members_of
 
-    _check_network("ensemble", network)
     _check_options("ensemble", precision=(precision, ("double", "single")))
+    check_whole("ensemble", "n", n, 1, LARGEST)
+    options = {"precision": precision, "math": math, "portable": portable}
+    if isinstance(network, LiftedNetwork):
+        recorders = {"per_sample": per_sample, "spikes": spikes}
+        program = _of_script("ensemble", network.program, recorders, snapshots, 1)
+        changed = LiftedNetwork(program)
+        return _script_ensemble(changed, int(n), device, parameters, options, progress)
+    _check_network("ensemble", network)
     known = [name for name, found in registry.devices().items() if found.replicates]
     if device not in (*known, AUTO):
         among = f'{", ".join(f'"{name}"' for name in known)} or "{AUTO}"'
         raise ParameterError("ensemble", "device", repr(device), among)
-    check_whole("ensemble", "n", n, 1, LARGEST)
     members, base, replicas = members_of(network, int(n), parameters)
     record = Record(per_sample=observed(network, per_sample), spikes=spikes, snapshots=snapshots)
     program = lower(base, record, replicas)
@@ -277,7 +287,6 @@ def ensemble(
         device, reason = choice.device, choice.reason
     if (jobs := active_jobs()) is not None and device == jobs.device:
         device = jobs.elsewhere()
-    options = {"precision": precision, "math": math, "portable": portable}
     with _waiting(base, device, progress):
         built = registry.build(device, program, {**options, "architecture": architecture})
     made = cast(ReplicatingDevice, built)
@@ -288,8 +297,42 @@ def ensemble(
     return Ensemble(made, members, default, device, reason)
 
 
+def _script_ensemble(
+    network: LiftedNetwork,
+    n: int,
+    device: str,
+    parameters: Any,
+    options: dict[str, Any],
+    progress: bool,
+) -> Ensemble:
+    """An ensemble of a script's network: a process of one binary for each member."""
+    from biosnn.devices.base.free_description import sampled_state
+    from biosnn.simulation.script_members import script_members
+
+    if device not in ("cpp", AUTO):
+        wanted = '"cpp" for the network of a script, whose members are processes'
+        raise ParameterError("ensemble", "device", repr(device), wanted)
+    if network.program.samples is None:
+        remedy = (
+            "Call from_brian2 with inputs and a presentation; or run its runnable once for each"
+        )
+        wanted = "one that is shown samples"
+        raise ParameterError("ensemble", "network", repr(network.name), wanted, remedy)
+    with _waiting(network, "cpp", progress):
+        made: Any = registry.build("cpp", network.program, options)
+    pairs = script_members(network, made.interface, n, parameters)
+    together = MemberProcesses(made, [member for _, member in pairs])
+    return Ensemble(
+        together,
+        [network for network, _ in pairs],
+        lambda member: sampled_state(made.interface, member.program),
+        "cpp",
+        "members of a script are processes",
+    )
+
+
 def _of_script(
-    program: Program, recorders: Mapping[str, Any], snapshots: Any, n_parallel: int
+    called: str, program: Program, recorders: Mapping[str, Any], snapshots: Any, n_parallel: int
 ) -> Program:
     """The program of a script with what is recorded besides its monitors."""
     from biosnn.program.recorders import Record
@@ -299,17 +342,17 @@ def _of_script(
         if given:
             remedy = "Record with Brian2's monitors in the script"
             wanted = "left out for the network of a script"
-            raise ParameterError("compile", name, repr(given), wanted, remedy)
+            raise ParameterError(called, name, repr(given), wanted, remedy)
     if n_parallel != 1:
         wanted = "1 for the network of a script"
         remedy = 'Use n_jobs on the device "cpp"'
-        raise ParameterError("compile", "n_parallel", n_parallel, wanted, remedy)
+        raise ParameterError(called, "n_parallel", n_parallel, wanted, remedy)
     record = Record(snapshots=snapshots)
     for name, every in record.snapshots.items():
         if name not in program.arrays or "._" in name:
             among = ", ".join(key for key in program.arrays if "._" not in key)
-            raise ParameterError("compile", "snapshots", repr(name), f"one of {among}")
-        check_whole("compile", f"snapshots[{name!r}]", every, 1, LARGEST)
+            raise ParameterError(called, "snapshots", repr(name), f"one of {among}")
+        check_whole(called, f"snapshots[{name!r}]", every, 1, LARGEST)
     return program.changed(record=record)
 
 

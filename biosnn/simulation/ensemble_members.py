@@ -46,7 +46,7 @@ def members_of(
     differ: dict[str, dict[str, list[float]]] = {}
     for name, values in (parameters or {}).items():
         key, parameter = _known(network, name)
-        given = _listed(name, values, n)
+        given = listed(name, values, n)
         for change, value in zip(changes, given, strict=True):
             change.setdefault(key, {})[parameter] = value
         differ.setdefault(key, {})[parameter] = [float(np.asarray(value)) for value in given]
@@ -86,7 +86,8 @@ def _known(network: NetworkModel, name: Any) -> tuple[str, str]:
     return key, parameter
 
 
-def _listed(name: str, values: Any, n: int) -> list[Any]:
+def listed(name: str, values: Any, n: int) -> list[Any]:
+    """Values of a parameter, one per member."""
     try:
         given = list(values)
     except TypeError:
