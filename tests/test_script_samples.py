@@ -14,6 +14,7 @@ from brian2 import (
     Synapses,
     defaultclock,
     ms,
+    mV,
     prefs,
 )
 
@@ -259,7 +260,7 @@ def test_members_of_an_ensemble_are_scripts_with_other_values():
     assert [end.samples_seen for _, end in again] == [14] * 3
     for wrong, what in (
         ({"parameters": {"cells.u": [1, 2, 3]}}, "among"),
-        ({"parameters": {"cells.tau": [1, 2, 3]}}, "in s"),
+        ({"parameters": {"cells.tau": [1 * mV] * 3}}, "in s"),
         ({"parameters": {"stdp.w": [1, 2]}}, "3 values"),
         ({"parameters": {"stdp.w": [1, 2, [3, 4]]}}, "shape"),
         ({"device": "cuda"}, "processes"),
