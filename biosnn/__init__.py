@@ -20,6 +20,7 @@ _EXPORTS = {
     "compile": "biosnn.simulation",
     "from_brian2": "biosnn.program.script",
     "load_model": "biosnn.storage",
+    "run": "biosnn.simulation.script_run",
     "save_model": "biosnn.storage",
 }
 _MODULES = (

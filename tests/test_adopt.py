@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brian2 import second
 from typer.testing import CliRunner
 
 from biosnn.cli import app
@@ -71,16 +71,71 @@ def test_all_of_a_script_comes_along(write) -> None:
     assert "spikes\n" in done.stderr  # of the script itself
 
 
-def test_the_lines_to_add_do_what_the_script_did(write) -> None:
-    (judged,), end = judge_script(write(WHOLE))
-    assert end.status == "finished"
-    plain: dict[str, Any] = {}
-    exec(WHOLE.split("print")[0], plain)
-    brought: dict[str, Any] = {}
-    exec(WHOLE.replace("run(50*ms)", "\n".join(judged.lines)).split("print")[0], brought)
-    assert len(brought["spikes"].i) > 15
-    np.testing.assert_array_equal(brought["spikes"].i, plain["spikes"].i)
-    np.testing.assert_array_equal(brought["spikes"].t, plain["spikes"].t / second)
+def test_the_changed_script_does_what_the_script_did(write, tmp_path: Path) -> None:
+    text = WHOLE.replace("run(50*ms)", "run(30*ms)\nrun(20*ms, report=None)")
+    text = text.replace("tau =", "set_device('cpp_standalone')\ntau =")
+    done = call(write(text), "--write", tmp_path / "brought.py")
+    assert done.exit_code == 0, done.output
+    brought = (tmp_path / "brought.py").read_text()
+    changed = list(difflib.unified_diff(text.splitlines(), brought.splitlines(), n=0))[2:]
+    assert [line for line in changed if line[0] in "+-"] == [
+        "-set_device('cpp_standalone')",
+        "+from biosnn import run",
+    ]
+    assert "Lines that change: 2" in done.stdout
+    results = {}
+    for script in (text.replace("set_device('cpp_standalone')", ""), brought):
+        names: dict[str, Any] = {}
+        exec(script.replace("20*ms, report=None", "20*ms"), names)
+        results[script] = names["spikes"]
+    plain, ours = results.values()
+    assert len(plain.i) > 15
+    np.testing.assert_array_equal(ours.i, plain.i)
+    np.testing.assert_array_equal(ours.t, plain.t)
+    assert call(write(text), "--write", tmp_path / "brought.py").exit_code == 2
+
+
+def test_calls_that_change_keep_their_arguments(write, tmp_path: Path) -> None:
+    text = """\
+import brian2 as b2
+from brian2 import ms
+def go():
+    cells = b2.NeuronGroup(1, 'v : 1')
+    cells.run_regularly('v += third(1)')
+    net = b2.Network(cells)
+    net.run(
+        3*ms, profile=True, namespace={'third': third},
+    ); net.add(b2.SpikeMonitor(b2.PoissonGroup(1, 1*b2.Hz)))
+    b2.run(1*ms, 'text', 2*b2.second)
+@b2.check_units(x=1, result=1)
+def third(x):
+    return x/3
+other = b2.NeuronGroup(1, 'v : 1')
+other.run_regularly('v += 1')
+go()
+"""
+    found, _ = judge_script(write(text), first=True)
+    (change,) = [judged.change for judged in found]
+    assert change is not None
+    assert (change.line, len(change.old), change.size) == (7, 3, 3)
+    (line,) = change.new
+    assert line.startswith("    biosnn.run(3 * ms, namespace={'third': third}, network=net, ")
+    assert line.endswith('device="runtime"); net.add(b2.SpikeMonitor(b2.PoissonGroup(1, 1*b2.Hz)))')
+    status = {on.device: (on.status, on.reason) for on in found[0].devices}
+    assert status["runtime"] == ("comes along", "")
+    assert status["cpp"][0] == "refused"
+    assert "third.implementation" in status["cpp"][1]
+    done = call(write(text), "--first")
+    assert done.exit_code == 0
+    assert "refused on the device cpp: third.implementation" in done.stdout
+    assert "script.py:3\n    + import biosnn\n" in done.stdout
+
+
+def test_names_that_are_nothing_are_told(write) -> None:
+    done = call(write(WHOLE.replace("tau = 10*ms", "")))
+    assert done.exit_code == 1
+    assert "refused     NeuronGroup   cells (script.py:3): cells.equations" in done.stdout
+    assert "'tau'" in done.stdout
 
 
 def test_all_that_is_refused_is_told_at_once(write) -> None:
@@ -111,7 +166,7 @@ def test_the_same_runs_are_told_once(write) -> None:
     (many, one), _ = judge_script(write(loop))
     assert (many.place.line, many.times, many.duration) == (9, 4, "5. * msecond")
     assert (one.place.line, one.times) == (10, 1)
-    assert "runnable.run(1. * msecond, values, state)" in one.lines[0]
+    assert (many.change, one.change) == (None, None)
     assert "script.py:9: run(5. * msecond), 4 times" in call(write(loop)).stdout
 
 
@@ -126,7 +181,7 @@ def test_networks_are_named_as_in_the_script(write) -> None:
     named = WHOLE.replace("run(50*ms)", "net = Network(cells, synapses, spikes)\nnet.run(50*ms)")
     done = call(write(named))
     assert done.exit_code == 0
-    assert "biosnn.from_brian2(net)" in done.stdout
+    assert "+ biosnn.run(50 * ms, network=net)" in done.stdout
 
 
 def test_errors_of_scripts_and_other_devices_are_told(write) -> None:

@@ -465,12 +465,34 @@ def test_what_cannot_come_along_is_named():
         biosnn.compile(lifted, device="cuda")
 
 
+def test_names_that_are_nothing_are_said_at_once():
+    cells = NeuronGroup(
+        2,
+        "dv/dt = (I - v)/(10*ms) + xi*ms**-0.5 : 1\nI = 2*missing : 1\ndone : 1",
+        threshold="v > 1",
+        reset="w = v; v -= w",
+        method="euler",
+        name="cells",
+    )
+    synapses = Synapses(cells, cells, "g : 1", on_pre="d = g*v_pre; v += d; g += absent", name="s")
+    synapses.connect()
+    with pytest.raises(ParameterError, match=r"(?s)cells\.equations.*missing.*py.*namespace"):
+        biosnn.from_brian2([cells], namespace={})
+    given = {"missing": 1.0}
+    biosnn.compile(biosnn.from_brian2([cells], namespace=given), device="runtime")
+    with pytest.raises(ParameterError, match=r"(?s)s_pre\.code.*d = g.*absent.*from_brian2\.py"):
+        biosnn.from_brian2([cells, synapses], namespace=given)
+    runner = cells.run_regularly("done = lost")
+    with pytest.raises(ParameterError, match=rf"{runner.name}\.code.*lost"):
+        biosnn.from_brian2([cells, runner], namespace=given)
+
+
 def test_what_brian2_cannot_run_is_said_when_it_is_compiled():
-    cells = NeuronGroup(2, "dv/dt = (missing - v)/(10*ms) : 1", name="cells")
+    cells = NeuronGroup(2, "v : 1\nu : volt", threshold="v > u", name="cells")
     lifted = biosnn.from_brian2([cells], namespace={})
-    with pytest.raises(ParameterError, match="missing"):
+    with pytest.raises(ParameterError, match="unit"):
         biosnn.compile(lifted, device="runtime")
-    with pytest.raises(DeviceError, match="missing"):
+    with pytest.raises(DeviceError, match="unit"):
         biosnn.compile(lifted, device="cpp")
 
 

@@ -55,8 +55,14 @@ def test_the_guide_to_gpus_runs(capsys) -> None:
 @pytest.mark.usefixtures("fresh_brian2")
 def test_the_guide_for_users_of_brian2_runs(capsys) -> None:
     guide = ROOT / "docs" / "brian2.md"
+    alone, *others = blocks(guide)
+    script: dict = {}
+    exec(compile(alone, str(guide), "exec"), script)
+    assert capsys.readouterr().out == "70\n"
+    assert script["monitor"].num_spikes > 100
+    assert script["neurons"].t / script["ms"] == 150
     names: dict = {}
-    for code in blocks(guide):
+    for code in others:
         exec(compile(code, str(guide), "exec"), names)
     assert capsys.readouterr().out == "70 (2, 1000)\n"
     slow = names["recording"].spikes["spikes"]

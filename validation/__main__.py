@@ -1,6 +1,6 @@
 """Run validations and write their record.
 
-Use: ``python -m validation [TOPIC ...] [FOLDER] [--short] [--out FILE]``.
+Use: ``python -m validation [TOPIC ...] [FOLDER] [--short] [--device DEVICE] [--out FILE]``.
 
 Each module of this folder whose name has no underscore is a topic. Its ``validate(short=...)``
 returns figures in nested dicts; a dict with ``value``, ``bound`` and ``ok`` is a check, one with
@@ -75,6 +75,7 @@ def run() -> None:
     parser = argparse.ArgumentParser(prog="python -m validation", description=__doc__)
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help=", ".join(topics()))
     parser.add_argument("--short", action="store_true", help="the short form that tests run")
+    parser.add_argument("--device", help="of the topics that can be run on several")
     parser.add_argument("--out", type=Path, help="write the record to this new JSON file")
     args = parser.parse_args()
     unknown = sorted(set(args.topics) - set(topics()))
@@ -91,8 +92,10 @@ def run() -> None:
         module = importlib.import_module(f"validation.{topic}")
         with console.status(f"{topic} ..."):
             started = time.perf_counter()
-            takes = "folder" in inspect.signature(module.validate).parameters
-            given = {"folder": folder} if takes else {}
+            takes = inspect.signature(module.validate).parameters
+            given = {"folder": folder} if "folder" in takes else {}
+            if args.device is not None and "device" in takes:
+                given["device"] = args.device
             figures = plain_data(module.validate(short=args.short, **given))
             seconds = time.perf_counter() - started
         failed += show(console, topic, figures, seconds)

@@ -1,24 +1,27 @@
 """Brian2 scripts beside themselves: each simulation by plain Brian2 and, brought along, by biosnn.
 
-A simulation is lifted in the state in which the script starts it, run on the device ``runtime``
-with a seed, and then run by Brian2 with that seed; the script goes on with what Brian2 has
-computed. What the script's monitors recorded is compared, and all variables at the end:
+A simulation is lifted in the state in which the script starts it, run on a device with a seed, and
+then run by Brian2 with that seed; the script goes on with what Brian2 has computed. What the
+script's monitors recorded is compared, and all variables at the end:
 
 - *equal*: every spike and every value, to the bit;
 - *equal to 1e-9*: every spike, and values to a billionth of the largest;
-- *statistically equal*: only where Brian2 itself gives something else with another seed. `SEEDS`
-  runs of each side are compared by Student's t test of each summary (:func:`summaries`), at the
-  level `LEVEL` divided by the number of summaries. What does not vary must be equal to 1e-9;
+- *statistically equal*: only where Brian2 itself gives something else with another seed, or,
+  without random numbers, from values that differ in the last digit (:func:`nudge`). `SEEDS` runs of
+  each side, with the same seeds and beginnings, are compared by Student's t test of each summary
+  (:func:`summaries`), at the level `LEVEL` divided by the number of summaries. What does not vary
+  must be equal to 1e-9;
 - *nothing happened*: no event and no change of a variable, so that there is nothing to compare;
 - *refused*: in biosnn's own words;
 - *wrong*: anything else; *error*: one that is no refusal.
 
 Run as a program, in a process of its own, it writes what it found after each simulation:
-``python -m validation._scripts SCRIPT OUT TIMEOUT``.
+``python -m validation._scripts SCRIPT OUT TIMEOUT DEVICE MOST``.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import multiprocessing
@@ -63,7 +66,7 @@ VERDICTS = (
 )
 #: Runs of each side where random numbers decide, and the level at which these are found wrong.
 SEEDS, LEVEL = 6, 1e-3
-#: Simulations of a script that are compared; it is stopped after them.
+#: Simulations of a script that are compared, if nothing else is said; it is stopped after them.
 MOST = 3
 #: Seconds that Brian2 may take for one of them; it is made shorter by 2, 5, 10, ... until it does.
 BUDGET = 2.0
@@ -189,6 +192,19 @@ def compared_by_statistics(plain: list[Result], brought: list[Result]) -> tuple[
     return "statistically equal", f"{len(names)} summaries of {n} runs each, {told}"
 
 
+def nudge(objects: Iterable[Any], number: int) -> None:
+    """Change variables with differential equations in the last digits; 0 changes nothing."""
+    rng = np.random.default_rng(number)
+    for target in objects if number else ():
+        if isinstance(target, NeuronGroup | Synapses):
+            for name in sorted(target.equations.diff_eq_names & target.variables.keys()):
+                variable = target.variables[name]
+                values = np.array(variable.get_value())
+                eps = np.finfo(values.dtype).eps
+                changed = values + values * eps * rng.integers(-2, 3, values.shape)
+                variable.set_value(changed.astype(values.dtype))
+
+
 def happened(before: Result, after: Result) -> bool:
     """Whether there was an event, or a variable is not what it was, or was not meanwhile."""
     for name, values in after.items():
@@ -206,8 +222,8 @@ def happened(before: Result, after: Result) -> bool:
 # --- biosnn's side
 
 
-def bring(simulation: Simulation) -> Callable[[Quantity, int], Result]:
-    """Lift a simulation with ``biosnn.from_brian2``, for the device ``runtime``."""
+def bring(simulation: Simulation, device: str = "runtime") -> Callable[[Quantity, int], Result]:
+    """Lift a simulation with ``biosnn.from_brian2``, for a device (``cpp`` with strict math)."""
     network = simulation.network
     magic = isinstance(network, MagicNetwork)
     given = simulation.objects if magic else network
@@ -216,7 +232,9 @@ def bring(simulation: Simulation) -> Callable[[Quantity, int], Result]:
         lifted = attrs.evolve(lifted, program=lifted.program.changed(start=network.t_))
     single = prefs.core.default_float_dtype is np.float32
     precision = "single" if single else "double"
-    runnable = biosnn.compile(lifted, device="runtime", precision=precision, progress=False)
+    runnable = biosnn.compile(
+        lifted, device=device, precision=precision, math="strict", progress=False
+    )
 
     def run(duration: Quantity, number: int) -> Result:
         recording, state = runnable.run(duration, seed=number)
@@ -243,16 +261,21 @@ class Comparison:
         What lifts them.
     report : callable
         Called with all that was found, after each of them.
+    most : int
+        How many are compared; the script is stopped after them.
     """
 
     def __init__(
-        self, bring: Bring = bring, report: Callable[[list[dict[str, Any]]], None] = lambda _: None
+        self,
+        bring: Bring = bring,
+        report: Callable[[list[dict[str, Any]]], None] = lambda _: None,
+        most: int = MOST,
     ):
-        self._bring, self._report = bring, report
+        self._bring, self._report, self._most = bring, report, most
         self.found: list[dict[str, Any]] = []
 
     def __call__(self, simulation: Simulation) -> None:
-        """Compare one simulation, and let the script go on, or stop it after `MOST`."""
+        """Compare one simulation, and let the script go on, or stop it."""
         prefs.codegen.target = "numpy"
         if not simulation.duration:
             simulation.simulate()
@@ -268,7 +291,7 @@ class Comparison:
         state.forget()
         entry["seconds"] = round(time.perf_counter() - started, 1)
         self._report(self.found)
-        if len(self.found) == MOST:
+        if len(self.found) == self._most:
             raise StopScript
 
     def _compared(self, simulation: Simulation, state: _State, budget: float) -> dict[str, Any]:
@@ -285,11 +308,17 @@ class Comparison:
                 error = error.__cause__
             verdict, reason = "error", f"{type(error).__name__}: {printable(error)}"[:500]
 
-        def plain(number: int) -> Result:
+        def plain(number: int, nudged: int = 0) -> Result:
             state.restore()
+            nudge(state.objects, nudged)
             seed(number)
             simulation.simulate(duration)
             return observed(state.objects, state.recorded)
+
+        def brought(nudged: int) -> Result:
+            state.restore()
+            nudge(state.objects, nudged)
+            return self._bring(simulation)(duration, 0)
 
         theirs = plain(0)
         found: dict[str, Any] = {
@@ -304,6 +333,11 @@ class Comparison:
             more = [plain(number) for number in range(1, SEEDS)]
             again = [run(duration, number) for number in range(1, SEEDS)]
             found["with one seed"] = reason
+            verdict, reason = compared_by_statistics([theirs, *more], [ours, *again])
+        elif verdict == "wrong" and difference(theirs, plain(0, 1))[0] == "wrong":
+            more = [plain(0, number) for number in range(1, SEEDS)]
+            again = [brought(number) for number in range(1, SEEDS)]
+            found["from one beginning"] = reason
             verdict, reason = compared_by_statistics([theirs, *more], [ours, *again])
         if verdict != "wrong" and not happened(before, theirs):
             verdict, reason = "nothing happened", ""
@@ -383,6 +417,7 @@ def compare_script(
     bring: Bring = bring,
     timeout: float | None = None,
     report: Callable[[list[dict[str, Any]]], None] = lambda _: None,
+    most: int = MOST,
 ) -> dict[str, Any]:
     """Compare the simulations of a script.
 
@@ -391,7 +426,7 @@ def compare_script(
     dict
         ``verdict``, ``reason``, ``simulations``, and ``end``, how the script ended.
     """
-    comparison = Comparison(bring, report)
+    comparison = Comparison(bring, report, most)
     pool, multiprocessing.Pool = multiprocessing.Pool, _OneByOne
     try:
         with joblib.parallel_config(backend="sequential"):
@@ -416,9 +451,18 @@ def judged(found: list[dict[str, Any]], end: ScriptEnd | str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     path, out, limit = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+    chosen, number = sys.argv[4], int(sys.argv[5])
 
     def write(found: Any) -> None:
         """Keep what there is, should this process be ended."""
         out.write_text(json.dumps(found))
 
-    write(compare_script(path, timeout=limit, report=lambda found: write(judged(found, "killed"))))
+    write(
+        compare_script(
+            path,
+            bring=functools.partial(bring, device=chosen),
+            timeout=limit,
+            report=lambda found: write(judged(found, "killed")),
+            most=number,
+        )
+    )

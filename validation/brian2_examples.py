@@ -1,11 +1,12 @@
 """Brian2's own examples, brought along by ``biosnn.from_brian2`` and compared with plain Brian2.
 
-``python -m validation brian2_examples CHECKOUT``, with a checkout of Brian2's repository, or of its
-folder ``examples``. In scope is each file of it but those in `OUT_OF_SCOPE`: what biosnn does not
-claim to bring along, and modules that are no examples. Each one runs in a process of its own, in a
-copy of the folder, for at most `TIMEOUT` seconds; :mod:`validation._scripts` says how its
-simulations are compared, and what the verdicts mean. "not run" says why nothing could be compared:
-no simulation in the script, or a package or data that are not here.
+``python -m validation brian2_examples CHECKOUT [--device cpp]``, with a checkout of Brian2's
+repository, or of its folder ``examples``. In scope is each file of it but those in `OUT_OF_SCOPE`:
+what biosnn does not claim to bring along, and modules that are no examples. Each one runs in a
+process of its own, in a copy of the folder, for at most `TIMEOUT` seconds;
+:mod:`validation._scripts` says how its simulations are compared, and what the verdicts mean. "not
+run" says why nothing could be compared: no simulation in the script, or a package or data that are
+not here.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from biosnn.devices import registry
 from biosnn.errors import ParameterError
 from validation._checks import at_least, check
 from validation._scripts import MOST, VERDICTS
@@ -30,6 +32,8 @@ from validation._scripts import MOST, VERDICTS
 TIMEOUT = 180
 #: Examples that shall be equal, to the bit or statistically.
 WANTED = 65
+#: Simulations of each that are compared, where the device builds a program for each.
+MOST_COMPILED = 1
 
 _SPATIAL = "spatial neurons"
 _OPERATION = "Python code in each time step (network_operation)"
@@ -64,13 +68,13 @@ def examples_of(checkout: Path) -> Path:
     raise ParameterError("brian2_examples", "CHECKOUT", str(checkout), wanted)
 
 
-def compared(folder: Path, name: str) -> dict[str, Any]:
+def compared(folder: Path, name: str, device: str = "runtime", most: int = MOST) -> dict[str, Any]:
     """Compare an example in a process of its own."""
     path, started = folder / name, time.perf_counter()
     root = str(Path(__file__).resolve().parents[1])
     with tempfile.TemporaryDirectory() as made:
         out = Path(made, "found.json")
-        command = [sys.executable, "-m", "validation._scripts", path, out, TIMEOUT]
+        command = [sys.executable, "-m", "validation._scripts", path, out, TIMEOUT, device, most]
         problem = ""
         try:
             done = subprocess.run(
@@ -94,11 +98,14 @@ def compared(folder: Path, name: str) -> dict[str, Any]:
     return {**found, "seconds": round(time.perf_counter() - started, 1)}
 
 
-def validate(*, short: bool = False, folder: Path | None = None) -> dict[str, Any]:
+def validate(
+    *, short: bool = False, folder: Path | None = None, device: str = "runtime"
+) -> dict[str, Any]:
     """Compare all examples that are in scope."""
     if folder is None:
         why = "name a checkout of Brian2: python -m validation brian2_examples CHECKOUT"
         return {"examples": {"not_run": why}}
+    most = MOST_COMPILED if registry.devices()[device].compiled else MOST
     source = examples_of(folder)
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*.py"))
     digest = hashlib.sha256()
@@ -110,7 +117,7 @@ def validate(*, short: bool = False, folder: Path | None = None) -> dict[str, An
     with tempfile.TemporaryDirectory() as made:
         copy = Path(shutil.copytree(source, Path(made, "examples")))
         for name in SHORT if short else in_scope:
-            found[name] = compared(copy, name)
+            found[name] = compared(copy, name, device, most)
             entry = found[name]
             print(f"{name}: {entry['verdict']}. {entry['reason']}", file=sys.stderr, flush=True)
     counts = Counter(entry["verdict"] for entry in found.values())
@@ -123,7 +130,8 @@ def validate(*, short: bool = False, folder: Path | None = None) -> dict[str, An
         "in scope": len(in_scope),
         "files": len(names),
         "sha256 of the files": digest.hexdigest(),
-        "simulations compared per example at most": MOST,
+        "device": device,
+        "simulations compared per example at most": most,
         "examples": found,
         "out of scope": out_of_scope,
     }

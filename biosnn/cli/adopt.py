@@ -1,16 +1,20 @@
-"""``biosnn adopt``: what of a Brian2 script comes along, and the lines to add."""
+"""``biosnn adopt``: what of a Brian2 script comes along, and the lines that change."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
-from brian2 import BrianObject, EventMonitor, magic_network
+import numpy as np
+from brian2 import BrianObject, Network, magic_network, prefs
 
+from biosnn.devices import registry
 from biosnn.devices.runtime.script import (
     Place,
     ScriptEnd,
@@ -18,8 +22,13 @@ from biosnn.devices.runtime.script import (
     StopScript,
     run_script,
 )
-from biosnn.errors import ParameterError, printable
-from biosnn.program.script import from_brian2
+from biosnn.errors import ParameterError, StorageError, printable
+from biosnn.program.program import Program
+from biosnn.program.script import LiftedNetwork, from_brian2
+
+#: Arguments of Brian2's ``run`` in their order, and those that :func:`biosnn.run` has as well.
+_ARGUMENTS = ("duration", "report", "report_period", "namespace", "profile", "level")
+_KEPT = ("duration", "report", "namespace", "level")
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +54,50 @@ class Verdict:
     place: Place | None = None
 
 
+@attrs.frozen(kw_only=True)
+class OnDevice:
+    """Whether a device takes a network: its code was generated, and not compiled.
+
+    Parameters
+    ----------
+    device : str
+        Its name.
+    status : {"comes along", "refused"}
+        Whether it does.
+    reason : str
+        Why not, and what to do.
+    """
+
+    device: str
+    status: str
+    reason: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Change:
+    """Lines of a script that become others.
+
+    Parameters
+    ----------
+    file : str
+        The script, or a module of it.
+    line : int
+        The first of the lines; new ones alone go before it.
+    old, new : tuple of str
+        The lines, without their ends.
+    """
+
+    file: str
+    line: int
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """How many lines change, come or go."""
+        return max(len(self.old), len(self.new))
+
+
 @attrs.define(kw_only=True)
 class Judged:
     """The simulations that a script runs at one line, with the same verdicts.
@@ -57,8 +110,12 @@ class Judged:
         Of the first, as Brian2 writes it.
     verdicts : tuple of Verdict
         Of its objects.
-    lines : tuple of str
-        What to write instead.
+    devices : tuple of OnDevice
+        Of the network, if all objects come along.
+    change : Change or None
+        What to write instead of the call; None where it stays as it is.
+    name : str
+        By which the call finds ``biosnn.run``.
     times : int
         How many there were.
     """
@@ -66,13 +123,16 @@ class Judged:
     place: Place
     duration: str
     verdicts: tuple[Verdict, ...]
-    lines: tuple[str, ...]
+    devices: tuple[OnDevice, ...]
+    change: Change | None
+    name: str
     times: int = 1
 
     @property
     def whole(self) -> bool:
-        """Whether all objects come along."""
-        return all(verdict.status == "comes along" for verdict in self.verdicts)
+        """Whether all objects come along, on a device at least."""
+        objects = all(verdict.status == "comes along" for verdict in self.verdicts)
+        return objects and any(found.status == "comes along" for found in self.devices)
 
 
 def judge_script(
@@ -96,14 +156,25 @@ def judge_script(
         Seconds that it may take.
     """
     found: dict[Any, Judged] = {}
+    forms: dict[str, tuple[OnDevice, ...]] = {}
 
     def on_simulation(simulation: Simulation) -> None:
-        judged = _judged(simulation)
-        alike = judged.place, tuple((v.kind, v.place, v.status) for v in judged.verdicts)
+        verdicts = judge(simulation)
+        place = simulation.place
+        alike = place, tuple((v.kind, v.place, v.status) for v in verdicts)
         if alike in found:
             found[alike].times += 1
         else:
-            found[alike] = judged
+            devices = _on_devices(simulation, verdicts, forms)
+            change, name = _change(simulation, devices)
+            found[alike] = Judged(
+                place=place,
+                duration=repr(simulation.duration),
+                verdicts=verdicts,
+                devices=devices,
+                change=change,
+                name=name,
+            )
         if first:
             raise StopScript
         simulation.simulate()
@@ -111,16 +182,6 @@ def judge_script(
     with contextlib.redirect_stdout(sys.stderr):
         end = run_script(script, on_simulation, arguments=arguments, timeout=timeout)
     return list(found.values()), end
-
-
-def _judged(simulation: Simulation) -> Judged:
-    verdicts = judge(simulation)
-    return Judged(
-        place=simulation.place,
-        duration=repr(simulation.duration),
-        verdicts=verdicts,
-        lines=tuple(_lines(simulation)),
-    )
 
 
 def judge(simulation: Simulation) -> tuple[Verdict, ...]:
@@ -142,7 +203,7 @@ def judge(simulation: Simulation) -> tuple[Verdict, ...]:
 
     while rest:
         try:
-            from_brian2(rest, namespace=simulation.namespace)
+            _lifted(simulation, rest)
         except ParameterError as error:
             named = [o for o in rest if error.obj in {part.name for part in _parts(o)}]
             settle(named or list(rest), "refused", str(error))
@@ -157,6 +218,17 @@ def judge(simulation: Simulation) -> tuple[Verdict, ...]:
     return tuple(sorted(verdicts.values(), key=order.__getitem__))
 
 
+def _lifted(simulation: Simulation, objects: Iterable[BrianObject]) -> LiftedNetwork:
+    """Objects of a simulation, with the schedule of its network."""
+    network: Any = magic_network
+    if simulation.network is not magic_network:
+        network = Network(*objects)
+        network.schedule = simulation.network.schedule
+    return from_brian2(
+        objects if network is magic_network else network, namespace=simulation.namespace
+    )
+
+
 def _parts(target: BrianObject) -> list[BrianObject]:
     """An object and all that it contains."""
     return [target, *(part for held in target.contained_objects for part in _parts(held))]
@@ -168,28 +240,156 @@ def _needed(target: BrianObject) -> set[Any]:
     return {needed for part in _parts(target) for needed in part._dependencies} - own
 
 
-def _lines(simulation: Simulation) -> list[str]:
-    """What to write in place of a call of ``run``."""
-    duration = repr(simulation.duration)
-    if simulation.network.t_ > 0:
-        hint = 'values: what has changed since the last run, {"object.name": value}'
-        return [f"recording, state = runnable.run({duration}, values, state)  # {hint}"]
-    called = [name for name, value in simulation.namespace.items() if value is simulation.network]
-    if simulation.network is magic_network:
-        network = ""
-    else:
-        network = called[0] if called else "network"
-    monitors = [
-        f'{name} = recording.spikes["{value.name}"]'
-        for name, value in simulation.namespace.items()
-        if isinstance(value, EventMonitor) and value in simulation.objects and value.record
+# --- devices
+
+
+def _on_devices(
+    simulation: Simulation, verdicts: Sequence[Verdict], forms: dict[str, tuple[OnDevice, ...]]
+) -> tuple[OnDevice, ...]:
+    """What devices say of a network; networks that differ by values only are asked once."""
+    if any(verdict.status != "comes along" for verdict in verdicts):
+        return ()
+    lifted = _lifted(simulation, simulation.objects)
+    try:
+        form = lifted.form.hash
+    except ParameterError:  # has a function without code
+        return judge_devices(lifted.program)
+    if form not in forms:
+        forms[form] = judge_devices(lifted.program)
+    return forms[form]
+
+
+def judge_devices(program: Program) -> tuple[OnDevice, ...]:
+    """Have each device for networks of scripts generate its code, which it does not compile."""
+    single = prefs.core.default_float_dtype is np.float32
+    precision = "single" if single else "double"
+    found = []
+    for name, registered in registry.devices().items():
+        if not registered.free_running:
+            continue
+        try:
+            if registered.job_target is not None:
+                with tempfile.TemporaryDirectory() as folder:
+                    write = registered.job_target.write_sources
+                    write(program, precision, "fast", None, Path(folder))
+            else:
+                registry.build(name, program, {"precision": precision})
+        except Exception as error:
+            found.append(OnDevice(device=name, status="refused", reason=_said(error)))
+        else:
+            found.append(OnDevice(device=name, status="comes along"))
+    return tuple(found)
+
+
+def _said(error: Exception) -> str:
+    """What an error says, without a traceback in it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return printable(lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}")
+
+
+# --- lines that change
+
+
+def _change(simulation: Simulation, devices: Sequence[OnDevice]) -> tuple[Change | None, str]:
+    """What to write instead of a call of ``run``, and the name of ``biosnn.run`` there."""
+    place = simulation.place
+    if place.span is None:
+        return None, "biosnn.run"
+    first, last, begin, end = place.span
+    old = _lines(place.file)[first - 1 : last]
+    whole = [line.encode() for line in old]
+    before, after = whole[0][:begin].decode(), whole[-1][end:].decode()
+    whole[-1] = whole[-1][:end]
+    whole[0] = whole[0][begin:]
+    text = b"\n".join(whole).decode()
+    call = ast.parse(f"({text})", mode="eval").body
+    if not isinstance(call, ast.Call):
+        return None, "biosnn.run"
+    given = [*zip(_ARGUMENTS, call.args, strict=False)]
+    given += [(keyword.arg or "", keyword.value) for keyword in call.keywords]
+    arguments = [
+        f"{name}={ast.unparse(value)}" if k >= min(2, len(call.args)) else ast.unparse(value)
+        for k, (name, value) in enumerate(given)
+        if name in _KEPT
     ]
-    return [
-        "import biosnn",
-        f'runnable = biosnn.compile(biosnn.from_brian2({network}), device="runtime")',
-        f"recording, state = runnable.run({duration})",
-        *monitors,  # so that what follows in the script finds .i and .t
-    ]
+    more = []
+    if simulation.network is not magic_network:
+        more.append(f"network={_network(simulation, call.func)}")
+    taking = [found.device for found in devices if found.status == "comes along"]
+    if taking and "cpp" not in taking:
+        more.append(f'device="{taking[0]}"')
+    if isinstance(call.func, ast.Name) and not more and len(arguments) == len(given):
+        return None, call.func.id
+    new = f"{before}biosnn.run({', '.join([*arguments, *more])}){after}"
+    return Change(file=place.file, line=first, old=tuple(old), new=(new,)), "biosnn.run"
+
+
+def _network(simulation: Simulation, function: ast.expr) -> str:
+    """How a script calls the network that it runs."""
+    names = [name for name, value in simulation.namespace.items() if value is simulation.network]
+    if names or not isinstance(function, ast.Attribute):
+        return names[0] if names else "network"
+    return ast.unparse(function.value)
+
+
+def changes(found: Sequence[Judged], end: ScriptEnd) -> list[Change]:
+    """All lines that change, file by file and line by line, imports included."""
+    made = {judged.change for judged in found if judged.change is not None}
+    for file in {judged.place.file for judged in found}:
+        here = [judged for judged in found if judged.place.file == file]
+        line = _after_imports(file, min(judged.place.line for judged in here))
+        for name in sorted({judged.name for judged in here}):
+            of = "" if name == "run" else f" as {name}"
+            new = "import biosnn" if name == "biosnn.run" else f"from biosnn import run{of}"
+            made.add(Change(file=file, line=line, old=(), new=(new,)))
+    for place, _ in end.set_aside:
+        if place.span is not None:
+            first, last, begin, _ = place.span
+            old = _lines(place.file)[first - 1 : last]
+            new = (f"{old[0][:begin]}pass",) if begin else ()
+            made.add(Change(file=place.file, line=first, old=tuple(old), new=new))
+    return sorted(made, key=lambda change: (change.file, change.line, len(change.old)))
+
+
+def _lines(file: str) -> list[str]:
+    return Path(file).read_text("utf-8").splitlines()
+
+
+def _after_imports(file: str, before: int) -> int:
+    """The line behind the last import of a module that is above a line."""
+    tree = ast.parse(Path(file).read_text("utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return max((node.end_lineno or 0 for node in imports if node.lineno < before), default=0) + 1
+
+
+def changed(script: Path, made: Iterable[Change]) -> str:
+    """The text of a script with its lines changed."""
+    text = script.read_text("utf-8")
+    lines = text.splitlines()
+    here = [change for change in made if change.file == str(script)]
+    for change in sorted(here, key=lambda change: (change.line, len(change.old)), reverse=True):
+        lines[change.line - 1 : change.line - 1 + len(change.old)] = change.new
+    return "\n".join(lines) + "\n"
+
+
+def write(script: Path, made: Iterable[Change], out: Path) -> None:
+    """Write a script with its lines changed.
+
+    Raises
+    ------
+    StorageError
+        If the file exists, or cannot be written.
+    """
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(changed(script, made))
+    except OSError as error:
+        raise StorageError(f"{out} cannot be written: {error.strerror}") from error
+
+
+# --- what is told
 
 
 def report(found: Sequence[Judged], end: ScriptEnd) -> list[str]:
@@ -203,23 +403,33 @@ def report(found: Sequence[Judged], end: ScriptEnd) -> list[str]:
             where = f" ({v.place})" if v.place else ""
             why = f": {v.reason}" if v.reason else ""
             told.append(f"  {v.status:12}{v.kind:{width}}  {v.name}{where}{why}")
-        if judged.whole:
-            told += ["", "  It comes along. In its place:", ""]
-            told += [f"    {line}" for line in judged.lines]
+        for device in judged.devices:
+            why = f": {device.reason}" if device.reason else ""
+            told.append(f"  {device.status} on the device {device.device}{why}")
         told.append("")
     told += [f"{place}: the device {name!r} is set aside here" for place, name in end.set_aside]
     if end.status != "finished" or not found:
         told.append(f"{'no simulation was run; ' * (not found)}{end}")
+    if found and all(judged.whole for judged in found):
+        made = changes(found, end)
+        told.append(f"It comes along. Lines that change: {sum(change.size for change in made)}")
+        for change in made:
+            told.append(f"  {Place(change.file, change.line)}")
+            told += [f"    - {line}" for line in change.old]
+            told += [f"    + {line}" for line in change.new]
     return [printable(line) for line in told]
 
 
 def as_data(script: Path, found: Sequence[Judged], end: ScriptEnd) -> dict[str, Any]:
     """JSON types."""
+    made = changes(found, end)
     return {
         "script": str(script),
         "all": all_come_along(found, end),
         "simulations": [attrs.asdict(judged) for judged in found],
         "end": attrs.asdict(end),
+        "changes": [attrs.asdict(change) for change in made],
+        "lines": sum(change.size for change in made),
     }
 
 

@@ -191,11 +191,17 @@ def adopt(
         float, typer.Option(metavar="SECONDS", help="How long the script may run.")
     ] = 600.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the script with its lines changed, if it can be."),
+    ] = None,
 ) -> None:
     """Run a Brian2 script and tell what of it comes along; status 1 if not all does."""
     from biosnn.cli import adopt as adoption
 
     found, end = adoption.judge_script(script, flags or (), first=first, timeout=timeout)
+    if write is not None and adoption.all_come_along(found, end):
+        adoption.write(script, adoption.changes(found, end), write)
     if as_json:
         typer.echo(json.dumps(adoption.as_data(script, found, end)))
     else:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -37,7 +40,7 @@ from brian2.stateupdaters.base import StateUpdateMethod
 from brian2.synapses.synapses import StateUpdater as SynapticStateUpdater
 from brian2.synapses.synapses import SummedVariableUpdater, SynapticPathway
 from brian2.units.fundamentalunits import Quantity
-from brian2.utils.stringtools import get_identifiers, word_substitute
+from brian2.utils.stringtools import deindent, get_identifiers, word_substitute
 
 from biosnn._models.exact_integration import WithExact
 from biosnn._models.group import GroupConstant
@@ -62,6 +65,7 @@ from biosnn.state import aligned, unit_name
 _DEFAULTS = {**DEFAULT_CONSTANTS, **DEFAULT_UNITS, **DEFAULT_FUNCTIONS}
 _MONITORS = (EventMonitor, StateMonitor, PopulationRateMonitor)
 _GROUPS = (NeuronGroup, PoissonGroup, SpikeGeneratorGroup)
+_NOISE = re.compile("xi(_.*)?")
 _KINDS = {"f": "float", "i": "integer", "b": "boolean"}
 
 
@@ -94,6 +98,23 @@ class LiftedNetwork:
             for name, value in owner.constants.items()
             if not isinstance(value, Function)
         }
+
+    @property
+    def form(self) -> Program:
+        """The program without what can be another in each run: values, times, constants."""
+
+        def bare(owner: Any) -> Any:
+            constants = {name: _zero(value) for name, value in owner.constants.items()}
+            return attrs.evolve(owner, constants=constants)
+
+        program = self.program
+        return program.changed(
+            arrays={name: attrs.evolve(a, initial=None) for name, a in program.arrays.items()},
+            groups={name: bare(group) for name, group in program.groups.items()},
+            connections={name: bare(made) for name, made in program.connections.items()},
+            start=0.0,
+            pending={},
+        )
 
     def __repr__(self) -> str:
         """What it consists of."""
@@ -305,32 +326,41 @@ class _Lifting:
             raise _refused(of, "source", f"{target.name}, which is not", wanted, "Add it")
         return target.name, part
 
-    def _constants(self, owner: Any, codes: Iterable[str]) -> dict[str, Any]:
+    def _constants(self, owner: Any, codes: Iterable[_Code]) -> dict[str, Any]:
         """Values and functions of names in code, and in subexpressions, that an owner looks up."""
-        pending = [(code, owner) for code in codes]
-        names, seen, found = set(), set(), {}
+        pending = list(codes)
+        names: dict[str, _Code] = {}
+        seen: set[int] = set()
+        found: dict[str, Any] = {}
         while pending:
-            code, inside = pending.pop()
-            for name in get_identifiers(code):
-                variable = inside.variables.get(name)
+            code = pending.pop()
+            for name in code.names:
+                variable = code.variables.get(name)
                 if variable is None:
-                    names.add(name)
+                    if name not in names or names[name].assigns(name):
+                        names[name] = code  # one that does not assign it, if there is one
                 elif isinstance(variable, GroupConstant):
                     found[variable.declared[1]] = _plain(variable)
                 elif isinstance(variable, Subexpression) and id(variable) not in seen:
                     seen.add(id(variable))
-                    pending.append((variable.expr, variable.owner))
+                    variables = variable.owner.variables
+                    pending.append(attrs.evolve(code, text=variable.expr, variables=variables))
         for target in self.runners:  # these have functions of their own
             if not isinstance(target, PoissonInput):
                 continue
             if self._source(target.group, target)[0] == owner.name:
                 found |= {k: v for k, v in target.variables.items() if isinstance(v, Function)}
         # Brian2 looks for all of them in the namespace of the object whose code it is.
-        for name in sorted(names):
+        for name, code in sorted(names.items(), key=lambda item: item[0]):
             try:
                 value = owner._resolve_external(name, self.namespace, user_identifier=False)
             except KeyError:
-                continue  # assigned in the code itself
+                if _NOISE.fullmatch(name) or code.assigns(name):
+                    continue
+                got = f"{code.line(name)!r}, where the name {name!r} is nothing"
+                wanted = "code whose names are known"
+                remedy = f"Define {name} before, or give it: namespace={{{name!r}: ...}}"
+                raise _refused(code.of, code.what, got, wanted, remedy) from None
             if name not in _DEFAULTS:
                 found[name] = _plain(value)
         return found
@@ -354,18 +384,19 @@ class _Lifting:
         codes = self._codes(group)
         if isinstance(group, PoissonGroup):
             rates = f" = {group._rates}" if isinstance(group._rates, str) else ""
-            constants = self._constants(group, [*codes, "rates"])
+            constants = self._constants(group, [*codes, _Code(group, "rates", "rates")])
             return Group(**common, equations=f"rates{rates} : hertz", constants=constants)
         equations = with_held(group, group.user_equations)
         refractory = None if group._refractory is False else group._refractory
-        codes += [refractory] if isinstance(refractory, str) else []
+        if isinstance(refractory, str):
+            codes.append(_Code(group, "refractory", refractory))
         links, indices = {}, {}
         for name in sorted(group._linked_variables):
             links[name], indices[name] = self._link(group, name)
         return Group(
             **common,
             equations=equation_text(equations),
-            constants=self._constants(group, [*codes, *_expressions(equations)]),
+            constants=self._constants(group, [*codes, *_expressions(group, equations)]),
             refractory=refractory,
             links=links,
             link_indices={name: index for name, index in indices.items() if index is not None},
@@ -410,7 +441,7 @@ class _Lifting:
             n_post=len(made.target),
             pairs=(np.array(made.i[:]), np.array(made.j[:])),
             equations=equation_text(equations),
-            constants=self._constants(made, [*self._codes(made), *_expressions(equations)]),
+            constants=self._constants(made, [*self._codes(made), *_expressions(made, equations)]),
             dt=self._dt(made),
             links=links,
             delays={
@@ -421,7 +452,7 @@ class _Lifting:
             **method,
         )
 
-    def _codes(self, owner: Any) -> list[str]:
+    def _codes(self, owner: Any) -> list[_Code]:
         """Code of an owner, and of its parts, besides its equations."""
         codes = []
         for target in self.runners:
@@ -430,9 +461,10 @@ class _Lifting:
             if isinstance(target, _MONITORS):
                 source = target.source
                 of = source.source if isinstance(source, Subgroup) else source
-                codes += list(_recorded(target)) if of.name == owner.name else []
+                if of.name == owner.name:
+                    codes += [_Code(owner, "equations", name) for name in _recorded(target)]
             elif of is not None and of.name == owner.name:
-                codes.append(self._code(target))
+                codes.append(_Code(target, "code", self._code(target), _scope(target, owner)))
         return codes
 
     def _method(self, owner: Any) -> dict[str, Any]:
@@ -581,8 +613,55 @@ def _in_order_of_need(synapses: list[Synapses]) -> list[Synapses]:
     return placed
 
 
-def _expressions(equations: Equations) -> list[str]:
-    return [equation.expr.code for equation in equations.values() if equation.expr is not None]
+@attrs.frozen
+class _Code:
+    """A piece of code: of which object, what it is there, and the variables that it knows."""
+
+    of: Any
+    what: str
+    text: str
+    variables: Mapping[str, Any] = attrs.Factory(lambda self: self.of.variables, takes_self=True)
+
+    @property
+    def names(self) -> set[str]:
+        """All names in it."""
+        tree = self._tree()
+        if tree is None:
+            return get_identifiers(self.text)
+        return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+    def assigns(self, name: str) -> bool:
+        """Whether it makes a local variable of that name."""
+        tree = self._tree()
+        if tree is None:
+            return True
+        made = [node.targets for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+        return any(isinstance(t, ast.Name) and t.id == name for targets in made for t in targets)
+
+    def _tree(self) -> ast.Module | None:
+        """As Python sees it; None where it cannot, which Brian2 says when it is compiled."""
+        try:
+            return ast.parse(deindent(self.text))
+        except SyntaxError:
+            return None
+
+    def line(self, name: str) -> str:
+        """The line in which a name stands."""
+        lines = [line.strip() for line in self.text.splitlines()]
+        return next(line for line in lines if name in get_identifiers(line.partition("#")[0]))
+
+
+def _scope(target: Any, owner: Any) -> Mapping[str, Any]:
+    """Variables that the code of an object knows: some have names of their own."""
+    return ChainMap(getattr(target, "variables", {}), owner.variables)
+
+
+def _expressions(owner: Any, equations: Equations) -> list[_Code]:
+    return [
+        _Code(owner, f"equations[{name!r}]", equation.expr.code)
+        for name, equation in equations.items()
+        if equation.expr is not None
+    ]
 
 
 def _recorded(monitor: Any) -> tuple[str, ...]:
@@ -596,6 +675,13 @@ def _plain(value: Any) -> Any:
         return value
     number = value.get_value()
     return number if value.dim.is_dimensionless else Quantity(number, dim=value.dim)
+
+
+def _zero(value: Any) -> Any:
+    """0 in the type and unit of a constant; functions as they are."""
+    if isinstance(value, Function):
+        return value
+    return 0 * value if isinstance(value, Quantity) else type(value)(0)
 
 
 def _method_name(owner: Any, chosen: Any) -> str:

@@ -105,7 +105,7 @@ class FreeRunnable:
         Interrupted
             After Ctrl-C or SIGTERM.
         """
-        seconds = _checked_duration(duration)
+        seconds = checked_duration(duration)
         start = self._complete(self.initial_state() if state is None else state)
         start, constants = self._changed(start, {} if values is None else values)
         if seed is not None:
@@ -172,7 +172,14 @@ def _too_much(got: str, limit: int) -> ParameterError:
     return ParameterError("run", "memory_limit", got, wanted, remedy)
 
 
-def _checked_duration(duration: Any) -> float:
+def checked_duration(duration: Any) -> float:
+    """Seconds of a duration.
+
+    Raises
+    ------
+    ParameterError
+        If it is no time >= 0.
+    """
     valid = unit_of(duration) == "s" and np.size(duration) == 1 and np.isfinite(duration).all()
     if not valid or float(duration) < 0:
         remedy = "Give a time with its unit, such as 1*second"

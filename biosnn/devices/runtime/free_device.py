@@ -127,7 +127,7 @@ class FreeRuntimeNetwork:
             set_queue(pathway.queue, asked.state[f"{name}{PENDING}"])
         built.net.t_ = float(asked.state[TIME][0])
         if asked.seed is None:
-            np.random.set_state(_generator_of(asked.state[self.generator]))
+            np.random.set_state(generator_of(asked.state[self.generator]))
         else:
             np.random.seed(asked.seed)
         started = time.perf_counter()
@@ -148,7 +148,7 @@ class FreeRuntimeNetwork:
                     asked.duration * second, namespace={}, report=watch, report_period=second
                 )
             watch()
-            after = _generator_data(np.random.get_state())
+            after = generator_data(np.random.get_state())
         finally:
             stop.remove(built.net.stop)
         if stop.requested:
@@ -168,13 +168,14 @@ def _clear(monitor: Any) -> None:
         monitor.variables["count"].set_value(0)
 
 
-def _generator_data(state: Any) -> np.ndarray:
+def generator_data(state: Any) -> np.ndarray:
     """State of NumPy's generator as an array of uint32."""
     _, words, position, has_normal, normal = state
     more = np.array([normal]).view(np.uint32)
     return np.concatenate([words, [position, has_normal], more]).astype(np.uint32)
 
 
-def _generator_of(data: np.ndarray) -> tuple[Any, ...]:
+def generator_of(data: np.ndarray) -> tuple[Any, ...]:
+    """What :func:`generator_data` returned, back again, for ``numpy.random.set_state``."""
     words, (position, has_normal), more = np.split(data, [_STATE_SIZE, _STATE_SIZE + 2])
     return "MT19937", words, int(position), int(has_normal), float(more.view(np.float64)[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import runpy
 import signal
@@ -51,10 +52,21 @@ class _Fault(BaseException):
 
 @attrs.frozen
 class Place:
-    """A line of a file."""
+    """A line of a file, and which part of it: first and last line, first and last column."""
 
     file: str
     line: int
+    span: tuple[int, int, int, int] | None = attrs.field(default=None, eq=False)
+
+    @classmethod
+    def of(cls, frame: FrameType) -> Place:
+        """Where a frame is: the call that it has not come back from."""
+        positions = itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
+        first, last, begin, end = next(positions)
+        span = None
+        if first is not None and last is not None and begin is not None and end is not None:
+            span = first, last, begin, end
+        return cls(frame.f_code.co_filename, frame.f_lineno, span)
 
     def __str__(self) -> str:
         return f"{os.path.basename(self.file)}:{self.line}"
@@ -213,7 +225,7 @@ def _outside_brian2(frame: FrameType | None) -> Place:
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith(_BRIAN2) and file != __file__:
-            return Place(file, frame.f_lineno)
+            return Place.of(frame)
         frame = frame.f_back
     return Place("", 0)
 
@@ -284,7 +296,7 @@ class _Capture:
             objects=frozenset(network.objects),
             duration=duration,
             namespace=options["namespace"],
-            place=Place(frame.f_code.co_filename, frame.f_lineno),
+            place=Place.of(frame),
             places=self.places,
             run=lambda seconds: run(network, seconds, **options),
         )
