@@ -705,7 +705,9 @@ def classifier():
         """w : 1
         dApre/dt = -Apre/(20*ms) : 1 (event-driven)
         dApost/dt = -Apost/(20*ms) : 1 (event-driven)""",
-        on_pre="v_post += w; Apre += 0.01; w = clip(w + Apost, 0, 1)",
+        on_pre="""v_post += w
+            Apre += 0.01
+            w = clip(w + Apost, 0, 1)""",
         on_post="Apost -= 0.0105; w = clip(w + Apre, 0, 1)",
         delay=2 * ms,
         name="stdp",

@@ -15,7 +15,7 @@ from brian2.equations.equations import (
     SUBEXPRESSION,
     SingleEquation,
 )
-from brian2.utils.stringtools import deindent, get_identifiers
+from brian2.utils.stringtools import get_identifiers
 
 from biosnn._models.equation_text import parsed_unchecked
 from biosnn.errors import ParameterError
@@ -335,7 +335,8 @@ def _held_fixed(code: str, name: str) -> str:
     if name not in assigned(code):
         return code
     lines = []
-    for node in ast.parse(deindent(code).strip()).body:
+    # Brian2 takes each line wherever it begins.
+    for node in ast.parse("\n".join(map(str.strip, code.splitlines()))).body:
         target = (
             node.target if isinstance(node, ast.AugAssign) else getattr(node, "targets", [0])[0]
         )
