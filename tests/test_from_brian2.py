@@ -4,7 +4,9 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import brian2
 import numpy as np
@@ -34,9 +36,9 @@ from brian2 import (
 )
 
 import biosnn
-from biosnn.devices.base.artifact import BINARY
+from biosnn.devices.base.artifact import BINARY, open_artifact, seal
 from biosnn.devices.cpp.device import compiled
-from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
+from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError, StorageError
 from biosnn.networks import Normalisation
 
 DEVICES = ("runtime", "cpp")
@@ -628,6 +630,53 @@ def test_recordings_of_a_duration_have_a_limit(device):
     assert len(recording.spikes["spikes"].i) > 200
     check_recorded = 20e-3 / 1e-4 * (8 + 4 * 8)
     assert recording.traces["trace.v"].values.nbytes + 8 * 200 == check_recorded
+
+
+#: Runs an artifact where there is no Brian2.
+LOADED = """
+import sys
+sys.modules["brian2"] = None
+import numpy as np
+from biosnn import simulation
+made = simulation.load("network")
+first, middle = made.run(0.02, {"cells.tau": 0.008, "stdp.w": 0.5}, seed=3)
+second, end = made.run(0.03, state=middle)
+np.savez("found.npz", first=first.spikes["spikes"].t, second=second.spikes["spikes"].t, **end)
+"""
+
+
+def test_a_network_that_runs_for_a_duration_is_an_artifact(tmp_path):
+    namespace, net = synapses()
+    net.run(0.7 * ms, namespace=namespace)  # it begins later, with events on their way
+    here = biosnn.compile(biosnn.from_brian2(net, namespace=namespace), math="strict")
+    first, middle = here.run(20 * ms, {"cells.tau": 8 * ms, "stdp.w": 0.5}, seed=3)
+    second, end = here.run(30 * ms, state=middle)
+    assert len(first.spikes["spikes"].t) > 10
+    assert end["t"][0] == pytest.approx(50.7e-3)
+    there = here.export(tmp_path / "network")
+    environment = {**os.environ, "PYTHONPATH": str(Path(biosnn.__file__).parents[1])}
+    command = [sys.executable, "-c", LOADED]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "found.npz") as found:
+        assert found["first"].tobytes() == first.spikes["spikes"].t.tobytes()
+        assert found["second"].tobytes() == second.spikes["spikes"].t.tobytes()
+        for name in end:
+            np.testing.assert_array_equal(found[name], end[name], err_msg=name)
+    for change in ({"recorded": {"../x": here._made.artifact.manifest["recorded"]["spikes"]}},
+                   {"recorded": []}, {"start": None}):  # fmt: skip
+        seal(there, {**open_artifact(there).manifest, **change})
+        with pytest.raises(StorageError, match="cannot be understood"):
+            biosnn.simulation.load(there)
+    shutil.rmtree(there)
+    loaded = biosnn.simulation.load(here.export(there))
+    assert loaded.initial_state().checksum() == here.initial_state().checksum()
+    with pytest.raises(ParameterError, match="in s, got"):
+        loaded.run(1 * ms, {"cells.tau": 1 * mV})
+    with pytest.raises(DataError, match="not the script"):
+        _ = loaded.network
+    with pytest.raises(DeviceError, match='compile it for "cpp"'):
+        biosnn.compile(here.network, "runtime").export(tmp_path / "none")
 
 
 def firing():

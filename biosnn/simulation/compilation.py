@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from biosnn.devices import registry
-from biosnn.devices.base.artifact import BINARY, open_artifact
+from biosnn.devices.base.artifact import BINARY, MANIFEST, UNREADABLE, open_artifact
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.contract import Device, ReplicatingDevice
+from biosnn.devices.base.free_binary import FreeCompiledNetwork
 from biosnn.devices.base.member_processes import MemberProcesses
-from biosnn.errors import DataError, DeviceError, ParameterError
+from biosnn.errors import DataError, DeviceError, ParameterError, StorageError
 from biosnn.progress import Waiting
 from biosnn.simulation.auto_device import choose
 from biosnn.simulation.ensemble import Ensemble
@@ -198,7 +199,7 @@ def compile(  # pyright: ignore[reportInconsistentOverload]
         return sources(where, program, precision, math, None if any_cpu else architecture)
 
     if program.free_running and program.samples is None:
-        return FreeRunnable(cast(Any, made(device)), device, network, reason)
+        return FreeRunnable(cast(Any, made(device)), device, lambda: network, reason)
     jobs = active_jobs()
     if jobs is not None and device == jobs.device:
         return jobs.runnable(network, program, precision, math, made)
@@ -344,8 +345,8 @@ def _of_script(
             wanted = "left out for the network of a script"
             raise ParameterError(called, name, repr(given), wanted, remedy)
     if n_parallel != 1:
-        wanted = "1 for the network of a script"
-        remedy = 'Use n_jobs on the device "cpp"'
+        wanted = "1 for the network of a script, whose copies would share its random generator"
+        remedy = 'Show samples at once in processes: run(..., n_jobs=...) on the device "cpp"'
         raise ParameterError(called, "n_parallel", n_parallel, wanted, remedy)
     record = Record(snapshots=snapshots)
     for name, every in record.snapshots.items():
@@ -385,7 +386,7 @@ def _check_options(obj: str, **choices: tuple[str, tuple[str, ...]]) -> None:
             raise ParameterError(obj, name, repr(value), " or ".join(map(repr, among)))
 
 
-def load(folder: str | os.PathLike[str]) -> Runnable:
+def load(folder: str | os.PathLike[str]) -> Any:
     """Open a compiled network that :meth:`Runnable.export` wrote; needs no Brian2.
 
     Parameters
@@ -395,7 +396,8 @@ def load(folder: str | os.PathLike[str]) -> Runnable:
 
     Returns
     -------
-    Runnable
+    Runnable or FreeRunnable
+        The latter for the network of a script that runs for a duration.
 
     Raises
     ------
@@ -426,5 +428,14 @@ def load(folder: str | os.PathLike[str]) -> Runnable:
             )
         return from_data(artifact.manifest["declaration"])
 
+    if "pathways" in artifact.manifest:
+        try:
+            free = FreeCompiledNetwork(artifact)
+        except UNREADABLE as error:
+            raise StorageError(
+                f"{folder} is damaged: {MANIFEST} cannot be understood; copy it again, or compile "
+                "the network anew"
+            ) from error
+        return FreeRunnable(free, device, network, plain_seconds=True)
     made = CompiledNetwork(artifact, explain=registered and registered.explain)
     return Runnable(made, device, network)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from biosnn.devices.base.contract import TooMuchRecordedError
+from biosnn.devices.base.free_binary import FreeCompiledNetwork
 from biosnn.devices.base.free_runs import PENDING, TIME, FreeDevice, FreeRun
-from biosnn.errors import DataError, Interrupted, ParameterError
+from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
 from biosnn.recording import Recording
 from biosnn.simulation.run_loop.options import RunOptions
 from biosnn.simulation.run_loop.recorders import size
@@ -22,7 +24,10 @@ from biosnn.validation import LARGEST, check_whole, describe
 
 
 class FreeRunnable:
-    """A network on a device, made by :func:`biosnn.compile` from a :func:`biosnn.from_brian2`.
+    """A network on a device, which runs for a duration.
+
+    :func:`biosnn.compile` makes it from a :func:`biosnn.from_brian2`, and
+    :func:`biosnn.simulation.load` from what :meth:`export` wrote.
 
     Attributes
     ----------
@@ -34,26 +39,52 @@ class FreeRunnable:
         Why it runs there.
     build_seconds : float
         What building took (little when the build was in the cache).
-    network : LiftedNetwork
-        What it was made from.
     """
 
     def __init__(
         self,
         made: FreeDevice,
         device: str,
-        network: Any,
+        network: Callable[[], Any],
         device_reason: str = "it was asked for",
+        *,
+        plain_seconds: bool = False,
     ):
         self.interface, self.device_reason = made.interface, device_reason
         self.device, self.precision = device, made.interface.precision
         self.build_seconds = made.build_seconds
-        self.network = network
+        self._network, self._plain_seconds = network, plain_seconds
         self._made = made
-        self._constants = network.constants
 
     def __repr__(self) -> str:
-        return f"FreeRunnable on {self.device}: {self.network.name!r}, {self.precision} precision"
+        return f"FreeRunnable on {self.device}: {self.interface.name!r}, {self.precision} precision"
+
+    @property
+    def network(self) -> Any:
+        """What it was made from, a :class:`LiftedNetwork`."""
+        return self._network()
+
+    def export(self, folder: str | os.PathLike[str]) -> Path:
+        """Copy the compiled network to a folder of its own, to be moved and run elsewhere.
+
+        Parameters
+        ----------
+        folder : path-like
+            A folder that does not exist yet. :func:`biosnn.simulation.load` opens it, without
+            Brian2.
+
+        Raises
+        ------
+        DeviceError
+            If the network is not compiled (device ``"runtime"``).
+        StorageError
+            If the folder exists or cannot be written.
+        """
+        if not isinstance(self._made, FreeCompiledNetwork):
+            raise DeviceError(
+                f'a network on the device "{self.device}" is not an artifact; compile it for "cpp"'
+            )
+        return self._made.export(Path(folder))
 
     def initial_state(self) -> State:
         """The state that the script's objects had; ``t`` is its time in s."""
@@ -73,7 +104,7 @@ class FreeRunnable:
         Parameters
         ----------
         duration : Quantity
-            How long.
+            How long. Of a network that was loaded, as there may be no Brian2, also a number of s.
         values : mapping, optional
             What is changed before: ``"object.variable"`` -> one value for all or an array, or
             ``"object.constant"`` of a namespace -> a value. A name without an object is that of a
@@ -105,7 +136,7 @@ class FreeRunnable:
         Interrupted
             After Ctrl-C or SIGTERM.
         """
-        seconds = checked_duration(duration)
+        seconds = checked_duration(duration, plain=self._plain_seconds)
         start = self._complete(self.initial_state() if state is None else state)
         start, constants = self._changed(start, {} if values is None else values)
         if seed is not None:
@@ -131,10 +162,9 @@ class FreeRunnable:
 
     def _traced_bytes(self, seconds: float) -> int:
         """What monitors of variables and rates record in a time."""
-        monitors = self.network.program.monitors
         return sum(
-            made.row_bytes * int(seconds / (monitors[name].dt or self.interface.dt))
-            for name, made in self._made.recorded.items()
+            made.row_bytes * int(seconds / made.dt)
+            for made in self._made.recorded.values()
             if made.kind != "events"
         )
 
@@ -157,7 +187,9 @@ class FreeRunnable:
     def _changed(self, state: State, values: Mapping[str, Any]) -> tuple[State, dict[str, float]]:
         """A state with other values, and the constants that have others."""
         variables = [variable.name for variable in self.interface.variables]
-        arrays, constants = checked_values(("run", "values"), values, variables, self._constants)
+        arrays, constants = checked_values(
+            ("run", "values"), values, variables, self._made.constants
+        )
         return state.updated(arrays), constants
 
     def time(self, state: State) -> float:
@@ -172,15 +204,17 @@ def _too_much(got: str, limit: int) -> ParameterError:
     return ParameterError("run", "memory_limit", got, wanted, remedy)
 
 
-def checked_duration(duration: Any) -> float:
-    """Seconds of a duration.
+def checked_duration(duration: Any, *, plain: bool = False) -> float:
+    """Seconds of a duration, which may be a plain number of them if it says so.
 
     Raises
     ------
     ParameterError
         If it is no time >= 0.
     """
-    valid = unit_of(duration) == "s" and np.size(duration) == 1 and np.isfinite(duration).all()
+    number = plain and isinstance(duration, int | float) and unit_of(duration) is None
+    valid = number or (unit_of(duration) == "s" and np.size(duration) == 1)
+    valid = valid and np.isfinite(duration).all()
     if not valid or float(duration) < 0:
         remedy = "Give a time with its unit, such as 1*second"
         raise ParameterError("run", "duration", describe(duration), "a time >= 0 s", remedy)

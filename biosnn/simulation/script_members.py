@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from biosnn.devices.base.free_description import sampled_state
+from biosnn.devices.base.free_description import constant_units, sampled_state
 from biosnn.devices.base.member_processes import Member
 from biosnn.errors import DataError, ParameterError
 from biosnn.program.changed_values import with_constants, with_first_values
@@ -58,7 +58,8 @@ def _member(
     network: LiftedNetwork, first: State, variables: list[str], values: dict[str, Any]
 ) -> tuple[LiftedNetwork, Member]:
     where = ("ensemble", "parameters")
-    arrays, constants = checked_values(where, values, variables, network.constants)
+    units = constant_units(network.program)
+    arrays, constants = checked_values(where, values, variables, units)
     try:
         own = first.updated(arrays)
     except DataError as error:

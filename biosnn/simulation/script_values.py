@@ -16,7 +16,7 @@ def checked_values(
     where: tuple[str, str],
     values: Any,
     variables: Iterable[str],
-    constants: Mapping[str, Any],
+    constants: Mapping[str, str],
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Sort values into those of variables, and of constants wherever they are used.
 
@@ -29,7 +29,7 @@ def checked_values(
     variables : iterable of str
         The variables that there are.
     constants : mapping
-        ``"object.constant"`` -> what was declared.
+        ``"object.constant"`` -> its unit.
 
     Raises
     ------
@@ -54,8 +54,7 @@ def checked_values(
     return arrays, changed
 
 
-def _checked_constant(where: tuple[str, str], name: str, value: Any, declared: Any) -> float:
-    unit = unit_of(declared) or ""
+def _checked_constant(where: tuple[str, str], name: str, value: Any, unit: str) -> float:
     given = unit_of(value)
     number = np.asarray(value)
     called, argument = where

@@ -11,7 +11,7 @@ import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -254,15 +254,35 @@ def export(artifact: Artifact, target: Path) -> Path:
     StorageError
         If the folder exists or cannot be written.
     """
+    first = artifact.first
+    if first is not None:
+        return export_with(
+            artifact, target, lambda part: write_states(part / STATE, artifact.interface, [first])
+        )
     with new_folder(target) as part:
-        for name in (MANIFEST, *artifact.manifest["files"]):
-            copy = part / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(inside(artifact.folder, name), copy)
-        if artifact.first is not None:
-            write_states(part / STATE, artifact.interface, [artifact.first])
-            seal(part, artifact.manifest)
+        _copy(artifact, part, MANIFEST)
     return Path(target)
+
+
+def export_with(
+    artifact: Artifact,
+    target: Path,
+    complete: Callable[[Path], None],
+    more: Mapping[str, Any] | None = None,
+) -> Path:
+    """Copy an artifact, and complete its folder and its manifest before it is sealed anew."""
+    with new_folder(target) as part:
+        _copy(artifact, part)
+        complete(part)
+        seal(part, {**artifact.manifest, **(more or {})})
+    return Path(target)
+
+
+def _copy(artifact: Artifact, part: Path, *more: str) -> None:
+    for name in (*more, *artifact.manifest["files"]):
+        copy = part / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(inside(artifact.folder, name), copy)
 
 
 @contextlib.contextmanager

@@ -7,13 +7,14 @@ from typing import Any
 
 import attrs
 import numpy as np
+from brian2 import Function
 
 from biosnn.devices.base.free_objects import FreeObjects
 from biosnn.devices.base.free_runs import PENDING, TIME, Recorded, state_of
 from biosnn.program.interface import Column, Interface, Variable
 from biosnn.program.layout import default_state
 from biosnn.program.program import Program
-from biosnn.state import SEEN, State, unit_name
+from biosnn.state import SEEN, State, unit_name, unit_of
 
 
 def recorded_by(built: FreeObjects) -> dict[str, Recorded]:
@@ -32,6 +33,7 @@ def recorded_by(built: FreeObjects) -> dict[str, Recorded]:
             size=_size(built, name),
             columns={column: _column(made.variables[column]) for column in columns},
             indices=tuple(int(k) for k in indices),
+            dt=monitor.dt or built.program.dt,
         )
     return found
 
@@ -46,6 +48,17 @@ def _size(built: FreeObjects, name: str) -> int:
 
 def _column(variable: Any) -> tuple[str, str]:
     return np.dtype(variable.dtype).str, unit_name(variable.dim)
+
+
+def constant_units(program: Program) -> dict[str, str]:
+    """``"object.constant"`` -> its SI unit: what each run can give another value."""
+    owners = {**program.groups, **program.connections}
+    return {
+        f"{key}.{name}": unit_of(value) or ""
+        for key, owner in owners.items()
+        for name, value in owner.constants.items()
+        if not isinstance(value, Function)
+    }
 
 
 def first_state(interface: Interface, program: Program) -> State:

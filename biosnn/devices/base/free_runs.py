@@ -36,12 +36,15 @@ class Recorded:
         Variable -> NumPy dtype and SI unit; ``count`` among those of events.
     indices : tuple of int
         Of ``"state"``: the neurons or synapses.
+    dt : float
+        Seconds between two points of ``"state"`` and ``"rate"``.
     """
 
     kind: str
     size: int
     columns: dict[str, tuple[str, str]]
     indices: tuple[int, ...] = ()
+    dt: float = 0.0
 
     @property
     def rows(self) -> str:
@@ -101,6 +104,8 @@ class FreeDevice(Protocol):
     generator: str
     #: monitor -> what it records
     recorded: Mapping[str, Recorded]
+    #: "object.constant" -> the unit of what each run can give another value
+    constants: Mapping[str, str]
 
     def run(self, asked: FreeRun, folder: Path, stop: Stop) -> tuple[Recording, State] | None:
         """Run; ``folder`` is an empty one for its files. Nothing if it was stopped.

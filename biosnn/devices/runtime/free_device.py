@@ -15,7 +15,7 @@ from brian2.core.base import BrianObjectException
 
 from biosnn._models.equation_text import one_line
 from biosnn.devices.base.contract import Stop, TooMuchRecordedError
-from biosnn.devices.base.free_description import first_state, recorded_by
+from biosnn.devices.base.free_description import constant_units, first_state, recorded_by
 from biosnn.devices.base.free_objects import build_free
 from biosnn.devices.base.free_runs import (
     PENDING,
@@ -62,6 +62,7 @@ class FreeRuntimeNetwork:
         self.interface = interface_of(program, single_precision=self._single)
         self.defaults = first_state(self.interface, program)
         self.recorded = recorded_by(self.built)
+        self.constants = constant_units(program)
         self.build_seconds = time.perf_counter() - started
 
     def _build(self, program: Program) -> None:
