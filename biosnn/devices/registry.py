@@ -47,8 +47,8 @@ class Registration:
         Puts into words what a program of it says when it fails, as
         :class:`biosnn.devices.base.binary.CompiledNetwork` asks for it.
     free_running : bool
-        Whether it runs networks of scripts, for a duration: ``build`` then returns a
-        :class:`biosnn.devices.base.free_runs.FreeDevice` for them.
+        Whether it runs networks of scripts: for those that are not shown samples ``build`` then
+        returns a :class:`biosnn.devices.base.free_runs.FreeDevice`.
     """
 
     build: Callable[..., Device]
