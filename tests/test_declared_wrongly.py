@@ -117,14 +117,16 @@ WEIGHTS = {
 
 CODES = {
     "event-driven": (
-        lambda: joined(equations="dx/dt = -x/(5*ms) : 1 (event-driven)"),
-        "Projection(a->b).equations (event-driven) x every step",
+        lambda: joined(
+            equations="dx/dt = -x/(5*ms) : 1 (event-driven)\ndy/dt = (x - y)/(5*ms) : 1"
+        ),
+        "Projection(a->b).equations (event-driven) x every step (clock-driven)",
     ),
     "event-driven in a synapse": (
         lambda: SynapseModel(
             name="own",
             companion=Companion(equations="g : 1"),
-            equations="dx/dt = -x/(5*ms) : 1 (event-driven)",
+            equations="dx/dt = -x/(5*ms) : 1 (event-driven)\nI_post = x : 1 (summed)",
         ),
         "own.equations (event-driven) x every step",
     ),

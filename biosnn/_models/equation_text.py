@@ -15,6 +15,7 @@ from brian2.equations.equations import (
     PARAMETER,
     SUBEXPRESSION,
     EquationError,
+    SingleEquation,
 )
 from brian2.utils.stringtools import deindent
 
@@ -88,8 +89,42 @@ def parsed_unchecked(text: str) -> Equations:
     return Equations(text)
 
 
+def event_driven(equations: Equations) -> set[str]:
+    """Variables of synapses whose equations are integrated when events arrive."""
+    return {n for n in equations.diff_eq_names if "event-driven" in equations[n].flags}
+
+
+def in_every_step(equations: Equations) -> Equations:
+    """The same equations of synapses, all integrated in every time step."""
+    return Equations([
+        SingleEquation(
+            e.type,
+            e.varname,
+            e.dim,
+            var_type=e.var_type,
+            expr=e.expr,
+            flags=[flag for flag in e.flags if flag != "event-driven"],
+        )
+        for e in equations.values()
+    ])  # fmt: skip
+
+
+def _read_by(equations: Equations, name: str) -> set[str]:
+    """Variables that an equation reads, also through subexpressions."""
+    found: set[str] = set()
+    todo = set(equations[name].identifiers)
+    while todo:
+        read = todo.pop()
+        if read in found or read not in equations.names:
+            continue
+        found.add(read)
+        if equations[read].type == SUBEXPRESSION:
+            todo |= equations[read].identifiers
+    return found
+
+
 def synaptic_equations(obj: str, text: str) -> Equations:
-    """Equations of a synapse, which are integrated in every time step.
+    """Equations of a synapse, which are integrated in every time step or when events arrive.
 
     Parameters
     ----------
@@ -101,18 +136,24 @@ def synaptic_equations(obj: str, text: str) -> Equations:
     Raises
     ------
     ParameterError
-        If they are not valid, event-driven or random.
+        If they are not valid or random, or something else follows event-driven variables.
     """
     equations = parsed(obj, text)
-    for name in equations.names:
-        if "event-driven" in equations[name].flags:
-            raise ParameterError(
-                obj,
-                "equations",
-                f"(event-driven) for {name}",
-                "integrated in every step",
-                "Put traces on the neurons, or leave the flag out",
-            )
+    driven = event_driven(equations)
+    for name in sorted(equations.names - driven) if driven else ():
+        equation = equations[name]
+        follows = equation.type == DIFFERENTIAL_EQUATION or "summed" in equation.flags
+        read = sorted(driven & _read_by(equations, name)) if follows else []
+        if read:
+            got = f"{name}, which follows {read[0]} (event-driven)"
+            wanted = "a variable that follows those that are up to date in every time step"
+            raise ParameterError(obj, "equations", got, wanted, f"Make {read[0]} (clock-driven)")
+    for name in sorted(driven):
+        read = sorted((equations.diff_eq_names - driven) & _read_by(equations, name))
+        if read:
+            got = f"{name} (event-driven), which follows {read[0]}"
+            wanted = "event-driven variables that follow constants and each other"
+            raise ParameterError(obj, "equations", got, wanted, f"Make {name} (clock-driven)")
     for name in equations.names:
         if equations[name].expr is not None:
             check_not_random(obj, "equations", equations[name].expr.code)

@@ -115,17 +115,7 @@ def rule(
             traces[side].append(_trace(name, equation, codes, side, given))
             moved.append(equation)
         else:
-            flags = [flag for flag in equation.flags if flag not in (_DRIVEN, "clock-driven")]
-            kept.append(
-                SingleEquation(
-                    equation.type,
-                    equation.varname,
-                    equation.dim,
-                    var_type=equation.var_type,
-                    expr=equation.expr,
-                    flags=flags,
-                )
-            )
+            kept.append(equation)
     in_traces = set(given) & {name for equation in moved for name in equation.identifiers}
     left = {name for code in codes.values() for name in names_in(code.text)}
     left |= {name for equation in kept for name in equation.identifiers}

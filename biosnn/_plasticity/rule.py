@@ -120,7 +120,8 @@ class PlasticityRule:
         number of a population of one neuron. Statements use them as ``name_post``.
     equations : str
         State variables of every synapse besides ``w``, such as an eligibility; they may include
-        an equation for ``dw/dt``. They are integrated in every time step.
+        an equation for ``dw/dt``. They are integrated in every time step, or, ``(event-driven)``,
+        when a spike of either side arrives: between two events these hold their last value.
     method : str
         Brian2 integration method of ``equations``.
     transient : tuple of str
@@ -228,6 +229,53 @@ class PlasticityRule:
         """Equations of a synapse, the weight included."""
         known = "w" in parsed("", self.equations).names
         return self.equations if known else f"w : 1\n{self.equations}"
+
+    def at_synapses(self) -> PlasticityRule:
+        """Return the rule with its presynaptic traces on the synapses, event-driven.
+
+        A trace ``x`` becomes ``x_arrived``, which statements of presynaptic spikes change.
+
+        Raises
+        ------
+        ParameterError
+            If the rule keeps more than traces on presynaptic neurons, or reads a trace where no
+            event arrives.
+        """
+        if self.pre_companion is not None:
+            names = ", ".join(self.pre_companion.own())
+            wanted = "a rule that keeps nothing but traces on presynaptic neurons"
+            remedy = "Leave axonal_delay out: learning then sees the events without the delay"
+            raise ParameterError(self.name, "pre_companion", names, wanted, remedy)
+        names = {f"{trace.name}_pre": f"{trace.name}_arrived" for trace in self.pre_traces}
+        steady = [("equations", self.equations)]
+        steady += [
+            (f"statements[{number}]", part.code)
+            for number, part in enumerate(self.statements)
+            if part.side == "synapse"
+        ]
+        for field, code in steady:
+            read = sorted(names.keys() & set(re.findall(r"\w+", code)))
+            if read:
+                wanted = "code that reads traces of presynaptic spikes when events arrive"
+                remedy = "Leave axonal_delay out: learning then sees the events without the delay"
+                raise ParameterError(self.name, field, f"{read[0]} in {code!r}", wanted, remedy)
+        lines, bumps, parameters = [], [], dict(self.parameters)
+        for trace in self.pre_traces:
+            name = names[f"{trace.name}_pre"]
+            lines.append(f"d{name}/dt = -{name}/tau_{name} : 1 (event-driven)")
+            parameters[f"tau_{name}"] = trace.tau
+            bump = rename(trace.bump, {trace.name: name})
+            bumps.append(Statements(side="pre", code=f"{name} {bump}", when=trace.when))
+        return attrs.evolve(
+            self,
+            pre_traces=(),
+            equations="\n".join([self.equations, *lines]).strip(),
+            parameters=parameters,
+            statements=(
+                *bumps,
+                *(attrs.evolve(s, code=rename(s.code, names)) for s in self.statements),
+            ),
+        )
 
     def prefixed(self, prefix: str) -> PlasticityRule:
         """Return the rule with all that it keeps on neurons renamed ``prefix_name``.

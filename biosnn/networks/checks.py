@@ -79,7 +79,7 @@ def check_network(network: NetworkStructure) -> None:
         for side in (projection.pre, projection.post):
             name = side.population if isinstance(side, Subgroup) else side
             check_known(network, f"projections[{key!r}]", name, network.populations)
-        network.projections[key] = projection.between_populations(sizes)
+        network.projections[key] = projection.between_populations(sizes).with_late_traces()
     for key in network.populations:
         check_population(network, key)
     for key, projection in network.projections.items():

@@ -43,7 +43,7 @@ def delay_steps(delay: Any, dt: Any) -> np.ndarray:
     return np.floor(np.asarray(delay) / float(dt) + 0.5).astype(np.int64)
 
 
-def arrived(where: str, code: str, known: Container[str]) -> str:
+def arrived(where: str, code: str, known: Container[str], *, field: str = "transmit") -> str:
     """Statements that change nothing where an event was sent before the present presentation.
 
     Parameters
@@ -55,6 +55,9 @@ def arrived(where: str, code: str, known: Container[str]) -> str:
     known : container of str
         Variables of the synapses and of their targets. Any other name that is given a value stands
         for it within the statements only, unless it ends in ``_pre`` or ``_post``.
+    field : str
+        What the statements are, for messages. Where it is not ``"transmit"``, what changes gets the
+        new value to the last digit.
 
     Raises
     ------
@@ -76,12 +79,14 @@ def arrived(where: str, code: str, known: Container[str]) -> str:
                 type(op) in _CHANGES
             ):
                 lines.append(f"{name} {_CHANGES[type(op)]}= in_time*({ast.unparse(value)})")
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if field != "transmit":
+                lines.append(f"{name} = in_time*({ast.unparse(value)}) + (1 - in_time)*{name}")
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 lines.append(f"{name} += in_time*(({ast.unparse(value)}) - {name})")
             case _:
                 raise ParameterError(
                     where,
-                    "transmit",
+                    field,
                     repr(ast.unparse(node)),
                     'of the form "x += ...", "x -= ..." or "x = ..." where there is a delay',
                 )

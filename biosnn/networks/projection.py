@@ -82,10 +82,17 @@ class Projection:
         of the weight that a spike transmits (``models.tsodyks_markram()``).
     delay : Quantity
         Time from a presynaptic event to its effect: one value, or one per synapse in the order
-        of the pairs. Learning sees the events themselves, without the delay. Events that are
-        still on their way when a presentation ends are dropped.
+        of the pairs. Learning sees the events themselves, without the delay, unless
+        `axonal_delay` is set. Events that are still on their way when a presentation ends are
+        dropped.
+    axonal_delay : bool
+        Whether the delay, one for all synapses, is that of the axon: the rule then sees a
+        presynaptic event when it arrives, as in Brian2. Traces of presynaptic spikes are
+        event-driven variables of the synapses then (``x_arrived``) and change, as these do, only
+        where the projection learns.
     equations : str
-        State variables of every synapse besides ``w``, or ``(summed)`` currents.
+        State variables of every synapse besides ``w``, or ``(summed)`` currents. What is
+        ``(event-driven)`` is integrated when an event of the projection or of its rule arrives.
     method : str, optional
         Brian2 integration method of all equations of the synapses. Default: that of the rule, or
         ``"exponential_euler"``.
@@ -119,6 +126,7 @@ class Projection:
         default=None, validator=instance(Companion, optional=True)
     )
     delay: Any = 0 * ms
+    axonal_delay: bool = attrs.field(default=False, validator=flag())
     equations: str = attrs.field(default="", validator=instance(str))
     method: str | None = None
     parameters: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
@@ -164,6 +172,14 @@ class Projection:
             wanted = "a companion with the variable r, the share that is transmitted"
             raise ParameterError(where, "short_term", self.short_term.equations, wanted)
         check_delay(where, self.delay)
+        if self.axonal_delay and self.rule is None:
+            remedy = "Leave it out: what is transmitted arrives after the delay in any case"
+            raise ParameterError(where, "axonal_delay", True, "given where there is a rule", remedy)
+        if self.axonal_delay and np.ndim(self.delay):
+            wanted = "one for all synapses where learning sees the delay"
+            remedy = "Leave axonal_delay out, or make a projection for each delay"
+            got = f"{np.size(self.delay)} values beside axonal_delay=True"
+            raise ParameterError(where, "delay", got, wanted, remedy)
         if self.rule is not None and self.weights is None:
             raise ParameterError(where, "weights", None, "given where there is a rule")
         if self.normalise is not None and not self.full:
@@ -250,6 +266,12 @@ class Projection:
         if not isinstance(self.pairs, Pattern) or is_declared(self.pairs):
             return self
         return attrs.evolve(self, pairs=self.indices(n_pre, n_post))
+
+    def with_late_traces(self) -> Projection:
+        """Return itself, or with a rule whose presynaptic traces follow events that arrive."""
+        if not self.axonal_delay or self.rule is None:
+            return self
+        return attrs.evolve(self, rule=self.rule.at_synapses())
 
     def between_populations(self, sizes: Mapping[str, int]) -> Projection:
         """Return itself, or with whole populations as its ends instead of parts of them.

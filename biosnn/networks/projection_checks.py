@@ -18,6 +18,7 @@ from biosnn.models import (
     Normal,
     Uniform,
     check_method,
+    event_driven,
     names_in,
     parsed,
     synaptic_equations,
@@ -123,13 +124,14 @@ def _check_method(where: str, projection: Projection, equations: Equations) -> N
     if projection.method is None:
         return
     check_method(where, projection.method, equations)
-    learned = parsed(where, projection.rule.equations if projection.rule else "")
-    if projection.rule and learned.diff_eq_names and projection.method != projection.rule.method:
+    rule = parsed(where, projection.rule.equations if projection.rule else "")
+    own, learned = (known.diff_eq_names - event_driven(known) for known in (equations, rule))
+    if projection.rule and learned and projection.method != projection.rule.method:
         wanted = f"{projection.rule.method!r}, the method of {projection.rule.name}"
         remedy = "Leave it out, or give the rule this method"
         raise ParameterError(where, "method", repr(projection.method), wanted, remedy)
-    if not equations.diff_eq_names | learned.diff_eq_names:
-        wanted = "given where synapses have differential equations"
+    if not own | learned:
+        wanted = "given where synapses have differential equations that are integrated in each step"
         raise ParameterError(where, "method", repr(projection.method), wanted)
 
 

@@ -16,6 +16,7 @@ from biosnn.program.passes.declaration import declare, draw_order
 from biosnn.program.passes.delays import drop_late_events
 from biosnn.program.passes.draws import count_draws
 from biosnn.program.passes.event_clearing import clear_events
+from biosnn.program.passes.event_driven import update_at_events
 from biosnn.program.passes.learning import learn_at_ends, normalise
 from biosnn.program.passes.numbering import number_synapses
 from biosnn.program.passes.presentation import (
@@ -67,6 +68,7 @@ def lower(
     program = count_draws(program, draw_order(network))
     program = with_carried(program, declared)
     program = drop_late_events(program)
+    program = update_at_events(program, network)
     program = number_synapses(program)
     program = replicate(program, network, replicas or Replicas())
     program = _named_apart(clear_events(program))

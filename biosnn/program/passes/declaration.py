@@ -8,9 +8,18 @@ from typing import Any
 
 import attrs
 import numpy as np
+from brian2 import Equations
 
 from biosnn.errors import ParameterError
-from biosnn.models import Companion, Event, NeuronModel, Operation, has_pole, parsed
+from biosnn.models import (
+    Companion,
+    Event,
+    NeuronModel,
+    Operation,
+    event_driven,
+    has_pole,
+    parsed,
+)
 from biosnn.networks import NetworkModel, Projection
 from biosnn.program.program import BOUNDARY, STEP, Connection, Group, Kernel, Program
 from biosnn.program.slots import INPUT, LEARN, ONSET
@@ -190,6 +199,7 @@ def _connection(network: NetworkModel, key: str) -> tuple[Connection, list[Kerne
     projection = attrs.evolve(given, delay=0 * network.dt).resolved(
         key, network.populations[given.post].model, network.dt
     )
+    projection = attrs.evolve(projection, delay=given.delay)
     rule = None if given.rule is None else given.rule.prefixed(key)
     model = "w : 1\n" if given.weights is not None else ""
     constants, method = dict(projection.parameters), given.method or "exponential_euler"
@@ -216,10 +226,14 @@ def _connection(network: NetworkModel, key: str) -> tuple[Connection, list[Kerne
     return made, list(_kernels_of_projection(network, key, made, projection, several))
 
 
+def _integrated(equations: Equations) -> set[str]:
+    """Variables of synapses that are integrated in every time step."""
+    return equations.diff_eq_names - event_driven(equations)
+
+
 def _check_equations(key: str, projection: Projection, learned: str) -> None:
     """Check that equations of synapses do not stop where their rule is switched off."""
-    own = parsed(key, projection.equations).diff_eq_names
-    stopping = parsed(key, learned).diff_eq_names
+    own, stopping = (_integrated(parsed(key, text)) for text in (projection.equations, learned))
     if own and stopping:
         raise ParameterError(
             f"projections[{key!r}]",
@@ -239,8 +253,8 @@ def _kernels_of_projection(
         yield Kernel(
             name=f"{key}_subexpression_update", owner=key, kind="held", when="before_start"
         )
-    if equations.diff_eq_names:
-        learned = rule is not None and parsed(key, rule.equations).diff_eq_names
+    if _integrated(equations):
+        learned = rule is not None and _integrated(parsed(key, rule.equations))
         yield Kernel(
             name=f"{key}_stateupdater",
             owner=key,
@@ -292,6 +306,9 @@ def _kernels_of_projection(
             event=part.event,
             side=part.side,
             plastic=(key,),
+            delay=float(projection.delay)
+            if projection.axonal_delay and part.side == "pre"
+            else 0.0,
         )
         if part.event == "step":
             every = 1 if part.every is None else round(float(part.every / network.dt))

@@ -15,8 +15,9 @@ def drop_late_events(program: Program) -> Program:
     kernels = []
     for kernel in program.kernels:
         made = program.connections.get(kernel.owner)
-        transmits = kernel.kind == "pathway" and not (kernel.plastic or kernel.ends)
-        if made is None or not made.delayed or not transmits:
+        late = made is not None and kernel.kind == "pathway" and not kernel.ends
+        late = late and (kernel.delay > 0 or (made.delay_steps is not None and not kernel.plastic))
+        if made is None or not late:
             kernels.append(kernel)
             continue
         steps = round(kernel.delay / program.dt)
@@ -40,4 +41,5 @@ def _in_time(program: Program, kernel: Kernel) -> Kernel:
         *parsed(made.post, program.groups[made.post].equations).names,
     }
     where = f"projections[{made.name!r}]"
-    return attrs.evolve(kernel, code=arrived(where, kernel.code, known))
+    field = "rule.statements" if kernel.plastic else "transmit"
+    return attrs.evolve(kernel, code=arrived(where, kernel.code, known, field=field))

@@ -51,6 +51,8 @@ def blend(old: Tensor, new: Number, share: Tensor) -> Tensor:
     Gradients have the last bit of a reset ``share*new + (1 - share)*old``, as deep-learning
     libraries write it. With 0 the first product adds nothing.
     """
+    if not old.is_floating_point():
+        return torch.where(share != 0, torch.as_tensor(new, device=old.device), old).to(old.dtype)
     if not isinstance(new, Tensor) and new != 0:
         return share * new + (1.0 - share) * old
     end = torch.as_tensor(new, dtype=old.dtype, device=old.device)

@@ -9,7 +9,7 @@ import attrs
 from brian2 import Clock, NeuronGroup, second
 
 from biosnn.errors import ParameterError
-from biosnn.models import names_in, neuron, parsed
+from biosnn.models import in_every_step, names_in, neuron, parsed
 from biosnn.plasticity import PlasticityRule
 from biosnn.program.integration import integration_code
 from biosnn.program.lift import lift
@@ -104,16 +104,16 @@ def torch_rule(rule: PlasticityRule, dt: float, fields: ReceptiveFields) -> Torc
 
 
 def _lifted(rule: PlasticityRule, dt: float) -> Program:
-    """Two neurons, and synapses between them that learn by a rule."""
+    """Two neurons, and synapses between them that learn by a rule.
+
+    Event-driven variables are integrated in every step, and have the same values at events.
+    """
+    rule = attrs.evolve(rule, equations=in_every_step(parsed(rule.name, rule.equations)))
     clock = Clock(dt=dt * second, name="learner_clock*")
     groups = [_neuron(rule, side, clock) for side in (PRE, POST)]
     synapses = rule.connect(*groups, name=SYNAPSES, pairs=())
     for made in (*groups, synapses):
         made._network = "torch"  # Brian2 warns of objects that no network has used
-    if synapses.event_driven is not None:
-        got = f"{sorted(synapses.event_driven.names)[0]} (event-driven)"
-        remedy = "Use (clock-driven), or a trace on the neurons"
-        raise ParameterError(rule.name, "equations", got, "clock-driven", remedy)
     return lift(groups, [synapses])
 
 

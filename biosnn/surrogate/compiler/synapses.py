@@ -263,7 +263,8 @@ class SynapticBlock:
                     old = block.renderer.value(name)
                     new = block.value(name, operator, expression)
                     local = writer.store(array)
-                    text = f"blend_({old.text}, {as_kind('float', new, old)}, {here})"
+                    kind = {"integer": "int", "boolean": "bool"}.get(array.kind, "float")
+                    text = f"blend_({old.text}, {as_kind(kind, new, old)}, {here})"
                     block.set(local, text, True)
                 elif side == "post" and adds and name not in names_of(expression):
                     value = block.renderer.value(expression)
