@@ -15,7 +15,7 @@ import argparse
 import json
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,26 @@ PROTOCOL = {
 
 
 @attrs.frozen(kw_only=True)
+class Brought:
+    """A network that was brought along.
+
+    Parameters
+    ----------
+    lifted : LiftedNetwork
+        The network.
+    output, weights : str
+        The group that answers, and what is learned.
+    thresholds : str
+        What adapts besides; empty if nothing does.
+    """
+
+    lifted: Any
+    output: str
+    weights: str
+    thresholds: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Case:
     """A user's network.
 
@@ -69,18 +89,11 @@ class Case:
         Checkout, images, number -> seconds and CPU seconds of so many images in the script's loop.
     rates : callable
         Images, shape (n, 784) -> values that are shown.
-    output, weights : str
-        The group that answers, and what is learned.
-    thresholds : str
-        What adapts besides; empty if nothing does.
     """
 
-    lift: Callable[[Path, Mapping[str, np.ndarray] | None], Any]
+    lift: Callable[[Path, tuple[np.ndarray, np.ndarray] | None], Brought]
     theirs: Callable[[Path, np.ndarray, int], tuple[float, float]]
     rates: Callable[[np.ndarray], np.ndarray]
-    output: str
-    weights: str
-    thresholds: str = ""
 
 
 def _mute(objects: Any) -> list[BrianObject]:
@@ -95,31 +108,40 @@ def _eighths(images: np.ndarray) -> np.ndarray:
 # --- Brian2's example
 
 
-def _lift_example(checkout: Path, trained: Mapping[str, np.ndarray] | None) -> Any:
+def _lift_example(checkout: Path, trained: tuple[np.ndarray, np.ndarray] | None) -> Brought:
     example: Any = load_example(checkout)
     np.random.seed(SEED)
     if trained is not None:
         with working_copy(checkout, own=("data",)) as folder:
-            np.save(folder / "theta.npy", trained["exc.theta"])
-            np.save(folder / "weights.npy", trained["inp_exc.w"])
+            np.save(folder / "weights.npy", trained[0])
+            np.save(folder / "theta.npy", trained[1])
             example.DATA_PATH = folder
             net = example.build_network(False)
     else:
         net = example.build_network(True)
-    return _lifted(_mute(net.objects), {}, "inp", "exc", "inp_exc.w" if trained is None else "")
+    names = ("inp", "exc", "inp_exc")
+    return _brought(_mute(net.objects), {}, *names, learns=trained is None, retries=False)
 
 
-def _lifted(
-    objects: Any, namespace: Any, inputs: str, watch: str, learned: str, retries: bool = False
-) -> Any:
+def _brought(
+    objects: Any,
+    namespace: Any,
+    inputs: str,
+    watch: str,
+    synapses: str,
+    *,
+    learns: bool,
+    retries: bool,
+) -> Brought:
     more: dict[str, Any] = {}
-    if learned:
+    weights = f"{synapses}.w"
+    if learns:
         more = {
-            "learned": learned,
-            "normalise": {learned: Normalisation(total=78)},
+            "learned": weights,
+            "normalise": {weights: Normalisation(total=78)},
             "normalise_retries": retries,
         }
-    return biosnn.from_brian2(
+    lifted = biosnn.from_brian2(
         objects,
         namespace=namespace,
         inputs={"image": inputs},
@@ -127,6 +149,7 @@ def _lifted(
         output=watch,
         **more,
     )
+    return Brought(lifted=lifted, output=watch, weights=weights, thresholds=f"{watch}.theta")
 
 
 def _their_example(checkout: Path, images: np.ndarray, n: int) -> tuple[float, float]:
@@ -154,21 +177,22 @@ def _diehl(checkout: Path, images: np.ndarray, trained: Any = None) -> Iterator[
         if trained is not None:  # the first change has the script train; it tests without it
             (folder / DIEHL).write_text(changed_text(checkout / DIEHL, DIEHL_CHANGES[1:]))
             (folder / "weights").mkdir()
-            np.save(folder / "weights" / "theta_A.npy", trained["neurongroup.theta"])
+            np.save(folder / "weights" / "theta_A.npy", trained[1])
             i, j = (part.ravel() for part in np.mgrid[:784, :400])
-            rows = np.stack([i, j, trained["synapses_2.w"]], axis=1)
+            rows = np.stack([i, j, trained[0]], axis=1)
             np.save(folder / "weights" / "XeAe.npy", rows)
         yield folder
 
 
-def _lift_diehl(checkout: Path, trained: Mapping[str, np.ndarray] | None) -> Any:
-    found: list[Any] = []
+def _lift_diehl(checkout: Path, trained: tuple[np.ndarray, np.ndarray] | None) -> Brought:
+    found: list[Brought] = []
 
     def take(simulation: Simulation) -> None:
-        learned = "synapses_2.w" if trained is None else ""
+        its, learns = simulation.namespace, trained is None
+        chosen = (its["input_groups"]["Xe"], its["neuron_groups"]["e"], its["connections"]["XeAe"])
+        names = [target.name for target in chosen]
         objects = _mute(simulation.network.objects)
-        names = simulation.namespace
-        found.append(_lifted(objects, names, "poissongroup", "neurongroup", learned, retries=True))
+        found.append(_brought(objects, its, *names, learns=learns, retries=True))
         raise StopScript
 
     with _diehl(checkout, np.zeros((20, 784), np.uint8), trained) as folder:
@@ -206,19 +230,21 @@ def _neftci(checkout: Path, images: np.ndarray) -> Iterator[Path]:
         yield folder
 
 
-def _lift_neftci(checkout: Path, trained: Mapping[str, np.ndarray] | None) -> Any:
-    found: list[Any] = []
+def _lift_neftci(checkout: Path, _: Any) -> Brought:
+    found: list[Brought] = []
 
     def take(simulation: Simulation) -> None:
+        its = simulation.namespace
+        output, weights = its["P"].name, f"{its['Sff'].name}.w"
         lifted = biosnn.from_brian2(
             _mute(simulation.objects),
-            namespace=simulation.namespace,
-            inputs={"image": "neurongroup.rates"},
+            namespace=its,
+            inputs={"image": f"{its['Pin'].name}.rates"},
             presentation=biosnn.Presentation(duration=250 * ms, reset="none"),
-            output="neurongroup_1",
-            learned="synapses.w",
+            output=output,
+            learned=weights,
         )
-        found.append(lifted)
+        found.append(Brought(lifted=lifted, output=output, weights=weights))
         raise StopScript
 
     np.random.seed(SEED)
@@ -249,28 +275,10 @@ def _sum_of_5000(images: np.ndarray) -> np.ndarray:
 
 
 CASES = {
-    "brian2": Case(
-        lift=_lift_example,
-        theirs=_their_example,
-        rates=_eighths,
-        output="exc",
-        weights="inp_exc.w",
-        thresholds="exc.theta",
-    ),
-    "Brian2STDPMNIST": Case(
-        lift=_lift_diehl,
-        theirs=_their_diehl,
-        rates=_eighths,
-        output="neurongroup",
-        weights="synapses_2.w",
-        thresholds="neurongroup.theta",
-    ),
+    "brian2": Case(lift=_lift_example, theirs=_their_example, rates=_eighths),
+    "Brian2STDPMNIST": Case(lift=_lift_diehl, theirs=_their_diehl, rates=_eighths),
     "BrainInspiredMachineLearning": Case(
-        lift=_lift_neftci,
-        theirs=_their_neftci,
-        rates=_sum_of_5000,
-        output="neurongroup_1",
-        weights="synapses.w",
+        lift=_lift_neftci, theirs=_their_neftci, rates=_sum_of_5000
     ),
 }
 
@@ -289,18 +297,19 @@ def _since(began: tuple[float, float]) -> tuple[float, float]:
 def measured(case: Case, checkout: Path, data: Any, args: argparse.Namespace) -> dict[str, Any]:
     """An epoch, what it taught, and the script's own loop."""
     images, tests = data.train.images.reshape(-1, 784), data.test.images.reshape(-1, 784)
-    runnable = biosnn.compile(case.lift(checkout, None), device="cpp")
+    brought = case.lift(checkout, None)
+    runnable = biosnn.compile(brought.lifted, device="cpp")
     state = start = runnable.initial_state()
     counts, shown, began = [], 0, _now()
     for first in range(0, args.images, args.chunk):
         rows = case.rates(images[first : min(first + args.chunk, args.images)])
         more = {"learn": True, "seed": SEED, "first_sample": first, "progress": False}
         recording, state = runnable.run({"image": rows}, state, **more)
-        counts.append(recording.counts(case.output))
+        counts.append(recording.counts(brought.output))
         shown += int(recording.shown.sum())
         wall, cpu = _since(began)
         print(f"{first + len(rows)} images, {wall:.0f} s, {cpu:.0f} CPU s", flush=True)
-    learned = np.abs(np.array(state[case.weights]) - np.array(start[case.weights]))
+    learned = np.abs(np.array(state[brought.weights]) - np.array(start[brought.weights]))
     figures = {
         "images": args.images,
         "presentations": shown,
@@ -312,7 +321,15 @@ def measured(case: Case, checkout: Path, data: Any, args: argparse.Namespace) ->
         "spikes_per_image": float(np.concatenate(counts).sum(axis=1).mean()),
         "mean_change_of_a_weight": float(learned.mean()),
     }
-    figures |= accuracy(case, checkout, data, state, runnable, np.concatenate(counts), tests, args)
+    if brought.thresholds:  # the script tests with another network
+        trained = (np.array(state[brought.weights]), np.array(state[brought.thresholds]))
+        brought = case.lift(checkout, trained)
+        runnable = biosnn.compile(brought.lifted, device="cpp")
+        state = runnable.initial_state()
+    shown_test = {"image": case.rates(tests[: args.test])}
+    recording, _ = runnable.run(shown_test, state, seed=SEED + 1, progress=False)
+    answers = recording.counts(brought.output)
+    figures |= accuracy(data, np.concatenate(counts), answers)
     if args.theirs:
         wall, cpu = case.theirs(checkout, images, args.theirs)
         figures["theirs"] = {
@@ -323,33 +340,24 @@ def measured(case: Case, checkout: Path, data: Any, args: argparse.Namespace) ->
     return figures
 
 
-def accuracy(
-    case: Case,
-    checkout: Path,
-    data: Any,
-    state: Any,
-    runnable: Any,
-    counts: np.ndarray,
-    tests: np.ndarray,
-    args: argparse.Namespace,
-) -> dict[str, Any]:
-    """What the neurons, labelled by the last images they learned from, say of test images."""
-    n = min(LABELLED, args.images // 2)
-    labels = data.train.labels[args.images - n : args.images]
-    readout = VoteReadout().fit(counts[-n:], labels)
-    if case.thresholds:
-        trained = {name: np.array(state[name]) for name in (case.weights, case.thresholds)}
-        runnable = biosnn.compile(case.lift(checkout, trained), device="cpp")
-        state = runnable.initial_state()
-    shown = {"image": case.rates(tests[: args.test])}
-    recording, _ = runnable.run(shown, state, seed=SEED + 1, progress=False)
-    found = recording.counts(case.output)
-    correct = readout.predict(found) == data.test.labels[: args.test]
+def accuracy(data: Any, counts: np.ndarray, answers: np.ndarray) -> dict[str, Any]:
+    """What neurons, labelled by the last images they learned from, say of the first test images.
+
+    Parameters
+    ----------
+    data : Dataset
+        Whose training images were learned from, from the first on.
+    counts, answers : numpy.ndarray of int, shape (samples, neurons)
+        Spikes while it learned, and of test images.
+    """
+    n = min(LABELLED, len(counts) // 2)
+    readout = VoteReadout().fit(counts[-n:], data.train.labels[len(counts) - n : len(counts)])
+    correct = readout.predict(answers) == data.test.labels[: len(answers)]
     return {
         "labelled_on": n,
-        "tested_on": args.test,
+        "tested_on": len(answers),
         "accuracy": float(correct.mean()),
-        "silent_test_images": int((found.sum(axis=1) == 0).sum()),
+        "silent_test_images": int((answers.sum(axis=1) == 0).sum()),
     }
 
 
