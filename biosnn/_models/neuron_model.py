@@ -7,12 +7,14 @@ from typing import Any
 
 import attrs
 from brian2 import NeuronGroup
+from brian2.core.namespace import get_local_namespace
 
 from biosnn._models.checks import check_fields, check_names, check_size
 from biosnn._models.companions import Companion, Operation, Trace
 from biosnn._models.equation_text import parsed
 from biosnn._models.event_timing import behind_spikes
 from biosnn._models.exact_integration import has_pole, linear_apart
+from biosnn._models.from_group import fields_of
 from biosnn._models.group import make_group
 from biosnn._models.neuron_fields import NeuronFields
 from biosnn._models.parameters import Schedule
@@ -75,6 +77,50 @@ class NeuronModel(NeuronFields):
 
     def __attrs_post_init__(self) -> None:
         check_fields(self)
+
+    @classmethod
+    def from_group(
+        cls, group: NeuronGroup, *, namespace: Mapping[str, Any] | None = None
+    ) -> NeuronModel:
+        """Make a model of a Brian2 group, for populations of any size.
+
+        Parameters
+        ----------
+        group : brian2.NeuronGroup
+            Its equations, method, threshold, reset, refractoriness, events and operations are
+            taken, the values that its variables have now as initial values (one per neuron where
+            they differ, which fits populations of the group's size only), and the constants of
+            its code as parameters. Its time step is not: a network has its own.
+        namespace : mapping, optional
+            Names that the group does not hold itself. Default: the variables that are visible
+            where this function is called, as for ``brian2.run``.
+
+        Returns
+        -------
+        NeuronModel
+
+        Raises
+        ------
+        ParameterError
+            If a model cannot hold a part of it: linked variables, functions and TimedArrays,
+            operations with a time step of their own, options of a method; or if its code has a
+            name that is nothing.
+
+        Examples
+        --------
+        >>> from brian2 import NeuronGroup, ms
+        >>> from biosnn import models
+        >>> tau = 10 * ms
+        >>> cells = NeuronGroup(5, "dv/dt = (2 - v)/tau : 1", threshold="v > 1", reset="v = 0")
+        >>> cells.v = 0.5
+        >>> model = models.NeuronModel.from_group(cells)
+        >>> model.parameters["tau"], model.initial["v"]
+        (10. * msecond, 0.5)
+        """
+        names = get_local_namespace(1) if namespace is None else namespace
+        model = cls(**fields_of(group, names))
+        model.check_names()
+        return model
 
     def check_names(self) -> None:
         """Check code, names, units and the method.
