@@ -13,7 +13,7 @@ from brian2 import ms, mV
 
 from biosnn import encoding, models, networks, plasticity, simulation, storage
 from biosnn.declaration import from_data, to_data
-from biosnn.errors import DataError, ParameterError
+from biosnn.errors import DataError, DeviceError, ParameterError
 from biosnn.experiments import stages
 from biosnn.models import NeuronModel
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
@@ -81,6 +81,32 @@ def retried():
         runnable = simulation.compile(network, device, **record)
         found[device] = runnable.run(CURRENTS, chunk_size=2, progress=False)[0]
     return found
+
+
+def test_samples_are_shown_until_they_have_enough_spikes() -> None:
+    """As often as the amplified input needs; one that never fires stops the run and is named."""
+    summing = models.neuron(
+        name="Summing",
+        equations="dv/dt = I*intensity/(5*ms) : 1\nI : 1\nintensity : 1 (linked)",
+        threshold="v > 1",
+        reset="v = 0",
+        method="euler",
+        links={"intensity": "protocol.intensity"},
+    )
+    again = {"watch": "c", "min_spikes": 1, "max_retries": None, "intensity_step": 0.5}
+    network = one(summing, duration=2 * ms, **again)
+    assert from_data(to_data(network)).presentation.max_retries is None
+    # The integral of 1 + attempt/2 over 2/5 of a time constant passes 1 with these inputs.
+    needed = np.array([3.0, 0.9, 0.05, 2.6])
+    attempts = np.maximum(np.ceil((1 / (0.4 * needed) - 1) / 0.5).astype(int), 0)
+    assert (attempts.min(), attempts.max()) == (0, 98)
+    runnable = simulation.compile(network, "cpp")  # which begins 256 presentations in no time
+    recording, _ = runnable.run(needed[:, None], progress=False)
+    assert recording.shown.tolist() == (attempts + 1).tolist()
+    with pytest.raises(DeviceError, match="sample 1 of the run was shown 256 times without"):
+        runnable.run(np.array([[3.0], [0.0]]), progress=False)
+    with pytest.raises(ParameterError, match=r"max_retries must be a number, got None.*watch="):
+        one(summing, max_retries=None)
 
 
 def in_brian2(currents: np.ndarray, steps: int) -> tuple[np.ndarray, ...]:

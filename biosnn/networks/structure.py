@@ -35,6 +35,10 @@ from biosnn.validation import (
 PROTOCOL = "protocol"
 
 
+#: Most retries: random numbers are functions of the attempt, which has 8 bits.
+MOST_RETRIES = 255
+
+
 def _copied(given: Any) -> Any:
     """A dict of one's own; what is no mapping is left to the validator."""
     return dict(given) if isinstance(given, Mapping) else given
@@ -112,8 +116,10 @@ class Presentation:
         Population whose spikes decide whether a sample is shown again.
     min_spikes : int
         A sample with fewer spikes of ``watch`` is shown again, more intensely.
-    max_retries : int
-        At most this often; then the next sample follows.
+    max_retries : int or None
+        At most this often; then the next sample follows. ``None`` for as often as it takes: a
+        sample that 254 retries do not bring to `min_spikes` stops the run with an error, because
+        random numbers know 256 attempts.
     intensity, intensity_step : float
         Factor on the input at the first attempt, and what every retry adds. Samples can have
         a factor of their own as well: the key ``"intensity"`` of what is given to a run.
@@ -124,7 +130,9 @@ class Presentation:
     reset: Any = "all"
     watch: str | None = attrs.field(default=None, validator=instance(str, optional=True))
     min_spikes: int = attrs.field(default=0, converter=integer, validator=whole(0, LARGEST))
-    max_retries: int = attrs.field(default=0, converter=integer, validator=whole(0, 255))
+    max_retries: int | None = attrs.field(
+        default=0, converter=integer, validator=attrs.validators.optional(whole(0, MOST_RETRIES))
+    )
     intensity: float = attrs.field(default=1.0, validator=number(1.0, "> 0"))
     intensity_step: float = attrs.field(default=0.0, validator=number(1.0, ">= 0"))
 
@@ -137,6 +145,14 @@ class Presentation:
             raise ParameterError(
                 "Presentation", "watch", self.watch, "given together with min_spikes"
             )
+        if self.max_retries is None and self.watch is None:
+            remedy = "Say whose spikes decide: watch=..., min_spikes=..."
+            raise ParameterError("Presentation", "max_retries", None, "a number", remedy)
+
+    @property
+    def most_retries(self) -> int:
+        """How often a sample is shown again at most, whatever becomes of the run then."""
+        return MOST_RETRIES if self.max_retries is None else self.max_retries
 
 
 def _once[T](method: Callable[[Any, str], T]) -> Callable[[Any, str], T]:

@@ -135,6 +135,8 @@ class Interface:
         Time step in s.
     duration_steps, steps_per_presentation, max_shown : int
         Time steps of a sample without and with rest; how often it is shown at most.
+    until_enough : bool
+        Whether a sample that is shown so often stops the run.
     scheduled : bool
         Whether parameters follow the number of learned samples.
     ports : dict
@@ -182,6 +184,7 @@ class Interface:
     ordered: bool = True
     counted: str = ""
     carried: tuple[str, ...] = ()
+    until_enough: bool = False
 
     def __str__(self) -> str:
         inputs = ", ".join(f"{name} [{port.features}]" for name, port in self.ports.items())

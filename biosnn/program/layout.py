@@ -132,6 +132,7 @@ def interface_of(program: Program, *, single_precision: bool) -> Interface:
         duration_steps=program.duration_steps,
         steps_per_presentation=program.steps_per_presentation,
         max_shown=program.max_shown,
+        until_enough=program.until_enough,
         scheduled=program.scheduled,
         ports=program.inputs,
         variables=tuple(

@@ -486,6 +486,8 @@ class Program:
         Time steps of a sample without and with rest.
     max_shown : int
         How often a sample is shown at most.
+    until_enough : bool
+        Whether a sample that is shown so often stops the run.
     scheduled : bool
         Whether parameters follow the number of learned samples.
     groups : dict of str to Group
@@ -533,6 +535,7 @@ class Program:
     duration_steps: int
     steps_per_presentation: int
     max_shown: int
+    until_enough: bool = False
     scheduled: bool = False
     groups: dict[str, Group]
     connections: dict[str, Connection]

@@ -90,7 +90,7 @@ def show_samples(program: Program, network: NetworkModel) -> Program:
         equations=_VARIABLES,
         constants={
             "min_spikes": show.min_spikes,
-            "max_retries": show.max_retries,
+            "max_retries": show.most_retries,
             "base_intensity": show.intensity,
             "intensity_step": show.intensity_step,
             "stride": 1,

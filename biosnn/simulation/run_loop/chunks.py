@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 
 from biosnn.devices.base.contract import (
     Chunk,
@@ -192,6 +193,8 @@ def shown_chunks(
                 continue
             if done == 0:
                 continue
+            if run.interface.until_enough:
+                _check_retries(run, recording, at.position)
             chunk = cut(chunk, 0, done)
             if run.total is None:  # nobody could look at these samples before
                 at = attrs.evolve(at, checksums=checksums(chunk, at.offset, at.checksums))
@@ -205,3 +208,23 @@ def shown_chunks(
         at = attrs.evolve(at, epoch=at.epoch + 1, offset=0, checksums={})
         at = attrs.evolve(at, finished=at.epoch == options.epochs)
         yield Shown(at=at)
+
+
+def _check_retries(run: Run, recording: Any, position: int) -> None:
+    """Check that no sample was shown as often as random numbers know attempts.
+
+    Raises
+    ------
+    DeviceError
+        Naming the first one that was.
+    """
+    for number, part in enumerate(recording if run.members else [recording]):
+        stuck = np.flatnonzero(part.shown >= run.interface.max_shown)
+        if stuck.size:
+            member = f" of member {number}" if run.members else ""
+            raise DeviceError(
+                f"sample {position + stuck[0]} of the run{member} was shown "
+                f"{run.interface.max_shown} times without enough spikes: raise "
+                "Presentation.intensity_step, lower min_spikes, or give max_retries a number, "
+                "after which the next sample follows"
+            )
