@@ -5,9 +5,13 @@ from __future__ import annotations
 import gc
 import itertools
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import code_server
 import hypothesis
@@ -70,15 +74,28 @@ def build_cache() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_code(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
+def servers(pytestconfig: pytest.Config, build_cache: Path) -> Iterator[code_server.Servers | None]:
     """Code of networks is written by a server, unless CPU seconds are logged."""
     if pytestconfig.getoption("--builds") is not None:
-        yield
+        yield None
         return
-    with code_server.installed(tmp_path_factory.mktemp("code")):
-        yield
+    # Sockets have short paths, which those of tmp_path need not be.
+    with tempfile.TemporaryDirectory() as folder, code_server.installed(Path(folder)) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def python(servers: code_server.Servers | None) -> Callable[..., CompletedProcess[str]]:
+    """Run a module or a script as Python would, in a process that has imported biosnn already."""
+    if servers is not None:
+        return servers.python
+
+    def run(program: str | Path, *arguments: str, cwd: Path | None = None):
+        words = [str(program)] if str(program).endswith(".py") else ["-m", str(program)]
+        command = [sys.executable, *words, *arguments]
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+    return run
 
 
 def remove_old_builds() -> None:

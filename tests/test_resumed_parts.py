@@ -120,25 +120,23 @@ def test_damaged_parts_are_refused(args: argparse.Namespace, tmp_path: Path) -> 
         resumed("one", pytest.fail)
 
 
-def test_finished_parts_are_not_done_again(tmp_path: Path) -> None:
+def test_finished_parts_are_not_done_again(python: Any, tmp_path: Path) -> None:
     """Interrupted in the third part, with the command that goes on in the message."""
     script, out, notes = tmp_path / "mine.py", tmp_path / "out", tmp_path / "notes"
     script.write_text(SCRIPT)
-    command = [sys.executable, str(script), "--out", str(out), "--notes", str(notes), "--quiet"]
-    stopped = subprocess.run(command, capture_output=True, text=True, check=False)
+    stopped = python(script, "--out", str(out), "--notes", str(notes), "--quiet")
     assert stopped.returncode == 130
     said, then = stopped.stderr.splitlines()
     assert said == "interrupted"
     assert then == f"Go on with: biosnn resume {out} --script {script}"
     assert notes.read_text().split() == ["0", "1", "2"]
     words = then.partition(": biosnn ")[2].split()
-    resumed = [sys.executable, "-m", "biosnn", *words]
-    done = subprocess.run(resumed, capture_output=True, text=True, check=False)
+    done = python("biosnn", *words)
     assert done.returncode == 0, done.stderr
     assert notes.read_text().split() == ["0", "1", "2", "2", "3"]
     report = json.loads((out / "results.json").read_text())
     assert report["metrics"]["sum"] == pytest.approx((0 + 1 + 3) / 3)
-    again = subprocess.run(resumed, capture_output=True, text=True, check=False)
+    again = python("biosnn", *words)
     assert again.returncode == 2
     assert "has ended" in again.stderr
 
@@ -182,7 +180,9 @@ def figures(out: Path) -> Any:
         ),
     ],
 )
-def test_a_long_experiment_goes_on(name: str, n_files: int, flags: str, tmp_path: Path) -> None:
+def test_a_long_experiment_goes_on(
+    name: str, n_files: int, flags: str, python: Any, tmp_path: Path
+) -> None:
     """Interrupted when it has kept something, it ends with the figures of a whole run."""
     script, out, whole = experiments.find_experiment(name), tmp_path / "out", tmp_path / "whole"
     command = [sys.executable, str(script), "--smoke", "--quiet", *flags.split(), "--out"]
@@ -194,10 +194,9 @@ def test_a_long_experiment_goes_on(name: str, n_files: int, flags: str, tmp_path
     assert child.returncode == 130, said
     assert f"Go on with: biosnn resume {out}" in said
     kept = {path: path.stat().st_mtime_ns for path in out.rglob("parts/*.biosnn")}
-    resumed = [sys.executable, "-m", "biosnn", "resume", str(out)]
-    done = subprocess.run(resumed, capture_output=True, text=True, check=False)
+    done = python("biosnn", "resume", str(out))
     assert done.returncode == 0, done.stderr
     assert all(path.stat().st_mtime_ns == then for path, then in kept.items())
-    subprocess.run([*command, str(whole)], capture_output=True, check=True)
+    assert python(*command[1:], str(whole)).returncode == 0
     assert figures(out) == figures(whole)
     shutil.rmtree(out)
