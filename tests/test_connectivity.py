@@ -381,6 +381,7 @@ SUBGROUPS = [
     (lambda: ring(pre=Subgroup("a", 0, 31)), r"Projection\(a\[0:31\]->b\).pre.*30 neurons of a"),
     (lambda: ring(post=Subgroup("b", 40)), r"must be within the 40 neurons of b, got b\[40:\]"),
     (lambda: ring(pre=Subgroup("c")), "one of a, b, got 'c'"),
+    (lambda: ring(post="p"), r"one of the populations a, b, got 'p'.*biosnn.from_brian2"),
     (lambda: ring(pre=Subgroup("a", 3), transmit="v_post += w*i"), "'i' beside pre=a.*Read a para"),
     (lambda: ring(pre=Subgroup("a", 3), pairs=([27], [3])), "indices from 0 to 26, counted from"),
     (lambda: ring(pre=Subgroup("a", 3), pairs="one_to_one"), "between parts of one size"),

@@ -77,6 +77,9 @@ def plainly(on_pre: str, on_post: str, equations: str, parameters: dict[str, Any
     ("changed", "pre_traces", "post_traces"),
     [
         ({}, ["Apre"], ["Apost"]),
+        # Numbers in their place.
+        ({"equations": DECAYS.replace("taupre", "(20*ms)").replace("taupost", "(1.5*10*ms)"),
+          "on_pre": ON_PRE.replace("dApre", "0.02*3")}, ["Apre"], ["Apost"]),
         # One spike of a pair: the nearest.
         ({"on_pre": ON_PRE.replace("+= dApre", "= dApre")}, ["Apre"], ["Apost"]),
         # What reads the postsynaptic trace at its own spike sees the jump: kept on the synapse.

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 import sympy
 from brian2 import Equations, second
+from brian2.core.namespace import DEFAULT_CONSTANTS, DEFAULT_UNITS
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, SingleEquation
 from brian2.parsing.sympytools import str_to_sympy
 from brian2.utils.stringtools import deindent
@@ -112,7 +113,7 @@ def rule(
         driven = equation.type == DIFFERENTIAL_EQUATION and _DRIVEN in equation.flags
         side = _side(equation, declared, codes, given) if driven else ""
         if side:
-            traces[side].append(_trace(name, equation, codes, side, given))
+            traces[side].append(_trace(name, equation, codes, side, _numbers(given)))
             moved.append(equation)
         else:
             kept.append(equation)
@@ -191,19 +192,20 @@ def _target(statement: ast.Assign | ast.AugAssign) -> str:
     return target.id if isinstance(target, ast.Name) else ""
 
 
-def _rate(equation: SingleEquation, parameters: Mapping[str, Any]) -> float:
+def _rate(equation: SingleEquation, numbers: Mapping[str, float]) -> float:
     """The rate (1/s) at which a variable decays exponentially; 0 if that is not what it does."""
     variable = sympy.Symbol(equation.varname, real=True)
     change = str_to_sympy(equation.expr.code)
     rate = sympy.simplify(-change / variable)
-    numbers = _numbers(parameters)
     value = rate.subs({s: numbers[s.name] for s in rate.free_symbols if s.name in numbers})
     return float(value) if value.is_number and value.is_real else 0.0
 
 
 def _numbers(parameters: Mapping[str, Any]) -> dict[str, float]:
-    """The parameters that stay one number, in SI units."""
-    return {
+    """Units, Brian2's constants, and the parameters that stay one number, in SI units."""
+    standard = {name: float(unit) for name, unit in DEFAULT_UNITS.items()}
+    standard |= {name: float(value.get_value()) for name, value in DEFAULT_CONSTANTS.items()}
+    return standard | {
         name: float(np.asarray(value))
         for name, value in parameters.items()
         if not isinstance(value, Schedule) and np.ndim(value) == 0
@@ -228,13 +230,14 @@ def _side(
     others = {n for other in declared.values() if other is not equation for n in other.identifiers}
     if name == "w" or name in others:
         return ""
+    numbers = _numbers(parameters)
     changed = {side: code.assigning(name) for side, code in codes.items()}
     sides = [side for side, found in changed.items() if found]
-    if len(sides) != 1 or len(changed[sides[0]]) != 1 or _rate(equation, parameters) <= 0:
+    if len(sides) != 1 or len(changed[sides[0]]) != 1 or _rate(equation, numbers) <= 0:
         return ""
     side, (at,) = sides[0], changed[sides[0]]
     line = codes[side].lines[at]
-    shared = names_in(ast.unparse(line.value)) <= _numbers(parameters).keys()
+    shared = names_in(ast.unparse(line.value)) <= numbers.keys()
     jumps = isinstance(line, ast.Assign) or isinstance(line.op, ast.Add)
     reads = codes[side].reading(name)
     late = not reads if side == "post" else all(k > at for k in reads)
@@ -248,7 +251,7 @@ def _trace(
     equation: SingleEquation,
     codes: Mapping[str, _Code],
     side: str,
-    parameters: Mapping[str, Any],
+    numbers: Mapping[str, float],
 ) -> Trace:
     """The trace of a variable, whose jump is 1: statements read it times its jump."""
     name = equation.varname
@@ -259,7 +262,7 @@ def _trace(
         code.lines = ast.parse(rename(code.text, read)).body  # type: ignore[assignment]
     return Trace(
         name=name,
-        tau=second / _rate(equation, parameters),
+        tau=second / _rate(equation, numbers),
         bump="= 1" if isinstance(line, ast.Assign) else "+= 1",
         when="before_synapses" if side == "pre" else "after_synapses",
     )

@@ -78,6 +78,12 @@ def check_network(network: NetworkStructure) -> None:
     for key, projection in network.projections.items():
         for side in (projection.pre, projection.post):
             name = side.population if isinstance(side, Subgroup) else side
+            if name in network.projections:
+                wanted = f"one of the populations {', '.join(sorted(network.populations))}"
+                remedy = "Synapses onto synapses come along in a Brian2 script: biosnn.from_brian2"
+                raise ParameterError(
+                    f"projections[{key!r}]", "pre, post", repr(name), wanted, remedy
+                )
             check_known(network, f"projections[{key!r}]", name, network.populations)
         network.projections[key] = projection.between_populations(sizes).with_late_traces()
     for key in network.populations:

@@ -6,7 +6,7 @@ import attrs
 
 from biosnn.models import parsed
 from biosnn.networks.delays import arrived
-from biosnn.program.program import Kernel, Program
+from biosnn.program.program import Connection, Kernel, Program
 
 
 def drop_late_events(program: Program) -> Program:
@@ -15,9 +15,7 @@ def drop_late_events(program: Program) -> Program:
     kernels = []
     for kernel in program.kernels:
         made = program.connections.get(kernel.owner)
-        late = made is not None and kernel.kind == "pathway" and not kernel.ends
-        late = late and (kernel.delay > 0 or (made.delay_steps is not None and not kernel.plastic))
-        if made is None or not late:
+        if made is None or not _late(made, kernel):
             kernels.append(kernel)
             continue
         steps = round(kernel.delay / program.dt)
@@ -32,6 +30,13 @@ def drop_late_events(program: Program) -> Program:
         )
         kernels.append(_in_time(program, kernel))
     return program.changed(connections=connections, kernels=tuple(kernels))
+
+
+def _late(made: Connection, kernel: Kernel) -> bool:
+    """Whether a kernel follows events some time after them."""
+    if kernel.kind != "pathway" or kernel.ends:
+        return False
+    return kernel.delay > 0 or (made.delay_steps is not None and not kernel.plastic)
 
 
 def _in_time(program: Program, kernel: Kernel) -> Kernel:
