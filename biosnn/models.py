@@ -28,10 +28,12 @@ from biosnn._models.equation_text import (
     parsed,
     random_calls,
     synaptic_equations,
+    unit_text,
 )
 from biosnn._models.event_timing import check_behind
 from biosnn._models.exact_integration import has_pole
 from biosnn._models.identifiers import names_in, rename, without_value
+from biosnn._models.initial import check_text, neuron_formula, synapse_formula
 from biosnn._models.library import LIBRARY, SYNAPSES, published_neuron, published_synapse
 from biosnn._models.methods import check_method
 from biosnn._models.neuron_model import NeuronModel
@@ -41,6 +43,7 @@ from biosnn._models.synapse_model import SynapseModel
 from biosnn._models.units import (
     BUILT_IN,
     Known,
+    Scope,
     check_condition_units,
     check_equation_units,
     check_expression_units,
@@ -100,6 +103,7 @@ __all__ = [
     "Operation",
     "Rate",
     "Schedule",
+    "Scope",
     "SynapseModel",
     "Trace",
     "Uniform",
@@ -117,6 +121,7 @@ __all__ = [
     "check_parameters",
     "check_size",
     "check_statement_units",
+    "check_text",
     "check_value",
     "equation_text",
     "event_driven",
@@ -124,13 +129,16 @@ __all__ = [
     "in_every_step",
     "names_in",
     "neuron",
+    "neuron_formula",
     "parsed",
     "per_neuron",
     "random_calls",
     "rename",
     "scope_of",
+    "synapse_formula",
     "synaptic_equations",
     "unit_name",
+    "unit_text",
     "used_names",
     "without_value",
 ]

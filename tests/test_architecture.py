@@ -33,6 +33,7 @@ LAYERS = (
         "code_gate",
         "declaration",
         "state",
+        "initial_values",
         "recording",
         "files",
         "progress",

@@ -20,6 +20,7 @@ from biosnn._models.equation_text import NEURONAL, check_flags, check_held, pars
 from biosnn._models.event_timing import SPIKE_SLOTS, check_behind, tested
 from biosnn._models.exact_integration import linear_apart
 from biosnn._models.identifiers import names_in, without_value
+from biosnn._models.initial import check_initial_text
 from biosnn._models.methods import check_method
 from biosnn._models.neuron_fields import NeuronFields
 from biosnn._models.parameters import check_parameters
@@ -61,8 +62,8 @@ def used_names(model: NeuronFields) -> set[str]:
     """Names that equations, conditions, statements and initial values of a neuron model use."""
     texts = [code for _, code in (*conditions(model), *statements(model))]
     texts += [model.refractory] if isinstance(model.refractory, str) else []
-    used = {value for value in model.initial.values() if isinstance(value, str)}
-    used |= {rate.parameter for rate in model.rates.values()}
+    texts += [value for value in model.initial.values() if isinstance(value, str)]
+    used = {rate.parameter for rate in model.rates.values()}
     return used.union(parsed(model.name, model.equations).identifiers, *map(names_in, texts))
 
 
@@ -256,9 +257,8 @@ def _check_initial(model: NeuronFields, variable: str, value: Any, dim: Dimensio
     what = f"initial[{variable!r}]"
     if isinstance(value, str):
         if value not in model.parameters:
-            raise ParameterError(
-                model.name, what, repr(value), f"one of {', '.join(model.parameters)}"
-            )
+            check_initial_text(model, variable, parsed(model.name, model.equations))
+            return
         value = model.parameters[value]
     parts = attrs.astuple(value, recurse=False) if attrs.has(type(value)) else (value,)
     for part in parts:

@@ -169,7 +169,7 @@ class Companion:
     parameters : dict
         Constants of the equations and operations: name -> Quantity or float.
     initial : dict
-        Variable -> initial value (Quantity, float, or the name of a parameter of the companion).
+        Variable -> initial value (Quantity, float, or an expression of the companion's names).
     links : dict
         Variables declared ``(linked)`` -> ``"population.variable"``.
     events : dict
@@ -194,6 +194,9 @@ class Companion:
                 check_name("Companion", field, name)
         for variable, target in self.links.items():
             check_target_name("Companion", f"links[{variable!r}]", target)
+        for variable, value in self.initial.items():
+            if isinstance(value, str):
+                check_expression("Companion", f"initial[{variable!r}]", value)
 
     def own(self) -> set[str]:
         """Names of its variables, parameters and events."""
@@ -217,7 +220,7 @@ class Companion:
             ),
             parameters={names.get(key, key): value for key, value in self.parameters.items()},
             initial={
-                names.get(key, key): names.get(value, value) if isinstance(value, str) else value
+                names.get(key, key): rename(value, names) if isinstance(value, str) else value
                 for key, value in self.initial.items()
             },
             links={names.get(key, key): value for key, value in self.links.items()},

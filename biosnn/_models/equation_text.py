@@ -17,6 +17,7 @@ from brian2.equations.equations import (
     EquationError,
     SingleEquation,
 )
+from brian2.units.fundamentalunits import Dimension
 from brian2.utils.stringtools import deindent
 
 from biosnn.code_gate import check_equations
@@ -35,6 +36,12 @@ def one_line(error: BaseException) -> str:
 _BASE_UNITS = ("metre", "kilogram", "second", "amp", "kelvin", "mole", "candle")
 
 
+def unit_text(dim: Dimension) -> str:
+    """A unit as equations have it: a product of powers of base units."""
+    powers = zip(_BASE_UNITS, map(float, dim._dims), strict=True)
+    return "*".join(f"{base}**{power:g}" for base, power in powers if power) or "1"
+
+
 def equation_text(value: Any) -> Any:
     """Equations of Brian2 as text, flags and types included; other values as they are.
 
@@ -44,9 +51,7 @@ def equation_text(value: Any) -> Any:
         return value
     lines = []
     for name, equation in value.items():
-        powers = zip(_BASE_UNITS, map(float, equation.dim._dims), strict=True)
-        unit = "*".join(f"{base}**{power:g}" for base, power in powers if power) or "1"
-        kind = unit if equation.var_type == FLOAT else equation.var_type
+        kind = unit_text(equation.dim) if equation.var_type == FLOAT else equation.var_type
         left = f"d{name}/dt" if equation.type == "differential equation" else name
         right = "" if equation.type == PARAMETER else f" = {equation.expr.code}"
         flags = f" ({', '.join(equation.flags)})" if equation.flags else ""

@@ -66,6 +66,7 @@ class NeuronFields:
         return {k: v for k, v in self.parameters.items() if isinstance(v, Schedule)}
 
     def initial_value(self, variable: str) -> Any:
-        """Initial value of a variable: a quantity or float, an array, or a distribution."""
+        """Initial value of a variable: a number, an array, a distribution, or an expression."""
         value = self.initial.get(variable, 0.0)
-        return self.parameters[value] if isinstance(value, str) else value
+        named = isinstance(value, str) and value in self.parameters
+        return self.parameters[value] if named else value

@@ -139,7 +139,8 @@ def per_neuron(models: Sequence[NeuronModel], *, name: str = "") -> NeuronModel:
             raise ParameterError(
                 what, "models", f"models with different {field}", f"models with the same {field}"
             )
-    lines, initial = [], dict(first.initial)
+    lines: list[str] = []
+    initial: dict[str, Any] = {}
     parameters = dict(first.parameters)
     for key, value in first.parameters.items():
         values = [model.parameters[key] for model in models]
@@ -150,7 +151,9 @@ def per_neuron(models: Sequence[NeuronModel], *, name: str = "") -> NeuronModel:
             initial[key] = _array(values)
             del parameters[key]
     for variable in first.initial:
-        initial[variable] = _array([model.initial_value(variable) for model in models])
+        given = [model.initial_value(variable) for model in models]
+        same = isinstance(given[0], str) and all(value == given[0] for value in given)
+        initial[variable] = given[0] if same else _array(given)
     return attrs.evolve(
         first,
         name=name or first.name,

@@ -102,6 +102,11 @@ def _variable(name: str, known: Known) -> Variable:
     return Variable(name, dimensions=known.dim, scalar=False)
 
 
+def as_variable(name: str, scope: Scope) -> Any:
+    """A name as Brian2's analysis wants it: a variable, a function, a unit or a constant."""
+    return _variable(name, scope[name]) if name in scope else _default(name) or Variable(name)
+
+
 class _FaultError(Exception):
     """What is wrong with a piece of code, and with which line of it."""
 
@@ -217,6 +222,17 @@ def _check(kind: str, where: str, field: str, code: str, scope: Scope, dim: Any 
     if found is not None:
         got, wanted, remedy = found
         raise ParameterError(where, field, got, wanted, remedy)
+
+
+def check_expression_units(where: str, field: str, code: str, scope: Scope, dim: Dimension) -> None:
+    """Check that an expression has certain units; parameters as below.
+
+    Raises
+    ------
+    ParameterError
+        If it has others.
+    """
+    _check("expression", where, field, code, scope, dim)
 
 
 def check_condition_units(

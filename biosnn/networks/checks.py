@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 from brian2 import Hz, ms, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
@@ -12,9 +11,7 @@ from biosnn.code_gate import check_name, check_title
 from biosnn.errors import ParameterError
 from biosnn.models import (
     NeuronModel,
-    Normal,
     SynapseModel,
-    Uniform,
     check_code,
     check_integration,
     check_link_unit,
@@ -24,6 +21,7 @@ from biosnn.models import (
     parsed,
     used_names,
 )
+from biosnn.networks.initial import check_initial
 from biosnn.networks.name_checks import (
     check_companions,
     check_own_names,
@@ -101,6 +99,7 @@ def check_network(network: NetworkStructure) -> None:
         check_carried(network, key)
     for key in network.projections:
         check_projection(network, key)
+        check_initial(network, key)
     check_summed_once(network)
     if network.presentation.watch is not None:
         check_known(network, "presentation.watch", network.presentation.watch, network.populations)
@@ -131,7 +130,7 @@ def check_population(network: NetworkStructure, key: str) -> None:
         Naming what does not fit.
     """
     population = network.populations[key]
-    model, where = population.model, f"populations[{key!r}]"
+    model, where = population.begun, f"populations[{key!r}]"
     check_code(model)
     check_integration(model)
     check_links(model)
@@ -211,12 +210,12 @@ def _check_link(network: NetworkStructure, key: str, model: NeuronModel, variabl
 
 
 def check_reset(network: NetworkStructure) -> None:
-    """Check that what begins anew at an onset are variables that have one first value.
+    """Check that what begins anew at an onset are variables.
 
     Raises
     ------
     ParameterError
-        If a dict names something else, or a value differs between neurons or is drawn.
+        If a dict names something else.
     """
     reset = network.presentation.reset
     for key, names in {} if isinstance(reset, str) else reset.items():
@@ -234,13 +233,6 @@ def check_reset(network: NetworkStructure) -> None:
             known = (*model.variables, *since)
         for name in names:
             check_choice(network.name, field, name, known)
-    for key, names in network.resets.items():
-        for name in names if key in network.populations else ():
-            value = network.whole_model(key).initial_value(name)
-            if np.ndim(value) > 0 or isinstance(value, Uniform | Normal):
-                got, wanted = f"{key}.{name}", "a variable with one initial value"
-                remedy = "Name what shall be reset in a dict, or call the variable slow"
-                raise ParameterError(network.name, "presentation.reset", got, wanted, remedy)
 
 
 #: Parameters of a rule that also bound the initial weights.
@@ -301,6 +293,8 @@ def _of_projection(network: NetworkStructure, key: str) -> set[str]:
     """Names that are used in what synapses of a projection hold, transmit and learn."""
     projection = network.projections[key]
     used = names_in(projection.transmit) | parsed(key, projection.equations).identifiers
+    for value in (projection.weights, *projection.initial.values()):
+        used |= names_in(value) if isinstance(value, str) else set()
     if projection.synapse is not None:
         receptors = network.populations[projection.post].model.receptors
         used |= _of_synapse(receptors[projection.synapse])

@@ -6,10 +6,12 @@ import attrs
 import numpy as np
 
 from biosnn.declaration import declared
-from biosnn.models import Companion, Normal, Uniform, parsed
+from biosnn.initial_values import Initial, drawn, settled
+from biosnn.models import Companion, Normal, Uniform, neuron_formula, parsed
 from biosnn.networks.checks import check_network
+from biosnn.networks.initial import synaptic_values
 from biosnn.networks.structure import NetworkStructure
-from biosnn.state import SEEN, Draw, State, aligned, unit_name
+from biosnn.state import SEEN, State, aligned, unit_name
 from biosnn.validation import LARGEST, check_whole
 
 
@@ -73,32 +75,29 @@ class NetworkModel(NetworkStructure):
         rest = f" and {shown.rest} of rest" if float(shown.rest) else ""
         return "\n".join([head + rest, *aligned(rows)])
 
-    def initial_values(self) -> dict[str, np.ndarray | Draw]:
-        """What every variable begins with: values, or how they are drawn."""
-        values: dict[str, np.ndarray | Draw] = {SEEN: np.zeros(1, dtype=np.int64)}
+    def initial_values(self) -> dict[str, Initial]:
+        """What every variable begins with: values, or how they are found."""
+        values: dict[str, Initial] = {SEEN: np.zeros(1, dtype=np.int64)}
         for key, population in self.populations.items():
-            model = population.model.with_traces(
+            model = population.begun.with_traces(
                 part for part in self.companions(key) if isinstance(part, Companion)
             )
             equations = parsed("", model.equations)
             for variable in model.variables:
-                value = model.initial_value(variable)
+                value, name = model.initial_value(variable), f"{key}.{variable}"
                 n = 1 if "shared" in equations[variable].flags else population.n
                 if isinstance(value, Uniform | Normal):
-                    values[f"{key}.{variable}"] = value.draw(n)
-                    continue
-                dtype = np.int64 if equations[variable].var_type == "integer" else np.float64
-                values[f"{key}.{variable}"] = np.broadcast_to(
-                    np.asarray(value, dtype=dtype), (n,)
-                ).copy()
-        for key, projection in self.projections.items():
-            if projection.weights is not None:
-                values[f"{key}.w"] = projection.initial_weights(*self.drawing(key))
-            names = self.synaptic(key)
-            if names:
-                n, shared = self.n_synapses(key), self.resolved(key).shared
-                values |= {f"{key}.{k}": np.zeros(1 if k in shared else n) for k in names}
-        return values
+                    values[name] = value.draw(n)
+                elif isinstance(value, str):
+                    values[name] = neuron_formula(key, model, equations, variable, n)
+                else:
+                    integer = equations[variable].var_type == "integer"
+                    dtype = np.int64 if integer else np.float64
+                    one = np.asarray(value, dtype=dtype)
+                    values[name] = np.broadcast_to(one, (n,)).copy()
+        for key in self.projections:
+            values |= synaptic_values(self, key)
+        return settled(values)
 
     @property
     def units(self) -> dict[str, str]:
@@ -130,8 +129,4 @@ class NetworkModel(NetworkStructure):
             All variables that models and projections declare, and ``protocol.seen`` = 0.
         """
         check_whole("initial_state", "seed", seed, 0, LARGEST)
-        arrays = {
-            name: value.sample(seed, name) if isinstance(value, Draw) else value
-            for name, value in self.initial_values().items()
-        }
-        return State(arrays, self.shapes, self.units)
+        return State(drawn(self.initial_values(), seed), self.shapes, self.units)

@@ -11,7 +11,7 @@ from brian2 import Equations, ms
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
 from brian2.utils.stringtools import get_identifiers
 
-from biosnn.code_gate import check_name, check_statements
+from biosnn.code_gate import check_expression, check_name, check_statements
 from biosnn.declaration import declared, is_declared
 from biosnn.errors import ParameterError
 from biosnn.models import (
@@ -98,8 +98,15 @@ class Projection:
         ``"exponential_euler"``.
     parameters : dict
         Constants of ``transmit`` and ``equations``.
-    weights : float, Uniform, Normal, array_like or None
-        Initial weights (dimensionless); ``None`` for synapses without a weight.
+    weights : float, Uniform, Normal, array_like, str or None
+        Initial weights (dimensionless), as a text an expression as for ``initial``; ``None`` for
+        synapses without a weight.
+    initial : dict
+        Variable of the synapses -> initial value: Quantity, float, one per synapse in the order of
+        the pairs, :class:`Uniform`, :class:`Normal`, or an expression such as
+        ``"rand()*exp(-abs(i - j)/10)"`` of ``i``, ``j``, ``N_pre``, ``N_post``, constants of the
+        synapses, variables of the neurons (``x_pre``, ``x_post``: what they begin with), ``w`` and
+        variables that stand before it in the dict. Others begin at zero.
     rule : PlasticityRule, optional
         How the weights learn.
     normalise : Normalisation, optional
@@ -131,6 +138,7 @@ class Projection:
     method: str | None = None
     parameters: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
     weights: Any = None
+    initial: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
     rule: PlasticityRule | None = attrs.field(
         default=None, validator=instance(PlasticityRule, optional=True)
     )
@@ -159,8 +167,12 @@ class Projection:
         _check_weights(where, self.weights)
         check_statements(where, "transmit", self.transmit)
         check_name(where, "on_event", self.on_event)
-        for name in self.parameters:
-            check_name(where, "parameters", name)
+        for field in ("parameters", "initial"):
+            for name in getattr(self, field):
+                check_name(where, field, name)
+        for name, value in self.initial.items():
+            if isinstance(value, str):
+                check_expression(where, f"initial[{name!r}]", value)
         synaptic_equations(where, self.equations)
         check_not_random(where, "transmit", self.transmit)
         if self.synapse is not None and self.transmit:
@@ -426,13 +438,16 @@ def _check_weights(where: str, weights: Any) -> None:
     """
     if weights is None:
         return
+    if isinstance(weights, str):
+        check_expression(where, "weights", weights)
+        return
     drawn = isinstance(weights, Uniform | Normal)
     for part in attrs.astuple(weights, recurse=False) if drawn else (weights,):
         try:
             dimensions = Quantity(part).dim
             np.asarray(part, dtype=float)
         except (TypeError, ValueError) as error:
-            wanted = "a number, one per synapse, Uniform or Normal"
+            wanted = "a number, one per synapse, Uniform, Normal or an expression"
             raise ParameterError(where, "weights", repr(part), wanted) from error
         if dimensions is not DIMENSIONLESS:
             remedy = "The unit belongs to the synapse: use a parameter such as g_max"

@@ -80,7 +80,7 @@ def check_fit(network: NetworkStructure, key: str) -> None:
         if np.shape(projection.delay) != (size,):
             raise ParameterError(where, "delay", np.shape(projection.delay), f"one, or ({size},)")
     _check_statements(where, projection, pre, post)
-    if projection.weights is None:
+    if projection.weights is None or isinstance(projection.weights, str):
         return
     if not isinstance(projection.weights, Uniform | Normal):
         size = projection.size(n_pre, n_post, seed)

@@ -25,6 +25,7 @@ from biosnn.validation import (
     flag,
     instance,
     integer,
+    mapping,
     named,
     number,
     whole,
@@ -87,11 +88,23 @@ class Population:
         How many.
     drives : dict
         Variable of the model -> name of the input that sets it.
+    initial : dict
+        Initial values of these neurons, as ``NeuronModel.initial`` has them: they take the place
+        of the model's.
     """
 
     model: NeuronModel = attrs.field(validator=instance(NeuronModel))
     n: int = attrs.field(converter=integer, validator=whole(1, LARGEST))
     drives: dict[str, str] = attrs.field(factory=dict, validator=named(str))
+    initial: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
+
+    @functools.cached_property
+    def begun(self) -> NeuronModel:
+        """The model with the initial values of these neurons."""
+        if not self.initial:
+            return self.model
+        others = {k: v for k, v in self.model.initial.items() if k not in self.initial}
+        return attrs.evolve(self.model, initial={**others, **self.initial})
 
 
 @declared
@@ -236,7 +249,7 @@ class NetworkStructure:
     @_once
     def whole_model(self, key: str) -> NeuronModel:
         """A population's model with all that projections keep on it."""
-        return self.populations[key].model.with_traces(self.companions(key))
+        return self.populations[key].begun.with_traces(self.companions(key))
 
     def n_synapses(self, key: str) -> int:
         """Number of synapses of a projection."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from biosnn.errors import ParameterError
 from biosnn.files import is_plain
+from biosnn.initial_values import Formula
 from biosnn.state import Draw, State
 
 #: Most values of a variable, neurons, time steps.
@@ -90,7 +91,7 @@ class Variable:
     unit: str
     role: str
     shape: tuple[int, int] | None = None
-    draw: Draw | None = None
+    draw: Draw | Formula | None = None
     infinite: bool = False
 
     @property
@@ -288,11 +289,14 @@ def _variable(data: Mapping[str, Any]) -> Variable:
         **{
             **data,
             "shape": None if shape is None else (shape[0], shape[1]),
-            "draw": None
-            if draw is None
-            else Draw(**{**draw, "shape": draw["shape"] and tuple(draw["shape"])}),
+            "draw": None if draw is None else _draw(draw),
         }
     )
+
+
+def _draw(data: Mapping[str, Any]) -> Draw | Formula:
+    lists = {name: tuple(data[name]) for name in ("shape", "i", "j") if data.get(name) is not None}
+    return (Formula if "code" in data else Draw)(**{**data, **lists})
 
 
 def check_independent(where: str, option: str, n: int, names: Sequence[str]) -> None:

@@ -8,11 +8,12 @@ import attrs
 import numpy as np
 from brian2.equations.equations import PARAMETER, SUBEXPRESSION
 
+from biosnn.initial_values import Initial, drawn
 from biosnn.networks import NetworkModel
 from biosnn.program.interface import Column, Interface, Variable
-from biosnn.program.passes.presentation import LONG_AGO
+from biosnn.program.passes.presentation import LONG_AGO, begun_with
 from biosnn.program.program import Array, Program, parsed_equations
-from biosnn.state import Draw, State, unit_name
+from biosnn.state import State, unit_name
 
 
 def lay_out(program: Program, network: NetworkModel) -> Program:
@@ -25,7 +26,7 @@ def lay_out(program: Program, network: NetworkModel) -> Program:
     network : NetworkModel
         The declaration: initial values, and shapes of weights.
     """
-    initial, shapes = network.initial_values(), network.shapes
+    initial, shapes = begun_with(network), network.shapes
     arrays = {}
     for array in arrays_of(program):
         name = array.full_name
@@ -143,7 +144,7 @@ def interface_of(program: Program, *, single_precision: bool) -> Interface:
                 unit=array.unit,
                 role=array.role,
                 shape=array.shape,
-                draw=array.initial if isinstance(array.initial, Draw) else None,
+                draw=None if isinstance(array.initial, np.ndarray) else array.initial,
                 infinite=array.infinite,
             )
             for array in program.state
@@ -170,9 +171,7 @@ def interface_of(program: Program, *, single_precision: bool) -> Interface:
     )  # fmt: skip
 
 
-def default_state(
-    interface: Interface, program: Program, initial: Mapping[str, np.ndarray | Draw] | None = None
-) -> State:
+def default_state(interface: Interface, program: Program) -> State:
     """Every variable's value before a run, zero where it is drawn at random.
 
     Parameters
@@ -181,13 +180,31 @@ def default_state(
         Of the program, in some precision.
     program : Program
         Which knows the initial values.
-    initial : mapping, optional
-        Values that take their place: those of another member of an ensemble.
     """
+    return _state(interface, {name: array.initial for name, array in program.arrays.items()})
+
+
+def first_state(interface: Interface, program: Program, network: NetworkModel, seed: int) -> State:
+    """The state before a run of a network that differs from a program's in numbers only.
+
+    Parameters
+    ----------
+    interface, program
+        As for :func:`default_state`.
+    network : NetworkModel
+        Such as another member of an ensemble.
+    seed : int
+        Of what is drawn at random.
+    """
+    arrays = {name: array.initial for name, array in program.arrays.items()}
+    return _state(interface, {**arrays, **drawn(begun_with(network), seed)})
+
+
+def _state(interface: Interface, values: Mapping[str, Initial | None]) -> State:
     arrays = {}
     for variable in interface.variables:
         array = np.zeros(variable.size, dtype=variable.dtype)
-        begins = (initial or {}).get(variable.name, program.arrays[variable.name].initial)
+        begins = values[variable.name]
         if isinstance(begins, np.ndarray):
             array[:] = begins
         arrays[variable.name] = array

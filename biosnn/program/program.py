@@ -20,6 +20,7 @@ from brian2 import Equations, Function
 
 from biosnn._models.companions import SLOTS
 from biosnn._models.equation_text import parsed, parsed_unchecked
+from biosnn.initial_values import Formula
 from biosnn.networks.connectivity import pairs_of_word
 from biosnn.program.interface import Port
 from biosnn.program.recorders import Record
@@ -70,8 +71,8 @@ class Array:
         Whether values may be infinite, such as times of spikes that have not come.
     paused : bool
         Whether code changes the values of a neuron only while it is not refractory.
-    initial : numpy.ndarray, Draw or None
-        Values before a run, or how they are drawn; ``None`` for zeros.
+    initial : numpy.ndarray, Draw, Formula or None
+        Values before a run, or how they are found; ``None`` for zeros.
     """
 
     owner: str
@@ -91,7 +92,7 @@ class Array:
     clock_time: bool = False
     infinite: bool = False
     paused: bool = False
-    initial: np.ndarray | Draw | None = None
+    initial: np.ndarray | Draw | Formula | None = None
 
     @property
     def full_name(self) -> str:

@@ -100,7 +100,8 @@ def _of_union(choices: tuple[Any, ...], data: Any) -> Any:
     """A value of one of several types: a spec where the data are one."""
     for choice in choices:
         is_spec = isinstance(choice, type) and attrs.has(choice)
-        if is_spec and isinstance(data, dict) and not {"$array", "$quantity", "$spec"} & set(data):
+        known = {field.name for field in attrs.fields(choice)} if is_spec else set()
+        if isinstance(data, dict) and data and set(data) <= known:
             return _structured(choice, data)
         if typing.get_origin(choice) is tuple and isinstance(data, list):
             return _structured(choice, data)

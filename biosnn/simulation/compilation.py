@@ -260,7 +260,7 @@ def ensemble(
     >>> four = simulation.ensemble(network, 4)  # doctest: +SKIP
     >>> results = four.fit(images, seeds=[1, 2, 3, 4])  # doctest: +SKIP
     """
-    from biosnn.program.layout import default_state
+    from biosnn.program.layout import first_state
     from biosnn.program.lower import lower
     from biosnn.program.recorders import Record, observed
     from biosnn.program.script import LiftedNetwork
@@ -292,10 +292,10 @@ def ensemble(
         built = registry.build(device, program, {**options, "architecture": architecture})
     made = cast(ReplicatingDevice, built)
 
-    def default(member: Any) -> State:
-        return default_state(made.interface, program, member.initial_values())
+    def begins(member: Any, seed: int) -> State:
+        return first_state(made.interface, program, member, seed)
 
-    return Ensemble(made, members, default, device, reason)
+    return Ensemble(made, members, begins, device, reason)
 
 
 def _script_ensemble(

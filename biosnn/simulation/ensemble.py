@@ -11,7 +11,6 @@ from biosnn.recording import Recording
 from biosnn.simulation.argument_checks import checked_state
 from biosnn.simulation.run_loop.options import EPOCHS, Checkpointing, RunOptions
 from biosnn.simulation.run_loop.run import Progress, execute, prepare
-from biosnn.simulation.runnable import with_draws
 from biosnn.state import State
 from biosnn.validation import LARGEST, check_whole
 
@@ -35,13 +34,13 @@ class Ensemble:
         self,
         made: ReplicatingDevice,
         members: Sequence[Any],
-        default: Callable[[Any], State],
+        begins: Callable[[Any, int], State],
         device: str,
         device_reason: str,
     ):
         self._made = made
         self.device, self.device_reason = device, device_reason
-        self._default = default
+        self._begins = begins
         self.interface = made.interface
         self.members = tuple(members)
         self.n = len(self.members)
@@ -63,7 +62,7 @@ class Ensemble:
             Seeds of the random parts, one per member or one for all; default: 0, 1, 2, ...
         """
         return [
-            with_draws(self._default(member), self.interface, seed)
+            self._begins(member, seed)
             for member, seed in zip(self.members, self._seeds(seeds), strict=True)
         ]
 

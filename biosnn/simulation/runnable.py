@@ -14,6 +14,7 @@ from biosnn.devices.base.artifact import export
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.contract import SPIKE_BYTES, Device
 from biosnn.errors import DeviceError, ParameterError
+from biosnn.initial_values import drawn
 from biosnn.program.interface import Interface
 from biosnn.recording import Recording
 from biosnn.simulation import parallel
@@ -412,11 +413,7 @@ class Runnable:
 
 
 def with_draws(defaults: State, interface: Interface, seed: int) -> State:
-    """A state in which everything that is drawn at random is drawn with a seed."""
-    return defaults.updated(
-        {
-            variable.name: variable.draw.sample(seed, variable.name)
-            for variable in interface.variables
-            if variable.draw is not None
-        }
-    )
+    """A state in which everything that is random, or follows from it, is drawn with a seed."""
+    found = {variable.name: variable.draw for variable in interface.variables if variable.draw}
+    values = drawn({**defaults, **found}, seed)
+    return defaults.updated({name: values[name] for name in found})

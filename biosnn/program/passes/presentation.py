@@ -7,9 +7,11 @@ from typing import Any
 
 import attrs
 import numpy as np
+from brian2.equations.equations import FLOAT
 from brian2.units.fundamentalunits import Quantity
 
-from biosnn.models import parsed
+from biosnn.initial_values import Formula, Initial
+from biosnn.models import Normal, Uniform, parsed, unit_text
 from biosnn.networks import NetworkModel
 from biosnn.networks.structure import PROTOCOL
 from biosnn.program.interface import Port
@@ -212,18 +214,22 @@ def _inputs(network: NetworkModel) -> dict[str, Port]:
 def reset_at_onsets(program: Program, network: NetworkModel) -> Program:
     """Give the fast variables their first values at every onset.
 
-    The values themselves become constants of the groups. Refractory neurons are reset as all
-    others are.
+    The values themselves become constants of the groups, or, where they differ between neurons or
+    are drawn, variables that nothing changes. Refractory neurons are reset as all others are.
     """
     for key, names in network.resets.items():
-        if key in network.populations:
-            code, constants = _reset_code(network, key, names)
-            group = program.groups[key]
-            constants = {**group.constants, **constants}
-            program = program.with_group(attrs.evolve(group, constants=constants))
+        neurons = key in network.populations
+        code, constants, stored = _reset_code(network, key, names)
+        owner: Any = (program.groups if neurons else program.connections)[key]
+        lines = "\n".join([owner.equations, *(f"{line} (constant)" for line in stored)])
+        owner = attrs.evolve(
+            owner, constants={**owner.constants, **constants}, equations=lines.strip()
+        )
+        if neurons:
+            double = tuple(copy_of(name) for name in names if name in owner.double)
+            program = program.with_group(attrs.evolve(owner, double=(*owner.double, *double)))
         else:
-            shared = network.resolved(key).shared
-            code = "\n".join(f"{name} = 0" for name in _shared_first(names, shared))
+            program = program.changed(connections={**program.connections, key: owner})
         program = program.with_kernels(
             Kernel(
                 name=f"{key}_reset_values",
@@ -232,10 +238,43 @@ def reset_at_onsets(program: Program, network: NetworkModel) -> Program:
                 code=code,
                 clock=BOUNDARY,
                 order=RESET,
-                forced=key in network.populations,
+                forced=neurons,
             )
         )
     return program
+
+
+def copy_of(name: str) -> str:
+    """What holds the values that a variable gets at every onset."""
+    return f"reset_{name}"
+
+
+def _first_values(network: NetworkModel, key: str) -> dict[str, Any]:
+    """What is declared of the initial values of a population or a projection."""
+    if key in network.populations:
+        model = network.whole_model(key)
+        return {name: model.initial_value(name) for name in model.variables}
+    return {**dict.fromkeys(network.synaptic(key), 0.0), **network.projections[key].initial}
+
+
+def _differs(value: Any) -> bool:
+    """Whether an initial value is not the same for all neurons or synapses, whatever the seed."""
+    return isinstance(value, str | Uniform | Normal) or np.ndim(value) > 0
+
+
+def begun_with(network: NetworkModel) -> dict[str, Initial]:
+    """What the variables of a network begin with, and those that hold what onsets give them."""
+    values = network.initial_values()
+    for key, names in network.resets.items():
+        declared = _first_values(network, key)
+        for name in names:
+            if not _differs(declared.get(name)):
+                continue
+            full, given = f"{key}.{name}", values[f"{key}.{name}"]
+            if not isinstance(given, np.ndarray):
+                given = Formula(code=f"{name} = {name}", size=given.size, variables={name: full})
+            values[f"{key}.{copy_of(name)}"] = given
+    return values
 
 
 def _shared_first(names: Any, shared: Any) -> list[str]:
@@ -243,22 +282,36 @@ def _shared_first(names: Any, shared: Any) -> list[str]:
     return sorted(names, key=lambda name: name not in shared)
 
 
-def _reset_code(network: NetworkModel, key: str, names: Any) -> tuple[str, dict[str, Any]]:
-    model = network.whole_model(key)
-    equations = parsed(key, model.equations)
+def _reset_code(
+    network: NetworkModel, key: str, names: Any
+) -> tuple[str, dict[str, Any], list[str]]:
+    """Statements, constants in them, and the variables that hold what differs between neurons."""
+    neurons = key in network.populations
+    text = network.whole_model(key).equations if neurons else network.resolved(key).equations
+    if not neurons and (rule := network.projections[key].rule) is not None:
+        text = f"{text}\n{rule.equations}"
+    equations, declared = parsed(key, text), _first_values(network, key)
     shared = {name for name, equation in equations.items() if "shared" in equation.flags}
-    lines, constants = [], {}
+    given = network.whole_model(key).initial if neurons else {}
+    lines, constants, stored = [], {}, []
     for name in _shared_first(names, shared):
         if name == "lastspike":
             lines += ["not_refractory = True", f"lastspike = t - {LONG_AGO}*second"]
             continue
-        text = model.initial.get(name)
-        if not isinstance(text, str):
-            text = f"reset_{name}"
-            value = np.asarray(model.initial_value(name)).item()
-            constants[text] = Quantity(value, dim=equations[name].dim)
+        value = declared[name]
+        if _differs(value):
+            text, kind = copy_of(name), equations[name].var_type
+            unit = unit_text(equations[name].dim) if kind == FLOAT else kind
+            stored.append(f"{text} : {unit}")
+        elif isinstance(given.get(name), str):
+            text = given[name]
+        elif neurons or np.any(value):
+            text = copy_of(name)
+            constants[text] = Quantity(np.asarray(value).item(), dim=equations[name].dim)
+        else:
+            text = "0"
         lines.append(f"{name} = {text}")
-    return "\n".join(lines), constants
+    return "\n".join(lines), constants, stored
 
 
 def follow_schedules(program: Program, network: NetworkModel) -> Program:
