@@ -90,7 +90,7 @@ WEIGHTS = {
         lambda: joined(weights=Uniform(low=0 * nS, high=1 * nS)),
         "weights plain number S g_max",
     ),
-    "a word": (lambda: joined(weights="rand()"), "weights 'rand()' a number Uniform"),
+    "a word": (lambda: joined(weights="rand("), "weights 'rand(' valid Brian2 code"),
     "turned": (lambda: joined(weights=np.ones((3, 2))), "projections['p'].weights (2, 3) (3, 2)"),
     "one to one between sizes": (  # C2
         lambda: joined(pairs="one_to_one"),

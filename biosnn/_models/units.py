@@ -104,7 +104,8 @@ def _variable(name: str, known: Known) -> Variable:
 
 def as_variable(name: str, scope: Scope) -> Any:
     """A name as Brian2's analysis wants it: a variable, a function, a unit or a constant."""
-    return _variable(name, scope[name]) if name in scope else _default(name) or Variable(name)
+    found = _variable(name, scope[name]) if name in scope else _default(name)
+    return Variable(name) if found is None else found  # Brian2's constants are not true
 
 
 class _FaultError(Exception):

@@ -6,6 +6,7 @@ import attrs
 import numpy as np
 
 from biosnn.declaration import declared
+from biosnn.errors import DataError, ParameterError
 from biosnn.initial_values import Initial, drawn, settled
 from biosnn.models import Companion, Normal, Uniform, neuron_formula, parsed
 from biosnn.networks.checks import check_network
@@ -49,6 +50,19 @@ class NetworkModel(NetworkStructure):
 
     def __attrs_post_init__(self) -> None:
         check_network(self)
+        self._check_expressions()
+
+    def _check_expressions(self) -> None:
+        """Check that initial values that are expressions are finite, drawn with the seed 0."""
+        texts = [v for key in self.populations for v in self.whole_model(key).initial.values()]
+        texts += [v for p in self.projections.values() for v in (p.weights, *p.initial.values())]
+        if not any(isinstance(text, str) for text in texts):
+            return
+        try:
+            self.initial_state()
+        except DataError as error:
+            wanted = "expressions with finite values for all neurons and synapses"
+            raise ParameterError(self.name, "initial", f"this: {error}", wanted) from error
 
     def __repr__(self) -> str:
         shown = self.presentation

@@ -14,6 +14,7 @@ from biosnn.program.interface import Column, Interface, Variable
 from biosnn.program.passes.presentation import LONG_AGO, begun_with
 from biosnn.program.program import Array, Program, parsed_equations
 from biosnn.state import State, unit_name
+from biosnn.validation import LARGEST, check_whole
 
 
 def lay_out(program: Program, network: NetworkModel) -> Program:
@@ -182,6 +183,20 @@ def default_state(interface: Interface, program: Program) -> State:
         Which knows the initial values.
     """
     return _state(interface, {name: array.initial for name, array in program.arrays.items()})
+
+
+def initial_state(network: NetworkModel, seed: int) -> State:
+    """What a network declares at its beginning, with what onsets give its variables.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    seed : int
+        Of what is drawn at random.
+    """
+    check_whole("initial_state", "seed", seed, 0, LARGEST)
+    return State(drawn(begun_with(network), seed), network.shapes, network.units)
 
 
 def first_state(interface: Interface, program: Program, network: NetworkModel, seed: int) -> State:

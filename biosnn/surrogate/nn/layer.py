@@ -13,7 +13,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
 from torch import Tensor
 
 from biosnn.errors import ParameterError
-from biosnn.models import NeuronModel, Normal, Uniform
+from biosnn.models import NeuronModel, Normal, Uniform, names_in, neuron_formula, parsed
 from biosnn.program.lift import lift_group
 from biosnn.program.program import Program, parsed_equations
 from biosnn.program.scope import Scope
@@ -343,7 +343,24 @@ def _initial(model: Any, stored: Stored) -> Any:
         value = model.initial_value(stored.variable)
         if isinstance(value, Uniform | Normal):
             return (value,)
+        if isinstance(value, str):
+            _check_same_for_all(model, stored.variable)
     return stored.value
+
+
+def _check_same_for_all(model: NeuronModel, variable: str) -> None:
+    """Check that an initial value that is an expression does not differ between neurons."""
+    formula = neuron_formula("", model, parsed(model.name, model.equations), variable, 1)
+    drawn = (Uniform, Normal)
+    random = any(isinstance(model.initial_value(name), drawn) for name in formula.variables)
+    if random or formula.drawn or {"i", "N"} & names_in(formula.code):
+        got = repr(model.initial[variable])
+        wanted = "without i, N and random numbers for a SpikingLayer, which has no numbered neurons"
+        remedy = "Give Uniform or Normal, or use surrogate.to_torch(network)"
+        raise ParameterError(model.name, f"initial[{variable!r}]", got, wanted, remedy)
+    for name in formula.variables:
+        if isinstance(model.initial_value(name), str):
+            _check_same_for_all(model, name)
 
 
 def _as_state(value: np.ndarray, x: Tensor, dtype: torch.dtype, name: str) -> Tensor:

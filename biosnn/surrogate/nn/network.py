@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from biosnn.errors import DataError, ParameterError
 from biosnn.networks import NetworkModel
+from biosnn.program.layout import initial_state
 from biosnn.state import State
 from biosnn.surrogate.compiler.component import Settings
 from biosnn.surrogate.compiler.execution import NetworkRun
@@ -86,7 +87,7 @@ class SurrogateNetwork(nn.Module):
         check_settings("surrogate.to_torch", detach_reset, smooth, functions)
         check_flag("surrogate.to_torch", "normalise", normalise)
         self.order, self._declared = order, network
-        self._initial = network.initial_state(seed)
+        self._initial = initial_state(network, seed)
         if state is not None:
             checked_start(network, self._initial, state)
             self._initial = self._initial.transferred(state)
