@@ -675,8 +675,8 @@ NETWORKS = {
     ),
     "Population": (
         networks.Population,
-        dict(model=models.lif(), n=3, drives={}),
-        {"model": "text none", "n": "text none", "drives": "text none"},
+        dict(model=models.lif(), n=3, drives={}, initial={}),
+        {"model": "text none", "n": "text none", "drives": "text none", "initial": "text none"},
     ),
     "Presentation": (
         networks.Presentation,
@@ -728,7 +728,8 @@ NETWORKS = {
             "delay": "text none",
             "equations": "text none",
             "parameters": "text none",
-            "weights": "text time",
+            "weights": "odd time",
+            "initial": "text none",
             "rule": "text negative",
             "normalise": "text negative",
             "pairs": "text none",

@@ -548,7 +548,7 @@ TEXTS: dict[str, tuple[Callable[[], Any], str, str]] = {
         lambda: own(initial={"v": 1 * mV}), "initial['v']", "must be a number, got 1",
     ),
     "initial_nan": (lambda: own(initial={"v": np.nan}), "initial['v']", "must be a number"),
-    "initial_parameter": (lambda: own(initial={"v": "E_L"}), "initial['v']", "one of tau"),
+    "initial_parameter": (lambda: own(initial={"v": "E_L"}), "initial['v']", "has none"),
     "initial_distribution": (
         lambda: own(initial={"v": Uniform(low=0 * mV, high=5 * mV)}), "initial['v']", "a number",
     ),

@@ -90,7 +90,7 @@ def check_text(
     if variable.boolean:
         check_condition_units(where, field, text, known)
     else:
-        check_expression_units(where, field, text, known, variable.dim)
+        check_expression_units(where, field, text, variable.dim, known)
 
 
 def check_initial_text(model: NeuronFields, variable: str, equations: Equations) -> None:

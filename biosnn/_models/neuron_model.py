@@ -44,8 +44,10 @@ class NeuronModel(NeuronFields):
     parameters : dict
         Constants of the equations: name -> Quantity, float or :class:`Schedule`.
     initial : dict
-        State variable -> initial value (Quantity, float, :class:`Uniform`, :class:`Normal`, or
-        the name of a parameter). Variables that are not named start at zero.
+        State variable -> initial value: Quantity, float, an array, :class:`Uniform`,
+        :class:`Normal`, or an expression as text, such as ``"E_L + rand()*(V_th - E_L)"``, of
+        parameters, ``i``, ``N`` and variables that stand before it in the dict. Random numbers
+        follow the seed of a run. Variables that are not named start at zero.
     events : dict
         Event name -> condition or :class:`Event`.
     operations : tuple of Operation

@@ -225,17 +225,6 @@ def _check(kind: str, where: str, field: str, code: str, scope: Scope, dim: Any 
         raise ParameterError(where, field, got, wanted, remedy)
 
 
-def check_expression_units(where: str, field: str, code: str, scope: Scope, dim: Dimension) -> None:
-    """Check that an expression has certain units; parameters as below.
-
-    Raises
-    ------
-    ParameterError
-        If it has others.
-    """
-    _check("expression", where, field, code, scope, dim)
-
-
 def check_condition_units(
     where: str, field: str, code: str, scope: Scope, dim: Dimension | None = None
 ) -> None:
