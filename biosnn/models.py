@@ -38,8 +38,9 @@ from biosnn._models.library import LIBRARY, SYNAPSES, published_neuron, publishe
 from biosnn._models.methods import check_method
 from biosnn._models.neuron_model import NeuronModel
 from biosnn._models.own_neuron import neuron, per_neuron
-from biosnn._models.parameters import Normal, Schedule, Uniform, check_parameters
+from biosnn._models.parameters import Normal, Schedule, TimeSeries, Uniform, check_parameters
 from biosnn._models.synapse_model import SynapseModel
+from biosnn._models.time_series import at_time, equations_at_time, functions_of
 from biosnn._models.units import (
     BUILT_IN,
     Known,
@@ -105,8 +106,10 @@ __all__ = [
     "Schedule",
     "Scope",
     "SynapseModel",
+    "TimeSeries",
     "Trace",
     "Uniform",
+    "at_time",
     "check_behind",
     "check_choice",
     "check_code",
@@ -124,7 +127,9 @@ __all__ = [
     "check_text",
     "check_value",
     "equation_text",
+    "equations_at_time",
     "event_driven",
+    "functions_of",
     "has_pole",
     "in_every_step",
     "names_in",

@@ -23,7 +23,12 @@ from biosnn._models.identifiers import names_in, without_value
 from biosnn._models.initial import check_initial_text
 from biosnn._models.methods import check_method
 from biosnn._models.neuron_fields import NeuronFields
-from biosnn._models.parameters import check_parameters
+from biosnn._models.parameters import TimeSeries, check_parameters
+from biosnn._models.time_series import (
+    check_calls,
+    check_method_of_series,
+    equations_at_time,
+)
 from biosnn._models.units import (
     check_condition_units,
     check_equation_units,
@@ -140,7 +145,7 @@ def check_code(model: NeuronFields, where: str = "") -> None:
     """
     where = where or model.name
     equations = parsed(where, model.equations)
-    check_parameters(where, model.parameters)
+    check_parameters(where, model.parameters, (TimeSeries,))
     for variable in model.initial:
         if variable not in model.variables:
             wanted = "keyed by variables that hold a value, no expressions and no links"
@@ -163,7 +168,9 @@ def check_integration(model: NeuronFields) -> None:
     ParameterError
         If it cannot.
     """
-    check_method(model.name, model.method, parsed(model.name, model.equations))
+    check_method_of_series(model)
+    constant = equations_at_time(model.equations, model.series, "")
+    check_method(model.name, model.method, parsed(model.name, constant))
 
 
 def check_size(model: NeuronFields, n: int, where: str = "") -> None:
@@ -239,6 +246,10 @@ def check_fields(model: NeuronFields) -> None:
             )
         _check_initial(model, variable, value, known[variable].dim)
     _check_known(model, "equations", known.identifiers - known.stochastic_variables)
+    codes = {**dict(conditions(model)), **dict(statements(model))}
+    if isinstance(model.refractory, str):
+        codes["refractory"] = model.refractory
+    check_calls(model, codes)
     check_flags(model.name, known, NEURONAL)
     check_held(model.name, known)
     for variable, rate in model.rates.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from brian2 import NeuronGroup
+from brian2 import Function, NeuronGroup
 from brian2.core.variables import Constant, Subexpression
 from brian2.equations.equations import FLOAT
 from brian2.groups.group import CodeRunner
@@ -17,6 +17,7 @@ from biosnn._models.exact_integration import has_pole, with_exact
 from biosnn._models.identifiers import rename
 from biosnn._models.neuron_fields import NeuronFields
 from biosnn._models.parameters import Normal, Uniform
+from biosnn._models.time_series import functions_of
 
 #: Variables that stay double precision whatever the network's precision: times.
 _TIMES = frozenset({"lastspike", "t_next", "t_onset"})
@@ -50,7 +51,7 @@ def make_group(
         reset=model.reset,
         refractory=False if model.refractory is None else model.refractory,
         events=events or None,
-        namespace=model.constants,
+        namespace={**model.constants, **functions_of(model, kwargs.get("name") or model.name)},
         dtype=dtype,
         **kwargs,
     )
@@ -140,7 +141,9 @@ def close_subexpressions(group: NeuronGroup) -> None:
         names = {
             name: f"_const_{name}"
             for name in variable.identifiers
-            if name not in group.variables and name in group.namespace
+            if name not in group.variables
+            and name in group.namespace
+            and not isinstance(group.namespace[name], Function)
         }
         for name, known in names.items():
             if known not in group.variables:

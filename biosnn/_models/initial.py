@@ -16,7 +16,6 @@ from brian2.equations.equations import BOOLEAN, INTEGER
 
 from biosnn._models.identifiers import names_in, rename, without_value
 from biosnn._models.neuron_fields import NeuronFields
-from biosnn._models.parameters import Schedule
 from biosnn._models.units import (
     BUILT_IN,
     Known,
@@ -103,7 +102,7 @@ def check_initial_text(model: NeuronFields, variable: str, equations: Equations)
     """
     text, order = model.initial[variable], list(model.initial)
     linked = {name for name in equations.names if "linked" in equations[name].flags}
-    follows = {k for k, value in model.parameters.items() if isinstance(value, Schedule)}
+    follows = set(model.parameters) - set(model.constants)
     known = {
         name: meaning
         for name, meaning in scope_of(equations, model.parameters).items()

@@ -9,7 +9,7 @@ import attrs
 
 from biosnn._models.companions import Event, Operation, Rate
 from biosnn._models.equation_text import equation_text, parsed
-from biosnn._models.parameters import Schedule
+from biosnn._models.parameters import Schedule, TimeSeries, with_series
 from biosnn._models.synapse_model import SynapseModel
 from biosnn.validation import instance, mapping, members, named, sequence
 
@@ -24,7 +24,9 @@ class NeuronFields:
     reset: str | None = attrs.field(default=None, validator=instance(str, optional=True))
     refractory: Any = None
     method: str = attrs.field(default="exact", validator=instance(str))
-    parameters: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
+    parameters: dict[str, Any] = attrs.field(
+        factory=dict, converter=with_series, validator=mapping()
+    )
     initial: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
     events: dict[str, Any] = attrs.field(factory=dict, validator=named((str, Event)))
     operations: Sequence[Operation] = attrs.field(default=(), validator=members(Operation))
@@ -58,7 +60,12 @@ class NeuronFields:
     @property
     def constants(self) -> dict[str, Any]:
         """The parameters that are plain constants."""
-        return {k: v for k, v in self.parameters.items() if not isinstance(v, Schedule)}
+        return {k: v for k, v in self.parameters.items() if not attrs.has(type(v))}
+
+    @property
+    def series(self) -> dict[str, TimeSeries]:
+        """The parameters that are a :class:`TimeSeries`."""
+        return {k: v for k, v in self.parameters.items() if isinstance(v, TimeSeries)}
 
     @property
     def schedules(self) -> dict[str, Schedule]:

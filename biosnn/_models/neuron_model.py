@@ -42,7 +42,8 @@ class NeuronModel(NeuronFields):
     method : str
         Brian2 integration method.
     parameters : dict
-        Constants of the equations: name -> Quantity, float or :class:`Schedule`.
+        Constants of the equations: name -> Quantity, float, :class:`Schedule`, or
+        :class:`TimeSeries`, which equations call with the time.
     initial : dict
         State variable -> initial value: Quantity, float, an array, :class:`Uniform`,
         :class:`Normal`, or an expression as text, such as ``"E_L + rand()*(V_th - E_L)"``, of

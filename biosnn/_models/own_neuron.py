@@ -13,7 +13,8 @@ from biosnn._models.companions import Event, Operation
 from biosnn._models.equation_text import equation_text, parsed
 from biosnn._models.methods import default_method
 from biosnn._models.neuron_model import NeuronModel
-from biosnn._models.parameters import Schedule
+from biosnn._models.parameters import Schedule, TimeSeries, with_series
+from biosnn._models.time_series import equations_at_time
 from biosnn.errors import ParameterError
 from biosnn.validation import check_instance, check_members, check_value
 
@@ -80,12 +81,13 @@ def neuron(
     check_instance(name, "operations", operations, (list, tuple))
     checked = {
         key: value
-        if isinstance(value, Schedule)
+        if isinstance(value, Schedule | TimeSeries)
         else check_value(name, key, value, value if isinstance(value, Quantity) else 1.0)
-        for key, value in (parameters or {}).items()
+        for key, value in with_series(parameters or {}).items()
     }
     equations = equation_text(equations)
-    known = parsed(name, equations)
+    series = [key for key, value in checked.items() if isinstance(value, TimeSeries)]
+    known = parsed(name, equations_at_time(equations, series, ""))
     model = NeuronModel(
         name=name,
         equations=equations,
@@ -144,9 +146,12 @@ def per_neuron(models: Sequence[NeuronModel], *, name: str = "") -> NeuronModel:
     parameters = dict(first.parameters)
     for key, value in first.parameters.items():
         values = [model.parameters[key] for model in models]
-        if any(isinstance(one, Schedule) for one in values):
-            raise ParameterError(what, key, "a Schedule", "a number for each neuron")
-        if any(one != value for one in values):
+        if any(isinstance(one, Schedule | TimeSeries) for one in values):
+            if any(one is not value for one in values) or isinstance(value, Schedule):
+                got = f"a {type(value).__name__}"
+                remedy = "Give a TimeSeries a column for each neuron: I(t, i)"
+                raise ParameterError(what, key, got, "a number for each neuron", remedy)
+        elif any(one != value for one in values):
             lines.append(f"{key} : {_base_unit(value)} (constant)")
             initial[key] = _array(values)
             del parameters[key]

@@ -1,21 +1,36 @@
-"""Random initial values, and schedules of parameters."""
+"""Random initial values, and parameters that follow learning or the time."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import numpy as np
+from brian2 import TimedArray, second
+from brian2.units.fundamentalunits import Dimension, Quantity, get_dimensions
 
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 from biosnn.state import Draw
-from biosnn.validation import check_choice, check_mapping, check_value, plain
+from biosnn.validation import check_choice, check_mapping, check_value, describe, plain
+
+#: Most values of one series: they are part of the declaration.
+MAX_VALUES = 1_000_000
 
 
-def check_parameters(obj: str, parameters: Any) -> None:
+def check_parameters(obj: str, parameters: Any, others: tuple[type, ...] = ()) -> None:
     """Check constants of equations: finite numbers with or without unit, or schedules.
+
+    Parameters
+    ----------
+    obj : str
+        Whose they are, for messages.
+    parameters : dict
+        The constants.
+    others : tuple of type
+        What they may be besides.
 
     Raises
     ------
@@ -24,7 +39,7 @@ def check_parameters(obj: str, parameters: Any) -> None:
     """
     check_mapping(obj, "parameters", parameters)
     for name, value in parameters.items():
-        if not isinstance(value, Schedule):
+        if not isinstance(value, (Schedule, *others)):
             check_value(obj, f"parameters[{name!r}]", value, value)
 
 
@@ -111,3 +126,68 @@ class Schedule:
         if self.kind == "linear":
             return self.start + (self.stop - self.start) * fraction
         return self.start * math.exp(math.log(self.stop / self.start) * fraction)
+
+
+@declared
+@attrs.frozen(eq=False, kw_only=True)
+class TimeSeries:
+    """A parameter with values over time; a ``brian2.TimedArray`` can be given in its place.
+
+    Equations, conditions and statements call it: ``I(t)``, or with a column for each neuron
+    ``I(t, i)``. In a network ``t`` is the time since the onset of the sample: all samples see the
+    same values. The last value holds on.
+
+    Parameters
+    ----------
+    values : Quantity or array_like, shape (T,) or (T, n)
+        The values; a column for each neuron of a population of n.
+    dt : Quantity
+        How long each holds, a multiple of the network's time step.
+    """
+
+    values: Any
+    dt: Any
+
+    def __attrs_post_init__(self) -> None:
+        check_value("TimeSeries", "dt", self.dt, second, "> 0")
+        try:
+            numbers = np.asarray(self.values, dtype=float)
+        except (TypeError, ValueError):
+            wanted = "an array of numbers with one unit"
+            raise ParameterError("TimeSeries", "values", describe(self.values), wanted) from None
+        if numbers.ndim not in (1, 2) or not 0 < numbers.size <= MAX_VALUES:
+            got, remedy = f"values of shape {numbers.shape}", "Longer ones are inputs of samples"
+            wanted = f"of shape (T,) or (T, n), with 1 to {MAX_VALUES:,} values"
+            raise ParameterError("TimeSeries", "values", got, wanted, remedy)
+        if not np.isfinite(numbers).all():
+            bad = np.argwhere(~np.isfinite(numbers))[0].tolist()
+            got = f"{numbers[tuple(bad)]} at {bad}"
+            raise ParameterError("TimeSeries", "values", got, "finite")
+
+    @property
+    def dim(self) -> Dimension:
+        """Dimensions of the values."""
+        return get_dimensions(self.values)
+
+    @property
+    def columns(self) -> int:
+        """Number of columns; 0 where all neurons have the same values."""
+        shape = np.shape(self.values)
+        return shape[1] if len(shape) == 2 else 0
+
+    def timed_array(self, name: str) -> TimedArray:
+        """The same as a function of Brian2."""
+        values = Quantity(np.asarray(self.values, dtype=float), dim=self.dim)
+        return TimedArray(values, dt=self.dt, name=name)
+
+
+def with_series(parameters: Any) -> Any:
+    """Parameters in which each ``TimedArray`` of Brian2 is a :class:`TimeSeries`."""
+    if not isinstance(parameters, Mapping):
+        return parameters
+    return {
+        name: TimeSeries(values=Quantity(value.values, dim=value.dim), dt=value.dt * second)
+        if isinstance(value, TimedArray)
+        else value
+        for name, value in parameters.items()
+    }

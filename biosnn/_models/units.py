@@ -28,17 +28,21 @@ from brian2.units.fundamentalunits import (
 from brian2.utils.stringtools import deindent
 
 from biosnn._models.equation_text import one_line
-from biosnn._models.parameters import Schedule
+from biosnn._models.parameters import Schedule, TimeSeries
 from biosnn.errors import ParameterError
 from biosnn.rng import counter_uniform
 
 
 class Known(NamedTuple):
-    """What is known of a name: its dimensions, its value if it is a constant, its type."""
+    """What is known of a name: its dimensions, its value if it is a constant, its type.
+
+    One with arguments is a function of the time, and of the neuron if there are two.
+    """
 
     dim: Dimension = DIMENSIONLESS
     value: float | None = None
     boolean: bool = False
+    arguments: int = 0
 
 
 Scope = Mapping[str, Known]
@@ -78,6 +82,8 @@ def scope_of(equations: Equations, parameters: Mapping[str, Any], ending: str = 
     for name, value in parameters.items():
         if isinstance(value, Schedule):
             scope[name] = Known()
+        elif isinstance(value, TimeSeries):
+            scope[name] = Known(value.dim, arguments=2 if value.columns else 1)
         elif np.size(value) == 1 and not isinstance(value, str):
             scope[name] = Known(get_dimensions(value), float(np.asarray(value).item()))
     return scope
@@ -94,7 +100,10 @@ def _default(name: str) -> Any:
     return namespace.DEFAULT_CONSTANTS.get(name)
 
 
-def _variable(name: str, known: Known) -> Variable:
+def _variable(name: str, known: Known) -> Any:
+    if known.arguments:
+        units = [second, 1][: known.arguments]
+        return Function(len, arg_units=units, return_unit=get_unit(known.dim))
     if known.value is not None:
         return Constant(name, known.value, known.dim)
     if known.boolean:

@@ -179,6 +179,8 @@ def measured(node: ast.expr, sizes: Mapping[str, Size], level: int = 0) -> Size:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in ARITHMETIC:
             return _combined(op, inner(left), inner(right))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
+            if name not in _FUNCTIONS and _is_over_time(name, arguments):
+                return _together([inner(argument) for argument in arguments])
             if name not in _FUNCTIONS:
                 wanted = "made of calls of known functions"
                 remedy = f"There are {', '.join(sorted(DEFAULT_FUNCTIONS))}"
@@ -189,6 +191,26 @@ def measured(node: ast.expr, sizes: Mapping[str, Size], level: int = 0) -> Size:
                 raise RefusedError(wanted, f"{len(arguments)} of them")
             return _called(name, [inner(argument) for argument in arguments])
     raise RefusedError("arithmetic: numbers, names, operators, calls of functions", source(node))
+
+
+def _is_over_time(name: str, arguments: list[ast.expr]) -> bool:
+    """Whether a call is one of a parameter with values over time: ``I(t)``, or ``I(t, i)``.
+
+    Whether there is such a parameter is checked where the names are known.
+    """
+    if name.startswith("_") or len(name) > MAX_NAME or not name.isascii():
+        return False
+    match arguments:
+        case [ast.Name(id="t" | "t_sample"), *column]:
+            pass
+        case _:
+            return False
+    match column:
+        case [] | [ast.Name(id="i")]:
+            return True
+        case [ast.BinOp(left=ast.Name(id="i"), op=ast.Mod(), right=ast.Constant(value=int()))]:
+            return True  # a neuron of one of several copies
+    return False
 
 
 def _together(parts: list[Size]) -> Size:

@@ -134,6 +134,20 @@ def check_population(network: NetworkStructure, key: str) -> None:
     check_code(model)
     check_integration(model)
     check_links(model)
+    for name, series in model.series.items():
+        field = f"model.parameters[{name!r}]"
+        check_steps(where, f"{field}.dt", series.dt, network.dt, 1)
+        if series.columns not in (0, population.n):
+            got, wanted = (
+                f"{series.columns} columns",
+                f"one column for each of {population.n} neurons",
+            )
+            raise ParameterError(where, f"{field}.values", got, wanted)
+        if "t_sample" in parsed(key, model.equations).names and model.links.get("t_sample") != (
+            f"{PROTOCOL}.t_sample"
+        ):
+            wanted = "without a variable t_sample of its own beside a TimeSeries"
+            raise ParameterError(where, "model", f"{model.name} with t_sample", wanted)
     check_size(model, population.n, f"{where}.model")
     _check_drives(network, key)
     for rate in model.rates.values():

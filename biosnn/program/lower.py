@@ -20,6 +20,7 @@ from biosnn.program.passes.event_driven import update_at_events
 from biosnn.program.passes.learning import learn_at_ends, normalise
 from biosnn.program.passes.numbering import number_synapses
 from biosnn.program.passes.presentation import (
+    count_from_onsets,
     follow_schedules,
     reset_at_onsets,
     show_samples,
@@ -60,6 +61,7 @@ def lower(
     check_record(network, record)
     program = declared = declare(network)
     program = show_samples(program, network)
+    program = count_from_onsets(program, network)
     program = follow_schedules(program, network)
     program = reset_at_onsets(program, network)
     program = learn_at_ends(program, network)

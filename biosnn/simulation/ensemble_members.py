@@ -79,7 +79,7 @@ def _known(network: NetworkModel, name: Any) -> tuple[str, str]:
         wanted = "a constant: a Schedule is the same in all members"
         remedy = "Declare the network with a number in its place"
         raise ParameterError("ensemble", where, "a Schedule", wanted, remedy)
-    constants = sorted(set(owner.parameters) - set(owner.schedules))
+    constants = sorted(k for k, v in owner.parameters.items() if not attrs.has(type(v)))
     if parameter not in constants:
         among = f"one of {key}'s {', '.join(constants) or '(it has none)'}"
         raise ParameterError("ensemble", where, repr(parameter), among)

@@ -17,6 +17,7 @@ from biosnn.models import (
     NeuronModel,
     Operation,
     event_driven,
+    functions_of,
     has_pole,
     parsed,
 )
@@ -85,7 +86,7 @@ def _group(network: NetworkModel, key: str) -> Group:
         name=key,
         n=network.populations[key].n,
         equations=model.equations,
-        constants={**model.constants, **given},
+        constants={**model.constants, **functions_of(model, key), **given},
         refractory=model.refractory,
         method="exponential_euler" if singular else model.method,
         exact=tuple(model.exact),

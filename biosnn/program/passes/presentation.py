@@ -11,7 +11,7 @@ from brian2.equations.equations import FLOAT
 from brian2.units.fundamentalunits import Quantity
 
 from biosnn.initial_values import Formula, Initial
-from biosnn.models import Normal, Uniform, parsed, unit_text
+from biosnn.models import Normal, Uniform, at_time, equations_at_time, parsed, unit_text
 from biosnn.networks import NetworkModel
 from biosnn.networks.structure import PROTOCOL
 from biosnn.program.interface import Port
@@ -27,6 +27,7 @@ from biosnn.program.slots import (
     SNAPSHOT,
     STEP_BEGINS,
     STORE,
+    SUBEXPRESSIONS,
 )
 from biosnn.state import unit_name
 
@@ -209,6 +210,42 @@ def _inputs(network: NetworkModel) -> dict[str, Port]:
         )
     found["intensity"] = Port(kind="static", features=1, optional=True, absent=1.0, positive=True)
     return found
+
+
+def count_from_onsets(program: Program, network: NetworkModel) -> Program:
+    """Have parameters with values over time begin anew at each onset.
+
+    In the code that calls them the time since the onset, ``t_sample``, takes the place of ``t``.
+    """
+    for key in network.populations:
+        series = network.whole_model(key).series
+        if not series:
+            continue
+        program = linked(program, key, "t_sample : second", {"t_sample": "t_sample"})
+        group = program.groups[key]
+        equations = equations_at_time(group.equations, series, "t_sample")
+        refractory = group.refractory
+        if isinstance(refractory, str):
+            refractory = at_time(refractory, series, "t_sample")
+        program = program.with_group(
+            attrs.evolve(group, equations=equations, refractory=refractory)
+        )
+        known = parsed(key, equations)
+        held = any(
+            "constant over dt" in known[name].flags and known[name].identifiers & set(series)
+            for name in known.subexpr_names
+        )
+        kernels = []
+        for kernel in program.kernels:
+            if kernel.owner == key and kernel.code:
+                code = at_time(kernel.code, series, "t_sample")
+                kernel = attrs.evolve(kernel, code=code)
+            if kernel.owner == key and kernel.kind == "held" and held:
+                # Brian2 updates them before the protocol knows of the step.
+                kernel = attrs.evolve(kernel, when="start", order=SUBEXPRESSIONS)
+            kernels.append(kernel)
+        program = program.changed(kernels=tuple(kernels))
+    return program
 
 
 def reset_at_onsets(program: Program, network: NetworkModel) -> Program:
