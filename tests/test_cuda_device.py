@@ -73,7 +73,7 @@ def medley() -> NetworkModel:
     critic = models.neuron(equations="r : 1", name="Critic")
     restless = models.neuron(
         name="Restless",
-        equations="dv/dt = (0.8 + 0.1*held + common(t) + each(t, i) - v)/tau + 0.4*xi*tau**-0.5 : 1\n"
+        equations="dv/dt = (0.8 + 0.1*held + common(t) + own(t, i) - v)/tau + 0.4*xi*tau**-0.5 : 1\n"
         "k : 1\n"
         "held = randn() : 1 (constant over dt)",
         threshold="v > 1 + 0.1*rand()",
@@ -82,7 +82,7 @@ def medley() -> NetworkModel:
         parameters={
             "tau": 5 * ms,
             "common": models.TimeSeries(values=[0.0, 0.1, -0.1], dt=4 * ms),
-            "each": models.TimeSeries(values=np.arange(2 * n).reshape(2, n) / 50, dt=8 * ms),
+            "own": models.TimeSeries(values=np.arange(2 * n).reshape(2, n) / 50, dt=8 * ms),
         },
         initial={"v": "0.2*rand() + 0.1*i"},
         operations=(models.Operation(code="k = poisson(3.5*rand())"),),
