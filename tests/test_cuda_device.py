@@ -73,8 +73,8 @@ def medley() -> NetworkModel:
     critic = models.neuron(equations="r : 1", name="Critic")
     restless = models.neuron(
         name="Restless",
-        equations="dv/dt = (0.8 + 0.1*held + common(t) + own(t, i) - v)/tau + 0.4*xi*tau**-0.5 : 1\n"
-        "k : 1\n"
+        equations="dv/dt = (0.8 + 0.1*held + both - v)/tau + 0.4*xi*tau**-0.5 : 1\n"
+        "both = common(t) + own(t, i) : 1\nk : 1\n"
         "held = randn() : 1 (constant over dt)",
         threshold="v > 1 + 0.1*rand()",
         reset="v = 0.1*randn()",

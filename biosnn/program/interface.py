@@ -162,6 +162,8 @@ class Interface:
     carried : tuple of str
         Variables through which samples depend on those before them, with plasticity off
         (:mod:`biosnn.program.carried`).
+    changeable : tuple of str
+        Variables that stand for parameters of the declaration, which a run may change.
     """
 
     name: str
@@ -186,6 +188,7 @@ class Interface:
     counted: str = ""
     carried: tuple[str, ...] = ()
     until_enough: bool = False
+    changeable: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         inputs = ", ".join(f"{name} [{port.features}]" for name, port in self.ports.items())
@@ -220,6 +223,7 @@ class Interface:
                 "variables": tuple(map(_variable, data["variables"])),
                 "plastic": tuple(data["plastic"]),
                 "carried": tuple(data["carried"]),
+                "changeable": tuple(data.get("changeable", ())),
                 **{name: columns(name) for name in ("per_sample", "snapshots", "traces")},
             }
         )

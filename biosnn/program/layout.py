@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -11,6 +12,7 @@ from brian2.equations.equations import PARAMETER, SUBEXPRESSION
 from biosnn.initial_values import Initial, drawn
 from biosnn.networks import NetworkModel
 from biosnn.program.interface import Column, Interface, Variable
+from biosnn.program.passes.changeable import declared_values
 from biosnn.program.passes.presentation import LONG_AGO, begun_with
 from biosnn.program.program import Array, Program, parsed_equations
 from biosnn.state import State, unit_name
@@ -27,7 +29,9 @@ def lay_out(program: Program, network: NetworkModel) -> Program:
     network : NetworkModel
         The declaration: initial values, and shapes of weights.
     """
-    initial, shapes = begun_with(network), network.shapes
+    initial: dict[str, Initial] = {**begun_with(network)}
+    initial |= declared_values(network, program.changeable)
+    shapes = network.shapes
     arrays = {}
     for array in arrays_of(program):
         name = array.full_name
@@ -169,6 +173,7 @@ def interface_of(program: Program, *, single_precision: bool) -> Interface:
         shared=program.replicas.shared,
         counted=program.counted,
         carried=program.carried,
+        changeable=program.changeable,
     )  # fmt: skip
 
 
@@ -212,7 +217,22 @@ def first_state(interface: Interface, program: Program, network: NetworkModel, s
         Of what is drawn at random.
     """
     arrays = {name: array.initial for name, array in program.arrays.items()}
-    return _state(interface, {**arrays, **drawn(begun_with(network), seed)})
+    return _state(interface, {**arrays, **first_values(network, (), seed)})
+
+
+def first_values(network: NetworkModel, changeable: Sequence[str], seed: int) -> dict[str, Any]:
+    """What the variables of a network begin with, by their full names.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    changeable : sequence of str
+        Parameters that are variables.
+    seed : int
+        Of what is drawn at random.
+    """
+    return {**drawn(begun_with(network), seed), **declared_values(network, changeable)}
 
 
 def _state(interface: Interface, values: Mapping[str, Initial | None]) -> State:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 
 from biosnn.declaration import to_data
 from biosnn.errors import ParameterError
@@ -11,6 +12,7 @@ from biosnn.networks import NetworkModel
 from biosnn.program.carried import with_carried
 from biosnn.program.interface import check_independent
 from biosnn.program.layout import lay_out
+from biosnn.program.passes.changeable import make_changeable
 from biosnn.program.passes.counters import observe
 from biosnn.program.passes.declaration import declare, draw_order
 from biosnn.program.passes.delays import drop_late_events
@@ -33,7 +35,10 @@ from biosnn.validation import check_whole
 
 
 def lower(
-    network: NetworkModel, record: Record | None = None, replicas: Replicas | None = None
+    network: NetworkModel,
+    record: Record | None = None,
+    replicas: Replicas | None = None,
+    changeable: Sequence[str] = (),
 ) -> Program:
     """Lower a network to a program.
 
@@ -45,6 +50,8 @@ def lower(
         What is observed; default: nothing.
     replicas : Replicas, optional
         Copies of the network that run side by side; default: one.
+    changeable : sequence of str
+        ``"owner.parameter"`` of constants that runs may change.
 
     Returns
     -------
@@ -59,7 +66,7 @@ def lower(
     """
     record = record or Record()
     check_record(network, record)
-    program = declared = declare(network)
+    program = declared = make_changeable(declare(network), network, changeable)
     program = show_samples(program, network)
     program = count_from_onsets(program, network)
     program = follow_schedules(program, network)
@@ -94,12 +101,14 @@ def _named_apart(program: Program) -> Program:
     return program
 
 
-def lower_parallel(network: NetworkModel, record: Record, n_parallel: int) -> Program:
+def lower_parallel(
+    network: NetworkModel, record: Record, n_parallel: int, changeable: Sequence[str] = ()
+) -> Program:
     """Lower a network that shows several samples at once.
 
     Parameters
     ----------
-    network, record
+    network, record, changeable
         As for :func:`lower`.
     n_parallel : int
         Number of samples at once.
@@ -111,9 +120,13 @@ def lower_parallel(network: NetworkModel, record: Record, n_parallel: int) -> Pr
         those before them.
     """
     check_whole("compile", "n_parallel", n_parallel, 1)
-    program = lower(network, record)
+    program = lower(network, record, changeable=changeable)
     if n_parallel == 1:
         return program
+    if changeable:
+        wanted = f"left out with n_parallel={n_parallel}"
+        remedy = "Show samples one by one, or compare networks with simulation.ensemble"
+        raise ParameterError("compile", "changeable", list(changeable), wanted, remedy)
     for name, refused in (("traces", record.traces), ("snapshots", record.snapshots)):
         if refused:
             wanted = f"left out with n_parallel={n_parallel}, where samples run side by side"

@@ -527,6 +527,8 @@ class Program:
         before a first run, as :func:`biosnn.program.pending.queued` says it.
     samples : Samples or None
         Of a network that runs for a duration: how it is shown samples, if it is.
+    changeable : tuple of str
+        ``"owner.name"`` of variables that stand for parameters of the declaration.
     """
 
     name: str
@@ -555,6 +557,7 @@ class Program:
     monitors: dict[str, Monitor] = attrs.field(factory=dict)
     pending: dict[str, Any] = attrs.field(factory=dict)
     samples: Samples | None = None
+    changeable: tuple[str, ...] = ()
 
     def of(self, owner: str, *kinds: str) -> Iterator[Kernel]:
         """Kernels of a group or a connection, of some kinds or of all."""

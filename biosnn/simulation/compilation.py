@@ -50,6 +50,7 @@ def compile(
     target: str = "numpy",
     architecture: str = "native",
     n_parallel: int = 1,
+    changeable: Sequence[str] = (),
     build: bool = True,
     progress: bool = True,
 ) -> Runnable: ...
@@ -86,6 +87,7 @@ def compile(  # pyright: ignore[reportInconsistentOverload]
     target: str = "numpy",
     architecture: str = "native",
     n_parallel: int = 1,
+    changeable: Sequence[str] = (),
     build: bool = True,
     progress: bool = True,
 ) -> Any:
@@ -128,6 +130,10 @@ def compile(  # pyright: ignore[reportInconsistentOverload]
         after the other, to the bit. Networks whose samples depend on those before them are
         refused. Projections that are not full, or have delays, a value per synapse besides the
         weight, or statements for all synapses, have their synapses once per copy.
+    changeable : sequence of str
+        ``"population.parameter"`` and ``"projection.parameter"`` (of the projection or its rule)
+        that runs may change without another build, as ``run(..., values={name: value})``. They
+        are part of the state, and are read in each time step where others are part of the code.
     build : bool
         Whether to compile it here. Without, it cannot run, and becomes a job for another machine
         with :meth:`Runnable.export_job`; devices that compile nothing, such as ``runtime``, refuse.
@@ -168,11 +174,15 @@ def compile(  # pyright: ignore[reportInconsistentOverload]
         given = {"per_sample": per_sample, "spikes": spikes, "traces": traces}
         program = _of_script("compile", lifted.program, given, snapshots, n_parallel)
         network = lifted
+        if changeable:
+            remedy = "All constants of a script can be changed: run(..., {name: value})"
+            wanted = "left out for the network of a script"
+            raise ParameterError("compile", "changeable", list(changeable), wanted, remedy)
     else:
         _check_network("compile", network)
         kept = observed(network, per_sample)
         record = Record(per_sample=kept, spikes=spikes, traces=traces, snapshots=snapshots)
-        program = lower_parallel(network, record, n_parallel)
+        program = lower_parallel(network, record, n_parallel, changeable)
     if device != AUTO:
         _check_device(program, device, n_parallel)
     reason = "it was asked for"

@@ -7,11 +7,14 @@ from typing import Any
 
 import attrs
 import numpy as np
+from brian2.units.fundamentalunits import Quantity, get_dimensions
 
 from biosnn.errors import ParameterError
 from biosnn.models import has_pole
 from biosnn.networks import NetworkModel
+from biosnn.program.passes.changeable import owned_constants
 from biosnn.program.replicas import Replicas
+from biosnn.state import unit_of
 from biosnn.validation import check_value
 
 
@@ -52,7 +55,7 @@ def members_of(
         differ.setdefault(key, {})[parameter] = [float(np.asarray(value)) for value in given]
     if not differ:
         return [network] * n, network, Replicas(n=n, shared=False)
-    members = [_changed(network, change) for change in changes]
+    members = [with_values(network, change) for change in changes]
     base = members[0]
     for key in set(differ) & set(network.populations):
         if _one_way(key, members):
@@ -98,28 +101,75 @@ def listed(name: str, values: Any, n: int) -> list[Any]:
     return given
 
 
-def _changed(network: NetworkModel, change: Mapping[str, Mapping[str, Any]]) -> NetworkModel:
+def with_values(network: NetworkModel, change: Mapping[str, Mapping[str, Any]]) -> NetworkModel:
+    """A network with other values of constants: owner -> constant -> value.
+
+    Raises
+    ------
+    ParameterError
+        If a value does not fit.
+    """
     populations, projections = dict(network.populations), dict(network.projections)
     for key, values in change.items():
         if key in populations:
             model = populations[key].model.with_parameters(**values)
             populations[key] = attrs.evolve(populations[key], model=model)
             continue
-        rule = projections[key].rule
-        assert rule is not None
+        projection = projections[key]
+        rule, own = projection.rule, dict(projection.parameters)
+        learned = {} if rule is None else dict(rule.parameters)
         for name, value in values.items():
-            check_value(f"projections[{key!r}].rule", name, value, rule.parameters[name])
-        rule = attrs.evolve(rule, parameters={**rule.parameters, **values})
-        projections[key] = attrs.evolve(projections[key], rule=rule)
+            part = f"projections[{key!r}]" + ("" if name in own else ".rule")
+            check_value(part, name, value, {**learned, **own}[name])
+            for parameters in (own, learned):
+                if name in parameters:
+                    parameters[name] = value
+        if rule is not None:
+            rule = attrs.evolve(rule, parameters=learned)
+        projections[key] = attrs.evolve(projection, rule=rule, parameters=own)
     return attrs.evolve(network, populations=populations, projections=projections)
+
+
+def with_changed(network: NetworkModel, values: Mapping[str, Any]) -> NetworkModel:
+    """A network with other values of constants that its code reads as variables.
+
+    Parameters
+    ----------
+    network : NetworkModel
+        The declaration.
+    values : mapping
+        ``"owner.constant"`` -> Quantity, or a number in SI units.
+
+    Raises
+    ------
+    ParameterError
+        If a value does not fit, or needs another integration method than the declared ones.
+    """
+    known, change = owned_constants(network), dict[str, dict[str, Any]]()
+    for name, value in values.items():
+        key, _, constant = name.partition(".")
+        if isinstance(value, int | float | np.number) and unit_of(value) is None:
+            value = Quantity(value, dim=get_dimensions(known[name]))
+        change.setdefault(key, {})[constant] = value
+    changed = with_values(network, change)
+    for key in set(change) & set(network.populations):
+        if _singular(network, key) != _singular(changed, key):
+            got = f"values at which two time constants of {key} become equal, or no longer are"
+            wanted = "such that the network is integrated as it was compiled"
+            remedy = "Change these values a little, or compile the network with them"
+            raise ParameterError("run", "values", got, wanted, remedy)
+    return changed
+
+
+def _singular(network: NetworkModel, key: str) -> bool:
+    """Whether a population's equations have no exact solution at these values."""
+    model = network.whole_model(key)
+    return model.method == "exact" and has_pole(model.equations, model.parameters)
 
 
 def _one_way(key: str, members: list[NetworkModel]) -> bool:
     """Whether no member can be integrated exactly; all must be the same in this."""
-    found = set()
-    for member in members:
-        model = member.populations[key].model.with_traces(member.companions(key))
-        found.add(model.method == "exact" and has_pole(model.equations, model.parameters))
+    found = {_singular(member, key) for member in members}
     if len(found) > 1:
         raise ParameterError(
             "ensemble",

@@ -25,8 +25,8 @@ from biosnn.simulation.jobs.targets import Sources
 from biosnn.simulation.run_loop.chunks import Run
 from biosnn.simulation.run_loop.options import EPOCHS, Checkpointing, RunOptions
 from biosnn.simulation.run_loop.run import Progress, execute, prepare
-from biosnn.state import State
-from biosnn.validation import LARGEST, check_whole
+from biosnn.state import SEEN, State
+from biosnn.validation import LARGEST, check_instance, check_whole
 
 _DEFAULTS, _NOTHING_KEPT = RunOptions(), Checkpointing()
 
@@ -79,6 +79,52 @@ class Runnable:
         """Complete state before the first sample, random parts drawn with ``seed``."""
         check_whole("initial_state", "seed", seed, 0, LARGEST)
         return with_draws(self._made.defaults, self.interface, seed)
+
+    def changed(
+        self, values: Mapping[str, Any] | None, state: State | None = None, seed: int = 0
+    ) -> State | None:
+        """A state with other values of variables and parameters, as :meth:`run` begins with it.
+
+        Parameters
+        ----------
+        values, state, seed
+            As in :meth:`run`.
+
+        Returns
+        -------
+        State or None
+            The state itself without values.
+
+        Raises
+        ------
+        ParameterError
+            If a name is unknown, a parameter was not compiled as one that changes, or a value is
+            out of its bound.
+        DataError
+            If a value does not fit its variable, or the state is not one of this network.
+        """
+        if values is None:
+            return state
+        check_instance("run", "values", values, Mapping)
+        face = self.interface
+        for name in values:
+            if name not in self._made.defaults or name == SEEN:
+                among = ", ".join(v for v in self._made.defaults if v != SEEN)
+                remedy = f'A parameter has to be compiled so: compile(..., changeable=["{name}"])'
+                raise ParameterError("run", "values", repr(name), f"keyed by {among}", remedy)
+        parameters = {name: values[name] for name in values if name in face.changeable}
+        begin = self.initial_state(seed) if state is None else state
+        checked_state(self._made.defaults, begin)
+        if parameters:
+            # Brian2 is needed to know what follows from parameters.
+            from biosnn.program.layout import first_values
+            from biosnn.simulation.ensemble_members import with_changed
+
+            network = with_changed(self.network, parameters)
+            if state is None:
+                first = first_values(network, face.changeable, seed)
+                begin = begin.updated({name: first[name] for name in begin if name in first})
+        return begin.updated(values)
 
     def memory(self, n_samples: int) -> dict[str, int]:
         """Bytes that each recorder takes for so many samples.
@@ -138,6 +184,7 @@ class Runnable:
         samples: Any,
         state: State | None = None,
         *,
+        values: Mapping[str, Any] | None = None,
         learn: bool | Iterable[str] = False,
         seed: int = 0,
         epoch: int = 0,
@@ -166,6 +213,11 @@ class Runnable:
             number. Two events of one unit in one time step are one.
         state : State, optional
             State to start from; default: the initial state for ``seed``. It is not changed.
+        values : mapping, optional
+            What is changed before: ``"population.variable"`` -> one value for all or an array, or
+            a parameter that :func:`compile` was told of (``changeable``). Quantities, or numbers in
+            SI units. Without a state, initial values follow from changed parameters. They are part
+            of the state, so that runs that go on from it keep them.
         learn : bool or iterable of str
             Whether plasticity is on, which needs a projection with a rule, or the names of the
             projections that learn.
@@ -220,6 +272,7 @@ class Runnable:
             If Ctrl-C or SIGTERM stopped it; the message says how to go on.
         """
         check_whole("run", "epoch", epoch, 0, EPOCHS - 1)
+        state = self.changed(values, state, seed)
         options = RunOptions(
             learn=learn,
             seed=seed,
@@ -241,6 +294,7 @@ class Runnable:
         samples: Any,
         state: State | None = None,
         *,
+        values: Mapping[str, Any] | None = None,
         epochs: int = 1,
         learn: bool | Iterable[str] = True,
         seed: int = 0,
@@ -258,7 +312,7 @@ class Runnable:
 
         Parameters
         ----------
-        samples, state, learn, seed, horizon, chunk_size
+        samples, state, values, learn, seed, horizon, chunk_size
             As in :meth:`run`; plasticity is on. An iterable must begin anew for each epoch.
         epochs : int
             How often all samples are shown.
@@ -279,6 +333,7 @@ class Runnable:
         DataError, ParameterError, DeviceError, StorageError, Interrupted
             As :meth:`run`.
         """
+        state = self.changed(values, state, seed)
         options = RunOptions(
             learn=learn,
             seed=seed,
