@@ -47,7 +47,9 @@ def at_time(code: str, names: Iterable[str], time: str) -> str:
 
 def equations_at_time(text: str, names: Iterable[str], time: str) -> str:
     """Equations that call series with another name for the time; an empty one leaves them out."""
-    known, names = parsed("", text), frozenset(names)
+    if not (names := frozenset(names)):
+        return text
+    known = parsed("", text)
     if not names & known.identifiers:
         return text
     changed = [

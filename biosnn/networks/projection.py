@@ -352,6 +352,9 @@ class Projection:
         """
         rule = self.rule
         codes = {"transmit": self.transmit, "equations": self.equations}
+        values = {"weights": self.weights}
+        values |= {f"initial[{name!r}]": value for name, value in self.initial.items()}
+        codes |= {field: value for field, value in values.items() if isinstance(value, str)}
         if rule is not None:
             codes["rule.equations"] = rule.equations
             codes |= {f"rule.statements[{k}]": s.code for k, s in enumerate(rule.statements)}
