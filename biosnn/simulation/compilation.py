@@ -20,7 +20,7 @@ from biosnn.simulation.ensemble import Ensemble
 from biosnn.simulation.free_runnable import FreeRunnable
 from biosnn.simulation.jobs.experiment import active_jobs
 from biosnn.simulation.jobs.targets import sources
-from biosnn.simulation.runnable import Runnable
+from biosnn.simulation.runnable import Runnable, with_draws
 from biosnn.validation import LARGEST, check_whole
 
 if TYPE_CHECKING:
@@ -336,7 +336,9 @@ def _script_ensemble(
     return Ensemble(
         together,
         [network for network, _ in pairs],
-        lambda member: sampled_state(made.interface, member.program),
+        lambda member, seed: with_draws(
+            sampled_state(made.interface, member.program), made.interface, seed
+        ),
         "cpp",
         "members of a script are processes",
     )
