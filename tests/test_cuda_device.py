@@ -17,12 +17,14 @@ from cuda_emulation.nvcc import emulated_nvcc
 from biosnn import encoding, gpu, models, networks, plasticity, simulation
 from biosnn.errors import DeviceError, Interrupted, ParameterError
 from biosnn.networks import (
+    Condition,
     FixedProbability,
     Input,
     NetworkModel,
     Population,
     Presentation,
     Projection,
+    Subgroup,
 )
 from biosnn.recording import Recording
 from biosnn.simulation import Ensemble, Runnable
@@ -132,6 +134,7 @@ def medley() -> NetworkModel:
                 weights=weights,
                 rule=plasticity.triplet_stdp(),
                 delay=1.5 * ms,
+                axonal_delay=True,
                 **strong,
             ),
             "own": Projection(
@@ -155,6 +158,13 @@ def medley() -> NetworkModel:
             ),
             "played_late": Projection(
                 pre="played", post="late", transmit="v_post += 6*mV", pairs="one_to_one"
+            ),
+            "tired": Projection(
+                pre=Subgroup("played", 1),
+                post=Subgroup("late", 0, 3),
+                equations="dr/dt = (1 - r)/(20*ms) : 1 (event-driven)",
+                transmit="v_post += 5*mV*r\nr *= 0.4",
+                pairs=Condition("i != j"),
             ),
             "stp": Projection(
                 pre="source",

@@ -198,6 +198,11 @@ BAD = {
                         transmit="v_post += w*x"),
         r"x \(event-driven\), which follows y",
     ),
+    "a name of a neuron that sends": (
+        lambda: network(equations="dstep/dt = -step/(5*ms) : 1 (event-driven)",
+                        transmit="v_post += w*step"),
+        r"projections\['p'\].variables.*'step' of the synapses and of a",
+    ),
     "nothing learns": (
         lambda: network(delay=1 * ms, axonal_delay=True),
         r"Projection\(a->b\).axonal_delay must be given where there is a rule",

@@ -294,7 +294,7 @@ def check_times(network: NetworkStructure, key: str) -> None:
 
 
 def check_synaptic_names(network: NetworkStructure, key: str) -> None:
-    """Check that no variable of the synapses has the name of one of their targets.
+    """Check that no variable of the synapses has the name of one of their neurons.
 
     Raises
     ------
@@ -302,17 +302,18 @@ def check_synaptic_names(network: NetworkStructure, key: str) -> None:
         If one has.
     """
     projection = network.projections[key]
-    post = network.populations[projection.post].model
     own = {"w"} if projection.weights is not None else set()
-    twice = sorted((own | set(network.synaptic(key))) & set(parsed(key, post.equations).names))
-    if twice:
-        raise ParameterError(
-            f"projections[{key!r}]",
-            "variables",
-            f"{twice[0]!r} of the synapses and of {projection.post}",
-            "a name used once",
-            "Give the neuron's variable another name",
-        )
+    own |= set(network.synaptic(key))
+    for name in (projection.post, projection.pre):
+        twice = sorted(own & set(parsed(key, network.populations[name].model.equations).names))
+        if twice:
+            raise ParameterError(
+                f"projections[{key!r}]",
+                "variables",
+                f"{twice[0]!r} of the synapses and of {name}",
+                "a name used once",
+                "Give the neuron's variable another name",
+            )
 
 
 def check_memory(network: NetworkStructure, key: str) -> None:
