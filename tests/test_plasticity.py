@@ -18,6 +18,7 @@ from brian2 import (
     NetworkOperation,
     NeuronGroup,
     PoissonGroup,
+    SpikeGeneratorGroup,
     SpikeMonitor,
     Synapses,
     ms,
@@ -505,9 +506,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str, str]] = {
         lambda rule: rule.connect(*reversed(groups_for(rule))), "pre", r"without \['x'\]",
     ),
     "foreign_group": (
-        lambda rule: rule.connect(PoissonGroup(1, 5 * Hz, name="noise"), groups_for(rule)[1]),
-        "pre",
-        r"group 'noise' without \['x'\]",
+        lambda rule: rule.connect(groups_for(rule)[0], PoissonGroup(1, 5 * Hz, name="noise")),
+        "post",
+        r"group 'noise' without \['y'\]",
     ),
     "no_spikes": (
         lambda rule: rule.connect(without_spikes(), groups_for(rule)[1]),
@@ -707,12 +708,66 @@ def test_connect_refuses_groups_with_different_time_steps() -> None:
         rule.connect(pre, post)
 
 
+@pytest.mark.parametrize("name", ["pair_stdp", "triplet_stdp", "symmetric_stdp"])
+def test_sources_without_variables_keep_traces_at_synapses(name: str) -> None:
+    """C13: the weights are those of neurons that fire at the same times."""
+    rule = getattr(plasticity, name)()
+    rng = np.random.default_rng(2)
+    i, step = np.nonzero(rng.random((4, 400)) < 0.05)
+    fires = rng.random(400) < 0.06
+    order = np.lexsort((i, step))
+
+    def fire(puppet: NeuronGroup, post: NeuronGroup) -> NetworkOperation:
+        def script() -> None:
+            now = round(post.clock.variables["t"].get_value().item() / STEP)
+            post.v = float(fires[now])
+            puppet.v[:] = np.isin(np.arange(4), i[step == now]).astype(float)
+
+        return NetworkOperation(script, dt=DT, when="start")
+
+    given = SpikeGeneratorGroup(4, i[order], step[order] * DT, dt=DT)
+    weights = []
+    for plain in (True, False):
+        post = PUPPET.group(1, traces=rule.needs("post"), dt=DT)
+        puppet = PUPPET.group(4, traces=rule.needs("pre"), dt=DT)
+        pre = given if plain else puppet
+        synapses = rule.connect(pre, post)
+        synapses.w = 0.1
+        objects = [given, post, puppet, synapses] if plain else [post, puppet, synapses]
+
+        net = Network(*objects, fire(puppet, post))
+        net.run(50 * ms)
+        weights.append(np.array(synapses.w))
+    assert np.ptp(weights[0]) > 1e-3
+    assert np.abs(weights[0] - 0.1).max() > 1e-3
+    np.testing.assert_allclose(weights[0], weights[1], rtol=1e-9)
+
+
+def test_poisson_groups_learn() -> None:
+    """C13."""
+    rule = plasticity.pair_stdp(A_plus=0.1)
+    pre = PoissonGroup(50, 200 * Hz, dt=DT)
+    post = PUPPET.group(1, traces=rule.needs("post"), dt=DT)
+    synapses, monitor = rule.connect(pre, post), SpikeMonitor(pre)
+    net = Network(pre, post, synapses, monitor)
+    net.run(20 * ms)
+    post.v = 1
+    net.run(DT)
+    assert monitor.num_spikes > 20
+    now = 20.0  # ms, when the neuron fires
+    tau = float(rule.needs("pre")[0].tau / ms)
+    traces = np.zeros(50)
+    np.add.at(traces, np.asarray(monitor.i), np.exp(-(now - np.asarray(monitor.t / ms)) / tau))
+    assert np.asarray(synapses.w) == pytest.approx(np.minimum(0.1 * traces, 1.0))
+
+
 def test_the_remedy_for_groups_that_hold_no_variables_works() -> None:
     """C13."""
     rule = plasticity.pair_stdp(A_plus=0.1)
     post = PUPPET.group(1, traces=rule.needs("post"), dt=DT)
+    reading = plasticity.delta_rule()
     with pytest.raises(ParameterError, match=r"use neurons, such as models\.poisson_unit\(nu_0=20"):
-        rule.connect(PoissonGroup(50, 20 * Hz, dt=DT), post)
+        reading.connect(PoissonGroup(50, 20 * Hz, dt=DT), post)
     pre = models.poisson_unit(nu_0=200 * Hz).group(50, traces=rule.needs("pre"), dt=DT)
     synapses, monitor = rule.connect(pre, post), SpikeMonitor(pre)
     net = Network(pre, post, synapses, monitor)

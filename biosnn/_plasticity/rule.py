@@ -299,7 +299,10 @@ class PlasticityRule:
         Parameters
         ----------
         pre, post : brian2.NeuronGroup
-            Groups that carry the traces of ``needs("pre")`` and ``needs("post")``.
+            Groups that carry the traces of ``needs("pre")`` and ``needs("post")``. ``pre`` may also
+            be a source of spikes that holds no variables, such as ``brian2.PoissonGroup`` and
+            ``brian2.SpikeGeneratorGroup``: each synapse then keeps the trace ``x`` as
+            ``x_arrived``, event-driven, with the same weights up to rounding.
         transmit : str
             What a presynaptic spike does to the target, e.g. ``"g_e_post += w"``.
         name : str, optional
@@ -317,8 +320,9 @@ class PlasticityRule:
         Raises
         ------
         ParameterError
-            If a group lacks a trace or an event or has another one of its name, the groups have
-            different time steps, or a parameter follows a schedule (which needs a network's
+            If a group lacks a trace or an event or has another one of its name, or holds no
+            variables where the rule needs more than traces of them; if the groups have different
+            time steps, or a parameter follows a schedule (which needs a network's
             count of learned samples).
         """
         return _connected(self, pre, post, transmit, name, pairs, get_local_namespace(1))
@@ -412,6 +416,9 @@ def _connected(
     _check_pairs(rule.name, pairs)
     for side, group in (("pre", pre), ("post", post)):
         check_instance(rule.name, side, group, SpikeSource)
+    if rule.needs("pre") and not _holds_variables(pre):
+        rule = _at_synapses(rule, pre)
+    for side, group in (("pre", pre), ("post", post)):
         _check_group(rule, side, group, namespace)
     if float(pre.clock.dt) != float(post.clock.dt):
         got = f"a time step of {pre.clock.dt} beside {post.clock.dt} of '{post.name}'"
@@ -471,6 +478,22 @@ def _connected(
     elif len(pairs):
         synapses.connect(i=pairs[0], j=pairs[1])
     return synapses
+
+
+def _holds_variables(group: Any) -> bool:
+    """Whether a source of spikes can carry traces."""
+    return isinstance(group.source if isinstance(group, Subgroup) else group, NeuronGroup)
+
+
+def _at_synapses(rule: PlasticityRule, pre: Any) -> PlasticityRule:
+    """A rule for sources that hold no variables."""
+    try:
+        return rule.at_synapses()
+    except ParameterError as error:
+        whole = pre.source if isinstance(pre, Subgroup) else pre
+        got = f"which holds no variables, while the rule has {error.got}"
+        wanted = "neurons, for a rule that reads what they hold between their spikes"
+        raise _refused(rule, "pre", pre, got, wanted, _made_so("pre", whole)) from error
 
 
 def _check_group(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from brian2 import Hz, ms, mV, second
+from brian2 import EventMonitor, Hz, PopulationRateMonitor, StateMonitor, ms, mV, second
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
@@ -29,10 +29,13 @@ from biosnn.plotting.checks import (
 )
 from biosnn.plotting.observed import (
     TimeCourse,
+    events_seen,
     per_sample_of,
+    rates_seen,
     refuse_without,
     spikes_of,
     trace_of,
+    values_seen,
 )
 from biosnn.recording import COUNT, Recording
 from biosnn.validation import check_instance, check_members, check_whole
@@ -42,7 +45,7 @@ MAX_ONSETS = 100
 
 
 def membrane(
-    t: ArrayLike | Recording,
+    t: ArrayLike | Recording | StateMonitor,
     v: ArrayLike | str,
     *,
     threshold: ArrayLike | None = None,
@@ -61,10 +64,11 @@ def membrane(
 
     Parameters
     ----------
-    t : array [n_times], time, or Recording
-        When `v` was sampled; or what a run returned.
+    t : array [n_times], time, or Recording or brian2.StateMonitor
+        When `v` was sampled; or what a run returned, or a monitor of Brian2.
     v : array [n_neurons, n_times] or [n_times], voltage, or str
-        One trace per neuron; or which one of the recording, e.g. ``"exc.v"``.
+        One trace per neuron; or which one of the recording, e.g. ``"exc.v"``, or of the monitor,
+        e.g. ``"v"``.
     threshold : scalar or array, same unit as `v`, optional
         One for all, one per neuron [n_neurons], over time [n_times] (which is what an array
         is taken for where both lengths agree), or both [n_neurons, n_times].
@@ -97,6 +101,10 @@ def membrane(
     where = "membrane"
     quantity = "membrane potential"
     drawn_in: BrianUnit = mV
+    if isinstance(t, StateMonitor):
+        refuse_without(where, "a Recording", sample=sample, attempt=attempt)
+        monitor: Any = t
+        t, v = values_seen(where, monitor, v), f"{monitor.name}.{v}"
     if isinstance(t, Recording):
         refuse_without(where, "arrays", unit=unit)
         seen = trace_of(where, t, v, sample, attempt, neurons)
@@ -157,8 +165,8 @@ def membrane(
 
 
 def raster(
-    i: ArrayLike | Recording,
-    t: ArrayLike | str,
+    i: ArrayLike | Recording | EventMonitor,
+    t: ArrayLike | str | None = None,
     *,
     n_neurons: int | None = None,
     duration: ArrayLike | None = None,
@@ -170,10 +178,10 @@ def raster(
 
     Parameters
     ----------
-    i : integer array [n_spikes] or Recording
-        Which neuron fired; or what a run returned.
-    t : array [n_spikes], time, or str
-        When it fired; or which population of the recording.
+    i : integer array [n_spikes] or Recording or brian2.SpikeMonitor
+        Which neuron fired; or what a run returned, or a monitor of Brian2.
+    t : array [n_spikes], time, or str, optional
+        When it fired; or which population of the recording. Left out for a monitor.
     n_neurons : int, optional
         Rows to show; without it all neurons of a recorded population, and of arrays the highest
         neuron that fired ends the plot.
@@ -198,6 +206,12 @@ def raster(
     """
     where = "raster"
     onsets = np.zeros(0)
+    if isinstance(i, EventMonitor):
+        refuse_without(where, "a Recording", t=t, sample=sample, attempt=attempt)
+        monitor: Any = i
+        i, t = events_seen(where, monitor), str(monitor.name)
+    if t is None:
+        raise ParameterError(where, "t", None, "given where arrays or a Recording are drawn")
     if isinstance(i, Recording):
         seen = spikes_of(where, i, t, sample, attempt)
         i, t, onsets = seen.i, seen.t, 1000 * seen.onsets
@@ -227,7 +241,7 @@ def raster(
 
 
 def population_rate(
-    t: ArrayLike | Recording,
+    t: ArrayLike | Recording | EventMonitor | PopulationRateMonitor,
     population: str | None = None,
     *,
     n_neurons: int | None = None,
@@ -242,14 +256,15 @@ def population_rate(
 
     Parameters
     ----------
-    t : array [n_spikes], time, or Recording
-        The spikes of all neurons, of which there may be none; or what a run returned.
+    t : array [n_spikes], time, or Recording, brian2.SpikeMonitor or brian2.PopulationRateMonitor
+        The spikes of all neurons, of which there may be none; or what a run returned, or a
+        monitor of Brian2.
     population : str, optional
         Which one of the recording.
     n_neurons : int
-        The size of the population, silent neurons included; a recording knows it.
+        The size of the population, silent neurons included; recordings and monitors know it.
     duration : time
-        How long it was recorded; a recording knows it.
+        How long it was recorded; recordings and monitors know it.
     bin_width : time
         The width of the bins; the last one is cut at `duration`.
     smooth : time, optional
@@ -263,6 +278,17 @@ def population_rate(
     Axes
     """
     where = "population_rate"
+    weights = None
+    if isinstance(t, EventMonitor):
+        refuse_without(where, "a Recording", population=population, sample=sample, attempt=attempt)
+        monitor: Any = t
+        t, population = events_seen(where, monitor), monitor.name
+    elif isinstance(t, PopulationRateMonitor):
+        known = {"n_neurons": n_neurons, "population": population}
+        refuse_without(where, "spikes", **known, sample=sample, attempt=attempt)
+        t, rates, step = rates_seen(where, t)
+        weights, n_neurons, population = rates * step, 1, None  # spikes per neuron in each step
+        duration = t[-1] + step if duration is None else duration
     if isinstance(t, Recording):
         seen = spikes_of(where, t, population, sample, attempt)
         n_neurons = seen.n if n_neurons is None else n_neurons
@@ -282,7 +308,7 @@ def population_rate(
     edges = np.minimum(np.arange(n_bins + 1) * width, end)
     edges[-1] = end
     bins = np.minimum((times / width + rounding).astype(int), n_bins - 1)
-    spikes = np.bincount(bins, minlength=n_bins)
+    spikes = np.bincount(bins, weights, minlength=n_bins)
     rate = spikes / (n_neurons * np.diff(edges) * float(ms / second))
 
     ax = axes_or_new(ax)

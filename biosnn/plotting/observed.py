@@ -1,4 +1,4 @@
-"""Take arrays with units out of a Recording or a State."""
+"""Take arrays with units out of a Recording or a State, or out of Brian2's objects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Any
 
 import attrs
 import numpy as np
-from brian2 import Quantity, get_unit
+from brian2 import (
+    EventMonitor,
+    PopulationRateMonitor,
+    Quantity,
+    StateMonitor,
+    Synapses,
+    get_unit,
+)
 from brian2.units.fundamentalunits import (
     DIMENSIONLESS,
     additional_unit_register,
@@ -18,8 +25,8 @@ from numpy.typing import NDArray
 
 from biosnn.errors import NotRecordedError, ParameterError
 from biosnn.plotting.checks import BrianUnit, Floats, best_unit, indices, numbers
-from biosnn.recording import COUNT, Recording
-from biosnn.state import State
+from biosnn.recording import COUNT, Recording, RunClock, Spikes, Trace
+from biosnn.state import State, unit_name
 from biosnn.validation import check_whole, describe
 
 
@@ -95,6 +102,55 @@ def trace_of(
     )
 
 
+def events_seen(where: str, monitor: EventMonitor) -> Recording:
+    """What a SpikeMonitor, or one of other events, has recorded, under its name."""
+    if not monitor.record:
+        got, remedy = f"'{monitor.name}', which counts only", "Make it with record=True"
+        raise ParameterError(where, "monitor", got, "one that records spikes", remedy)
+    clock = _run_of(where, monitor)
+    i, t = (np.array(monitor.variables[name].get_value()) for name in "it")
+    sample = np.zeros(len(i), dtype=np.int32)
+    spikes = Spikes(i, t, sample, sample, clock, len(monitor.source))
+    return Recording(per_sample={}, shown=clock.shown, spikes={monitor.name: spikes}, clock=clock)
+
+
+def values_seen(where: str, monitor: StateMonitor, variable: Any) -> Recording:
+    """What a StateMonitor has recorded of a variable, under ``"monitor.variable"``."""
+    known = ", ".join(map(repr, sorted(monitor.record_variables)))
+    if variable not in tuple(monitor.record_variables):
+        wanted = f"a variable that the monitor '{monitor.name}' records ({known})"
+        raise ParameterError(where, "v", describe(variable), wanted)
+    clock, held = _run_of(where, monitor), monitor.variables[variable]
+    t, values = np.array(monitor.variables["t"].get_value()), np.array(held.get_value())
+    if not values.size:
+        raise _nothing(where, monitor)
+    trace = Trace(t, values.T, np.array(monitor.record), unit_name(held.dim), clock)
+    traces = {f"{monitor.name}.{variable}": trace}
+    return Recording(per_sample={}, shown=clock.shown, traces=traces, clock=clock)
+
+
+def rates_seen(where: str, monitor: PopulationRateMonitor) -> tuple[Floats, Floats, float]:
+    """Times in s and rates in Hz of a PopulationRateMonitor, and its time step in s."""
+    t, rate = (np.array(monitor.variables[name].get_value()) for name in ("t", "rate"))
+    if not t.size:
+        raise _nothing(where, monitor)
+    return t, rate, float(monitor.clock.dt_)
+
+
+def _run_of(where: str, monitor: Any) -> RunClock:
+    """All that Brian2 has run, as one presentation."""
+    dt = float(monitor.source.clock.dt_)
+    steps = round(monitor.source.clock.variables["t"].get_value().item() / dt)
+    if monitor._network is None or not steps:
+        raise _nothing(where, monitor)
+    return RunClock(dt=dt, steps=steps, shown=np.ones(1, dtype=np.int32))
+
+
+def _nothing(where: str, monitor: Any) -> ParameterError:
+    got = f"'{monitor.name}', which has recorded nothing"
+    return ParameterError(where, "monitor", got, "one that has recorded", "Run its network first")
+
+
 def per_sample_of(where: str, recording: Recording, name: Any) -> tuple[Any, str]:
     """A variable at the ends of samples [n_samples, n_neurons], and how to call it."""
     key = f"{name}.{COUNT}" if isinstance(name, str) and "." not in name else name
@@ -106,11 +162,17 @@ def per_sample_of(where: str, recording: Recording, name: Any) -> tuple[Any, str
 def weights_of(
     where: str, weights: Any, projection: Any, *, matrix: bool = True
 ) -> tuple[Floats, BrianUnit]:
-    """Weights, given or those of a projection of a State, and the unit that they are in."""
+    """Weights, given or those of a State or of Synapses, and the unit that they are in.
+
+    Pairs without a synapse are NaN in the matrix.
+    """
+    if isinstance(weights, Synapses):
+        return _synaptic(where, weights, "w" if projection is None else projection, matrix)
     if not isinstance(weights, State):
         if projection is not None:
             got = type(weights).__name__
-            raise ParameterError(where, "weights", got, "a State, where a projection is named")
+            wanted = "a State or Synapses, where a projection is named"
+            raise ParameterError(where, "weights", got, wanted)
         values = weights
     elif not isinstance(projection, str):
         known = ", ".join(sorted(key.removesuffix(".w") for key in weights.shapes))
@@ -122,6 +184,30 @@ def weights_of(
         values = with_dimension(values, weights.units.get(f"{projection}.w", ""))
     unit = best_unit(where, "weights", values)
     return numbers(where, "weights", values, unit, ndim=2 if matrix else None), unit
+
+
+def _synaptic(where: str, synapses: Synapses, name: Any, matrix: bool) -> tuple[Floats, BrianUnit]:
+    """A variable of Brian2's synapses: one value for each, or as a matrix (pre, post)."""
+    known = sorted(synapses.equations.diff_eq_names | synapses.equations.parameter_names)
+    if name not in known:
+        wanted = f"a variable of the synapses '{synapses.name}' ({', '.join(map(repr, known))})"
+        raise ParameterError(where, "projection", describe(name), wanted)
+    if not len(synapses):
+        got = f"'{synapses.name}', which has no synapses"
+        raise ParameterError(where, "weights", got, "connected synapses", "Call connect")
+    variable = synapses.variables[name]
+    held = Quantity(np.array(variable.get_value(), dtype=float), dim=variable.dim)
+    unit = best_unit(where, "weights", held)
+    values = np.broadcast_to(numbers(where, "weights", held, unit), (len(synapses),))
+    if not matrix:
+        return values, unit
+    i, j = np.array(synapses.i), np.array(synapses.j)
+    found = np.full((len(synapses.source), len(synapses.target)), np.nan)
+    if len(np.unique(i * found.shape[1] + j)) < len(i):
+        got = f"'{synapses.name}', with several synapses per pair"
+        raise ParameterError(where, "weights", got, "one synapse per pair", "Draw a histogram")
+    found[i, j] = values
+    return found, unit
 
 
 def refuse_without(where: str, what: str, **given: object) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from brian2 import Synapses
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
@@ -25,7 +26,7 @@ from biosnn.validation import check_whole
 
 
 def receptive_fields(
-    weights: ArrayLike | State,
+    weights: ArrayLike | State | Synapses,
     projection: str | None = None,
     *,
     shape: Sequence[int] = (28, 28),
@@ -38,11 +39,11 @@ def receptive_fields(
 
     Parameters
     ----------
-    weights : array [n_pre, n_post] or State
-        Synaptic weights, with or without unit; or the state that holds them. Where some are
-        negative, blue is negative and red is positive.
+    weights : array [n_pre, n_post], State or brian2.Synapses
+        Synaptic weights, with or without unit; or the state or synapses that hold them. Where
+        some are negative, blue is negative and red is positive.
     projection : str, optional
-        Which one of the state.
+        Which one of the state; of synapses the variable, by default ``"w"``.
     shape : (height, width)
         The inputs' layout, with ``height * width == n_pre``.
     n_columns : int, optional
@@ -84,7 +85,7 @@ def receptive_fields(
 
 
 def weight_heatmap(
-    weights: ArrayLike | State,
+    weights: ArrayLike | State | Synapses,
     projection: str | None = None,
     *,
     vmax: ArrayLike | None = None,
@@ -94,11 +95,11 @@ def weight_heatmap(
 
     Parameters
     ----------
-    weights : array [n_pre, n_post] or State
-        Synaptic weights, with or without unit; or the state that holds them. Where some are
-        negative, blue is negative and red is positive.
+    weights : array [n_pre, n_post], State or brian2.Synapses
+        Synaptic weights, with or without unit; or the state or synapses that hold them. Where
+        some are negative, blue is negative and red is positive.
     projection : str, optional
-        Which one of the state.
+        Which one of the state; of synapses the variable, by default ``"w"``.
     vmax : same unit as `weights`, optional
         The weight at the end of the colour scale; the largest magnitude without it.
     ax : Axes, optional
@@ -117,7 +118,7 @@ def weight_heatmap(
 
 
 def weight_histogram(
-    weights: ArrayLike | State,
+    weights: ArrayLike | State | Synapses,
     projection: str | None = None,
     *,
     bins: int = 50,
@@ -128,10 +129,10 @@ def weight_histogram(
 
     Parameters
     ----------
-    weights : array of any shape or State
-        Synaptic weights, with or without unit; or the state that holds them.
+    weights : array of any shape, State or brian2.Synapses
+        Synaptic weights, with or without unit; or the state or synapses that hold them.
     projection : str, optional
-        Which one of the state.
+        Which one of the state; of synapses the variable, by default ``"w"``.
     bins : int
         Number of bins, from 0 (or the smallest weight, if negative) to `w_max` (or the largest
         weight, if larger).
