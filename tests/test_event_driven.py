@@ -42,6 +42,7 @@ LIBRARY = plasticity.pair_stdp(
 FATIGUE: dict[str, Any] = {
     "equations": "dx/dt = (1 - x)/tau_d : 1 (event-driven)\ndu/dt = -u/tau_f : 1 (event-driven)",
     "parameters": {"tau_d": 30 * ms, "tau_f": 12 * ms},
+    "initial": {"x": 1.0},
     "transmit": "u += 0.3*(1 - u)\nv_post += 8*w*u*x\nx = x - u*x*0.5",
 }
 
@@ -75,7 +76,9 @@ def network(*, reset: str = "none", steps: int = STEPS, **projection: Any) -> Ne
     )
 
 
-def plain(on_pre: str, equations: str, parameters: Any, on_post: str | None = None, delay=0 * ms):
+def plain(
+    on_pre: str, equations: str, parameters: Any, on_post: str | None = None, delay=0 * ms, **first
+):
     """The same in plain Brian2: number of spikes, and the variables of its synapses."""
     pre = NeuronGroup(
         6, "y : 1", threshold="((t_in_timesteps + 1)*7 + i*13) % 37 == 3", reset="", dt=DT
@@ -89,7 +92,8 @@ def plain(on_pre: str, equations: str, parameters: Any, on_post: str | None = No
         delay={"pre": delay}, dt=DT,
     )  # fmt: skip
     synapses.connect()
-    synapses.w = 0.4
+    for name, value in {"w": 0.4, **first}.items():
+        setattr(synapses, name, value)
     monitor = SpikeMonitor(post)
     Network(pre, post, synapses, monitor).run(STEPS * DT)
     names = ("w", *Equations(equations).names)
@@ -136,7 +140,7 @@ def test_traces_of_neurons_that_learning_sees_late(rule) -> None:
 def test_what_synapses_transmit_is_that_of_brian2_to_the_bit() -> None:
     """Variables that a spike reads and changes; at an onset they begin anew."""
     on_pre = FATIGUE["transmit"].replace("\n", "; ")
-    spikes, wanted = plain(on_pre, FATIGUE["equations"], FATIGUE["parameters"])
+    spikes, wanted = plain(on_pre, FATIGUE["equations"], FATIGUE["parameters"], x=1)
     counts, state = run(network(**FATIGUE))
     assert counts.tolist() == [spikes]
     assert spikes > 5
