@@ -21,6 +21,7 @@ from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 from biosnn.validation import (
     check_choice,
+    check_value,
     choice,
     flag,
     instance,
@@ -135,6 +136,10 @@ class Operation:
         Order within the slot.
     plastic : bool
         Whether it belongs to learning and is left out where learning is off.
+    every : Quantity, optional
+        With ``on="step"``: time between two runs, of which the first is at the onset of a sample
+        (Brian2's ``run_regularly(..., dt=...)``). A multiple of the time step that divides a
+        presentation. Default: every time step.
     """
 
     code: str = attrs.field(validator=instance(str))
@@ -145,9 +150,15 @@ class Operation:
     )
     order: int = attrs.field(default=0, validator=instance(int))
     plastic: bool = attrs.field(default=False, validator=flag())
+    every: Any = None
 
     def __attrs_post_init__(self) -> None:
         check_statements("Operation", "code", self.code)
+        if self.every is not None:
+            check_value("Operation", "every", self.every, second, "> 0")
+            if self.on != "step":
+                got = f"{self.every} with on={self.on!r}"
+                raise ParameterError("Operation", "every", got, 'given with on="step" only')
         check_name("Operation", "on", self.on)
         check_choice("Operation", "when", self.when, SLOTS)
         if self.on in ("onset", "input") and (self.when, self.order) != ("start", 0):

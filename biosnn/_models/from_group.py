@@ -114,11 +114,8 @@ def _operation(group: Any, part: Any) -> Operation:
     if part.template == "reset":
         event = part.template_kwds["eventspace_variable"].name[1 : -len("space")]
         return Operation(code=part.abstract_code, on=event, when=part.when, order=part.order)
-    if part.clock.dt_ != group.clock.dt_:
-        got = f"a time step of {part.clock.dt} in"
-        wanted = "operations with the group's time step"
-        raise _refused(group, part.name, got, wanted, "Leave its dt out")
-    return Operation(code=part.abstract_code, when=part.when, order=part.order)
+    every = None if part.clock.dt_ == group.clock.dt_ else part.clock.dt
+    return Operation(code=part.abstract_code, when=part.when, order=part.order, every=every)
 
 
 def _parameters(

@@ -65,6 +65,7 @@ def make_group(
         if operation.on == "step":
             group.run_regularly(
                 operation.code,
+                dt=operation.every,
                 when=operation.when,
                 order=operation.order,
                 name=f"{group.name}_operation_{number}",

@@ -8,16 +8,17 @@ from typing import Any
 import attrs
 from brian2 import NeuronGroup
 from brian2.core.namespace import get_local_namespace
+from brian2.units.fundamentalunits import Quantity
 
 from biosnn._models.checks import check_fields, check_names, check_size
 from biosnn._models.companions import Companion, Operation, Trace
-from biosnn._models.equation_text import parsed
+from biosnn._models.equation_text import equation_text, parsed
 from biosnn._models.event_timing import behind_spikes
 from biosnn._models.exact_integration import has_pole, linear_apart
 from biosnn._models.from_group import fields_of
 from biosnn._models.group import make_group
 from biosnn._models.neuron_fields import NeuronFields
-from biosnn._models.parameters import Schedule
+from biosnn._models.parameters import Schedule, TimeSeries, with_series
 from biosnn._models.synapse_model import SynapseModel, check_receptor, received
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
@@ -143,17 +144,21 @@ class NeuronModel(NeuronFields):
             raise ParameterError(
                 self.name, sorted(unknown)[0], "a value", f"one of {', '.join(self.parameters)}"
             )
+        values = with_series(values)
         for name, value in values.items():
-            if not isinstance(value, Schedule):
-                present = self.parameters[name]
-                like = 1.0 if isinstance(present, Schedule) else present
-                check_value(self.name, name, value, like)
+            if isinstance(value, Schedule | TimeSeries):
+                continue
+            like = self.parameters[name]
+            if isinstance(like, TimeSeries):
+                like = Quantity(1.0, dim=like.dim)
+            check_value(self.name, name, value, 1.0 if isinstance(like, Schedule) else like)
         return attrs.evolve(self, parameters={**self.parameters, **values})
 
     def extended(
         self, equations: str = "", *operations: Operation, links: Mapping[str, str] | None = None
     ) -> NeuronModel:
         """Return a copy with more equations (those it has are kept), operations and links."""
+        equations = equation_text(equations)
         check_instance(self.name, "equations", equations, str)
         parsed(self.name, equations)
         known = parsed(self.name, self.equations)

@@ -22,6 +22,7 @@ from biosnn.models import (
     Uniform,
     check_not_random,
     check_parameters,
+    equation_text,
     parsed,
     rename,
     synaptic_equations,
@@ -134,7 +135,7 @@ class Projection:
     )
     delay: Any = 0 * ms
     axonal_delay: bool = attrs.field(default=False, validator=flag())
-    equations: str = attrs.field(default="", validator=instance(str))
+    equations: str = attrs.field(default="", converter=equation_text, validator=instance(str))
     method: str | None = None
     parameters: dict[str, Any] = attrs.field(factory=dict, validator=mapping())
     weights: Any = None

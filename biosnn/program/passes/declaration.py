@@ -190,7 +190,9 @@ def _operation(
     if operation.plastic:
         kernel = attrs.evolve(kernel, plastic=learning)
     if operation.on == "step":
-        return kernel
+        if operation.every is None:
+            return kernel
+        return attrs.evolve(kernel, every=round(float(operation.every / network.dt)))
     clock = _clock(model.events.get(operation.on))
     return attrs.evolve(kernel, kind="reset", event=operation.on, clock=clock)
 

@@ -288,7 +288,9 @@ def network_receives(network: NetworkModel, key: str) -> bool:
 
 
 def _moment(kernel: Kernel) -> str:
-    """When a kernel runs: in every step, at an onset, or with the frames of an input."""
+    """When a kernel runs: in every step or every so many, at an onset, with an input's frames."""
+    if kernel.clock == STEP and kernel.every > 1:
+        return _every(kernel)
     return {STEP: _STEP, BOUNDARY: _ONSET}.get(kernel.clock, kernel.clock)
 
 
@@ -306,9 +308,16 @@ def _phases(program: Program) -> dict[tuple[str, ...], str]:
     return found
 
 
+def _every(kernel: Kernel) -> str:
+    """A name for its clock, which no input has."""
+    return f"every {kernel.every} steps"
+
+
 def _frames(program: Program) -> dict[str, int]:
-    """Input -> steps of a frame."""
-    return {name: port.frame_steps for name, port in program.inputs.items() if port.frame_steps}
+    """Input -> steps of a frame; also the clocks of statements that run every so many steps."""
+    clocks = {_every(k): k.every for k in program.kernels if k.clock == STEP and k.every > 1}
+    frames = {name: port.frame_steps for name, port in program.inputs.items() if port.frame_steps}
+    return {**frames, **clocks}
 
 
 def _populations(program: Program) -> list[str]:
