@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from brian2 import Function, NeuronGroup, Subgroup
+from brian2 import Function, NeuronGroup, Subgroup, TimedArray
 from brian2.core.functions import DEFAULT_CONSTANTS, DEFAULT_FUNCTIONS
 from brian2.core.namespace import DEFAULT_UNITS
 from brian2.core.variables import Constant
@@ -129,7 +129,7 @@ def _parameters(
             value = group._resolve_external(name, namespace, user_identifier=False)
         except KeyError:
             continue  # made in the code itself; what is nothing the model's own check says
-        if isinstance(value, Function):
+        if isinstance(value, Function) and not isinstance(value, TimedArray):
             remedy = "Write it as an expression, or take the group with biosnn.from_brian2"
             raise _refused(group, name, "a function", "numbers in its namespace", remedy)
         if isinstance(value, Constant):
