@@ -266,7 +266,7 @@ def diehl_cook_2015(
     w_inh_exc: float = 17.0,
     weight_sum: float = 78.0,
     min_spikes: int = 5,
-    max_retries: int = 8,
+    max_retries: int | None = 8,
     dt: Any = 0.5 * ms,
 ) -> NetworkModel:
     """The network of Diehl & Cook (2015).
@@ -276,7 +276,7 @@ def diehl_cook_2015(
     is a pool (the count of inhibitory spikes less the own one), which is the same sum as
     the paper's N*(N-1) synapses. Samples are shown for 350 ms with 150 ms of rest; those with
     fewer than five excitatory spikes are shown again at a higher rate, at most
-    ``max_retries`` times. There are no axonal delays, because the traces live on the neurons.
+    ``max_retries`` times. There are no axonal delays: the traces live on the neurons.
 
     Parameters
     ----------
@@ -290,8 +290,11 @@ def diehl_cook_2015(
         Weights between the two populations, in units of the leak conductance.
     weight_sum : float
         Sum of the input weights of an excitatory cell.
-    min_spikes, max_retries : int
-        Re-presentation.
+    min_spikes : int
+        Excitatory spikes that a sample needs.
+    max_retries : int or None
+        How often it is shown again at most; ``None`` for as often as it takes, as in the paper
+        (:class:`Presentation`).
     dt : Quantity
         Time step.
 
