@@ -63,7 +63,7 @@ def _sides(network: NetworkStructure, key: str) -> dict[str, tuple[str, NeuronMo
     return found
 
 
-def _scope(network: NetworkStructure, key: str) -> dict[str, Known]:
+def _scope(network: NetworkStructure, key: str) -> Scope:
     """Names that an expression of initial values of synapses may use."""
     projection = network.resolved(key)
     scope: dict[str, Known] = {name: BUILT_IN[name] for name in _COUNTS}
@@ -77,7 +77,7 @@ def _scope(network: NetworkStructure, key: str) -> dict[str, Known]:
         if side == "post":  # Without an ending, a name is the postsynaptic neuron's.
             scope = {**stored, **scope}
         scope |= {f"{name}_{side}": known for name, known in stored.items()}
-    return scope | scope_of(_equations(network, key), _constants(projection))
+    return {**scope, **scope_of(_equations(network, key), _constants(projection))}
 
 
 def check_initial(network: NetworkStructure, key: str) -> None:
