@@ -134,15 +134,6 @@ def check_population(network: NetworkStructure, key: str) -> None:
     check_code(model)
     check_integration(model)
     check_links(model)
-    for number, operation in enumerate(network.whole_model(key).operations):
-        if operation.every is None:
-            continue
-        field = f"model.operations[{number}].every"
-        steps = check_steps(where, field, operation.every, network.dt, 1)
-        if network.steps_per_presentation % steps:
-            slot = network.dt * network.steps_per_presentation
-            wanted = f"a divisor of a presentation with its rest ({slot})"
-            raise ParameterError(where, field, operation.every, wanted)
     for name, series in model.series.items():
         field = f"model.parameters[{name!r}]"
         check_steps(where, f"{field}.dt", series.dt, network.dt, 1)
@@ -198,6 +189,15 @@ def check_carried(network: NetworkStructure, key: str) -> None:
     """
     model, where = network.whole_model(key), f"populations[{key!r}]"
     check_code(model, where)
+    for number, operation in enumerate(model.operations):
+        if operation.every is None:
+            continue
+        field = f"model.operations[{number}].every"
+        steps = check_steps(where, field, operation.every, network.dt, 1)
+        if network.steps_per_presentation % steps:
+            slot = network.dt * network.steps_per_presentation
+            wanted = f"a divisor of a presentation with its rest ({slot})"
+            raise ParameterError(where, field, operation.every, wanted)
     equations = parsed(where, model.equations)
     for variable in equations.names:
         linked = "linked" in equations[variable].flags
