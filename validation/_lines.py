@@ -41,6 +41,7 @@ def shortened(run: Callable[..., Any], factor: int, at: int, **more: Any) -> Cal
 
 def adopt(script: Path, factor: int, brought: Path, told: Path) -> None:
     """Write the changed script, and what changes."""
+    prefs.codegen.target = "numpy"
     Network.run = shortened(Network.run, factor, 1)
     found, end = judge_script(script)
     if not all_come_along(found, end):

@@ -30,8 +30,8 @@ from validation.brian2_examples import examples_of
 MOST_LINES = 5
 #: Script -> what its durations are divided by.
 SCRIPTS = {
-    "CUBA.py": 5,
-    "frompapers/Vogels_et_al_2011.py": 20,
+    "CUBA.py": 10,
+    "frompapers/Vogels_et_al_2011.py": 100,
     "synapses/STDP.py": 20,
     "frompapers/Clopath_et_al_2010_homeostasis.py": 4,
     "frompapers/Clopath_et_al_2010_no_homeostasis.py": 4,
