@@ -7,8 +7,8 @@ script's monitors recorded is compared, and all variables at the end:
 - *equal*: every spike and every value, to the bit;
 - *equal to 1e-9*: every spike, and values to a billionth of the largest;
 - *statistically equal*: only where Brian2 itself gives something else with another seed, or,
-  without random numbers, from values that differ in the last digit (:func:`nudge`). `SEEDS` runs of
-  each side, with the same seeds and beginnings, are compared by Student's t test of each summary
+  without random numbers, from values that differ in the last digits (:func:`nudge`). `SEEDS` runs
+  of each side, with the same seeds and beginnings, are compared by Student's t test of each summary
   (:func:`summaries`), at the level `LEVEL` divided by the number of summaries. What does not vary
   must be equal to 1e-9;
 - *nothing happened*: no event and no change of a variable, so that there is nothing to compare;
@@ -193,7 +193,11 @@ def compared_by_statistics(plain: list[Result], brought: list[Result]) -> tuple[
 
 
 def nudge(objects: Iterable[Any], number: int) -> None:
-    """Change variables with differential equations in the last digits; 0 changes nothing."""
+    """Change variables with differential equations in the last digits; 0 changes nothing.
+
+    By up to 200 units in the last place: what rounding adds up to in a time constant of some
+    hundred steps.
+    """
     rng = np.random.default_rng(number)
     for target in objects if number else ():
         if isinstance(target, NeuronGroup | Synapses):
@@ -201,7 +205,7 @@ def nudge(objects: Iterable[Any], number: int) -> None:
                 variable = target.variables[name]
                 values = np.array(variable.get_value())
                 eps = np.finfo(values.dtype).eps
-                changed = values + values * eps * rng.integers(-2, 3, values.shape)
+                changed = values + values * eps * rng.integers(-200, 201, values.shape)
                 variable.set_value(changed.astype(values.dtype))
 
 
