@@ -161,4 +161,5 @@ register(
     replicates=True,
     job_target=cuda.TARGET,
     explain=explain,
+    free_running=True,
 )

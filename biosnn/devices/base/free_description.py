@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 from brian2 import Function
 
+from biosnn.devices.base.artifact import Artifact
 from biosnn.devices.base.free_objects import FreeObjects
 from biosnn.devices.base.free_runs import PENDING, TIME, Recorded, state_of
 from biosnn.program.interface import Column, Interface, Variable
@@ -91,8 +92,7 @@ def sampled_interface(
     own = samples.counted.values()
     monitors = {name: made for name, made in recorded.items() if name not in own}
     counts = {
-        f"{key}.count": Column(dtype="<i4", size=recorded[name].size)
-        for key, name in samples.counted.items()
+        f"{key}.count": Column(dtype="<i4", size=program.groups[key].n) for key in samples.counted
     }
     traces = {}
     for name, made in monitors.items():
@@ -117,3 +117,17 @@ def sampled_state(interface: Interface, program: Program) -> State:
     """The state of a network that is shown samples, before the first one."""
     own = attrs.evolve(interface, variables=interface.variables[:-1])
     return state_of(interface, {**default_state(own, program), SEEN: np.zeros(1, np.int32)})
+
+
+def without_values(program: Program) -> Program:
+    """A program without first values, which no build depends on: a run is told them."""
+    arrays = {name: attrs.evolve(a, initial=None) for name, a in program.arrays.items()}
+    return program.changed(arrays=arrays, start=0.0, pending={}, fingerprint="")
+
+
+def with_values(artifact: Artifact, program: Program) -> Artifact:
+    """A build of :func:`without_values` that begins with the first values of a program."""
+    interface = attrs.evolve(artifact.interface, fingerprint=program.fingerprint)
+    manifest = {**artifact.manifest, "interface": interface.to_data()}
+    first = sampled_state(interface, program)
+    return attrs.evolve(artifact, manifest=manifest, interface=interface, first=first)

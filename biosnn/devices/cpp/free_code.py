@@ -91,6 +91,20 @@ class Code:
         owner, _, name = full_name.partition(".")
         return self.tables.array(self.built.owners[owner], name)
 
+    def count(self, key: str) -> str:
+        """Initialiser of the ``Array`` of the spikes of a group in a presentation."""
+        assert self.built.program.samples is not None
+        name = self.built.program.samples.counted[key]
+        return self.tables.array(self.built.monitors[name], "count")
+
+    def counts(self) -> list[str]:
+        """Initialisers of all numbers of events, which begin at 0 with a presentation."""
+        return [
+            self.tables.array(self.built.monitors[name], "count")
+            for name, made in self.recorded.items()
+            if "count" in made.columns
+        ]
+
     def queues(self) -> list[str]:
         """Initialisers of the ``Queue`` of each pathway."""
         return [
@@ -144,8 +158,18 @@ void monitored_visit(Write write) {{ {" ".join(visits)} }}
 """
 
 
-def _sample_tables(code: Code, face: Interface, n_constants: int) -> str:
-    """The generated counterparts of ``biosnn.h`` and ``script_network.h``."""
+def sample_tables(code: Code, face: Interface, n_constants: int, monitors: str) -> str:
+    """The generated counterparts of ``biosnn.h`` and ``script_network.h``.
+
+    Parameters
+    ----------
+    code, face
+        The network and its interface.
+    n_constants : int
+        How many constants have names.
+    monitors : str
+        What monitors hold, and what is on its way.
+    """
     built, tables, program = code.built, code.tables, code.built.program
     samples = program.samples
     assert samples is not None
@@ -166,16 +190,55 @@ def _sample_tables(code: Code, face: Interface, n_constants: int) -> str:
             variables = built.owners[target].variables
             pair = ", ".join(f"&{tables.name(variables[k])}" for k in ("neuron_index", "_timebins"))
             given.append(f'{{"{name}", {{{pair}}}}}')
-    counts = {
-        name: tables.array(built.monitors[name], "count")
-        for name, made in code.recorded.items()
-        if "count" in made.columns
-    }
     recorders = [
-        *(f'{{"{key}.count", {counts[name]}, 1, 0}}' for key, name in samples.counted.items()),
+        *(f'{{"{key}.count", {code.count(key)}, 1, 0}}' for key in samples.counted),
         *(f'{{"{name}", {code.array(name)}, 1, {c.every}}}' for name, c in face.snapshots.items()),
     ]
     switches = [f'{{"{key}", {code.array(name)}}}' for key, name in samples.switches.items()]
+    ends = [f"{{{step}, {end!r}, {str(rest).lower()}}}" for step, end, rest in segments(program)]
+    silent = [f'"{name}"' for name in samples.silent]
+    resets = sorted(places[name] for name in samples.resets)
+    times = [code.array(name) for name in samples.times]
+    watched = [code.count(samples.watch)] if samples.watch else []
+    scaled = []
+    for name, scaling in samples.scaled.items():
+        owner = built.owners[name.partition(".")[0]]
+        post = tables.array(owner, "_synaptic_post")
+        retries = str(scaling.retries).lower()
+        numbers = (
+            f"{owner.target.start}, {len(owner.target)}, {scaling.p}, {retries}, {scaling.total!r}"
+        )
+        scaled.append(f'{{"{owner.name}", {code.array(name)}, {post}, {numbers}}}')
+    return f"""
+namespace biosnn {{
+extern const int64_t steps_per_presentation = {face.steps_per_presentation};
+extern const double time_step = {face.dt!r};
+extern const std::string counted_recorder = "{face.counted}";
+extern const int64_t replicas = 1, stride = 1;
+extern const int64_t min_spikes = {samples.min_spikes}, max_retries = {samples.max_retries};
+extern const double base_intensity = {samples.intensity!r};
+extern const double intensity_step = {samples.intensity_step!r};
+std::vector<Variable> state_table() {{ return {listed(state)}; }}
+std::vector<Channel> channel_table() {{ return {listed(channels)}; }}
+std::vector<Recorder> recorder_table() {{ return {listed(recorders)}; }}
+std::vector<Segment> segment_table() {{ return {listed(ends)}; }}
+std::vector<GivenBy> given_table() {{ return {listed(given)}; }}
+std::vector<Switch> switch_table() {{ return {listed(switches)}; }}
+std::vector<std::string> silent_table() {{ return {listed(silent)}; }}
+std::vector<size_t> reset_table() {{ return {listed(map(str, resets))}; }}
+std::vector<Array> time_table() {{ return {listed(times)}; }}
+{_constant_table(n_constants)}
+std::vector<Array> count_table() {{ return {listed(code.counts())}; }}
+std::vector<Scaling> scaling_table() {{ return {listed(scaled)}; }}
+std::vector<Array> watch_table() {{ return {listed(watched)}; }}
+{monitors}
+}}
+"""
+
+
+def _monitors(code: Code) -> str:
+    """What Brian2's monitors hold in a network that is shown samples, and its queues."""
+    built, tables = code.built, code.tables
     stamps, visits, sizes, clears = [], [], [code.monitored_bytes()], []
     for name, made in code.recorded.items():
         monitor = built.monitors[name]
@@ -203,49 +266,16 @@ def _sample_tables(code: Code, face: Interface, n_constants: int) -> str:
                 visits.append(
                     f'write("spikes.{name}.{part}", {array}.data(), {rows} * sizeof(int32_t));'
                 )
-    ends = [f"{{{step}, {end!r}, {str(rest).lower()}}}" for step, end, rest in segments(program)]
-    silent = [f'"{name}"' for name in samples.silent]
-    resets = sorted(places[name] for name in samples.resets)
-    times = [code.array(name) for name in samples.times]
-    watched = [counts[samples.counted[samples.watch]]] if samples.watch else []
-    scaled = []
-    for name, scaling in samples.scaled.items():
-        owner = built.owners[name.partition(".")[0]]
-        post = tables.array(owner, "_synaptic_post")
-        retries = str(scaling.retries).lower()
-        numbers = (
-            f"{owner.target.start}, {len(owner.target)}, {scaling.p}, {retries}, {scaling.total!r}"
-        )
-        scaled.append(f'{{"{owner.name}", {code.array(name)}, {post}, {numbers}}}')
-    return f"""
-namespace biosnn {{
-extern const int64_t steps_per_presentation = {face.steps_per_presentation};
-extern const double time_step = {face.dt!r};
-extern const std::string counted_recorder = "{face.counted}";
-extern const int64_t replicas = 1, stride = 1;
-extern const int64_t min_spikes = {samples.min_spikes}, max_retries = {samples.max_retries};
-extern const double base_intensity = {samples.intensity!r};
-extern const double intensity_step = {samples.intensity_step!r};
-std::vector<Variable> state_table() {{ return {listed(state)}; }}
-std::vector<Channel> channel_table() {{ return {listed(channels)}; }}
-std::vector<Recorder> recorder_table() {{ return {listed(recorders)}; }}
-std::vector<Segment> segment_table() {{ return {listed(ends)}; }}
-std::vector<Queue> queue_table() {{ return {listed(code.queues())}; }}
-std::vector<GivenBy> given_table() {{ return {listed(given)}; }}
-std::vector<Switch> switch_table() {{ return {listed(switches)}; }}
-std::vector<std::string> silent_table() {{ return {listed(silent)}; }}
-std::vector<size_t> reset_table() {{ return {listed(map(str, resets))}; }}
-std::vector<Array> time_table() {{ return {listed(times)}; }}
-{_constant_table(n_constants)}
-std::vector<Array> count_table() {{ return {listed(counts.values())}; }}
-std::vector<Scaling> scaling_table() {{ return {listed(scaled)}; }}
-std::vector<Array> watch_table() {{ return {listed(watched)}; }}
-std::vector<Stamps> stamps = {listed(stamps)};
+    clear = "for (auto &slot : *queue.slots) slot.clear();"
+    return f"""std::vector<Stamps> stamps = {listed(stamps)};
 size_t monitored_bytes() {{ return {" + ".join(sizes)}; }}
 void monitored_visit(Write write) {{ {" ".join(visits)} }}
 void monitored_clear() {{ {" ".join(clears)} }}
-}}
-"""
+void step_begins() {{}}
+void step_ends() {{}}
+void clear_pending() {{
+    for (const Queue &queue : std::vector<Queue>{listed(code.queues())}) {clear}
+}}"""
 
 
 def generate(request: dict[str, Any], out: Path) -> None:
@@ -288,7 +318,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
         }
     else:
         library, face = SAMPLES_LIBRARY, sampled_interface(face, program, recorded)
-        tables = _sample_tables(code, face, len(constants))
+        tables = sample_tables(code, face, len(constants), _monitors(code))
         write_states(out / "state", face, [sampled_state(face, program)])
         found["seeds"] = True
     generator = (Path(__file__).parent / "runtime_library" / "generator.h").read_text()

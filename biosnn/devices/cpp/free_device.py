@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 
-import attrs
-
 from biosnn.devices.base.artifact import open_artifact
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.free_binary import FreeCompiledNetwork
-from biosnn.devices.base.free_description import constant_units, first_state, sampled_state
+from biosnn.devices.base.free_description import (
+    constant_units,
+    first_state,
+    with_values,
+    without_values,
+)
 from biosnn.devices.cpp.device import compiled
 from biosnn.program.program import Program
 
@@ -30,17 +33,11 @@ def build(
         If there is no working compiler, or the build fails.
     """
     started = time.perf_counter()
-    # Every run is told the values, so that a script with others finds the same binary.
-    arrays = {name: attrs.evolve(a, initial=None) for name, a in program.arrays.items()}
-    bare = program.changed(arrays=arrays, start=0.0, pending={}, fingerprint="")
-    folder, built_now = compiled(bare, precision, math, portable)
+    folder, built_now = compiled(without_values(program), precision, math, portable)
     artifact = open_artifact(folder)
     if program.samples is not None:
-        interface = attrs.evolve(artifact.interface, fingerprint=program.fingerprint)
-        first = sampled_state(interface, program)
-        manifest = {**artifact.manifest, "interface": interface.to_data()}
-        artifact = attrs.evolve(artifact, manifest=manifest, interface=interface, first=first)
-        return CompiledNetwork(artifact, time.perf_counter() - started, built_now)
+        taken = time.perf_counter() - started
+        return CompiledNetwork(with_values(artifact, program), taken, built_now)
     first = first_state(artifact.interface, program)
     taken = time.perf_counter() - started
     return FreeCompiledNetwork(artifact, first, constant_units(program), taken)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 #: Pieces of code per file: parsing CUDA's headers takes as long as some ten of them.
@@ -49,7 +49,9 @@ _PROGRAM = (
 )  # fmt: skip
 
 
-def write_units(project: Path, clock: str, before: Mapping[str, str]) -> list[str]:
+def write_units(
+    project: Path, clock: str, before: Mapping[str, str], program: Sequence[str] = _PROGRAM
+) -> list[str]:
     """Write ``program.cu`` and the files ``part_*.cu`` beside what brian2cuda has written.
 
     Parameters
@@ -61,6 +63,8 @@ def write_units(project: Path, clock: str, before: Mapping[str, str]) -> list[st
         clock to find out whether a uniform delay has passed; a declared network has its own.
     before : mapping
         Name of a piece of code -> a statement to execute just before it.
+    program : sequence of str
+        What is one program, besides the pieces of code.
 
     Returns
     -------
@@ -72,7 +76,7 @@ def write_units(project: Path, clock: str, before: Mapping[str, str]) -> list[st
     queues.write_text(_RELEASE.sub(r"\1\3\n\1\2", text))
     main = project / "main.cu"
     main.write_text(_LIMIT.sub(r"\1ull\2", main.read_text()))
-    (project / "program.cu").write_text("".join(f'#include "{name}"\n' for name in _PROGRAM))
+    (project / "program.cu").write_text("".join(f'#include "{name}"\n' for name in program))
     groups: dict[str, list[Path]] = {}
     for path in sorted((project / "code_objects").glob("*.cu")):
         groups.setdefault(_AROUND.sub("", path.name), []).append(path)

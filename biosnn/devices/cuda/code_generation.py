@@ -11,6 +11,7 @@ import json
 import shutil
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,9 +39,13 @@ from biosnn.program.program import Program
 _WORDS, _THREADS = 1024, 128
 #: MiB of heap that every program has, and Hz at which neurons spike at most for long.
 _HEAP, _FASTEST = 64, 500.0
+#: The runtime library in a project: name there -> device and name here.
 _OURS = {
-    "biosnn.devices.cpp": ("network.h", "network.cpp", "memory.h", "biosnn.h", "biosnn.cpp"),
-    "biosnn.devices.cuda": ("gpu.h", "memory.cu", "recorders.cu"),
+    **{
+        name: ("cpp", name)
+        for name in ("network.h", "network.cpp", "memory.h", "biosnn.h", "biosnn.cpp")
+    },
+    **{name: ("cuda", name) for name in ("gpu.h", "memory.cu", "recorders.cu")},
 }
 
 
@@ -222,17 +227,8 @@ def _check_size(built: Built) -> None:
             )
 
 
-def generate(request: dict[str, Any], out: Path) -> None:
-    """Write the program of a request and what is known of it.
-
-    Parameters
-    ----------
-    request : dict
-        ``program`` (as data) and ``precision``.
-    out : Path
-        An existing folder. It gets ``source/`` with the program, ``static_arrays/``, ``state``
-        and ``generated.json``.
-    """
+def begin(request: dict[str, Any]) -> tuple[Program, bool, Any, int]:
+    """The program of a request, whether it is in single precision, a device, and MiB of heap."""
     program = Program.from_data(request["program"])
     single = request["precision"] == "single"
     all_devices["biosnn_cuda"] = _Device()
@@ -244,8 +240,6 @@ def generate(request: dict[str, Any], out: Path) -> None:
         divide_in_double()
     templater = CUDAStandaloneCodeObject.templater.derive("biosnn.devices.cuda")
     CUDAStandaloneCodeObject.templater = templater
-    hooks = _CudaHooks()
-    built = build(program, hooks, single_precision=single)
     device.run_args_applied = True  # ours are read by biosnn.cpp
     device.insert_code("before_start", "biosnn::configure(argc, argv);")
     for call in ("biosnn::prepare_recorders();", "biosnn::load_state();"):
@@ -255,6 +249,30 @@ def generate(request: dict[str, Any], out: Path) -> None:
     device.insert_code("before_end", "std::_Exit(biosnn::finish());")
     device.headers.append('"biosnn.h"')
     device.headers.append('"gpu.h"')
+    return program, single, device, heap
+
+
+def write_library(project: Path, names: Mapping[str, tuple[str, str]]) -> None:
+    """Write our runtime library into a project: name there -> device and name here."""
+    for name, (device, own) in names.items():
+        folder = resources.files(f"biosnn.devices.{device}") / "runtime_library"
+        (project / name).write_text((folder / own).read_text())
+
+
+def generate(request: dict[str, Any], out: Path) -> None:
+    """Write the program of a request and what is known of it.
+
+    Parameters
+    ----------
+    request : dict
+        ``program`` (as data) and ``precision``.
+    out : Path
+        An existing folder. It gets ``source/`` with the program, ``static_arrays/``, ``state``
+        and ``generated.json``.
+    """
+    program, single, device, heap = begin(request)
+    hooks = _CudaHooks()
+    built = build(program, hooks, single_precision=single)
     loops = Loops(built)
     _check_size(built)
     flagged = _ours(built, loops)
@@ -263,10 +281,7 @@ def generate(request: dict[str, Any], out: Path) -> None:
     loops.edit(device, tables)
     project = out / "source"
     device.build(directory=str(project), compile=False, run=False, with_output=False)
-    for package, names in _OURS.items():
-        folder = resources.files(package) / "runtime_library"
-        for name in names:
-            (project / name).write_text((folder / name).read_text())
+    write_library(project, _OURS)
     described = attrs.evolve(
         interface_of(program, single_precision=single), ordered=_ordered(built)
     )

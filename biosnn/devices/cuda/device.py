@@ -19,6 +19,7 @@ from biosnn.devices.base.artifact import BINARY, files_of, open_artifact, platfo
 from biosnn.devices.base.binary import CompiledNetwork
 from biosnn.devices.base.cache import cached
 from biosnn.devices.base.code_process import check_build, source_texts, write_code
+from biosnn.devices.base.free_description import with_values, without_values
 from biosnn.devices.cpp.compiler import check_program
 from biosnn.devices.cuda.brian2cuda_patches import write_makefile
 from biosnn.devices.cuda.error_messages import explain, explain_build
@@ -27,6 +28,7 @@ from biosnn.devices.cuda.tool_checks import CudaTools, tools
 from biosnn.devices.cuda.tool_checks import architecture as checked_architecture
 from biosnn.errors import DeviceError, ParameterError
 from biosnn.program.interface import Interface
+from biosnn.program.passes.script_on_gpu import on_gpu
 from biosnn.program.program import Program
 from biosnn.version import __version__
 
@@ -60,6 +62,9 @@ def build(
     """
     started = time.perf_counter()
     require_brian2cuda()
+    script = program if program.free_running else None
+    if script is not None:
+        program = without_values(on_gpu(script))
     options = flags(math)
     found = tools()
     target = checked_architecture(architecture, found.nvcc)
@@ -71,8 +76,9 @@ def build(
     folder, built_now = cached(
         key, lambda folder: _make(program, precision, math, target, found, folder), check_build
     )
-    taken = time.perf_counter() - started
-    return CompiledNetwork(open_artifact(folder), taken, built_now, explain)
+    artifact = open_artifact(folder)
+    artifact = artifact if script is None else with_values(artifact, script)
+    return CompiledNetwork(artifact, time.perf_counter() - started, built_now, explain)
 
 
 def flags(math: str) -> tuple[str, ...]:
@@ -109,7 +115,8 @@ def write_program(
     """
     require_brian2cuda()
     refusal = f"Brian2CUDA could not write code for {program.name!r}"
-    write_code("biosnn.devices.cuda.code_generation", program, precision, folder, refusal)
+    code = "script_code" if program.free_running else "code_generation"
+    write_code(f"biosnn.devices.cuda.{code}", program, precision, folder, refusal)
     written = json.loads((folder / "generated.json").read_text())
     write_makefile(folder / SOURCE, written["sources"], architecture, list(flags(math)))
     shutil.rmtree(folder / SOURCE / "results", ignore_errors=True)
@@ -164,7 +171,7 @@ def seal_program(
     """Write the manifest of a complete folder; ``release`` is "" if nothing was compiled."""
     found = folder / "generated.json"
     generated = json.loads(found.read_text())
-    source = json.loads(program.declaration)
+    source = json.loads(program.declaration or '{"network": null, "record": null}')
     found.unlink()
     seal(
         folder,
@@ -172,6 +179,7 @@ def seal_program(
             "device": "cuda",
             "interface": generated["interface"],
             "plastic": generated["plastic"],
+            "seeds": generated.get("seeds", False),
             "gpu_bytes": generated["gpu_bytes"],
             "architecture": architecture,
             "layout": files_of(Interface.from_data(generated["interface"])),

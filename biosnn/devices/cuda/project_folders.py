@@ -14,6 +14,7 @@ from biosnn.devices.cuda.device import (
 from biosnn.devices.cuda.tool_checks import architecture as checked_architecture
 from biosnn.devices.cuda.tool_checks import tools
 from biosnn.errors import DeviceError, ParameterError
+from biosnn.program.passes.script_on_gpu import on_gpu
 from biosnn.program.program import Program
 
 
@@ -32,6 +33,8 @@ def write_into(
         raise ParameterError("gpu.write", "precision", repr(precision), "'double' or 'single'")
     flags(math)
     target = checked_architecture(architecture)
+    if program.free_running:
+        program = on_gpu(program)
     write_program(program, precision, math, target, folder)
     seal_program(program, math, target, "", folder)
 

@@ -65,6 +65,8 @@ void load_static(const char *name, void *to, size_t bytes);
 void load_state();
 void simulate(Network &network);
 int finish();
+// Seconds from the beginning of the chunk to where the network's clocks are at 0.
+double time_before();
 void load_channel(const char *name);
 void store_sample();
 }  // namespace biosnn

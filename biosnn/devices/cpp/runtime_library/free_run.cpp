@@ -157,11 +157,12 @@ void simulate(Network &network) {
     Loop loop(network.objects);
     const auto began = std::chrono::steady_clock::now();
     const size_t limit = whole_number("recorder_limit");
-    loop.run(number("start"), number("end"), [&] {
+    const auto go_on = [&] {
         const size_t held = monitored_bytes();
         if (held > limit) fail(std::to_string(held), TOO_MUCH_RECORDED);
         return !asked_to_stop;
-    });
+    };
+    loop.run(number("start"), number("end"), go_on, [] {});
     run_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 

@@ -45,4 +45,7 @@ Array generator_bytes() {
     return {(void *)brian::_random_generators, "u1", sizeof(brian::RandomGenerator)};
 }
 void seed_generator(unsigned long seed) { brian::_random_generators[0].seed(seed); }
+void begin_draws(uint32_t seed, int32_t attempt) {
+    if (attempt == 0) seed_generator(seed);
+}
 }  // namespace biosnn

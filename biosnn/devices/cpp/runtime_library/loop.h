@@ -69,14 +69,14 @@ class Loop {
             if (object.function) calls.push_back({clock, object.function});
         }
     }
-    // `between` is called before each time step and says whether to go on.
-    template <typename Between>
-    void run(double start, double end, Between between) {
+    // `go_on` is asked before each time step, and `after` is called behind it.
+    template <typename GoOn, typename After>
+    void run(double start, double end, GoOn go_on, After after) {
         for (Ticking &ticking : clocks) {
             ticking.set(steps_at(start, ticking.dt()));
             ticking.end = steps_at(end, ticking.dt());
         }
-        while (!clocks.empty() && between()) {
+        while (!clocks.empty() && go_on()) {
             const Ticking *first = &clocks[0];
             for (const Ticking &ticking : clocks)
                 if (ticking.t() < first->t()) first = &ticking;
@@ -88,6 +88,7 @@ class Loop {
                 if (clocks[call.clock].due) call.function();
             for (Ticking &ticking : clocks)
                 if (ticking.due) ticking.set(ticking.clock->timestep[0] + 1);
+            after();
         }
     }
 };

@@ -6,6 +6,8 @@
 namespace biosnn {
 namespace memory {
 
+void *allocate(size_t bytes) { return std::calloc(bytes ? bytes : 1, 1); }
+
 void read(const Array &array, size_t first, size_t count, void *to) {
     const size_t item = item_size(array);
     std::memcpy(to, (const char *)array.data + first * item, count * item);

@@ -20,6 +20,8 @@ inline size_t item_size(const Array &array) { return (size_t)std::atoi(array.kin
 inline size_t bytes_of(const Array &array) { return array.size * item_size(array); }
 
 namespace memory {
+// Room for an array, filled with zeros.
+void *allocate(size_t bytes);
 void read(const Array &array, size_t first, size_t count, void *to);
 void write(const Array &array, size_t first, size_t count, const void *from);
 // To an array of floating-point numbers, which may be of either precision.

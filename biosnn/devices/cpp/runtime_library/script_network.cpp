@@ -9,9 +9,11 @@ static int64_t presented = 0;  // presentations of the chunk
 
 template <typename T, int which>
 static Array number_of(const char *kind) {
-    static T value = 0;
-    return {&value, kind, 1};
+    static void *value = memory::allocate(sizeof(T));
+    return {value, kind, 1};
 }
+
+double time_before() { return presented * steps_per_presentation * time_step; }
 
 Array samples_seen() { return number_of<int32_t, 0>("i4"); }
 
@@ -65,8 +67,7 @@ static void begin_anew() {
         }
         offset += bytes_of(values);
     }
-    for (const Queue &queue : queue_table())
-        for (std::vector<int32_t> &slot : *queue.slots) slot.clear();
+    clear_pending();
 }
 
 static double intensity(int32_t attempt) {
@@ -170,7 +171,8 @@ void Network::run(int64_t presentations, int64_t, double, bool (*between)()) {
         for (const GivenBy &given : given_table()) show_events(given);
         for (const Scaling &scaling : scaling_table())
             if (learns(scaling.name) && (attempt == 0 || scaling.retries)) scale(scaling);
-        if (attempt == 0) seed_generator(((const uint32_t *)seeds.data)[samples[0]]);
+        begin_draws(((const uint32_t *)seeds.data)[samples[0]], attempt);
+        step_begins();
         double begin = 0.0;
         bool enough = true, rested = false;
         for (const Segment &segment : segments) {
@@ -185,7 +187,7 @@ void Network::run(int64_t presentations, int64_t, double, bool (*between)()) {
                         memory::fill(target, 0, target.size, 0.0);
                 }
             }
-            loop.run(begin, segment.end, [] { return true; });
+            loop.run(begin, segment.end, [] { return true; }, step_ends);
             begin = segment.end;
         }
         if (!rested) enough = !few();

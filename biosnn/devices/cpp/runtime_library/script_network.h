@@ -15,6 +15,9 @@ class Network {
     static const int64_t now = 0;  // what is handed on counts from the next onset
     static constexpr double t = 0.0;
     static int64_t step;  // time step of the presentation at which inputs are read
+    // Brian2CUDA's programs name these.
+    inline static double _last_run_time = 0.0, _last_run_completed_fraction = 0.0;
+    inline static bool _globally_stopped = false, _globally_running = false;
 
     void add(Clock *clock, codeobj_func function, const char *) {
         objects.push_back({clock, function});
@@ -63,7 +66,6 @@ struct Stamps {
 
 // Generated for each network.
 std::vector<Segment> segment_table();
-std::vector<Queue> queue_table();
 std::vector<GivenBy> given_table();
 std::vector<Switch> switch_table();
 std::vector<std::string> silent_table();  // inputs that are 0 in the rest
@@ -77,6 +79,12 @@ extern const int64_t min_spikes, max_retries;
 extern const double base_intensity, intensity_step;
 extern std::vector<Stamps> stamps;
 Array samples_seen();
-void seed_generator(unsigned long seed);
+// Nothing is on its way any more.
+void clear_pending();
+// Random numbers follow from a seed, and in further attempts go on or follow from these, too.
+void begin_draws(uint32_t seed, int32_t attempt);
+// Recorders on a GPU count time steps.
+void step_begins();
+void step_ends();
 }  // namespace biosnn
 #endif

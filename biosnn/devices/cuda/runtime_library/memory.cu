@@ -73,6 +73,13 @@ __global__ void find_not_finite(const Bits *data, size_t n, Bits exponent,
 
 namespace memory {
 
+void *allocate(size_t bytes) {
+    void *data;
+    checked(cudaMalloc(&data, bytes ? bytes : 1));
+    checked(cudaMemset(data, 0, bytes));
+    return data;
+}
+
 void read(const Array &array, size_t first, size_t count, void *to) {
     const size_t item = item_size(array);
     checked(cudaMemcpy(to, (const char *)array.data + first * item, count * item,

@@ -127,7 +127,7 @@ static void drain(TraceBuffer &buffer) {
 void *next_row(const char *monitor, double t) {
     TraceBuffer &buffer = trace_buffers.at(monitor);
     if (buffer.used == buffer.source.capacity) drain(buffer);
-    buffer.t.push_back(t);
+    buffer.t.push_back(t + time_before());
     return buffer.rows + buffer.used++ * buffer.source.width * buffer.source.item;
 }
 
