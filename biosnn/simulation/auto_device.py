@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from biosnn import gpu
-from biosnn.devices import registry
-from biosnn.errors import DeviceError
+from biosnn.errors import DeviceError, ParameterError
 
 if TYPE_CHECKING:
     from biosnn.program.program import Program
@@ -57,10 +56,15 @@ def choices() -> tuple[Choice, ...]:
 
 
 def _choose(program: Program) -> tuple[str, str]:
-    from biosnn.devices.cuda.estimate import estimate  # needs Brian2, as programs do
+    # These need Brian2, as programs do.
+    from biosnn.devices.cuda.estimate import estimate
+    from biosnn.program.passes.script_on_gpu import on_gpu
 
-    if program.free_running and not registry.devices()["cuda"].free_running:
-        return "cpp", "networks of scripts do not run on a GPU"
+    if program.free_running:
+        try:
+            on_gpu(program)
+        except ParameterError as error:
+            return "cpp", f"a GPU cannot run it ({error})"
     try:
         first, *_ = gpu.list_gpus()
     except DeviceError as error:

@@ -61,10 +61,10 @@ def build(
         If Brian2CUDA, a CUDA toolkit or cuRAND is missing or does not fit, or the build fails.
     """
     started = time.perf_counter()
-    require_brian2cuda()
     script = program if program.free_running else None
     if script is not None:
         program = without_values(on_gpu(script))
+    require_brian2cuda()
     options = flags(math)
     found = tools()
     target = checked_architecture(architecture, found.nvcc)
