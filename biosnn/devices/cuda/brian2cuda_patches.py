@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 
 #: Pieces of code per file: parsing CUDA's headers takes as long as some ten of them.
@@ -47,6 +48,13 @@ _PROGRAM = (
     "objects.cu", "network.cpp", "memory.cu", "recorders.cu", "biosnn.cpp", "generated.cu",
     "rand.cu", "run.cu", "main.cu",
 )  # fmt: skip
+
+
+def write_library(project: Path, names: Mapping[str, tuple[str, str]]) -> None:
+    """Write our runtime library into a project: name there -> device and name here."""
+    for name, (device, own) in names.items():
+        folder = resources.files(f"biosnn.devices.{device}") / "runtime_library"
+        (project / name).write_text((folder / own).read_text())
 
 
 def write_units(

@@ -11,8 +11,6 @@ import json
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +27,8 @@ from biosnn.devices.base.brian2_functions import divide_in_double
 from biosnn.devices.base.brian2_objects import Built, build
 from biosnn.devices.cpp.code_generation import Call, CallHooks, Loops, code_names, main, n_values
 from biosnn.devices.cpp.tables import source
-from biosnn.devices.cuda.brian2cuda_patches import write_units
+from biosnn.devices.cuda.brian2cuda_patches import write_library, write_units
+from biosnn.devices.cuda.script_code import write_script
 from biosnn.devices.cuda.tables import CudaTables, recorder_bytes
 from biosnn.errors import DeviceError, ParameterError
 from biosnn.program.layout import default_state, interface_of
@@ -227,7 +226,7 @@ def _check_size(built: Built) -> None:
             )
 
 
-def begin(request: dict[str, Any]) -> tuple[Program, bool, Any, int]:
+def _begin(request: dict[str, Any]) -> tuple[Program, bool, Any, int]:
     """The program of a request, whether it is in single precision, a device, and MiB of heap."""
     program = Program.from_data(request["program"])
     single = request["precision"] == "single"
@@ -252,13 +251,6 @@ def begin(request: dict[str, Any]) -> tuple[Program, bool, Any, int]:
     return program, single, device, heap
 
 
-def write_library(project: Path, names: Mapping[str, tuple[str, str]]) -> None:
-    """Write our runtime library into a project: name there -> device and name here."""
-    for name, (device, own) in names.items():
-        folder = resources.files(f"biosnn.devices.{device}") / "runtime_library"
-        (project / name).write_text((folder / own).read_text())
-
-
 def generate(request: dict[str, Any], out: Path) -> None:
     """Write the program of a request and what is known of it.
 
@@ -270,7 +262,10 @@ def generate(request: dict[str, Any], out: Path) -> None:
         An existing folder. It gets ``source/`` with the program, ``static_arrays/``, ``state``
         and ``generated.json``.
     """
-    program, single, device, heap = begin(request)
+    program, single, device, heap = _begin(request)
+    if program.free_running:
+        write_script(program, single, device, heap, out)
+        return
     hooks = _CudaHooks()
     built = build(program, hooks, single_precision=single)
     loops = Loops(built)

@@ -115,8 +115,7 @@ def write_program(
     """
     require_brian2cuda()
     refusal = f"Brian2CUDA could not write code for {program.name!r}"
-    code = "script_code" if program.free_running else "code_generation"
-    write_code(f"biosnn.devices.cuda.{code}", program, precision, folder, refusal)
+    write_code("biosnn.devices.cuda.code_generation", program, precision, folder, refusal)
     written = json.loads((folder / "generated.json").read_text())
     write_makefile(folder / SOURCE, written["sources"], architecture, list(flags(math)))
     shutil.rmtree(folder / SOURCE / "results", ignore_errors=True)

@@ -1,14 +1,9 @@
-"""Code generation for CUDA of networks of scripts that are shown samples.
-
-It is run as ``python -m biosnn.devices.cuda.script_code REQUEST OUT``, like
-:mod:`biosnn.devices.cuda.code_generation`.
-"""
+"""Code generation for CUDA of networks of scripts that are shown samples."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,11 +16,10 @@ from biosnn.devices.base.artifact import write_states
 from biosnn.devices.base.brian2_functions import draw_functions
 from biosnn.devices.base.free_description import recorded_by, sampled_interface, sampled_state
 from biosnn.devices.base.free_objects import FreeObjects, build_free
-from biosnn.devices.cpp.code_generation import code_names, main, network_lines
+from biosnn.devices.cpp.code_generation import code_names, network_lines
 from biosnn.devices.cpp.free_code import Code, sample_tables
 from biosnn.devices.cpp.tables import listed
-from biosnn.devices.cuda.brian2cuda_patches import write_units
-from biosnn.devices.cuda.code_generation import begin, write_library
+from biosnn.devices.cuda.brian2cuda_patches import write_library, write_units
 from biosnn.devices.cuda.tables import CudaTables, recorder_bytes
 from biosnn.program.layout import interface_of
 from biosnn.program.passes.script_on_gpu import ATTEMPT, COUNT, KEY
@@ -114,17 +108,22 @@ def _with_draws(program: Program) -> Program:
     return program.changed(groups=groups)
 
 
-def generate(request: dict[str, Any], out: Path) -> None:
-    """Write the program of a request and what is known of it.
+def write_script(program: Program, single: bool, device: Any, heap: int, out: Path) -> None:
+    """Write the program of a script and what is known of it.
 
     Parameters
     ----------
-    request : dict
-        ``program`` (as data) and ``precision``.
+    program : Program
+        As :func:`biosnn.program.passes.script_on_gpu.on_gpu` returns it.
+    single : bool
+        Whether it is in single precision.
+    device : CUDAStandaloneDevice
+        Brian2CUDA's device, ready to write.
+    heap : int
+        MiB of the GPU's heap.
     out : Path
         As for :func:`biosnn.devices.cuda.code_generation.generate`.
     """
-    program, single, device, heap = begin(request)
     built = build_free(_with_draws(program), single_precision=single)
     monitors = {name: built.monitors[name] for name in program.monitors}
     kinds = {name: made.kind for name, made in program.monitors.items()}
@@ -177,7 +176,3 @@ def generate(request: dict[str, Any], out: Path) -> None:
         "gpu_bytes": {"heap": heap * 2**20, **recorder_bytes(recorders)},
     }
     (out / "generated.json").write_text(json.dumps(found))
-
-
-if __name__ == "__main__":
-    sys.exit(main(generate, *sys.argv[1:]))
