@@ -17,12 +17,13 @@ import attrs
 import numpy as np
 
 from biosnn import rng
+from biosnn.arithmetic import value_of
 from biosnn.errors import DataError
 from biosnn.state import Draw, normalised
 
 #: Pass and sample of the draws, which no run has.
 _BEFORE_A_RUN = -1
-_MAX_CHARACTERS, _MAX_DEPTH = 200_000, 200
+_MAX_CHARACTERS = 200_000
 
 _DRAWS: dict[str, Callable[..., Any]] = {
     "rand": rng.counter_uniform,
@@ -45,26 +46,6 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 #: Functions that an expression may call.
 FUNCTIONS = frozenset({*_FUNCTIONS, *_DRAWS})
-
-_OPERATIONS: dict[type[ast.AST], Callable[..., Any]] = {
-    ast.Add: np.add,
-    ast.Sub: np.subtract,
-    ast.Mult: np.multiply,
-    ast.Div: np.divide,
-    ast.FloorDiv: np.floor_divide,
-    ast.Mod: np.mod,
-    ast.Lt: np.less,
-    ast.LtE: np.less_equal,
-    ast.Gt: np.greater,
-    ast.GtE: np.greater_equal,
-    ast.Eq: np.equal,
-    ast.NotEq: np.not_equal,
-    ast.USub: np.negative,
-    ast.UAdd: np.positive,
-    ast.Not: np.logical_not,
-    ast.And: np.logical_and,
-    ast.Or: np.logical_or,
-}
 
 
 @attrs.frozen(kw_only=True)
@@ -180,43 +161,15 @@ class _Evaluation:
             for statement in ast.parse(self.formula.code).body:
                 match statement:
                     case ast.Assign(targets=[ast.Name(id=name)], value=expression):
-                        value = self.known[name] = self.value(expression, 0)
+                        value = value_of(expression, self.named, self.called)
+                        self.known[name] = value
                     case _:
                         raise ValueError("a statement that is no assignment")
         return np.broadcast_to(np.asarray(value, dtype=float), (self.formula.size,)).copy()
 
-    def value(self, node: ast.expr, depth: int) -> Any:
-        """Value of an expression: a number, or one for each neuron or synapse."""
-        if depth > _MAX_DEPTH:
-            raise ValueError("nested too deep")
-
-        def inner(part: ast.expr) -> Any:
-            return self.value(part, depth + 1)
-
-        match node:
-            case ast.Constant(value=bool(truth)):
-                return truth
-            case ast.Constant(value=int() | float() as number):
-                return float(number)
-            case ast.Name(id=name):
-                return self.named(name)
-            case ast.BinOp(left=left, op=ast.Pow(), right=power):
-                return np.asarray(inner(left), dtype=float) ** inner(power)  # squares are exact
-            case ast.BinOp(left=left, op=op, right=right):
-                return _OPERATIONS[type(op)](inner(left), inner(right))
-            case ast.UnaryOp(op=op, operand=operand):
-                return _OPERATIONS[type(op)](inner(operand))
-            case ast.Compare(left=left, ops=[op], comparators=[right]):
-                return _OPERATIONS[type(op)](inner(left), inner(right))
-            case ast.BoolOp(op=op, values=[first, *others]):
-                value = inner(first)
-                for other in others:
-                    value = _OPERATIONS[type(op)](value, inner(other))
-                return value
-            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
-                given = [inner(argument) for argument in arguments]
-                return self.drawn(name, given) if name in _DRAWS else _FUNCTIONS[name](*given)
-        raise ValueError("neither arithmetic nor a call of a known function")
+    def called(self, name: str, arguments: list[Any]) -> Any:
+        """Value of a function."""
+        return self.drawn(name, arguments) if name in _DRAWS else _FUNCTIONS[name](*arguments)
 
     def named(self, name: str) -> Any:
         """Value of a name."""

@@ -29,6 +29,7 @@ LAYERS = (
         "errors",
         "validation",
         "rng",
+        "arithmetic",
         "equations",
         "code_gate",
         "declaration",
@@ -48,7 +49,7 @@ LAYERS = (
 )
 LAYER = {package: height for height, row in enumerate(LAYERS) for package in row}
 # Packages of the lowest layer that import nothing of biosnn, or these only.
-INDEPENDENT = {"errors": (), "equations": (), "validation": ("errors",)}
+INDEPENDENT = {"arithmetic": (), "errors": (), "equations": (), "validation": ("errors",)}
 DEVICE_PACKAGES = ("devices", "gpu")
 CUDA_MODULES = ("biosnn.gpu", "biosnn.devices.cuda")
 TORCH = ("torch", "torchvision")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from brian2.core.namespace import DEFAULT_CONSTANTS, DEFAULT_UNITS
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_dimensions
 from numpy.typing import NDArray
 
+from biosnn.arithmetic import value_of
 from biosnn.code_gate import Generated, check_expression, check_name, parse_generator
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
@@ -56,23 +56,6 @@ _STANDARD = {
     **{name: float(unit) for name, unit in DEFAULT_UNITS.items()},
     **{name: constant.get_value() for name, constant in DEFAULT_CONSTANTS.items()},
 }
-_BINARY = {
-    ast.Add: np.add,
-    ast.Sub: np.subtract,
-    ast.Mult: np.multiply,
-    ast.Div: np.true_divide,
-    ast.FloorDiv: np.floor_divide,
-    ast.Mod: np.mod,
-    ast.Pow: np.power,
-    ast.Lt: np.less,
-    ast.LtE: np.less_equal,
-    ast.Gt: np.greater,
-    ast.GtE: np.greater_equal,
-    ast.Eq: np.equal,
-    ast.NotEq: np.not_equal,
-}
-_UNARY = {ast.USub: np.negative, ast.UAdd: np.positive, ast.Not: np.logical_not}
-_JOINED = {ast.And: np.logical_and, ast.Or: np.logical_or}
 
 
 def evaluated(text: str, names: Mapping[str, Any]) -> Any:
@@ -86,29 +69,11 @@ def evaluated(text: str, names: Mapping[str, Any]) -> Any:
         Values of its names; those of Brian2's units and constants are known.
     """
     with np.errstate(all="ignore"):
-        return _value(ast.parse(text.strip(), mode="eval").body, names)
-
-
-def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    def inner(part: ast.expr) -> Any:
-        return _value(part, names)
-
-    match node:
-        case ast.Constant(value=value):
-            return value
-        case ast.Name(id=name):
-            return names[name] if name in names else _STANDARD[name]
-        case ast.UnaryOp(op=op, operand=operand):
-            return _UNARY[type(op)](inner(operand))
-        case ast.BoolOp(op=op, values=values):
-            return functools.reduce(_JOINED[type(op)], map(inner, values))
-        case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return _BINARY[type(op)](inner(left), inner(right))
-        case ast.BinOp(left=left, op=op, right=right):
-            return _BINARY[type(op)](inner(left), inner(right))
-        case ast.Call(func=ast.Name(id=name), args=arguments):
-            return _CALLED[name](*map(inner, arguments))
-    raise AssertionError(ast.dump(node))  # the gate lets nothing else pass
+        return value_of(
+            ast.parse(text.strip(), mode="eval").body,
+            lambda name: names[name] if name in names else _STANDARD[name],
+            lambda name, arguments: _CALLED[name](*arguments),
+        )
 
 
 # --- what both patterns have in common
