@@ -125,7 +125,6 @@ def delayed(cells):
     [
         (delayed, "late.delay must be one for all synapses"),
         (lambda cells: PopulationRateMonitor(cells, name="rate"), "rate.monitor must be"),
-        (lambda cells: SpikeMonitor(cells, "v", name="spikes"), "spikes.monitor must be"),
         (lambda cells: StateMonitor(cells[:2], "v", record=True, name="part"), "part.monitor"),
         (lambda cells: SpikeGeneratorGroup(2, [0], [1] * ms, name="given"), "given.group must be"),
         (lambda cells: NeuronGroup(2, "dx/dt = xi/sqrt(ms) : 1", method="euler", name="noisy"),

@@ -228,6 +228,15 @@ def test_frames_and_attempts_that_cannot_be_are_named(wrong, what):
         lifted(**wrong)
 
 
+def test_values_at_spikes_are_refused_where_samples_are_shown():
+    net = network()
+    net.add(SpikeMonitor(net["cells"], variables="theta", name="valued"))
+    with pytest.raises(ParameterError, match=r"valued, which also records theta.*StateMonitor"):
+        lifted(net)
+    recording, _ = biosnn.compile(biosnn.from_brian2(net, namespace={}), "runtime").run(1 * ms)
+    assert "theta" in recording.spikes["valued"].values  # a run for a duration keeps them
+
+
 def test_snapshots_of_what_is_not_there_are_named():
     with pytest.raises(ParameterError, match=r"snapshots must be one of .*stdp\.w"):
         biosnn.compile(lifted(), "runtime", snapshots={"stdp.x": 2})

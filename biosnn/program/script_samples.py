@@ -61,6 +61,8 @@ def with_samples(
     if program.start or program.pending:
         remedy = "Take the network before it has run"
         raise ParameterError(_WHERE, "network", f"one at {program.start:g} s", "at 0 s", remedy)
+    for monitor in program.monitors.values():
+        _check_monitor(monitor)
     steps = [_steps(program, key, presentation) for key in ("duration", "rest")]
     targets, ports, silent = {}, {}, []
     for name, given in _mapping("inputs", inputs).items():
@@ -117,6 +119,15 @@ def with_samples(
         ),
     )
     return program.changed(fingerprint=program.hash)
+
+
+def _check_monitor(monitor: Monitor) -> None:
+    """Refuse values at events, which recordings of samples have no place for."""
+    if monitor.kind == "events" and monitor.variables:
+        got = f"{monitor.name}, which also records {', '.join(monitor.variables)}"
+        remedy = "Record them with a StateMonitor, or leave out inputs and presentation"
+        wanted = "a monitor of events without variables where samples are shown"
+        raise ParameterError(_WHERE, "network", got, wanted, remedy)
 
 
 def _framed(name: str, given: Any) -> tuple[str, Any]:

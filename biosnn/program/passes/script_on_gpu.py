@@ -94,7 +94,7 @@ def _check_group(program: Program, group: Group) -> None:
 
 def _check_monitor(program: Program, monitor: Monitor) -> None:
     whole = monitor.part is None
-    plain = monitor.kind == "events" and not monitor.variables
+    plain = monitor.kind == "events"
     traced = monitor.kind == "state" and len(monitor.variables) == 1
     if not (whole and (plain or traced)):
         got = f"a monitor of {', '.join((monitor.event, *monitor.variables)) or 'a rate'}"
