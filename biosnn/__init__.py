@@ -27,6 +27,7 @@ _MODULES = (
     "datasets",
     "encoding",
     "errors",
+    "estimators",
     "models",
     "networks",
     "plasticity",

@@ -272,3 +272,15 @@ def _described(path: Path, header: bytes) -> tuple[dict[str, Any], str, int]:
     if not isinstance(content, dict):
         raise StorageError(damaged)
     return described, digest, at
+
+
+def run_folder(
+    parent: str | os.PathLike[str], named: tuple[Any, ...], arrays: Mapping[str, np.ndarray]
+) -> Path:
+    """The folder below another one for exactly one run: plain values that name it, and arrays."""
+    digest = hashlib.sha256(repr(named).encode())
+    for name, values in sorted(arrays.items()):
+        digest.update(f"{name} {values.dtype} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    Path(parent).mkdir(parents=True, exist_ok=True)
+    return Path(parent) / digest.hexdigest()[:16]

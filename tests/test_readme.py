@@ -41,6 +41,22 @@ def test_the_guide_to_training_by_gradients_runs() -> None:
     assert len(names["snn"]) >= 3
 
 
+def test_the_guide_to_estimators_runs() -> None:
+    guide = ROOT / "docs" / "estimators.md"
+    names: dict = {}
+    for code in blocks(guide):
+        exec(compile(code, str(guide), "exec"), names)
+    assert names["accuracy"] > 0.85 > 0.7 > names["control"]
+    assert names["from_reward"] > 0.8
+    assert names["search"].best_params_["stdpclassifier__n_neurons"] == 20
+    assert names["counts"].shape == (300, len(names["names"])) == (300, 20)
+    parts, features = names["parts"].state_, names["features"].state_
+    assert parts.checksum() == features.checksum()
+    assert parts.samples_seen == 300
+    own, x = names["own"].set_params(device="runtime"), names["X"][:5]
+    assert own.fit(x).network_.populations["exc"].n == 10
+
+
 def test_the_guide_to_gpus_runs(capsys) -> None:
     guide = ROOT / "docs" / "gpu.md"
     names: dict = {}

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from biosnn.errors import DataError, ParameterError, StorageError
 
@@ -244,8 +245,8 @@ def test_the_classifier_learns_and_its_control_does_not(encoding, digits):
     names = np.array(["zero", "one", "two", "three"])
 
     def fitted(labels):
-        made = LIFClassifier((196, 12, 4), T=8, encoding=encoding, epochs=3, batch_size=32, lr=0.02)
-        return made.set_params(tau=3 * ms, weight_scale=4.0).fit(x, labels)
+        made = LIFClassifier((12,), T=8, encoding=encoding, epochs=3, batch_size=32, random_state=0)
+        return made.set_params(tau=3 * ms, weight_scale=4.0, learning_rate=0.02).fit(x, labels)
 
     learned = fitted(names[y])
     control = fitted(np.random.default_rng(0).permutation(names[y]))
@@ -259,14 +260,14 @@ def test_the_classifier_learns_and_its_control_does_not(encoding, digits):
 
 def test_the_classifier_refuses_what_it_cannot_use(digits):
     x, y = digits[:2]
-    with pytest.raises(DataError, match="features"):
-        LIFClassifier((100, 4)).fit(x, y)
-    with pytest.raises(DataError, match="classes"):
-        LIFClassifier((196, 2)).fit(x, y)
-    with pytest.raises(DataError, match="intensity"):
-        LIFClassifier((196, 4)).fit(x.astype(float), y)
-    with pytest.raises(ParameterError, match="fit"):
-        _ = LIFClassifier((196, 4)).network
+    with pytest.raises(DataError, match="scaling"):
+        LIFClassifier().fit(x.astype(float), y)
+    with pytest.raises(ParameterError, match=r"hidden_layer_sizes|sizes\[1\]"):
+        LIFClassifier((0,)).fit(x, y)
+    with pytest.raises(ParameterError, match=r"LIFClassifier\.tau"):
+        LIFClassifier(neuron=networks.threshold_neuron(), tau=3 * ms).fit(x, y)
+    with pytest.raises(NotFittedError, match="fit"):
+        _ = LIFClassifier().network_
 
 
 # --- the way back

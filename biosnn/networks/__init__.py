@@ -22,7 +22,7 @@ from biosnn.networks.weight_matrix import from_matrix
 from biosnn.networks.zoo.balanced import balanced_network
 from biosnn.networks.zoo.feedforward import feedforward, threshold_neuron
 from biosnn.networks.zoo.online_readout import online_readout
-from biosnn.networks.zoo.reward import convolutional_reward_network
+from biosnn.networks.zoo.reward import convolutional_reward_network, reward_network
 from biosnn.networks.zoo.winner_take_all import diehl_cook_2015, spiking_readout, winner_take_all
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "feedforward",
     "from_matrix",
     "online_readout",
+    "reward_network",
     "spiking_readout",
     "threshold_neuron",
     "winner_take_all",

@@ -1,4 +1,4 @@
-"""A ready network that acts on images and learns from right or wrong."""
+"""Ready networks that act on samples and learn from right or wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from biosnn import encoding, plasticity
 from biosnn.errors import ParameterError
-from biosnn.models import Event, NeuronModel, Operation, Schedule, Uniform
+from biosnn.models import Event, NeuronModel, Normal, Operation, Schedule, Uniform
 from biosnn.networks.connectivity import Convolution
 from biosnn.networks.network import NetworkModel
 from biosnn.networks.projection import Projection
@@ -102,6 +102,28 @@ def _environment() -> NeuronModel:
     )
 
 
+def _answers() -> dict[str, Projection]:
+    """How the decision cells compete, and how the environment answers a decision."""
+    right = "int(abs(i + 1 - label_post) < 0.5)"
+    return {
+        "decision_rank": Projection(
+            pre="decision",
+            post="environment",
+            transmit="largest_post = clip(largest_post, v_pre, 1e30)",
+            on_event="candidate",
+            when="before_thresholds",
+            order=1,
+            order_free=True,
+        ),
+        "decision_answer": Projection(
+            pre="decision",
+            post="environment",
+            transmit=f"reward_post = clip(reward_post + {right}, 0, 1)",
+            order_free=True,  # a sum of zeros and ones, and 1 at most
+        ),
+    }
+
+
 def convolutional_reward_network(
     n_features: int = 32,
     n_classes: int = 10,
@@ -186,7 +208,6 @@ def convolutional_reward_network(
     cell = np.arange(n_features * places)
     place = cell % places
     pools = _pools(n_features, fields.out_shape[1], grid)
-    right = "int(abs(i + 1 - label_post) < 0.5)"
     return NetworkModel(
         name=_NAME,
         dt=1 * ms,
@@ -241,21 +262,105 @@ def convolutional_reward_network(
                 weights=Uniform(low=0.0, high=w_max),
                 rule=plasticity.reward_prediction(modulator="environment.reward", eta=eta),
             ),
-            "decision_rank": Projection(
-                pre="decision",
-                post="environment",
-                transmit="largest_post = clip(largest_post, v_pre, 1e30)",
-                on_event="candidate",
-                when="before_thresholds",
-                order=1,
-                order_free=True,
+            **_answers(),
+        },
+        presentation=Presentation(duration=_STEPS * ms, reset="none"),
+        output="decision",
+    )
+
+
+def reward_network(
+    n_inputs: int,
+    n_classes: int,
+    *,
+    n_hidden: int = 200,
+    eta: Schedule | float | None = None,
+    V_th: float = 0.5,
+) -> NetworkModel:
+    """Samples to a decision by spikes, over random features; learns from right or wrong.
+
+    A hidden cell fires once if the weighted sum of the sample exceeds its threshold; its weights
+    are drawn from a normal distribution and do not learn. The decision cells add up the weights of
+    the hidden cells that fired; decision, reward and learning are those of
+    :func:`convolutional_reward_network`, and so is the presentation of five steps of 1 ms.
+
+    Parameters
+    ----------
+    n_inputs, n_classes : int
+        Values of a sample; decision cells, of which cell ``k`` stands for class ``k``.
+    n_hidden : int
+        Hidden cells.
+    eta : Schedule or float, optional
+        Learning rate of the decision. Default: from 1.2/n_hidden, which is 0.6 by the cells that
+        fire where half of them do, to a twentieth of it.
+    V_th : float
+        Threshold of hidden cells, > 0; the weights have a standard deviation of 1.
+
+    Returns
+    -------
+    NetworkModel
+        Populations ``inp``, ``hidden``, ``environment`` and ``decision`` (the output); projections
+        ``inp_hidden`` and ``hidden_decision``, which learns. Inputs ``sample``, ``label`` (the
+        class plus 1) and ``gift``, the latter two as in :func:`convolutional_reward_network`.
+
+    Raises
+    ------
+    ParameterError
+        If a number is out of its bounds.
+
+    Notes
+    -----
+    The rule is :func:`biosnn.plasticity.reward_prediction`; fixed random features below a learned
+    decision are Rosenblatt's (1958), doi:10.1037/h0042519.
+    """
+    where = "reward_network"
+    check_whole(where, "n_inputs", n_inputs, 1)
+    check_whole(where, "n_classes", n_classes, 1)
+    check_whole(where, "n_hidden", n_hidden, 1)
+    check_value(where, "V_th", V_th, 1.0, "> 0")
+    if eta is None:
+        eta = Schedule(start=1.2 / n_hidden, stop=0.06 / n_hidden)
+    hidden = NeuronModel(
+        name="RandomFeature",
+        equations="v : 1",
+        threshold="v > V_th",
+        reset="v = 0",
+        parameters={"V_th": V_th},
+        operations=(Operation(code="v = 0", on="onset"),),
+    )
+    return NetworkModel(
+        name=where,
+        dt=1 * ms,
+        inputs={
+            "sample": Input(features=n_inputs),
+            "label": Input(features=1, optional=True),
+            "gift": Input(features=1, optional=True),
+        },
+        populations={
+            "inp": Population(model=encoding.direct(), n=n_inputs, drives={"x": "sample"}),
+            "hidden": Population(model=hidden, n=n_hidden),
+            "environment": Population(
+                model=_environment(), n=1, drives={"label": "label", "gift": "gift"}
             ),
-            "decision_answer": Projection(
-                pre="decision",
-                post="environment",
-                transmit=f"reward_post = clip(reward_post + {right}, 0, 1)",
-                order_free=True,  # a sum of zeros and ones, and 1 at most
+            "decision": Population(model=_decision_cell(), n=n_classes),
+        },
+        projections={
+            "inp_hidden": Projection(
+                pre="inp",
+                post="hidden",
+                transmit="v_post += w*x_pre",
+                on_event="present",
+                weights=Normal(mean=0.0, sd=1.0),
             ),
+            "hidden_decision": Projection(
+                pre="hidden",
+                post="decision",
+                transmit="v_post += w",
+                # Half of the hidden cells predict a reward of 1/n_classes, on average.
+                weights=Uniform(low=0.0, high=4 / (n_classes * n_hidden)),
+                rule=plasticity.reward_prediction(modulator="environment.reward", eta=eta),
+            ),
+            **_answers(),
         },
         presentation=Presentation(duration=_STEPS * ms, reset="none"),
         output="decision",

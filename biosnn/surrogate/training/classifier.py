@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 from brian2 import ms
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from biosnn.encoding import intensities
+from biosnn._encoding.tables import checked_table, drawn_seed, fitted_scaler, scaled_table
 from biosnn.errors import DataError, ParameterError
+from biosnn.files import run_folder
 from biosnn.models import NeuronModel
 from biosnn.networks import NetworkModel, feedforward, threshold_neuron
 from biosnn.state import State
@@ -22,7 +27,7 @@ from biosnn.surrogate.training.batches import Batches, DirectEncoder, PoissonEnc
 from biosnn.surrogate.training.history import History
 from biosnn.surrogate.training.loop import evaluate, respond, train
 from biosnn.surrogate.training.losses import Loss, RateCrossEntropy
-from biosnn.validation import check_choice
+from biosnn.validation import check_choice, check_instance, describe
 
 
 class LIFClassifier(ClassifierMixin, BaseEstimator):
@@ -30,22 +35,22 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    sizes : sequence of int
-        Numbers of features, hidden neurons and classes.
+    hidden_layer_sizes : sequence of int
+        Numbers of hidden neurons; those of inputs and outputs are those of features and classes.
     T : int
         Time steps for which a sample is shown.
-    tau : Quantity
-        Membrane time constant.
-    dt : Quantity
-        Time step.
+    tau : Quantity, optional
+        Membrane time constant, by default 10 ms.
+    dt : Quantity, optional
+        Time step, by default 1 ms.
     encoding : {"poisson", "direct"}
         Spikes with the probability of a pixel in every step, or at regular
         intervals, in every step for the largest value.
     reset : {"hard", "soft"}
         To 0, or by subtraction of the threshold.
     neuron : NeuronModel, optional
-        Other neurons than :func:`biosnn.networks.threshold_neuron` gives; `tau` and `reset` do
-        not matter then.
+        Other neurons than :func:`biosnn.networks.threshold_neuron` gives; `tau` and `reset` must
+        be left out then.
     weight_scale : float
         Factor on the weights of ``torch.nn.Linear`` at the start.
     surrogate : str or SurrogateFunction
@@ -55,42 +60,56 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
     loss : Loss, optional
         By default :class:`RateCrossEntropy`.
     optimiser : {"adam", "sgd"}
-    lr : float
+    learning_rate : float
         Learning rate at the beginning; it goes down to 0 along a cosine.
     batch_size, epochs : int
     amp : bool
         Compute in bfloat16 where torch thinks it safe.
-    workers : int
-        Processes that encode.
+    scaling : {"minmax"}, optional
+        ``"minmax"`` maps the range that each feature has in the samples of ``fit`` to 0 to 1, and
+        clips what is beyond it later. Without it, samples must be intensities: bytes, or floats
+        from 0 to 1. Either are rounded to steps of 1/255.
+    n_jobs : int, optional
+        Processes that encode while training, -1 for all CPUs. By default none but this one.
     device : str
         Such as ``"cpu"`` or ``"cuda"``.
-    seed : int
-        Of initial weights, order and encoding.
-    progress : bool
+    random_state : int, RandomState or None
+        Seed of initial weights, order and encoding. None draws another one for each ``fit``.
+    checkpoint_dir : path-like, optional
+        ``fit`` keeps checkpoints here, in a folder of its own for each network, seed and set of
+        samples. When it is stopped, the same ``fit`` goes on from there.
+    verbose : bool
         Show a bar on stderr.
 
     Attributes
     ----------
     classes_ : array
         Labels, in the order of the output neurons.
-    module : SurrogateNetwork
+    module_ : SurrogateNetwork
         The trained network.
-    history : History
+    history_ : History
         Loss and accuracy of every epoch.
+    seed_ : int
+        The seed that was used.
+    scaler_ : MinMaxScaler or None
+        The ranges of the features.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only where ``X`` had names of text.
 
     Raises
     ------
     ParameterError, DataError
-        On ``fit``, if a parameter is out of its bound or the data do not fit `sizes`.
+        On ``fit``, if a parameter is out of its bound or samples are no intensities.
     """
 
     def __init__(
         self,
-        sizes: Sequence[int] = (784, 10),
+        hidden_layer_sizes: Sequence[int] = (),
         *,
         T: int = 20,
-        tau: Any = 10 * ms,
-        dt: Any = 1 * ms,
+        tau: Any = None,
+        dt: Any = None,
         encoding: str = "poisson",
         reset: str = "hard",
         neuron: NeuronModel | None = None,
@@ -99,82 +118,116 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
         detach_reset: bool = True,
         loss: Loss | None = None,
         optimiser: str = "adam",
-        lr: float = 1e-3,
+        learning_rate: float = 1e-3,
         batch_size: int = 128,
         epochs: int = 5,
         amp: bool = False,
-        workers: int = 0,
+        scaling: str | None = None,
+        n_jobs: int | None = None,
         device: str = "cpu",
-        seed: int = 0,
-        progress: bool = False,
+        random_state: Any = None,
+        checkpoint_dir: Any = None,
+        verbose: bool = False,
     ):
-        self.sizes, self.T, self.tau, self.dt = sizes, T, tau, dt
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.T, self.tau, self.dt = T, tau, dt
         self.encoding, self.reset, self.neuron = encoding, reset, neuron
         self.weight_scale, self.surrogate, self.detach_reset = weight_scale, surrogate, detach_reset
-        self.loss, self.optimiser, self.lr = loss, optimiser, lr
+        self.loss, self.optimiser, self.learning_rate = loss, optimiser, learning_rate
         self.batch_size, self.epochs, self.amp = batch_size, epochs, amp
-        self.workers, self.device, self.seed, self.progress = workers, device, seed, progress
+        self.scaling, self.n_jobs, self.device = scaling, n_jobs, device
+        self.random_state, self.checkpoint_dir = random_state, checkpoint_dir
+        self.verbose = verbose
 
-    def declaration(self) -> NetworkModel:
-        """The network that is trained, as a declaration."""
+    def _declare(self) -> NetworkModel:
         check_choice("LIFClassifier", "encoding", self.encoding, ("poisson", "direct"))
-        direct = self.encoding == "direct"
-        first = threshold_neuron(self.tau, reset=self.reset)
+        check_instance("LIFClassifier", "hidden_layer_sizes", self.hidden_layer_sizes, Sequence)
+        dt = 1 * ms if self.dt is None else self.dt
+        if self.neuron is None:
+            tau = 10 * ms if self.tau is None else self.tau
+            neuron = threshold_neuron(tau, reset=self.reset)
+        else:
+            neuron = self.neuron
+            for name, value, left_out in (("tau", self.tau, None), ("reset", self.reset, "hard")):
+                if value is not left_out and value != left_out:
+                    wanted = f"{left_out!r} with a neuron of its own"
+                    raise ParameterError("LIFClassifier", name, describe(value), wanted)
         return feedforward(
-            self.sizes,
-            first if self.neuron is None else self.neuron,
+            (self.n_features_in_, *self.hidden_layer_sizes, len(self.classes_)),
+            neuron,
             steps=self.T,
-            dt=self.dt,
-            encoding="direct" if direct else "events",
+            dt=dt,
+            encoding="direct" if self.encoding == "direct" else "events",
             weight_scale=self.weight_scale,
         )
 
-    def fit(self, X: ArrayLike, y: ArrayLike, **more: Any) -> LIFClassifier:
+    def fit(self, X: ArrayLike, y: ArrayLike) -> LIFClassifier:
         """Train a new network.
 
         Parameters
         ----------
-        X : array_like, shape (n, *)
-            Bytes, or numbers from 0 to 1, which are rounded to steps of 1/255.
-        y : array_like, shape (n,)
-            Labels.
-        **more
-            Of :func:`train`, such as ``folder`` and ``resume``.
+        X : array_like, shape (n_samples, n_features)
+            Samples, as `scaling` says.
+        y : array_like, shape (n_samples,)
+            Labels of any type.
         """
-        labels = _labels(y)
-        self.classes_, index = np.unique(labels, return_inverse=True)
-        if len(self.classes_) > self.sizes[-1]:
-            got = f"{len(self.classes_)} classes for {self.sizes[-1]} output neurons"
-            raise DataError(f"y has {got}; give sizes that end with the number of classes")
-        samples = self._bytes(X)
-        torch.manual_seed(self.seed)
-        self._module = SurrogateNetwork(
-            self.declaration(),
-            seed=self.seed,
+        table, labels = checked_table(self, X, y, reset=True)
+        check_classification_targets(labels)
+        self.classes_, index = np.unique(np.asarray(labels), return_inverse=True)
+        self.scaler_ = fitted_scaler(self, table)
+        self.seed_ = drawn_seed(self)
+        samples = self._bytes(table)
+        declared = self._declare()
+        torch.manual_seed(self.seed_)
+        self.module_ = SurrogateNetwork(
+            declared,
+            seed=self.seed_,
             surrogate=self.surrogate,
             detach_reset=self.detach_reset,
         ).to(self.device)
-        names = ("epochs", "loss", "optimiser", "lr", "amp", "progress")
-        options: dict[str, Any] = {name: getattr(self, name) for name in names} | more
-        batches = self._batches(samples, index, shuffle=True)
-        self.history: History = train(self._module, batches, **options)
+        options: dict[str, Any] = {}
+        if self.checkpoint_dir is not None:
+            named = (declared.fingerprint, self.seed_, self.epochs, self.learning_rate)
+            said = (*named, self.optimiser, self.batch_size, self.detach_reset, self.amp)
+            arrays = {"X": samples, "y": index}
+            folder = run_folder(self.checkpoint_dir, said, arrays)
+            options = {"folder": folder, "resume": True}
+        self.history_: History = train(
+            self.module_,
+            self._batches(samples, index, shuffle=True),
+            epochs=self.epochs,
+            loss=self.loss,
+            optimiser=self.optimiser,
+            lr=self.learning_rate,
+            amp=self.amp,
+            progress=self.verbose,
+            **options,
+        )
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """Labels of samples; their encoding depends on the seed and the order."""
-        scores = self.decision_function(X)
+        """Labels of samples; with Poisson spikes they depend on the seed and the order."""
+        scores = self._scores(X)
         return self.classes_[scores.argmax(1)]
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Scores of the classes, ``(n, n_classes)``: spike counts, for the default loss."""
+        """Scores of the classes, ``(n, n_classes)``: spike counts, for the default loss.
+
+        With two classes that of the second less that of the first, ``(n,)``.
+        """
+        scores = self._scores(X)
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def _scores(self, X: ArrayLike) -> NDArray[np.float32]:
+        check_is_fitted(self)
         loss = RateCrossEntropy() if self.loss is None else self.loss
-        samples = self._bytes(X)
+        samples = self._checked(X)
         scores = []
         with torch.no_grad():
             for x, _ in self._batches(samples, shuffle=False):
                 shown = x.to(self.device, torch.get_default_dtype())
-                scores.append(loss.scores(respond(self.module, shown, loss)).cpu())
-        return torch.cat(scores)[:, : len(self.classes_)].numpy()
+                scores.append(loss.scores(respond(self.module_, shown, loss)).cpu())
+        return torch.cat(scores).numpy()
 
     def evaluate(self, X: ArrayLike, y: ArrayLike) -> dict[str, float]:
         """Mean loss and accuracy of labelled samples.
@@ -184,7 +237,7 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
         DataError
             If a label was not among those of ``fit``.
         """
-        _ = self.module
+        check_is_fitted(self)
         labels = _labels(y)
         known = np.isin(labels, self.classes_)
         if not known.all():
@@ -192,37 +245,33 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
             bad = ", ".join(map(str, np.unique(labels[~known])))
             raise DataError(f"y must have labels of the training ({among}), got {bad}")
         index = np.searchsorted(self.classes_, labels)
-        return evaluate(self.module, self._batches(self._bytes(X), index, shuffle=False), self.loss)
+        batches = self._batches(self._checked(X), index, shuffle=False)
+        return evaluate(self.module_, batches, self.loss)
 
     def encoded(self, X: ArrayLike) -> Tensor:
         """Encoded samples: spikes ``[T, n, features]``, or intensities."""
-        batches = self._batches(self._bytes(X), shuffle=False)
+        check_is_fitted(self)
+        batches = self._batches(self._checked(X), shuffle=False)
         return torch.cat([x for x, _ in batches], dim=1 if self.encoding == "poisson" else 0)
 
     def state(self) -> State:
         """The trained weights for any device of Brian2."""
-        return self.module.state()
+        check_is_fitted(self)
+        return self.module_.state()
 
     @property
-    def module(self) -> SurrogateNetwork:
-        """The network as a torch module."""
-        if not hasattr(self, "_module"):
-            raise ParameterError("LIFClassifier", "module", "none", "trained first: call fit")
-        return self._module
-
-    @property
-    def network(self) -> NetworkModel:
+    def network_(self) -> NetworkModel:
         """The declaration, with trained constants."""
-        return self.module.network
+        check_is_fitted(self)
+        return self.module_.network
 
-    def _bytes(self, X: ArrayLike) -> NDArray[np.uint8]:
-        array = np.asarray(X)
-        array = array.reshape(len(array), -1)
-        if array.shape[1] != self.sizes[0]:
-            raise DataError(f"X has {array.shape[1]} features, sizes begin with {self.sizes[0]}")
-        if array.dtype == np.uint8:
-            return array
-        return np.rint(255 * intensities(array, "LIFClassifier", name="X")).astype(np.uint8)
+    def _checked(self, X: ArrayLike) -> NDArray[np.uint8]:
+        return self._bytes(checked_table(self, X, reset=False)[0])
+
+    def _bytes(self, table: NDArray[Any]) -> NDArray[np.uint8]:
+        if table.dtype == np.uint8 and self.scaler_ is None:
+            return table
+        return np.rint(255 * scaled_table(self, table, self.scaler_)).astype(np.uint8)
 
     def _batches(
         self, samples: NDArray, labels: NDArray | None = None, *, shuffle: bool
@@ -234,10 +283,15 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
             labels,
             encode,
             batch_size=self.batch_size,
-            seed=self.seed,
+            seed=self.seed_,
             shuffle=shuffle,
-            workers=self.workers if shuffle else 0,
+            workers=effective_n_jobs(self.n_jobs) if shuffle and self.n_jobs is not None else 0,
         )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = self.scaling is None
+        return tags
 
 
 def _labels(y: ArrayLike) -> NDArray:

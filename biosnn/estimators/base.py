@@ -1,0 +1,172 @@
+"""What the estimators that run a network on a device share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from numbers import Integral
+from typing import Any
+
+import attrs
+import numpy as np
+from joblib import effective_n_jobs
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from biosnn import simulation
+from biosnn._encoding.tables import drawn_seed, scaled_table
+from biosnn.errors import DataError, ParameterError
+from biosnn.files import run_folder
+from biosnn.networks import NetworkModel
+from biosnn.recording import Recording
+from biosnn.state import State
+from biosnn.validation import check_flag, check_mapping, check_path, check_value, check_whole
+
+#: Number of the random stream of the order of samples.
+_ORDER = 1
+
+
+@attrs.frozen
+class _Compiled:
+    """What decides how a network is compiled."""
+
+    network: NetworkModel = attrs.field(eq=False)
+    fingerprint: str
+    device: str
+    precision: str
+    per_sample: tuple[str, ...]
+
+
+@lru_cache(maxsize=8)
+def _compiled(key: _Compiled) -> simulation.Runnable:
+    """Runnables of this process: copies of an estimator compile their network once."""
+    return simulation.compile(
+        key.network,
+        key.device,
+        precision=key.precision,
+        per_sample=key.per_sample,
+        progress=False,
+    )
+
+
+class NetworkEstimator(BaseEstimator):
+    """An estimator around a network, its state, and a device; nothing learned is a live object.
+
+    A fitted one has the declaration and the state. The network is compiled where it is used,
+    so it can be copied, pickled, and sent to other processes.
+    """
+
+    network: Any
+    network_params: Any
+    epochs: int
+    scaling: str | None
+    norm: float | None
+    read_scale: Any
+    shuffle: bool
+    device: str
+    precision: str
+    n_jobs: int | None
+    random_state: Any
+    checkpoint_dir: Any
+    verbose: bool
+
+    network_: NetworkModel
+    state_: State
+    seed_: int
+    read_scale_: dict[str, float]
+
+    def _variable(self) -> str:
+        """The variable ``population.name`` that is read at the end of a sample."""
+        return f"{self.network_.output}.count"
+
+    def _runnable(self) -> simulation.Runnable:
+        network = self.network_
+        return _compiled(
+            _Compiled(
+                network, network.fingerprint, self.device, self.precision, (self._variable(),)
+            )
+        )
+
+    def _check_parameters(self) -> None:
+        called = type(self).__name__
+        check_whole(called, "epochs", self.epochs, 1)
+        check_flag(called, "shuffle", self.shuffle)
+        check_flag(called, "verbose", self.verbose)
+        if self.checkpoint_dir is not None:
+            check_path(called, "checkpoint_dir", self.checkpoint_dir)
+            if not isinstance(self.random_state, Integral):
+                wanted = "a whole number together with checkpoint_dir"
+                remedy = "Another seed is another run, which cannot go on with a checkpoint"
+                raise ParameterError(called, "random_state", self.random_state, wanted, remedy)
+
+    def _begin(self, network: NetworkModel, read_scale: Mapping[str, float]) -> None:
+        """Take a network and its state before the first sample."""
+        called = type(self).__name__
+        wanted = {} if self.read_scale is None else self.read_scale
+        check_mapping(called, "read_scale", wanted)
+        self.read_scale_ = {**read_scale, **wanted}
+        for name, value in self.read_scale_.items():
+            check_value(called, f"read_scale[{name!r}]", value, 1.0)
+        self.network_ = network
+        n_features = self.n_features_in_
+        if network.inputs[self._port()].features != n_features:
+            got = f"{n_features} features"
+            expected = network.inputs[self._port()].features
+            raise DataError(
+                f"{called}: X has {got}, the input {self._port()!r} of the network {expected}"
+            )
+        self.seed_ = drawn_seed(self)
+        self.state_ = self._runnable().initial_state(self.seed_)
+        self._seen, self._passes = 0, 0
+
+    def _port(self) -> str:
+        """The input that plays the samples: the only one that has to be given."""
+        called = type(self).__name__
+        needed = [name for name, spec in self.network_.inputs.items() if not spec.optional]
+        if len(needed) != 1 or self.network_.inputs[needed[0]].kind != "static":
+            wanted = "a network with one required input, of static samples"
+            raise ParameterError(called, "network", f"one with the inputs {needed}", wanted)
+        return needed[0]
+
+    def _ordered(self, n: int) -> NDArray[np.intp]:
+        """The order in which the samples of ``fit`` are shown, in all epochs."""
+        if not self.shuffle:
+            return np.arange(n)
+        return np.random.default_rng([self.seed_, _ORDER]).permutation(n)
+
+    def _learn(self, samples: dict[str, NDArray[Any]]) -> Recording:
+        """Show the samples of ``fit`` with plasticity on."""
+        order = self._ordered(len(samples[self._port()]))
+        shown = {name: values[order] for name, values in samples.items()}
+        options: dict[str, Any] = {}
+        if self.checkpoint_dir is not None:
+            named = (self.network_.fingerprint, self.device, self.precision, self.seed_)
+            folder = run_folder(self.checkpoint_dir, (*named, self.epochs), shown)
+            options = {"folder": folder, "resume": True}
+        recording, self.state_ = self._runnable().fit(
+            shown,
+            self.state_,
+            epochs=self.epochs,
+            seed=self.seed_,
+            progress=self.verbose,
+            **options,
+        )
+        self._passes = self.epochs
+        return recording
+
+    def _observed(self, table: NDArray[Any]) -> NDArray[np.float64]:
+        """What is read at the end of each sample, with plasticity off."""
+        state = self.state_
+        if self.read_scale_:
+            factors = self.read_scale_.items()
+            state = state.updated({name: factor * state[name] for name, factor in factors})
+        recording, _ = self._runnable().run(
+            {self._port(): scaled_table(self, table, self.scaler_, self.norm)},
+            state,
+            seed=self.seed_,
+            epoch=self._passes,
+            first_sample=self._seen,
+            n_jobs=effective_n_jobs(self.n_jobs),
+            progress=self.verbose,
+        )
+        return np.asarray(recording[self._variable()], dtype=np.float64)

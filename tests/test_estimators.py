@@ -1,0 +1,368 @@
+"""Spiking networks as estimators of scikit-learn: its own checks, searches, and plain biosnn."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from brian2 import Hz, ms
+from devices.toy import ToyNetwork, ToySession
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import RidgeClassifier
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, normalize
+from sklearn.utils.estimator_checks import (
+    check_classifiers_train,
+    parametrize_with_checks,
+)
+
+from biosnn import datasets, encoding, networks, plasticity, simulation
+from biosnn.devices import register, unregister
+from biosnn.errors import DataError, ParameterError
+from biosnn.estimators import RSTDPClassifier, STDPClassifier, STDPFeatures
+from biosnn.models import NeuronModel, Operation, Schedule, Uniform
+from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
+from biosnn.readout import VoteReadout
+
+DIRECT: dict[str, Any] = {"pre": "inp", "post": "out", "transmit": "v_post += w*x_pre"}
+CELL = NeuronModel(
+    name="Cell",
+    equations="v : 1",
+    threshold="v > 1",
+    reset="v = 0",
+    operations=(Operation(code="v = 0", on="onset"),),
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def toy() -> Iterator[None]:
+    """An interpreter that builds nothing: what is checked here is no matter of the device."""
+    register("toy", ToyNetwork)
+    yield
+    unregister("toy")
+
+
+def tiny(n_features: int, *, n_neurons: int = 3, learning_rate: Any = 0.05) -> NetworkModel:
+    """Neurons that fire once if the weighted sum of a sample exceeds 1."""
+    rule = plasticity.instar(eta=learning_rate, gain=1.0, tau_pre=None)
+    weights = Uniform(low=0.0, high=3.0)
+    return NetworkModel(
+        name="tiny",
+        dt=1 * ms,
+        inputs={"x": Input(features=n_features)},
+        populations={
+            "inp": Population(model=encoding.direct(), n=n_features, drives={"x": "x"}),
+            "out": Population(model=CELL, n=n_neurons),
+        },
+        projections={
+            "inp_out": Projection(**DIRECT, on_event="present", weights=weights, rule=rule)
+        },
+        presentation=Presentation(duration=2 * ms, reset="none"),
+        output="out",
+    )
+
+
+def rewarded(n_features: int, n_classes: int) -> NetworkModel:
+    """Inputs above a half fire once; a cell above its threshold decides, and is rewarded."""
+    source = NeuronModel(
+        name="Source",
+        equations="x : 1\ntold : 1",
+        threshold="x > 0.5 and told < 1",
+        reset="told = 1",
+        operations=(Operation(code="told = 0", on="onset"),),
+    )
+    cell = NeuronModel(
+        name="Decision",
+        equations="v : 1\ntold : 1",
+        threshold="v > 0 and told < 1",
+        reset="told = 1",
+        operations=(Operation(code="v = 0\ntold = 0", on="onset"),),
+    )
+    world = NeuronModel(
+        name="World",
+        equations="label : 1\nreward : 1",
+        operations=(Operation(code="reward = 0", on="onset"),),
+    )
+    rule = plasticity.reward_prediction(modulator="world.reward", eta=0.1)
+    right = "reward_post += int(abs(i + 1 - label_post) < 0.5)"
+    return NetworkModel(
+        name="rewarded",
+        dt=1 * ms,
+        inputs={"x": Input(features=n_features), "answer": Input(features=1, optional=True)},
+        populations={
+            "inp": Population(model=source, n=n_features, drives={"x": "x"}),
+            "out": Population(model=cell, n=n_classes),
+            "world": Population(model=world, n=1, drives={"label": "answer"}),
+        },
+        projections={
+            "inp_out": Projection(
+                pre="inp",
+                post="out",
+                transmit="v_post += w",
+                weights=Uniform(low=0.0, high=0.1),
+                rule=rule,
+            ),
+            "out_world": Projection(pre="out", post="world", transmit=right, order_free=True),
+        },
+        presentation=Presentation(duration=3 * ms, reset="none"),
+        output="out",
+    )
+
+
+# --- scikit-learn's own checks
+
+SCALED: dict[str, Any] = {"scaling": "minmax", "random_state": 0}
+CHECKED: list[Any] = [
+    STDPFeatures(tiny, device="toy", **SCALED),
+    STDPClassifier(tiny, device="toy", **SCALED),
+    RSTDPClassifier(rewarded, label_input="answer", device="toy", **SCALED),
+]
+try:
+    from biosnn.estimators import LIFClassifier
+except ModuleNotFoundError:  # PyTorch is an extra
+    LIFClassifier = None
+else:
+    layers: dict[str, Any] = {"encoding": "direct", "epochs": 30, "learning_rate": 0.05, "T": 8}
+    CHECKED.append(LIFClassifier((20,), weight_scale=3.0, batch_size=32, **layers, **SCALED))
+
+
+#: A check that comes in three variants, of which one is enough every day -> why.
+NIGHTLY = {"check_classifiers_train": "300 samples that are shown a dozen times"}
+
+
+@parametrize_with_checks(CHECKED)
+def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
+    """None is expected to fail; scikit-learn skips what needs pandas or SCIPY_ARRAY_API."""
+    name = check.func.__name__
+    if name in NIGHTLY and check.keywords and getattr(estimator, "device", "") == "toy":
+        pytest.skip(f"with read-only arrays run nightly: {NIGHTLY[name]}")
+    check(estimator)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("estimator", CHECKED[1:3], ids=lambda made: type(made).__name__)
+def test_scikit_learns_checks_with_read_only_arrays(estimator: Any, dtype: str) -> None:
+    name = type(estimator).__name__
+    check_classifiers_train(name, estimator, readonly_memmap=True, X_dtype=dtype)
+
+
+# --- against plain biosnn
+
+X = np.random.default_rng(0).random((24, 4))
+MOVES = {"device": "toy", "random_state": 7}
+
+
+def test_features_are_the_counts_of_the_network() -> None:
+    runnable = simulation.compile(tiny(4), device="toy")
+    shown = 1.15 * normalize(X)
+    begin = runnable.initial_state(7)
+    learned, state = runnable.fit(shown, begin, epochs=2, seed=7, progress=False)
+    read = state.updated({"inp_out.w": 0.8 * state["inp_out.w"]})
+    expected, _ = runnable.run(shown, read, progress=False)
+    assert learned.counts("out").sum() > 20
+    assert np.abs(state["inp_out.w"] - begin["inp_out.w"]).max() > 0.1
+    made = STDPFeatures(
+        tiny, epochs=2, norm=1.15, shuffle=False, read_scale={"inp_out.w": 0.8}, **MOVES
+    )
+    found = made.fit_transform(X)
+    np.testing.assert_array_equal(found, expected.counts("out"))
+    assert 0 < found.sum() < found.size
+    assert made.state_.checksum() == state.checksum()
+    assert made.set_params(shuffle=True).fit(X).state_.checksum() != state.checksum()
+
+
+def test_samples_in_parts_are_samples_at_once() -> None:
+    schedule = Schedule(start=0.5, stop=0.01)
+    made = STDPFeatures(tiny, learning_rate=schedule, shuffle=False, horizon=24, **MOVES).fit(X)
+    whole = made.state_.checksum()
+    begin = simulation.compile(made.network_, device="toy").initial_state(7)
+    assert np.abs(made.state_["inp_out.w"] - begin["inp_out.w"]).max() > 0.1
+    parts = clone(made)
+    for first, last in ((0, 5), (5, 6), (6, 24)):
+        parts.partial_fit(X[first:last])
+    assert parts.state_.checksum() == whole
+    again = parts.partial_fit(X)
+    assert again.state_.samples_seen == 48
+    assert again.state_.checksum() != whole
+    assert again.fit(X).state_.checksum() == whole, "fit begins anew"
+    jumps = clone(made).set_params(horizon=None)
+    for first, last in ((0, 5), (5, 24)):
+        jumps.partial_fit(X[first:last])
+    assert jumps.state_.checksum() != whole, "schedules run over what is known"
+
+
+def test_encoded_spikes_follow_from_the_seed() -> None:
+    x, rates = X[:8], {"encoding": "poisson", "theta": 0.5}
+    made = STDPFeatures(
+        n_neurons=2, network_params=rates, max_rate=600 * Hz, duration=5 * ms, **MOVES
+    )
+    one, two = made.fit(x).transform(x), clone(made).fit(x).transform(x)
+    assert one.sum() > 5
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(made.transform(x), one)
+    other = made.set_params(random_state=8).fit_transform(x)
+    assert (other != one).any()
+    drawn = [made.set_params(random_state=given).fit(x).seed_ for given in (None, None)]
+    assert drawn[0] != drawn[1]
+    states = [np.random.RandomState(3) for _ in range(2)]
+    drawn = [made.set_params(random_state=given).fit(x).seed_ for given in states]
+    assert drawn[0] == drawn[1]
+
+
+def test_a_fitted_estimator_can_be_sent_elsewhere() -> None:
+    made = STDPFeatures(tiny(4), **MOVES).fit(X)
+    sent = pickle.loads(pickle.dumps(made))
+    assert made.transform(X).sum() > 5
+    np.testing.assert_array_equal(sent.transform(X), made.transform(X))
+    assert sent.partial_fit(X).state_.checksum() == made.partial_fit(X).state_.checksum()
+    names = make_pipeline(MinMaxScaler(), made).fit(X).get_feature_names_out()
+    assert list(names) == ["stdpfeatures0", "stdpfeatures1", "stdpfeatures2"]
+
+
+def test_a_fit_that_was_stopped_goes_on(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = STDPFeatures(tiny, epochs=2, checkpoint_dir=tmp_path, **MOVES)
+    expected = clone(made).set_params(checkpoint_dir=None).fit(X).state_.checksum()
+    shown: list[int] = []
+    true = ToySession.run_chunk
+
+    def counted(self: Any, chunk: Any, *more: Any) -> Any:
+        shown.append(chunk.n)
+        if sum(shown) > chunk.n and chunk.n and not stopped:
+            stopped.append(True)
+            raise KeyboardInterrupt
+        return true(self, chunk, *more)
+
+    stopped: list[bool] = []
+    monkeypatch.setattr(ToySession, "run_chunk", counted)
+    with pytest.raises(KeyboardInterrupt):
+        made.fit(X)
+    assert made.fit(X).state_.checksum() == expected
+    n = len(shown)
+    assert made.fit(X).state_.checksum() == expected
+    assert len(shown) == n, "a finished run is read from its folder"
+    assert len(list(tmp_path.iterdir())) == 1
+    made.set_params(random_state=8).fit(X)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+# --- what they learn
+
+NAMES = np.array(["zero", "one", "two", "three"])
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, ...]:
+    """Half-size images of the digits 0 to 3 with labels of text, for training and testing."""
+
+    def halved(split: datasets.Split) -> tuple[np.ndarray, np.ndarray]:
+        keep = np.flatnonzero(split.labels < 4)[:300]
+        small = split.images[keep].reshape(-1, 14, 2, 14, 2).mean((2, 4)) / 255
+        return small.reshape(len(keep), -1), NAMES[split.labels[keep]]
+
+    loaded = datasets.load_digits()
+    return *halved(loaded.train), *halved(loaded.test)
+
+
+def test_a_search_finds_what_learns(digits: tuple[np.ndarray, ...]) -> None:
+    x, y, x_test, y_test = digits
+    network = STDPClassifier(norm=9.2, epochs=2, random_state=0)
+    pipeline = make_pipeline(FunctionTransformer(), network)
+    grid = {"stdpclassifier__n_neurons": [4, 20], "stdpclassifier__learning_rate": [0.0, 0.1]}
+    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2).fit(x, y)
+    best = {name.partition("__")[2]: value for name, value in search.best_params_.items()}
+    assert best == {"n_neurons": 20, "learning_rate": 0.1}
+    frozen = clone(pipeline).set_params(
+        stdpclassifier__n_neurons=20, stdpclassifier__learning_rate=0.0
+    )
+    chance = frozen.fit(x, y).score(x_test, y_test)
+    assert search.score(x_test, y_test) > 0.85
+    assert chance < 0.7
+    alone = GridSearchCV(pipeline, grid, cv=2).fit(x, y)
+    for name in ("mean_test_score", "std_test_score"):
+        np.testing.assert_array_equal(alone.cv_results_[name], search.cv_results_[name])
+    together = clone(frozen).set_params(stdpclassifier__n_jobs=2).fit(x, y)
+    np.testing.assert_array_equal(
+        together.decision_function(x_test), frozen.decision_function(x_test)
+    )
+
+
+def test_reward_alone_teaches_labels(digits: tuple[np.ndarray, ...]) -> None:
+    x, y, x_test, y_test = digits
+    made = RSTDPClassifier(n_neurons=100, epochs=4, random_state=0)
+    learned = made.fit(x, y).score(x_test, y_test)
+    assert set(made.predict(x_test)) == set(NAMES)
+    assert made.decision_function(x_test).shape == (len(x_test), 4)
+    permuted = np.random.default_rng(0).permutation(y)
+    assert learned > 0.8
+    assert made.fit(x, permuted).score(x_test, y_test) < 0.5
+
+
+def test_readouts_of_any_kind() -> None:
+    labels = np.array([3, 5])[(X[:, 0] > X[:, 1]).astype(int)]
+    vote = STDPClassifier(tiny, readout=VoteReadout(), **MOVES).fit(X, labels)
+    assert vote.predict(np.zeros((1, 4)))[0] == -1, "biosnn's readouts leave silent samples out"
+    assert set(vote.predict(X)) <= {-1, 3, 5}
+    assert not hasattr(vote, "predict_proba")
+    ridge = STDPClassifier(tiny, readout=RidgeClassifier(), **MOVES)
+    assert not hasattr(ridge, "predict_proba")
+    assert len(cross_val_score(ridge, X, labels, cv=2)) == 2
+    linear = STDPClassifier(tiny, **MOVES).fit(X, labels)
+    np.testing.assert_allclose(linear.predict_proba(X).sum(axis=1), 1)
+
+
+# --- what is refused
+
+FEATURES: dict[str, tuple[dict[str, Any], str]] = {
+    "negative": ({}, r"STDPFeatures: X must be .* scaling=\"minmax\""),
+    "scaling": ({"scaling": "standard"}, r"STDPFeatures\.scaling must be"),
+    "norm": ({"scaling": "minmax", "norm": 0.0}, r"STDPFeatures\.norm must be > 0"),
+    "name": ({"network": "reservoir"}, r"network must be .*winner_take_all.*got 'reservoir'"),
+    "number": ({"network": 3}, r"STDPFeatures\.network must be"),
+    "class": ({"network": lambda n: n}, r"network\(\.\.\.\) must be a NetworkModel"),
+    "not taken": ({"max_rate": 9 * Hz}, r"network must be .*max_rate"),
+    "fixed": ({"network": tiny(4), "n_neurons": 5}, r"n_neurons must be None where"),
+    "twice": ({"n_neurons": 5, "network_params": {"n_neurons": 5}}, "network_params"),
+    "epochs": ({"epochs": 0}, r"STDPFeatures\.epochs must be"),
+    "scale": ({"scaling": "minmax", "read_scale": {"out.v": "x"}}, "read_scale"),
+    "unknown scale": ({"scaling": "minmax", "read_scale": {"out.z": 2.0}}, r"out\.z"),
+    "seed": ({"random_state": -1, "scaling": "minmax"}, r"STDPFeatures\.random_state"),
+    "any seed": ({"random_state": None, "checkpoint_dir": "x"}, r"random_state must be"),
+    "sizes": ({"network": tiny(3), "scaling": "minmax"}, "X has 4 features"),
+}
+
+
+@pytest.mark.parametrize("case", FEATURES)
+def test_wrong_parameters_are_refused_by_name(case: str) -> None:
+    given, message = FEATURES[case]
+    made = STDPFeatures(**{"network": tiny, **MOVES, **given})
+    with pytest.raises((ParameterError, DataError), match=message):
+        made.fit(X - 0.5).transform(X)
+
+
+def test_a_network_that_cannot_be_told_labels_is_refused() -> None:
+    labels = (X[:, 0] > X[:, 1]).astype(int)
+    with pytest.raises(ParameterError, match=r"label_input must be an optional input.*'answer'"):
+        RSTDPClassifier(rewarded, **MOVES).fit(X, labels)
+    three = RSTDPClassifier(rewarded(4, 3), label_input="answer", **MOVES)
+    with pytest.raises(DataError, match=r"y has 2 classes, the population 'out' .* 3 neurons"):
+        three.fit(X, labels)
+    with pytest.raises(ParameterError, match="a projection that learns"):
+        STDPFeatures(networks.feedforward((4, 2), encoding="direct"), **MOVES).fit(X)
+    with pytest.raises(NotFittedError, match="STDPFeatures"):
+        STDPFeatures(**MOVES).transform(X)
+
+
+def test_silence_is_told() -> None:
+    made = STDPFeatures(tiny, norm=0.01, **MOVES)
+    with pytest.warns(UserWarning, match="no neuron of 'out' fired for any of 24 samples"):
+        made.fit(X)
+    dark = RSTDPClassifier(rewarded, label_input="answer", **MOVES)
+    dark.fit(X, (X[:, 0] > X[:, 1]).astype(int))
+    with pytest.warns(UserWarning, match="no decision for 2 of 2 samples"):
+        dark.predict(np.zeros((2, 4)))
