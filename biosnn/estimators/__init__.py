@@ -7,10 +7,13 @@ STDPClassifier(epochs=2, n_neurons=50, random_state=0)
 :class:`LIFClassifier` needs PyTorch, and is imported when it is first used.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from biosnn.estimators.reward import RSTDPClassifier
 from biosnn.estimators.stdp import STDPClassifier, STDPFeatures
+
+if TYPE_CHECKING:
+    from biosnn.surrogate import LIFClassifier
 
 __all__ = ["LIFClassifier", "RSTDPClassifier", "STDPClassifier", "STDPFeatures"]
 
