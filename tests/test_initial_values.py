@@ -343,6 +343,7 @@ WRONG = {
     "a later one": ({"m": "v/mV", "v": "E_L"}, "behind those it uses"),
     "a later one inside": ({"m": "m_inf", "v": "E_L + 1*mV"}, "behind those it uses"),
     "no condition": ({"low": "i + 1"}, "a condition"),
+    "numbers joined by and": ({"m": "i and 1"}, "Boolean operator acting on non-booleans"),
     "a quotation": ({"v": "exp('x')*mV"}, "initial"),
     "no code": ({"v": "E_L +"}, "valid Brian2 code"),
     "no variable": ({"z": "1"}, "keyed by a variable"),

@@ -170,6 +170,10 @@ def test_what_cannot_be_run_is_named() -> None:
         run(1 * ms, network=[cells])
     with pytest.raises(ParameterError, match="device"):
         run(1 * ms, device="abacus")
+    with pytest.raises(ParameterError, match="math"):
+        run(1 * ms, device="runtime", math="quick")
+    with pytest.raises(ParameterError, match="namespace must be a dict"):
+        run(1 * ms, device="runtime", namespace=3)  # pyright: ignore[reportArgumentType]
     assert cells.x[0] == 0
     other = Network(cells)
     run(1 * ms, device="runtime")

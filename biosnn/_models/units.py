@@ -17,6 +17,7 @@ from brian2.core import namespace
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.core.variables import Constant, Variable
 from brian2.equations.equations import BOOLEAN, DIFFERENTIAL_EQUATION, SUBEXPRESSION
+from brian2.parsing.bast import brian_ast
 from brian2.parsing.expressions import is_boolean_expression, parse_expression_dimensions
 from brian2.units.fundamentalunits import (
     DIMENSIONLESS,
@@ -138,7 +139,10 @@ def _dimensions(code: str, scope: Scope, line: str) -> Dimension | None:
             return None
         variables[name] = found
     try:
-        return get_dimensions(parse_expression_dimensions(code, variables))
+        found = get_dimensions(parse_expression_dimensions(code, variables))
+        if any(isinstance(node, ast.BoolOp) for node in ast.walk(ast.parse(code))):
+            brian_ast(code, variables)  # what `and` and `or` join must be true or false
+        return found
     except DimensionMismatchError as error:
         raise _FaultError(
             f"{line!r}: {_reason(error)}", "of one unit on both sides", line

@@ -61,6 +61,7 @@ from biosnn.program.program import (
 )
 from biosnn.program.script_samples import with_samples
 from biosnn.state import aligned, unit_name
+from biosnn.validation import describe
 
 _DEFAULTS = {**DEFAULT_CONSTANTS, **DEFAULT_UNITS, **DEFAULT_FUNCTIONS}
 _MONITORS = (EventMonitor, StateMonitor, PopulationRateMonitor)
@@ -198,6 +199,8 @@ def from_brian2(
     70
     """
     names = get_local_namespace(level=level + 1) if namespace is None else namespace
+    if not isinstance(names, Mapping):
+        raise ParameterError("from_brian2", "namespace", describe(names), "a dict")
     whole: Any = network if isinstance(network, Network) else magic_network
     if network is None or (isinstance(network, MagicNetwork) and not whole.objects):
         objects = collect(level=level + 1)

@@ -167,6 +167,7 @@ def compile(  # pyright: ignore[reportInconsistentOverload]
         "compile",
         device=(device, among),
         precision=(precision, ("double", "single")),
+        math=(math, ("fast", "strict")),
         target=(target, ("numpy", "cython")),
     )
     if isinstance(network, LiftedNetwork | Network):
