@@ -640,6 +640,16 @@ NETWORKS = {
             "w_max": "text none",
         },
     ),
+    "reward_network": (
+        networks.reward_network,
+        dict(n_inputs=4, n_classes=2, n_hidden=5, eta=0.1, V_th=0.5),
+        {
+            "n_inputs": "text none",
+            "n_classes": "text none",
+            "n_hidden": "text none",
+            "V_th": "text none",
+        },
+    ),
     "feedforward": (
         networks.feedforward,
         dict(

@@ -67,6 +67,7 @@ ZOO: dict[str, Callable[[], NetworkModel]] = {
     "feedforward": lambda: networks.feedforward((4, 3, 2), delay=2 * ms),
     "online_readout": lambda: networks.online_readout(5, 3),
     "reward": lambda: networks.convolutional_reward_network(),
+    "reward_network": lambda: networks.reward_network(5, 3, n_hidden=8),
     **{
         kind: lambda kind=kind: networks.balanced_network(kind, 40, duration=20 * ms)
         for kind in ("COBA", "CUBA", "COBAHH")

@@ -135,17 +135,22 @@ class ToySession:
         units = given.unit[(given.sample == sample) & (given.step == step)]
         return np.bincount(units, minlength=port.features) > 0
 
-    def compiled(self, kernel: Kernel) -> tuple[Scope, list[Any]]:
+    def compiled(self, kernel: Kernel) -> tuple[Any, list[Any]]:
         scope, code = Scope(self.program, kernel.owner), statements_of(self.program, kernel)
         lines = make_statements(code, scope.variables(code), np.float64, optimise=False)[1]
-        return scope, [(line, NumpyNodeRenderer().render_expr(line.expr)) for line in lines]
+        rendered = [(line, NumpyNodeRenderer().render_expr(line.expr)) for line in lines]
+        made = [
+            (line, get_identifiers(line.expr), compile(code, "<kernel>", "eval"))
+            for line, code in rendered
+        ]
+        return functools.cache(scope.find), made
 
     def execute(self, kernel: Kernel, where: dict[str, np.ndarray]) -> dict[str, Any]:
         """Run code where indices say; what it assigned besides variables."""
-        (scope, lines), local = self.compiled(kernel), {"logical_not": np.logical_not}
+        (find, lines), local = self.compiled(kernel), {"logical_not": np.logical_not}
 
         def value(name: str) -> Any:
-            found = scope.find(name)
+            found = find(name)
             if found.kind in ("array", "neuron"):
                 stored = found.array and self.values[found.array.full_name]
                 return where[found.index] if stored is None else stored[where[found.index]]
@@ -153,13 +158,13 @@ class ToySession:
                 return found.value.pyfunc
             return self.step * self.program.dt if name == "t" else found.value
 
-        for line, code in lines:
-            names = {name: value(name) for name in get_identifiers(line.expr) if name not in local}
+        for line, used, code in lines:
+            names = {name: value(name) for name in used if name not in local}
             result = eval(code, {}, {**names, **local})
             if line.op == ":=":
                 local[line.var] = result
                 continue
-            found = scope.find(line.var)
+            found = find(line.var)
             array, target = self.values[found.array.full_name], where[found.index]
             result = np.broadcast_to(np.asarray(result, dtype=array.dtype), target.shape)
             if found.array.paused and kernel.kind != "reset" and not kernel.forced:
