@@ -605,7 +605,11 @@ ARGUMENTS = {
 }
 
 COMPILES = {
-    "device": (lambda c: c.compile("gpu"), ParameterError, "compile.device 'runtime', 'cpp' 'gpu'"),
+    "device": (
+        lambda c: c.compile("gpu"),
+        ParameterError,
+        "compile.device 'runtime' or 'cpp' 'gpu'",
+    ),
     "precision": (lambda c: c.compile(precision="half"), ParameterError, "compile.precision"),
     "math": (lambda c: c.compile("cpp", math="loose"), ParameterError, "compile.math strict"),
     "target": (lambda c: c.compile(target="c"), ParameterError, "compile.target 'numpy'"),
