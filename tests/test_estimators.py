@@ -273,7 +273,10 @@ def test_a_search_finds_what_learns(digits: tuple[np.ndarray, ...]) -> None:
     x, y, x_test, y_test = digits
     network = STDPClassifier(norm=9.2, epochs=2, random_state=0)
     pipeline = make_pipeline(FunctionTransformer(), network)
-    grid = {"stdpclassifier__n_neurons": [4, 20], "stdpclassifier__learning_rate": [0.0, 0.1]}
+    grid = [  # three networks to build
+        {"stdpclassifier__n_neurons": [20], "stdpclassifier__learning_rate": [0.0, 0.1]},
+        {"stdpclassifier__n_neurons": [4], "stdpclassifier__learning_rate": [0.1]},
+    ]
     search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2).fit(x, y)
     best = {name.partition("__")[2]: value for name, value in search.best_params_.items()}
     assert best == {"n_neurons": 20, "learning_rate": 0.1}
