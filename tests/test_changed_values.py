@@ -175,6 +175,20 @@ def test_wrong_values_are_refused(values: Any, message: str) -> None:
         runnable.run(DRIVE, values=values, progress=False)
 
 
+def test_a_state_with_another_value_of_a_constant_is_refused() -> None:
+    """The value was in the state, and the network that took it ran with its own."""
+    made = network()
+    changed = simulation.compile(made, "runtime", changeable=["c.tau_m"])
+    fixed = simulation.compile(made, "runtime")
+    samples = DRIVE[:1]
+    _, other = changed.run(samples, values={"c.tau_m": 25 * ms}, progress=False)
+    with pytest.raises(ParameterError, match=r"c\.tau_m = 0\.025 in the state.*changeable="):
+        fixed.run(samples, state=other, progress=False)
+    _, same = changed.run(samples, progress=False)
+    recording, _ = fixed.run(samples, state=same, progress=False)
+    assert recording.counts("c").sum() > 0
+
+
 def test_what_cannot_change_is_refused_when_it_is_compiled() -> None:
     made = network()
     for names, message in (

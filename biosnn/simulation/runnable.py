@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 
 from biosnn.devices import registry
 from biosnn.devices.base.artifact import export
@@ -451,10 +452,35 @@ class Runnable:
         said = {"experiment": self.interface.name, "flags": [], **(about or {})}
         return export_job(run, self._made.artifact, Path(folder), said, compiled)
 
+    def _check_constants(self, state: State) -> None:
+        """Check that a state holds no other value of what is a constant of this network.
+
+        Raises
+        ------
+        ParameterError
+            If it comes from runs that changed a parameter, which is part of the code here.
+        """
+        if not set(state) - set(self._made.defaults):
+            return
+        try:
+            from biosnn.networks import NetworkModel
+            from biosnn.program.passes.changeable import owned_constants
+        except ModuleNotFoundError:  # without Brian2 an artifact does not know its constants
+            return
+        constants = owned_constants(self.network) if isinstance(self.network, NetworkModel) else {}
+        for name in sorted(set(state) & set(constants) - set(self._made.defaults)):
+            declared = float(np.asarray(constants[name]))
+            if (state[name] != declared).any():
+                got = f"{name} = {state[name][0]:g} in the state"
+                wanted = f"{declared:g}, which is part of what was compiled"
+                remedy = f'Compile it as one that changes: compile(..., changeable=["{name}"])'
+                raise ParameterError("run", "state", got, wanted, remedy)
+
     def _prepared(self, samples: Any, state: State | None, options: RunOptions) -> Run:
         """What a run shows, checked."""
         start = self.initial_state(options.seed) if state is None else state
         checked_state(self._made.defaults, start)
+        self._check_constants(start)
         run = prepare(self._made, samples, start, options)
         if run.learning and self.n_parallel > 1:
             raise ParameterError(
