@@ -185,6 +185,10 @@ WORDS = [
         Generator(j="k for k in sample(N_post, size=N_post)"),
         {"j": "k for k in sample(N_post, size=N_post)"},
     ),
+    (
+        Generator(j="k for k in sample(N_post, size=99 - 200*int(i > 9))", skip_if_invalid=True),
+        {"j": "k for k in sample(N_post, size=99 - 200*int(i > 9))", "skip_if_invalid": True},
+    ),
 ]
 
 
@@ -203,6 +207,12 @@ def test_brian2_connects_the_same_pairs(pattern: Pattern, connect: dict) -> None
     assert i.tolist() == synapses.i[:][order].tolist()
     assert j.tolist() == synapses.j[:][order].tolist()
     assert 0.4 * len(i) < pattern.expected(30, 40) < 2.5 * len(i)
+
+
+def test_probabilities_above_1_count_as_1_in_what_is_estimated() -> None:
+    pattern = Condition("i != j", p="10**6*(i < 10)")
+    assert len(pattern.indices(30, 40)[0]) == 390
+    assert 300 < pattern.expected(30, 40) < 500
 
 
 def test_how_many_synapses_a_pair_has() -> None:
@@ -498,6 +508,26 @@ BAD = [
     (lambda: Generator(j="i + 1 for k in range(1)").indices(5, 5), "5 for i = 4.*skip_if_invalid"),
     (lambda: Generator(j="k for k in range(0, 5, i)").indices(5, 5), "steps that are not 0"),
     (lambda: Generator(j="k for k in sample(3, size=4)").indices(5, 5), "size=4 of 3"),
+    (
+        lambda: Generator(j="k for k in range(10**30)", skip_if_invalid=True).indices(4, 4),
+        "whole numbers up to.*1e\\+30",
+    ),
+    (lambda: Generator(j="k for k in range(i*10**14)").expected(40, 4), "ranges of at most"),
+    (lambda: Generator(j="k for k in sample(9, size=10**19)").indices(4, 4), "1e\\+19"),
+    (
+        lambda: Generator(j="k*1e300 for k in range(1, 3)", skip_if_invalid=True).indices(4, 4),
+        "1e\\+300",
+    ),
+    (lambda: Condition(n="10**19").indices(4, 4), "n must be whole numbers up to.*1e\\+19"),
+    (lambda: Condition(n=10**12).indices(3, 4), "at most 2,147,483,647 synapses.*12,000,"),
+    (
+        lambda: Condition("x_pre < 2", parameters={"x_pre": [1.0, 3.0], "x": [3.0, 1.0]}),
+        "names used once.*'x_pre' beside 'x'",
+    ),
+    (
+        lambda: Condition("x_pre < 2", parameters={"x": [3.0, 1.0], "x_pre": 1.0}),
+        "names used once.*'x_pre' beside 'x'",
+    ),
     (lambda: networks.from_matrix([1.0, 2.0]), "n_pre, n_post"),
     (lambda: networks.from_matrix([[1.0, np.nan]]), "finite"),
 ]
@@ -509,18 +539,26 @@ def test_what_cannot_be_is_refused(make, message: str) -> None:
         make()
 
 
-def test_a_network_checks_its_patterns() -> None:
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (FixedInDegree(k=4), r"projections\['p'\]\.pairs\.k"),
+        (
+            Generator(j="k for k in range(10**15)", skip_if_invalid=True),
+            r"projections\['p'\]\.pairs.*tries at most.*tries 3,000,000,000,000,000",
+        ),
+    ],
+)
+def test_a_network_checks_its_patterns(pairs: Pattern, message: str) -> None:
     cell = models.lif()
-    with pytest.raises(ParameterError, match=r"projections\['p'\]\.pairs\.k"):
+    with pytest.raises(ParameterError, match=message):
         NetworkModel(
             name="small",
             dt=1 * ms,
             inputs={},
             populations={"a": Population(model=cell, n=3)},
             projections={
-                "p": Projection(
-                    pre="a", post="a", transmit="v_post += w*mV", pairs=FixedInDegree(k=4)
-                )
+                "p": Projection(pre="a", post="a", transmit="v_post += w*mV", pairs=pairs)
             },
             presentation=Presentation(duration=5 * ms),
             output="a",

@@ -34,6 +34,8 @@ _SIDES = {"pre": "i", "post": "j"}
 _Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 #: Pairs at which a condition is tried to estimate how many are connected.
 _PROBES = 2**14
+#: Largest whole number of an expression: up to there doubles are exact.
+_EXACT = 2**53
 
 
 # --- expressions
@@ -135,6 +137,10 @@ class _InWords(Pattern):
                 wanted = "a number, or an array with a finite number for each neuron"
                 raise ParameterError(where, field, describe(value), wanted)
             for called, index in self._read(name):
+                if called in scope or (called != name and called in self.parameters):
+                    got = f"{called!r} beside {name!r}"
+                    remedy = f"{name!r} is read as {called}: leave one of them out"
+                    raise ParameterError(where, "parameters", got, "names used once", remedy)
                 scope[called], side_of[called] = Known(get_dimensions(value)), index
         for field, (text, condition, indices) in texts.items():
             names = names_in(text)
@@ -203,8 +209,13 @@ class _InWords(Pattern):
         """Values of an expression that must be whole numbers."""
         array = np.asarray(values)
         bad = np.zeros(array.shape, dtype=bool)
-        if array.dtype.kind == "f":
+        if array.dtype.kind not in "biu":
+            array = array.astype(float)
             bad = ~np.isfinite(array) | (array != np.round(array))
+        beyond = ~bad & (np.abs(array.astype(float)) > _EXACT)
+        if beyond.any():
+            got = f"{array[beyond].flat[0]:g}, of {getattr(self, field)!r}"
+            raise ParameterError(self._where, field, got, f"whole numbers up to {_EXACT:,}")
         if least is not None:
             bad |= array < least
         if bad.any():
@@ -223,12 +234,12 @@ class _InWords(Pattern):
             if isinstance(n, str):
                 n = evaluated(n, self._names(n_pre, n_post, i=i, j=j))
                 n = np.broadcast_to(self._whole("n", n, 0), i.shape)
-            if not (isinstance(n, int) and n == 1):
-                i, j = np.repeat(i, n), np.repeat(j, n)
-            total += len(i)
+            total += int(np.sum(np.broadcast_to(n, i.shape), dtype=float))
             if total > LARGEST:
                 wanted = f"at most {LARGEST:,} synapses, which Brian2 can number"
                 raise ParameterError(self._where, "pairs", f"{total:,} and more", wanted)
+            if not (isinstance(n, int) and n == 1):
+                i, j = np.repeat(i, n), np.repeat(j, n)
             parts.append((i, j))
         i, j = (np.concatenate(side) for side in zip(*parts, strict=True))
         return i, j
@@ -300,8 +311,9 @@ class Condition(_InWords):
         flat = np.random.default_rng(0).integers(0, n_pre * n_post, _PROBES)
         names = self._names(n_pre, n_post, i=flat // n_post, j=flat % n_post)
         share = np.broadcast_to(evaluated(self.condition, names), flat.shape).astype(float)
-        for factor in (self.p, self.n):
-            share = share * (evaluated(factor, names) if isinstance(factor, str) else factor)
+        for factor, most in ((self.p, 1.0), (self.n, np.inf)):
+            value = evaluated(factor, names) if isinstance(factor, str) else factor
+            share = share * np.clip(np.asarray(value, dtype=float), 0.0, most)
         return round(float(np.nan_to_num(np.maximum(share, 0)).mean() * n_pre * n_post))
 
     def pairs(self, n_pre: int, n_post: int) -> _Pairs:
@@ -339,7 +351,8 @@ class Generator(_InWords):
         of ``range`` there may be ``sample``, with a probability or a number of those that are
         taken: ``"k for k in sample(N_post, p=0.1)"``, ``"k for k in sample(N_post, size=10)"``.
     skip_if_invalid : bool
-        Whether indices that are none of a neuron are left out; else they are refused.
+        Whether indices that are none of a neuron are left out, and a `size` that is not between 0
+        and the number of those in the range is brought there; else both are refused.
     n, parameters, seed
         As for :class:`Condition`.
     """
@@ -389,10 +402,20 @@ class Generator(_InWords):
         """See :class:`Pattern`: as if its condition were always true."""
         self.check("Generator", n_pre, n_post)
         names, counts, *_ = self._ranges(n_pre, n_post)
-        amount = evaluated(self._parts.amount or "1", names)
-        chosen = amount if self._parts.chosen == "size" else counts * np.clip(amount, 0, 1)
-        total = np.sum(np.broadcast_to(chosen, counts.shape))
-        return round(float(total) * (self.n if isinstance(self.n, int) else 1))
+        total = self._taken(names, counts)
+        return round(total * (self.n if isinstance(self.n, int) else 1))
+
+    def tried(self, n_pre: int, n_post: int) -> int:
+        """See :class:`Pattern`."""
+        names, counts, *_ = self._ranges(n_pre, n_post)
+        return round(self._taken(names, counts))
+
+    def _taken(self, names: Any, counts: Any) -> float:
+        """About how many numbers of all ranges are taken."""
+        amount = np.asarray(evaluated(self._parts.amount or "1", names), dtype=float)
+        by_size = self._parts.chosen == "size"
+        chosen = np.clip(amount, 0, counts) if by_size else counts * np.clip(amount, 0, 1)
+        return float(np.nan_to_num(np.broadcast_to(chosen, counts.shape)).sum())
 
     def pairs(self, n_pre: int, n_post: int) -> _Pairs:
         """See :class:`Pattern`."""
@@ -412,6 +435,9 @@ class Generator(_InWords):
             wanted = "a range with steps that are not 0"
             raise ParameterError("Generator", inner, repr(getattr(self, inner)), wanted)
         counts = np.maximum(0, -((first - end) // step))
+        if counts.sum(dtype=float) > _EXACT:
+            got = f"{counts.sum(dtype=float):g} of them, of {getattr(self, inner)!r}"
+            raise ParameterError("Generator", inner, got, f"ranges of at most {_EXACT:,} numbers")
         return names, counts, first, step
 
     def _found(self, n_pre: int, n_post: int) -> Iterator[_Pairs]:
@@ -458,11 +484,15 @@ class Generator(_InWords):
                 yield flat[rng.random(len(flat)) < chance]
             return
         _, inner = self._indices
-        sizes = np.broadcast_to(self._whole(inner, amount, 0), counts.shape)
+        least = None if self.skip_if_invalid else 0
+        sizes = np.broadcast_to(self._whole(inner, amount, least), counts.shape)
+        if self.skip_if_invalid:  # as many as there are, as in Brian2
+            sizes = np.clip(sizes, 0, counts)
         if (sizes > counts).any():
             at = np.flatnonzero(sizes > counts)[0]
             got = f"size={sizes[at]} of {counts[at]}, in {getattr(self, inner)!r}"
-            raise ParameterError("Generator", inner, got, "at most as many as there are")
+            remedy = "Take as many as there are with skip_if_invalid=True"
+            raise ParameterError("Generator", inner, got, "at most as many as there are", remedy)
         begins = ends - counts
         rows = (
             begin + rng.choice(count, n, replace=False, shuffle=False)
