@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, normalize
 from sklearn.utils.estimator_checks import (
     check_classifiers_train,
-    parametrize_with_checks,
+    estimator_checks_generator,
 )
 
 from biosnn import datasets, encoding, networks, plasticity, simulation
@@ -135,7 +135,12 @@ else:
 NIGHTLY = {"check_classifiers_train": "300 samples that are shown a dozen times"}
 
 
-@parametrize_with_checks(CHECKED)
+# scikit-learn's own decorator has estimators with the addresses of functions in the tests' names.
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [pair for made in CHECKED for pair in estimator_checks_generator(made)],
+    ids=lambda part: part.func.__name__ if callable(part) else type(part).__name__,
+)
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
     """None is expected to fail; scikit-learn skips what needs pandas or SCIPY_ARRAY_API."""
     name = check.func.__name__
