@@ -131,6 +131,47 @@ go()
     assert "script.py:3\n    + import biosnn\n" in done.stdout
 
 
+LINES = {
+    "two calls on one line": (
+        "net.run(5*ms, profile=True); net.run(15*ms)",
+        "biosnn.run(5 * ms, network=net); biosnn.run(15 * ms, network=net)",
+    ),
+    "two calls over several lines": (
+        "net.run(\n  5*ms,\n); net.run(\n  7*ms,\n)",
+        "biosnn.run(5 * ms, network=net); biosnn.run(7 * ms, network=net)",
+    ),
+    "a call in a loop": (
+        "for k in (2, 3): net.run(k*ms); x = k",
+        "for k in (2, 3): biosnn.run(k * ms, network=net); x = k",
+    ),
+    "options in a dictionary": (
+        "options = {'report': None}; net.run(5*ms, **options)",
+        "options = {'report': None}; biosnn.run(5 * ms, **options, network=net)",
+    ),
+    "a device beside others": (
+        "x = 1; set_device('cpp_standalone'); y = 'é'; net.run(5*ms)",
+        "x = 1; pass; y = 'é'; biosnn.run(5 * ms, network=net)",
+    ),
+    "a form feed": ("x = '\f'\n\f\nnet.run(5*ms)", "x = '\f'\n\f\nbiosnn.run(5 * ms, network=net)"),
+    "a name that a function imports": (
+        "def go():\n    from brian2 import run\n    run(5*ms)\ngo()",
+        "def go():\n    from brian2 import run\n    biosnn.run(5 * ms)\ngo()",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LINES)
+def test_only_the_calls_on_a_line_change(case: str, write, tmp_path: Path) -> None:
+    """The second call of a line stayed as it was, and what stood beside a device was lost."""
+    old, new = LINES[case]
+    head = WHOLE.partition("run(50")[0]
+    head += "net = Network(cells, synapses, spikes)\n" if "net.run" in old else ""
+    done = call(write(f"\ufeff{head}{old}\n"), "--write", tmp_path / "brought.py")
+    assert done.exit_code == 0, done.output
+    brought = (tmp_path / "brought.py").read_text("utf-8-sig")
+    assert brought == head.replace("tau", "import biosnn\ntau", 1) + new + "\n"
+
+
 def test_names_that_are_nothing_are_told(write) -> None:
     done = call(write(WHOLE.replace("tau = 10*ms", "")))
     assert done.exit_code == 1

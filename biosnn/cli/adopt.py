@@ -6,6 +6,7 @@ import ast
 import contextlib
 import sys
 import tempfile
+import tokenize
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,12 +86,16 @@ class Change:
         The first of the lines; new ones alone go before it.
     old, new : tuple of str
         The lines, without their ends.
+    parts : tuple of (tuple of int, str)
+        Parts of the old lines (first and last line, first and last column in bytes), and what
+        stands in their places in the new ones.
     """
 
     file: str
     line: int
     old: tuple[str, ...]
     new: tuple[str, ...]
+    parts: tuple[tuple[tuple[int, int, int, int], str], ...] = ()
 
     @property
     def size(self) -> int:
@@ -161,7 +166,7 @@ def judge_script(
     def on_simulation(simulation: Simulation) -> None:
         verdicts = judge(simulation)
         place = simulation.place
-        alike = place, tuple((v.kind, v.place, v.status) for v in verdicts)
+        alike = place, place.span, tuple((v.kind, v.place, v.status) for v in verdicts)
         if alike in found:
             found[alike].times += 1
         else:
@@ -222,8 +227,9 @@ def _lifted(simulation: Simulation, objects: Iterable[BrianObject]) -> LiftedNet
     """Objects of a simulation, with the schedule of its network."""
     network: Any = magic_network
     if simulation.network is not magic_network:
-        network = Network(*objects)
-        network.schedule = simulation.network.schedule
+        network = Network()
+        network.objects = set(objects)  # add() takes none that have been run in another network
+        network.schedule, network.t_ = simulation.network.schedule, simulation.network.t_
     return from_brian2(
         objects if network is magic_network else network, namespace=simulation.namespace
     )
@@ -298,9 +304,7 @@ def _change(simulation: Simulation, devices: Sequence[OnDevice]) -> tuple[Change
     if place.span is None:
         return None, "biosnn.run"
     first, last, begin, end = place.span
-    old = _lines(place.file)[first - 1 : last]
-    whole = [line.encode() for line in old]
-    before, after = whole[0][:begin].decode(), whole[-1][end:].decode()
+    whole = [line.encode() for line in _lines(place.file)[first - 1 : last]]
     whole[-1] = whole[-1][:end]
     whole[0] = whole[0][begin:]
     text = b"\n".join(whole).decode()
@@ -308,22 +312,63 @@ def _change(simulation: Simulation, devices: Sequence[OnDevice]) -> tuple[Change
     if not isinstance(call, ast.Call):
         return None, "biosnn.run"
     given = [*zip(_ARGUMENTS, call.args, strict=False)]
-    given += [(keyword.arg or "", keyword.value) for keyword in call.keywords]
     arguments = [
         f"{name}={ast.unparse(value)}" if k >= min(2, len(call.args)) else ast.unparse(value)
         for k, (name, value) in enumerate(given)
         if name in _KEPT
     ]
+    # Those of a dictionary are not known here: what biosnn.run has not, it refuses by name.
+    arguments += [ast.unparse(word) for word in call.keywords if word.arg in (None, *_KEPT)]
     more = []
     if simulation.network is not magic_network:
         more.append(f"network={_network(simulation, call.func)}")
     taking = [found.device for found in devices if found.status == "comes along"]
     if taking and "cpp" not in taking:
         more.append(f'device="{taking[0]}"')
-    if isinstance(call.func, ast.Name) and not more and len(arguments) == len(given):
+    same = not more and len(arguments) == len(given) + len(call.keywords)
+    if same and isinstance(call.func, ast.Name) and not _imported_inside(place, call.func.id):
         return None, call.func.id
-    new = f"{before}biosnn.run({', '.join([*arguments, *more])}){after}"
-    return Change(file=place.file, line=first, old=tuple(old), new=(new,)), "biosnn.run"
+    new = f"biosnn.run({', '.join([*arguments, *more])})"
+    return _rewritten(place.file, [(place.span, new)]), "biosnn.run"
+
+
+def _imported_inside(place: Place, name: str) -> bool:
+    """Whether a function around a line imports a name itself."""
+    imports = (ast.Import, ast.ImportFrom)
+    for made in ast.walk(ast.parse(_text(place.file))):
+        if not isinstance(made, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if not made.lineno <= place.line <= (made.end_lineno or 0):
+            continue
+        aliases = [a for node in ast.walk(made) if isinstance(node, imports) for a in node.names]
+        if any((alias.asname or alias.name) == name for alias in aliases):
+            return True
+    return False
+
+
+def _rewritten(file: str, parts: Sequence[tuple[tuple[int, int, int, int], str]]) -> Change:
+    """Parts of neighbouring lines, in their order, with what to write in their places."""
+    first, last = parts[0][0][0], max(span[1] for span, _ in parts)
+    old = _lines(file)[first - 1 : last]
+    lines = [line.encode() for line in old]
+    for (top, bottom, begin, end), text in reversed(parts):
+        head, tail = lines[top - first][:begin], lines[bottom - first][end:]
+        lines[top - first : bottom - first + 1] = [head + text.encode() + tail]
+    new = () if len(lines) == 1 and not lines[0].strip() else tuple(b.decode() for b in lines)
+    return Change(file=file, line=first, old=tuple(old), new=new, parts=tuple(parts))
+
+
+def _together(made: Iterable[Change]) -> list[Change]:
+    """Changes of the same lines as one; of two for one call that which says more."""
+    found: list[Change] = []
+    for change in sorted(made, key=lambda change: (change.file, change.line, change.parts)):
+        before = found[-1] if found else None
+        if before and before.file == change.file and change.line < before.line + len(before.old):
+            parts = dict(sorted((*before.parts, *change.parts), key=lambda part: len(part[1])))
+            found[-1] = _rewritten(change.file, sorted(parts.items()))
+        else:
+            found.append(change)
+    return found
 
 
 def _network(simulation: Simulation, function: ast.expr) -> str:
@@ -336,38 +381,46 @@ def _network(simulation: Simulation, function: ast.expr) -> str:
 
 def changes(found: Sequence[Judged], end: ScriptEnd) -> list[Change]:
     """All lines that change, file by file and line by line, imports included."""
-    made = {judged.change for judged in found if judged.change is not None}
-    for file in {judged.place.file for judged in found}:
+    calls = {judged.change for judged in found if judged.change is not None}
+    for place, _ in end.set_aside:
+        if place.span is not None:
+            first, last, begin, end_ = place.span
+            lines = [line.encode() for line in _lines(place.file)[first - 1 : last]]
+            alone = not begin and not lines[-1][end_:].strip()
+            text = "" if alone else "pass"
+            calls.add(_rewritten(place.file, [(place.span, text)]))
+    made = _together(calls)
+    for file in sorted({judged.place.file for judged in found}):
         here = [judged for judged in found if judged.place.file == file]
         line = _after_imports(file, min(judged.place.line for judged in here))
         for name in sorted({judged.name for judged in here}):
             of = "" if name == "run" else f" as {name}"
             new = "import biosnn" if name == "biosnn.run" else f"from biosnn import run{of}"
-            made.add(Change(file=file, line=line, old=(), new=(new,)))
-    for place, _ in end.set_aside:
-        if place.span is not None:
-            first, last, begin, _ = place.span
-            old = _lines(place.file)[first - 1 : last]
-            new = (f"{old[0][:begin]}pass",) if begin else ()
-            made.add(Change(file=place.file, line=first, old=tuple(old), new=new))
+            made.append(Change(file=file, line=line, old=(), new=(new,)))
     return sorted(made, key=lambda change: (change.file, change.line, len(change.old)))
 
 
+def _text(file: str | Path) -> str:
+    """The text of a script in the encoding that it says."""
+    with tokenize.open(file) as opened:
+        return opened.read()
+
+
 def _lines(file: str) -> list[str]:
-    return Path(file).read_text("utf-8").splitlines()
+    # Python's lines end with line feeds only.
+    return _text(file).removesuffix("\n").split("\n")
 
 
 def _after_imports(file: str, before: int) -> int:
     """The line behind the last import of a module that is above a line."""
-    tree = ast.parse(Path(file).read_text("utf-8"))
+    tree = ast.parse(_text(file))
     imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     return max((node.end_lineno or 0 for node in imports if node.lineno < before), default=0) + 1
 
 
 def changed(script: Path, made: Iterable[Change]) -> str:
     """The text of a script with its lines changed."""
-    text = script.read_text("utf-8")
-    lines = text.splitlines()
+    lines = _lines(str(script))
     here = [change for change in made if change.file == str(script)]
     for change in sorted(here, key=lambda change: (change.line, len(change.old)), reverse=True):
         lines[change.line - 1 : change.line - 1 + len(change.old)] = change.new
@@ -383,7 +436,9 @@ def write(script: Path, made: Iterable[Change], out: Path) -> None:
         If the file exists, or cannot be written.
     """
     try:
-        with out.open("x", encoding="utf-8") as file:
+        with script.open("rb") as file:
+            encoding, _ = tokenize.detect_encoding(file.readline)
+        with out.open("x", encoding=encoding) as file:
             file.write(changed(script, made))
     except OSError as error:
         raise StorageError(f"{out} cannot be written: {error.strerror}") from error
