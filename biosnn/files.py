@@ -83,7 +83,7 @@ def inside(folder: Path, name: object) -> Path:
     return path
 
 
-def locked_folder(folder: Path, name: str) -> FileLock:
+def locked_folder(folder: Path, name: str, *, wait: bool = False) -> FileLock:
     """Make a folder if it is not there, and lock it for this process until the lock is released.
 
     Parameters
@@ -92,18 +92,21 @@ def locked_folder(folder: Path, name: str) -> FileLock:
         The folder.
     name : str
         Of the lock's file in it.
+    wait : bool
+        Whether to wait for a process that holds it.
 
     Raises
     ------
     StorageError
-        If another process holds it, it cannot be written, or the lock is a symbolic link.
+        If another process holds it and is not waited for, it cannot be written, or the lock is a
+        symbolic link.
     """
     from filelock import FileLock, Timeout  # only runs and trainings lock a folder
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(inside(folder, name))
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=-1 if wait else 0)
     except Timeout as error:
         raise StorageError(
             f"{folder} is in use by another process; wait for it, or choose another folder"

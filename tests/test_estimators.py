@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pickle
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 from brian2 import Hz, ms
 from devices.toy import ToyNetwork, ToySession
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import RidgeClassifier
@@ -24,7 +28,7 @@ from sklearn.utils.estimator_checks import (
 from biosnn import datasets, encoding, networks, plasticity, simulation
 from biosnn.devices import register, unregister
 from biosnn.errors import DataError, ParameterError
-from biosnn.estimators import RSTDPClassifier, STDPClassifier, STDPFeatures
+from biosnn.estimators import RSTDPClassifier, STDPClassifier, STDPFeatures, base
 from biosnn.models import NeuronModel, Operation, Schedule, Uniform
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 from biosnn.readout import VoteReadout
@@ -230,30 +234,73 @@ def test_a_fitted_estimator_can_be_sent_elsewhere() -> None:
     assert list(names) == ["stdpfeatures0", "stdpfeatures1", "stdpfeatures2"]
 
 
-def test_a_fit_that_was_stopped_goes_on(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_fit_that_was_stopped_goes_on(
+    killed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C keeps all that was shown, a kill what was shown before the last checkpoint."""
     made = STDPFeatures(tiny, epochs=2, checkpoint_dir=tmp_path, **MOVES)
     expected = clone(made).set_params(checkpoint_dir=None).fit(X).state_.checksum()
     shown: list[int] = []
     true = ToySession.run_chunk
 
     def counted(self: Any, chunk: Any, *more: Any) -> Any:
-        shown.append(chunk.n)
-        if sum(shown) > chunk.n and chunk.n and not stopped:
-            stopped.append(True)
-            raise KeyboardInterrupt
-        return true(self, chunk, *more)
+        if len(shown) == 4:
+            if killed:
+                raise RuntimeError("killed")
+            signal.raise_signal(signal.SIGINT)
+        done = true(self, chunk, *more)
+        shown.append(done[0])
+        return done
 
-    stopped: list[bool] = []
     monkeypatch.setattr(ToySession, "run_chunk", counted)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(base, "_CHECKPOINT_EVERY", 10)
+    with pytest.raises(RuntimeError if killed else KeyboardInterrupt):
         made.fit(X)
-    assert made.fit(X).state_.checksum() == expected
+    done = sum(shown[:4])  # chunks end at checkpoints and at the end of an epoch
+    assert done == 10 + 10 + 4 + 6
+    shown.append(0)
+    again = clone(made).fit(X)
+    assert again.state_.checksum() == expected
+    assert sum(shown) == 48
     n = len(shown)
     assert made.fit(X).state_.checksum() == expected
     assert len(shown) == n, "a finished run is read from its folder"
     assert len(list(tmp_path.iterdir())) == 1
-    made.set_params(random_state=8).fit(X)
-    assert len(list(tmp_path.iterdir())) == 2
+    for other, changed in (({"random_state": 8}, X), ({"learning_rate": 0.1}, X), ({}, X[::-1])):
+        made.set_params(**other).fit(changed)
+    assert len(list(tmp_path.iterdir())) == 4, "another run has another folder"
+    assert sum(shown) == 4 * 48
+
+
+def test_one_run_serves_all_that_read_it(tmp_path: Path) -> None:
+    """Also at the same time: the folder of a run was refused as in use by another process."""
+    labels = (X[:, 0] > X[:, 1]).astype(int)
+    made = STDPClassifier(tiny, readout=RidgeClassifier(), checkpoint_dir=tmp_path, **MOVES)
+    grid = {"readout__alpha": [0.1, 1.0, 10.0, 100.0]}
+    expected = GridSearchCV(clone(made).set_params(checkpoint_dir=None), grid, cv=2)
+    expected.fit(X, labels)
+    search = GridSearchCV(made, grid, cv=2, error_score="raise")
+    with parallel_config("threading", n_jobs=4):
+        search.fit(X, labels)
+    scores = search.cv_results_["mean_test_score"]
+    np.testing.assert_array_equal(scores, expected.cv_results_["mean_test_score"])
+    assert len(list(tmp_path.iterdir())) == 3, "two folds, and all samples"
+    told = RSTDPClassifier(rewarded, label_input="answer", checkpoint_dir=tmp_path, **MOVES)
+    assert told.fit(X, labels).decision_function(X).any()
+    told.set_params(score_variable="count").fit(X, labels)
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_threads_share_a_live_network() -> None:
+    """There is one network on the device runtime, and it runs one thing at a time."""
+    made = STDPFeatures(tiny, device="runtime", random_state=7)
+    expected = [clone(made).fit(X[k:]).transform(X) for k in range(6)]
+    assert expected[0].sum() > 5
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda k: clone(made).fit(X[k:]).transform(X), range(6)))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 # --- what they learn

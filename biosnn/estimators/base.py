@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from numbers import Integral
 from typing import Any
@@ -15,8 +17,9 @@ from sklearn.base import BaseEstimator
 
 from biosnn import simulation
 from biosnn._encoding.tables import drawn_seed, scaled_table
+from biosnn.devices import registry
 from biosnn.errors import DataError, ParameterError
-from biosnn.files import run_folder
+from biosnn.files import locked_folder, run_folder
 from biosnn.networks import NetworkModel
 from biosnn.recording import Recording
 from biosnn.state import State
@@ -24,6 +27,10 @@ from biosnn.validation import check_flag, check_mapping, check_path, check_value
 
 #: Number of the random stream of the order of samples.
 _ORDER = 1
+#: Samples between two checkpoints of ``fit``.
+_CHECKPOINT_EVERY = 1000
+# Threads of one process compile one network after the other.
+_COMPILING = threading.Lock()
 
 
 @attrs.frozen
@@ -38,15 +45,19 @@ class _Compiled:
 
 
 @lru_cache(maxsize=8)
-def _compiled(key: _Compiled) -> simulation.Runnable:
-    """Runnables of this process: copies of an estimator compile their network once."""
-    return simulation.compile(
+def _compiled(key: _Compiled) -> tuple[simulation.Runnable, threading.Lock]:
+    """Runnables of this process: copies of an estimator compile their network once.
+
+    Each has a lock, which whoever runs a live network holds: there is only one of it.
+    """
+    made = simulation.compile(
         key.network,
         key.device,
         precision=key.precision,
         per_sample=key.per_sample,
         progress=False,
     )
+    return made, threading.Lock()
 
 
 class NetworkEstimator(BaseEstimator):
@@ -79,13 +90,17 @@ class NetworkEstimator(BaseEstimator):
         """The variable ``population.name`` that is read at the end of a sample."""
         return f"{self.network_.output}.count"
 
-    def _runnable(self) -> simulation.Runnable:
+    @contextlib.contextmanager
+    def _runnable(self) -> Iterator[simulation.Runnable]:
+        """The compiled network; threads that share one that is not compiled take turns."""
         network = self.network_
-        return _compiled(
-            _Compiled(
-                network, network.fingerprint, self.device, self.precision, (self._variable(),)
-            )
-        )
+        kept = (self._variable(),)
+        key = _Compiled(network, network.fingerprint, self.device, self.precision, kept)
+        with _COMPILING:
+            runnable, turn = _compiled(key)
+        compiled = registry.devices()[runnable.device].compiled
+        with contextlib.nullcontext() if compiled else turn:
+            yield runnable
 
     def _check_parameters(self) -> None:
         called = type(self).__name__
@@ -116,7 +131,8 @@ class NetworkEstimator(BaseEstimator):
                 f"{called}: X has {got}, the input {self._port()!r} of the network {expected}"
             )
         self.seed_ = drawn_seed(self)
-        self.state_ = self._runnable().initial_state(self.seed_)
+        with self._runnable() as runnable:
+            self.state_ = runnable.initial_state(self.seed_)
         self._seen, self._passes = 0, 0
 
     def _port(self) -> str:
@@ -139,18 +155,23 @@ class NetworkEstimator(BaseEstimator):
         order = self._ordered(len(samples[self._port()]))
         shown = {name: values[order] for name, values in samples.items()}
         options: dict[str, Any] = {}
-        if self.checkpoint_dir is not None:
-            named = (self.network_.fingerprint, self.device, self.precision, self.seed_)
-            folder = run_folder(self.checkpoint_dir, (*named, self.epochs), shown)
-            options = {"folder": folder, "resume": True}
-        recording, self.state_ = self._runnable().fit(
-            shown,
-            self.state_,
-            epochs=self.epochs,
-            seed=self.seed_,
-            progress=self.verbose,
-            **options,
-        )
+        with contextlib.ExitStack() as stack:
+            if self.checkpoint_dir is not None:
+                named = (self.network_.fingerprint, self.device, self.precision, self.seed_)
+                named = (*named, self.epochs, self._variable())
+                folder = run_folder(self.checkpoint_dir, named, shown)
+                # Estimators that differ in what follows, such as the readout, have the same run.
+                stack.callback(locked_folder(folder, "fit.lock", wait=True).release)
+                options = {"folder": folder, "resume": True, "checkpoint_every": _CHECKPOINT_EVERY}
+            runnable = stack.enter_context(self._runnable())
+            recording, self.state_ = runnable.fit(
+                shown,
+                self.state_,
+                epochs=self.epochs,
+                seed=self.seed_,
+                progress=self.verbose,
+                **options,
+            )
         self._passes = self.epochs
         return recording
 
@@ -160,13 +181,17 @@ class NetworkEstimator(BaseEstimator):
         if self.read_scale_:
             factors = self.read_scale_.items()
             state = state.updated({name: factor * state[name] for name, factor in factors})
-        recording, _ = self._runnable().run(
-            {self._port(): scaled_table(self, table, self.scaler_, self.norm)},
-            state,
-            seed=self.seed_,
-            epoch=self._passes,
-            first_sample=self._seen,
-            n_jobs=effective_n_jobs(self.n_jobs),
-            progress=self.verbose,
-        )
+        with self._runnable() as runnable:
+            # Where joblib's context says how many, it means those who can.
+            alone = not registry.devices()[runnable.device].compiled or runnable.interface.carried
+            n_jobs = 1 if self.n_jobs is None and alone else effective_n_jobs(self.n_jobs)
+            recording, _ = runnable.run(
+                {self._port(): scaled_table(self, table, self.scaler_, self.norm)},
+                state,
+                seed=self.seed_,
+                epoch=self._passes,
+                first_sample=self._seen,
+                n_jobs=n_jobs,
+                progress=self.verbose,
+            )
         return np.asarray(recording[self._variable()], dtype=np.float64)

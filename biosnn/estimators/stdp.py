@@ -110,8 +110,9 @@ class STDPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Unsupervi
     random_state : int, RandomState or None
         Seed of initial weights, order and spike trains. None draws another one for each ``fit``.
     checkpoint_dir : path-like, optional
-        ``fit`` keeps its recording and a checkpoint here, in a folder of its own for each network,
-        seed and set of samples. When it is stopped, the same ``fit`` goes on from there.
+        ``fit`` keeps its recording and checkpoints here, in a folder of its own for each network,
+        seed and set of samples. When it is stopped, the same ``fit`` goes on from there; when it is
+        killed, from the last full 1,000 samples.
     verbose : bool
         Show progress on stderr when it takes longer than two seconds.
 
@@ -223,16 +224,17 @@ class STDPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Unsupervi
             self._new(table)
         if self.horizon is not None:
             check_whole(type(self).__name__, "horizon", self.horizon, 1, LARGEST)
-        _, self.state_ = self._runnable().run(
-            {self._port(): scaled_table(self, table, self.scaler_, self.norm)},
-            self.state_,
-            learn=True,
-            seed=self.seed_,
-            epoch=self._passes,
-            first_sample=self._seen,
-            horizon=self.horizon,
-            progress=self.verbose,
-        )
+        with self._runnable() as runnable:
+            _, self.state_ = runnable.run(
+                {self._port(): scaled_table(self, table, self.scaler_, self.norm)},
+                self.state_,
+                learn=True,
+                seed=self.seed_,
+                epoch=self._passes,
+                first_sample=self._seen,
+                horizon=self.horizon,
+                progress=self.verbose,
+            )
         self._seen += len(table)
         return self
 
