@@ -10,6 +10,7 @@ from brian2 import (
     Network,
     NeuronGroup,
     PoissonGroup,
+    SpikeGeneratorGroup,
     SpikeMonitor,
     StateMonitor,
     Synapses,
@@ -86,6 +87,31 @@ def test_compiled_runs_leave_the_same() -> None:
     for key, values in expected.items():
         found = everything(net)[key]
         np.testing.assert_allclose(found, values, rtol=1e-12, atol=1e-12, err_msg=str(key))
+
+
+@pytest.mark.parametrize("device", ["runtime", "cpp"])
+def test_spikes_that_are_given_anew_come(device: str) -> None:
+    """Those that were given between runs were taken for past ones; also with a period."""
+    found = []
+    for runs in (None, run):
+        given = SpikeGeneratorGroup(3, [0, 1, 2], [1, 2, 3] * ms)
+        again = SpikeGeneratorGroup(2, [0, 1], [1, 3] * ms, period=5 * ms)
+        monitors = SpikeMonitor(given), SpikeMonitor(again)
+        net = Network(given, again, *monitors)
+        for spikes in ([2.5, 6.0, 7.0], [8.0, 9.0, 12.0], None):
+            if runs is None:
+                net.run(5 * ms)
+            else:
+                run(5 * ms, network=net, device=device)
+            if spikes is not None:
+                given.set_spikes([2, 2, 0], spikes * ms)
+        net.run(6 * ms)  # Brian2 goes on
+        found.append([(np.array(m.i), np.array(m.t / ms)) for m in monitors])
+    plain, ours = found
+    assert len(plain[0][0]) == 3 + 2 + 1
+    for one, other in zip(ours, plain, strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_allclose(one[1], other[1])
 
 
 def random_script() -> tuple[Any, ...]:

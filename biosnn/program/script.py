@@ -27,7 +27,7 @@ from brian2 import (
     prefs,
 )
 from brian2.core.base import BrianObject
-from brian2.core.functions import DEFAULT_CONSTANTS, DEFAULT_FUNCTIONS
+from brian2.core.functions import DEFAULT_CONSTANTS, DEFAULT_FUNCTIONS, timestep
 from brian2.core.magic import MagicNetwork, collect, magic_network
 from brian2.core.namespace import DEFAULT_UNITS, get_local_namespace
 from brian2.core.network import _get_all_objects
@@ -271,8 +271,8 @@ class _Lifting:
 
     def program(self, name: str, now: float) -> Program:
         """The program of a network, whose objects, if they have been run, are at a time in s."""
-        arrays = [a for owner in self.owners.values() for a in _arrays(owner)]
         start = now if any(o._network is not None for o in self.objects) else 0.0
+        arrays = [a for owner in self.owners.values() for a in _arrays(owner, start)]
         pathways = [o for o in self.runners if isinstance(o, SynapticPathway)]
         return Program(
             name=name,
@@ -698,8 +698,8 @@ def _method_name(owner: Any, chosen: Any) -> str:
     raise _refused(owner, "method", repr(chosen), "a method that has a name", remedy)
 
 
-def _arrays(owner: Any) -> Iterator[Array]:
-    """What an object stores, with the values that it has now."""
+def _arrays(owner: Any, now: float) -> Iterator[Array]:
+    """What an object stores, with the values that it has at a time in s."""
     weights = isinstance(owner, Synapses)
     for name, variable in owner.variables.items():
         home: Any = variable.owner if isinstance(variable, ArrayVariable) else None
@@ -715,6 +715,10 @@ def _arrays(owner: Any) -> Iterator[Array]:
             remedy = "Choose one type for all with prefs.core.default_float_dtype"
             raise _refused(owner, name, f"a variable of type {dtype}", wanted, remedy)
         values = np.array(variable.get_value())
+        if name == "_lastindex" and owner._spikes_changed:
+            # Brian2 looks when it begins to run where new spikes begin.
+            steps, present = (timestep(t, owner.clock.dt_) for t in (owner._spike_time, now))
+            values[:] = np.count_nonzero(steps < present)
         yield Array(
             owner=owner.name,
             name=name,

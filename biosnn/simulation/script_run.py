@@ -14,6 +14,7 @@ from brian2 import (
     EventMonitor,
     Network,
     PopulationRateMonitor,
+    SpikeGeneratorGroup,
     StateMonitor,
     magic_network,
     prefs,
@@ -236,6 +237,8 @@ def hand_back(objects: Iterable[Any], recording: Recording, state: State) -> Non
     for target in by_name.values():
         if isinstance(target, _MONITORS):
             _extend(target, recording)
+        elif isinstance(target, SpikeGeneratorGroup):
+            target._spikes_changed = False  # it goes on behind those that came
 
 
 def _extend(monitor: Any, recording: Recording) -> None:
