@@ -285,5 +285,4 @@ def run_folder(
     for name, values in sorted(arrays.items()):
         digest.update(f"{name} {values.dtype} {values.shape}".encode())
         digest.update(np.ascontiguousarray(values).tobytes())
-    Path(parent).mkdir(parents=True, exist_ok=True)
     return Path(parent) / digest.hexdigest()[:16]

@@ -27,7 +27,7 @@ from sklearn.utils.estimator_checks import (
 
 from biosnn import datasets, encoding, networks, plasticity, simulation
 from biosnn.devices import register, unregister
-from biosnn.errors import DataError, ParameterError
+from biosnn.errors import DataError, ParameterError, StorageError
 from biosnn.estimators import RSTDPClassifier, STDPClassifier, STDPFeatures, base
 from biosnn.models import NeuronModel, Operation, Schedule, Uniform
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
@@ -271,6 +271,35 @@ def test_a_fit_that_was_stopped_goes_on(
         made.set_params(**other).fit(changed)
     assert len(list(tmp_path.iterdir())) == 4, "another run has another folder"
     assert sum(shown) == 4 * 48
+
+
+@pytest.mark.parametrize("kind", [STDPFeatures, STDPClassifier, RSTDPClassifier])
+def test_a_fit_that_was_stopped_leaves_nothing_fitted(
+    kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They answered with weights that had never learned."""
+    labels = (X[:, 0] > X[:, 1]).astype(int)
+    told = kind is RSTDPClassifier
+    made = kind(rewarded, label_input="answer", **MOVES) if told else kind(tiny, **MOVES)
+    answers = made.transform if kind is STDPFeatures else made.predict
+    made.fit(X, labels)
+    assert len(answers(X)) == 24
+
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ToySession, "run_chunk", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            made.fit(X, labels)
+    with pytest.raises(NotFittedError):
+        answers(X)
+    taken = tmp_path / "file"
+    taken.touch()
+    with pytest.raises(StorageError, match="cannot be written"):
+        made.set_params(checkpoint_dir=taken).fit(X, labels)
+    made.set_params(checkpoint_dir=None).fit(X, labels)
+    assert len(answers(X)) == 24
 
 
 def test_one_run_serves_all_that_read_it(tmp_path: Path) -> None:

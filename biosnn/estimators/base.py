@@ -131,9 +131,13 @@ class NetworkEstimator(BaseEstimator):
                 f"{called}: X has {got}, the input {self._port()!r} of the network {expected}"
             )
         self.seed_ = drawn_seed(self)
+        vars(self).pop("state_", None)  # until there is another one, nothing is learned
         with self._runnable() as runnable:
-            self.state_ = runnable.initial_state(self.seed_)
+            self._begun = runnable.initial_state(self.seed_)
         self._seen, self._passes = 0, 0
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "state_")
 
     def _port(self) -> str:
         """The input that plays the samples: the only one that has to be given."""
@@ -166,7 +170,7 @@ class NetworkEstimator(BaseEstimator):
             runnable = stack.enter_context(self._runnable())
             recording, self.state_ = runnable.fit(
                 shown,
-                self.state_,
+                self._begun,
                 epochs=self.epochs,
                 seed=self.seed_,
                 progress=self.verbose,

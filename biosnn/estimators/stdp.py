@@ -227,7 +227,7 @@ class STDPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Unsupervi
         with self._runnable() as runnable:
             _, self.state_ = runnable.run(
                 {self._port(): scaled_table(self, table, self.scaler_, self.norm)},
-                self.state_,
+                self._begun if first else self.state_,
                 learn=True,
                 seed=self.seed_,
                 epoch=self._passes,
@@ -371,10 +371,14 @@ class STDPClassifier(ClassifierMixin, _Unsupervised):
         table, labels = checked_table(self, X, y, reset=True)
         check_classification_targets(labels)
         readout = self._unfitted_readout()
+        vars(self).pop("readout_", None)
         self._fit_network(table)
         self.readout_ = readout.fit(self._observed(table), labels)
         self.classes_ = self.readout_.classes_
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "readout_")
 
     def _unfitted_readout(self) -> Any:
         if self.readout is None:
