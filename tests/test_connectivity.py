@@ -404,13 +404,58 @@ SUBGROUPS = [
         lambda: ring(pre=Subgroup("b", 3), post=Subgroup("b", 0, 9), pairs="all_but_self"),
         r'Condition\("i \+ 3 != j \+ 0"\)',
     ),
+    (
+        lambda: ring(
+            pre=Subgroup("b", 3),
+            post=Subgroup("b", 0, 9),
+            pairs=FixedProbability(p=0.5, to_self=False),
+        ),
+        r'to_self=False from b\[3:\] to b\[0:9\].*Condition\("i \+ 3 != j \+ 0"\)',
+    ),
+    (
+        lambda: summed_onto(Subgroup("b", 5, 9), 0.5),
+        r"0 outside of the part, got k_post \(summed\).*b\[5:9\], where k begins with 0.5",
+    ),
+    (lambda: named("g_post += w*i"), "synapse.transmit.*'i' beside pre=a"),
+    (lambda: named("g_post += w*u", "u = 1.0*N_pre : 1"), "synapse.equations.*'N_pre' beside"),
 ]
+
+
+def summed_onto(part: Subgroup, first: float) -> NetworkModel:
+    """Synapses onto a part, whose weights add up in a variable of its neurons."""
+    plain = ring()
+    model = models.neuron(equations="k : 1\nv = 2*k : 1", threshold="v > 2", initial={"k": first})
+    sums = Projection(pre="a", post=part, equations="k_post = w : 1 (summed)", weights=0.4)
+    populations = {**plain.populations, "b": Population(model=model, n=40)}
+    return attrs.evolve(plain, populations=populations, projections={"p": sums})
+
+
+def named(transmit: str, equations: str = "") -> NetworkModel:
+    """A part of a population whose synapses have a model of the target."""
+    synapse = models.SynapseModel(
+        name="numbered",
+        companion=models.Companion(equations="dg/dt = -g/(5*ms) : 1"),
+        transmit=transmit,
+        equations=equations,
+    )
+    plain = ring()
+    cell = plain.populations["b"].model.with_synapses(syn=synapse)
+    projection = Projection(pre=Subgroup("a", 3), post="b", synapse="syn", weights=0.4)
+    populations = {**plain.populations, "b": Population(model=cell, n=40)}
+    return attrs.evolve(plain, populations=populations, projections={"p": projection})
 
 
 @pytest.mark.parametrize(("make", "message"), SUBGROUPS, ids=range(len(SUBGROUPS)))
 def test_subgroups_that_cannot_be(make, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         make()
+
+
+def test_sums_over_the_synapses_of_a_part() -> None:
+    """Neurons of the part have the sum, as in Brian2, and others what they begin with: 0."""
+    network = summed_onto(Subgroup("b", 5, 9), 0.0)
+    _, state = simulation.compile(network, "runtime").run({"n_samples": 1})
+    np.testing.assert_allclose(state["b.k"], np.repeat([0.0, 12.0, 0.0], [5, 4, 31]))
 
 
 def test_a_convolution_in_a_network() -> None:

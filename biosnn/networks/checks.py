@@ -72,7 +72,6 @@ def check_network(network: NetworkStructure) -> None:
             wanted = f"a unique identifier other than {', '.join(_RESERVED)}"
             raise ParameterError(network.name, "names", repr(name), wanted)
     check_known(network, "output", network.output, network.populations)
-    sizes = {key: population.n for key, population in network.populations.items()}
     for key, projection in network.projections.items():
         for side in (projection.pre, projection.post):
             name = side.population if isinstance(side, Subgroup) else side
@@ -83,7 +82,8 @@ def check_network(network: NetworkStructure) -> None:
                     f"projections[{key!r}]", "pre, post", repr(name), wanted, remedy
                 )
             check_known(network, f"projections[{key!r}]", name, network.populations)
-        network.projections[key] = projection.between_populations(sizes).with_late_traces()
+        whole = projection.between_populations(network.populations)
+        network.projections[key] = whole.with_late_traces()
     for key in network.populations:
         check_population(network, key)
     for key, projection in network.projections.items():

@@ -19,6 +19,7 @@ from biosnn.models import (
     Companion,
     NeuronModel,
     Normal,
+    SynapseModel,
     Uniform,
     check_not_random,
     check_parameters,
@@ -286,18 +287,20 @@ class Projection:
             return self
         return attrs.evolve(self, rule=self.rule.at_synapses())
 
-    def between_populations(self, sizes: Mapping[str, int]) -> Projection:
+    def between_populations(self, populations: Mapping[str, Any]) -> Projection:
         """Return itself, or with whole populations as its ends instead of parts of them.
 
         Parameters
         ----------
-        sizes : mapping
-            Population -> number of its neurons.
+        populations : mapping of str to Population
+            Those of the network.
 
         Raises
         ------
         ParameterError
-            If a part is larger than its population, or code asks for the number of a neuron.
+            If a part is larger than its population, code asks for the number of a neuron, neurons
+            that shall not connect to themselves have another number on each side, or neurons
+            outside of a part begin with a value that the sum over its synapses would replace.
         """
         ends = {side: getattr(self, side) for side in ("pre", "post")}
         if not any(isinstance(end, Subgroup) for end in ends.values()):
@@ -306,24 +309,26 @@ class Projection:
             side: end if isinstance(end, Subgroup) else Subgroup(end) for side, end in ends.items()
         }
         names = {side: part.population for side, part in parts.items()}
-        bounds = {side: part.bounds(sizes[names[side]]) for side, part in parts.items()}
+        bounds = {side: part.bounds(populations[names[side]].n) for side, part in parts.items()}
         for side, (start, stop) in bounds.items():
-            n = sizes[names[side]]
+            n = populations[names[side]].n
             if not start < stop <= n:
                 wanted = f"within the {n} neurons of {names[side]}"
                 raise ParameterError(self.label, side, str(parts[side]), wanted)
-        self._check_numbers_in_code(parts)
+        synapse = populations[names["post"]].model.receptors.get(self.synapse)
+        self._check_numbers_in_code(parts, synapse)
+        self._check_sums(populations, synapse)
         shape = bounds["pre"][1] - bounds["pre"][0], bounds["post"][1] - bounds["post"][0]
+        apart = names["pre"] == names["post"] and bounds["pre"][0] != bounds["post"][0]
+        if apart and (self.pairs == "all_but_self" or not getattr(self.pairs, "to_self", True)):
+            word = "to_self=False" if isinstance(self.pairs, Pattern) else "'all_but_self'"
+            got = f"{word} from {parts['pre']} to {parts['post']}"
+            remedy = f'Use Condition("i + {bounds["pre"][0]} != j + {bounds["post"][0]}")'
+            wanted = "between parts that begin with the same neuron"
+            raise ParameterError(self.label, "pairs", got, wanted, remedy)
         pairs, weights = self.written_out(*shape).pairs, self.weights
-        if isinstance(pairs, str):
-            if pairs == "all" and np.shape(weights) == shape:
-                weights = np.ravel(weights)
-            same = names["pre"] == names["post"]
-            if pairs == "all_but_self" and same and bounds["pre"][0] != bounds["post"][0]:
-                got = f"'all_but_self' from {parts['pre']} to {parts['post']}"
-                remedy = f'Use Condition("i + {bounds["pre"][0]} != j + {bounds["post"][0]}")'
-                wanted = "between parts that begin with the same neuron"
-                raise ParameterError(self.label, "pairs", got, wanted, remedy)
+        if isinstance(pairs, str) and pairs == "all" and np.shape(weights) == shape:
+            weights = np.ravel(weights)
         if isinstance(pairs, tuple | list):
             self._check_within(pairs, shape)
             pairs = tuple(
@@ -346,13 +351,42 @@ class Projection:
                 wanted = f"indices from 0 to {n - 1}, counted from the first of {side}"
                 raise ParameterError(self.label, "pairs", bad, wanted)
 
-    def _check_numbers_in_code(self, parts: Mapping[str, Subgroup]) -> None:
+    def _check_sums(self, populations: Mapping[str, Any], synapse: SynapseModel | None) -> None:
+        """Refuse sums over synapses of a part that would replace what other neurons begin with.
+
+        Brian2 leaves neurons outside of a subgroup as they are, where a network sets them to 0.
+        """
+        texts = {"equations": self.equations}
+        if synapse is not None:
+            texts["synapse.equations"] = synapse.equations
+        for field, text in texts.items():
+            for name, equation in parsed(self.label, text).items():
+                variable, _, side = name.rpartition("_")
+                part = getattr(self, side, None)
+                if "summed" not in equation.flags or not isinstance(part, Subgroup):
+                    continue
+                population = populations[part.population]
+                first = {**population.model.initial, **population.initial}.get(variable, 0.0)
+                drawn = isinstance(first, str | Uniform | Normal)
+                if part.bounds(population.n) != (0, population.n) and (drawn or np.any(first)):
+                    got = f"{name} (summed) beside {side}={part}, where {variable} begins with"
+                    wanted = "the sum of a variable that begins with 0: it is 0 outside of the part"
+                    remedy = "Leave out its initial value, or add it in the neurons' equations"
+                    raise ParameterError(
+                        self.label, field, f"{got} {describe(first)}", wanted, remedy
+                    )
+
+    def _check_numbers_in_code(
+        self, parts: Mapping[str, Subgroup], synapse: SynapseModel | None
+    ) -> None:
         """Refuse code that asks for the number of a neuron, or how many there are.
 
         Brian2 counts from the first of a subgroup, where a network counts in the population.
         """
         rule = self.rule
         codes = {"transmit": self.transmit, "equations": self.equations}
+        if synapse is not None:
+            codes |= {"synapse.transmit": synapse.transmit, "synapse.equations": synapse.equations}
         values = {"weights": self.weights}
         values |= {f"initial[{name!r}]": value for name, value in self.initial.items()}
         codes |= {field: value for field, value in values.items() if isinstance(value, str)}
