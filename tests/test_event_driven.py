@@ -202,6 +202,18 @@ BAD = {
                         transmit="v_post += w*x"),
         r"x \(event-driven\), which follows y",
     ),
+    "a rule's, summed": (
+        lambda: network(rule=RULE, equations="u_post = Apre : 1 (summed)"),
+        r"projections\['p'\].equations.*u_post, which follows Apre \(event-driven\)",
+    ),
+    "a projection's, followed by a rule": (
+        lambda: network(
+            rule=PlasticityRule(
+                name="follower", equations="dy/dt = (q - y)/(5*ms) : 1",
+                statements=(Statements(side="pre", code="w += y"),)),
+            equations="dq/dt = -q/(5*ms) : 1 (event-driven)", transmit="v_post += w*q"),
+        r"y, which follows q \(event-driven\)",
+    ),
     "a name of a neuron that sends": (
         lambda: network(equations="dstep/dt = -step/(5*ms) : 1 (event-driven)",
                         transmit="v_post += w*step"),

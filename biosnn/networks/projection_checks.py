@@ -118,6 +118,8 @@ def _check_statements(
         raise ParameterError(where, "short_term", f"beside {transmit!r}", wanted)
     if projection.rule is not None:
         check_same_parameters(where, parameters, projection.rule.parameters)
+        # What follows event-driven variables does so in the equations of both.
+        synaptic_equations(where, f"{equations}\n{projection.rule.equations}")
 
 
 def _check_method(where: str, projection: Projection, equations: Equations) -> None:
