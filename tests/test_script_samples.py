@@ -217,6 +217,8 @@ def test_what_is_recorded_has_a_limit(compiled):
     ("wrong", "what"),
     [
         ({"inputs": {"film": ("current.I", 10)}}, "time of a frame"),
+        ({"inputs": {"intensity": "current.I"}}, "identifiers other than intensity and n_samples"),
+        ({"inputs": {"film": "current.I", "more": "current.I"}}, "set by one input only"),
         ({"inputs": {"film": ("current.I", 0.25 * ms)}}, "whole time steps"),
         ({"inputs": {"film": ("current.I", 50 * ms)}}, "within a presentation"),
         ({"presentation": biosnn.Presentation(duration=40 * ms, watch="stdp", min_spikes=1)},

@@ -31,6 +31,8 @@ _WHERE = "from_brian2"
 #: The variable of synapses that says whether they learn.
 _LEARNS = "biosnn_learns"
 _TIMES = ("lastspike", "lastupdate")
+#: What runs are given besides inputs.
+_OWN = ("intensity", "n_samples")
 
 
 def with_samples(
@@ -66,9 +68,16 @@ def with_samples(
     steps = [_steps(program, key, presentation) for key in ("duration", "rest")]
     targets, ports, silent = {}, {}, []
     for name, given in _mapping("inputs", inputs).items():
+        if not isinstance(name, str) or not name.isidentifier() or name in _OWN:
+            wanted = f"named by identifiers other than {' and '.join(_OWN)}"
+            raise ParameterError(_WHERE, "inputs", repr(name), wanted)
         target, frame = (given, None) if isinstance(given, str) else _framed(name, given)
         program = _set_free(program, target)
-        targets[name], port = _target(program, name, target)
+        full, port = _target(program, name, target)
+        if full in targets.values():
+            got, wanted = f"{target!r}, as another input", "set by one input only"
+            raise ParameterError(_WHERE, f"inputs[{name!r}]", got, wanted)
+        targets[name] = full
         ports[name] = port if frame is None else _sequence(program, name, port, frame, steps[0])
         silent += [name] if target in program.groups and port.kind != "events" else []
     ports["intensity"] = Port(kind="static", features=1, optional=True, absent=1.0, positive=True)
