@@ -75,6 +75,26 @@ def test_the_objects_are_as_after_brian2(make: Any) -> None:
         equal(net, expected)
 
 
+def test_a_duration_that_is_no_multiple_of_a_time_step_set_anew() -> None:
+    """Brian2 checks a time step that was changed at the beginning of a run, not at its end."""
+    defaultclock.dt = 100.0 * brian2.us  # not to the bit what it was
+
+    def runs(one: Any) -> tuple[NeuronGroup, StateMonitor]:
+        cells = NeuronGroup(2, "dv/dt = (2 - v)/(5*ms) : 1", threshold="v > 1", reset="v = 0")
+        monitor = StateMonitor(cells, "v", record=True)
+        net = Network(cells, monitor)
+        for duration in (0.25 * ms, 0.25 * ms, 7.33 * ms):
+            one(net, duration)
+        return cells, monitor
+
+    expected, seen = runs(lambda net, duration: net.run(duration))
+    found, recorded = runs(lambda net, duration: run(duration, network=net, device="runtime"))
+    assert np.ptp(seen.v) > 0.9
+    np.testing.assert_array_equal(recorded.v, seen.v)
+    np.testing.assert_array_equal(recorded.t, seen.t)
+    assert found.t == expected.t
+
+
 def test_compiled_runs_leave_the_same() -> None:
     namespace, net = synapses()
     net.run(80 * ms, namespace=namespace)

@@ -114,6 +114,9 @@ def run(
         _claim(whole, objects)
         runnable, begin, constants = _runnable(from_brian2(whole, namespace=names), device, math)
         start = float(whole.t_)
+        clocks = {target.clock for target in objects}
+        for clock in clocks:  # as Brian2 does, which checks a changed time step here
+            clock.set_interval(start * second, (start + seconds) * second)
         tell(0 * second, 0.0, start * second, seconds * second)
         began = time.perf_counter()
         recording, state = _run(runnable, begin, seconds, constants, seed)
@@ -123,7 +126,7 @@ def run(
         raise
     hand_back(objects, recording, state)
     whole.t_ = start + seconds
-    for clock in {target.clock for target in objects}:
+    for clock in clocks:
         clock._set_t_update_dt(target_t=whole.t_ * second)
     if magic:
         whole.objects.clear()
