@@ -64,8 +64,8 @@ def rule(
     PlasticityRule
         An ``(event-driven)`` variable that decays exponentially and that spikes of one side
         increase (or set) by what all synapses share becomes a trace of that side's neurons, which
-        has the same values and is one per neuron. Another one is integrated in every time step:
-        it has the same values between two events, and is one time step ahead before the first.
+        has the same values and is one per neuron. Another one stays with each synapse, and is
+        integrated when events arrive.
 
     Raises
     ------
