@@ -217,6 +217,8 @@ def test_what_is_recorded_has_a_limit(compiled):
     ("wrong", "what"),
     [
         ({"inputs": {"film": ("current.I", 10)}}, "time of a frame"),
+        ({"learned": None}, "learned must be a text or a list of texts, got None"),
+        ({"learned": [3]}, "learned must be a text or a list of texts"),
         ({"inputs": {"intensity": "current.I"}}, "identifiers other than intensity and n_samples"),
         ({"inputs": {"film": "current.I", "more": "current.I"}}, "set by one input only"),
         ({"inputs": {"film": ("current.I", 0.25 * ms)}}, "whole time steps"),
@@ -228,6 +230,33 @@ def test_what_is_recorded_has_a_limit(compiled):
 def test_frames_and_attempts_that_cannot_be_are_named(wrong, what):
     with pytest.raises(ParameterError, match=what):
         lifted(**wrong)
+
+
+def test_normalising_retries_needs_retries():
+    once = biosnn.Presentation(duration=40 * ms)
+    norm = {"stdp.w": biosnn.networks.Normalisation(total=1.0)}
+    with pytest.raises(ParameterError, match="normalise_retries must be given where samples are"):
+        lifted(inputs={"film": "current.I"}, presentation=once, normalise=norm,
+               normalise_retries=True)  # fmt: skip
+
+
+def test_what_each_step_computes_is_not_set_by_samples():
+    cells = NeuronGroup(2, "I = 2 + 0*t/ms : 1 (constant over dt)\ndv/dt = (I - v)/(5*ms) : 1",
+                        threshold="v > 1", reset="v = 0", method="euler", name="cells")  # fmt: skip
+    once = biosnn.Presentation(duration=40 * ms)
+    with pytest.raises(ParameterError, match=r"'cells.I' \(constant over dt\).*flag out"):
+        biosnn.from_brian2(Network(cells), namespace={}, inputs={"x": "cells.I"}, presentation=once,
+                           output="cells")  # fmt: skip
+
+
+@pytest.mark.parametrize("code", ["w_post = clip(w_post - 0.01, 0, 1)", "w -= 0.01"])
+def test_learned_weights_that_other_synapses_change_are_refused(code):
+    net = network()
+    other = Synapses(net["current"], net["stdp"], on_pre=code, name="other")
+    other.connect()
+    net.add(other)
+    with pytest.raises(ParameterError, match=r"learned .*stdp\.w, which other changes"):
+        lifted(net)
 
 
 def test_values_at_spikes_are_refused_where_samples_are_shown():

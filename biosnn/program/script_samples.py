@@ -72,6 +72,7 @@ def with_samples(
             wanted = f"named by identifiers other than {' and '.join(_OWN)}"
             raise ParameterError(_WHERE, "inputs", repr(name), wanted)
         target, frame = (given, None) if isinstance(given, str) else _framed(name, given)
+        _check_held(program, name, target)
         program = _set_free(program, target)
         full, port = _target(program, name, target)
         if full in targets.values():
@@ -99,9 +100,13 @@ def with_samples(
         if array.name in _TIMES and array.double and array.full_name not in resets
     ]
     program = _counting(program, counted)
-    learned = [learned] if isinstance(learned, str) else list(learned)
+    learned = _names("learned", learned)
     program, switches = _switched(program, learned)
     scaled = _scaled(normalise, normalise_retries, learned)
+    if normalise_retries and not presentation.most_retries:
+        remedy = "Set Presentation.max_retries, or leave it out"
+        wanted = "given where samples are shown again"
+        raise ParameterError(_WHERE, "normalise_retries", True, wanted, remedy)
     program = program.changed(
         output=outputs[0] if outputs else "",
         duration_steps=steps[0],
@@ -167,6 +172,13 @@ def _mapping(name: str, given: Any) -> Mapping[str, Any]:
     return given
 
 
+def _names(name: str, given: Any) -> list[str]:
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not all(isinstance(part, str) for part in names):
+        raise ParameterError(_WHERE, name, repr(given), "a text or a list of texts")
+    return list(names)
+
+
 def _steps(program: Program, key: str, presentation: Presentation) -> int:
     seconds = float(getattr(presentation, key))
     steps = round(seconds / program.dt)
@@ -206,6 +218,18 @@ def _scaled(given: Any, retries: Any, learned: Sequence[str]) -> dict[str, Scale
     if retries and not found:
         raise ParameterError(_WHERE, "normalise_retries", True, "given with normalise")
     return found
+
+
+def _check_held(program: Program, name: str, target: str) -> None:
+    """Refuse subexpressions that each time step computes and keeps."""
+    key, _, variable = target.partition(".")
+    group = program.groups.get(key)
+    equation = None if group is None else parsed_unchecked(group.equations).get(variable or "rates")
+    if equation is not None and equation.type == SUBEXPRESSION and equation.flags:
+        got = f"{target!r} ({', '.join(dict.fromkeys(equation.flags))})"
+        remedy = "Leave the flag out: what a sample sets stays as it is"
+        where = f"inputs[{name!r}]"
+        raise ParameterError(_WHERE, where, got, "a subexpression without flags", remedy)
 
 
 def _set_free(program: Program, target: Any) -> Program:
@@ -328,6 +352,7 @@ def _switched(program: Program, learned: Sequence[str]) -> tuple[Program, dict[s
         if array is None or array.role != "weight" or array.name in _differential(program, key):
             wanted = "variables of synapses that statements change, such as 'S.w'"
             raise ParameterError(_WHERE, "learned", repr(full), wanted)
+        _check_alone(program, key, name)
         kernels = [
             attrs.evolve(kernel, code=_held_fixed(kernel.code, name))
             if kernel.owner == key
@@ -346,6 +371,20 @@ def _switched(program: Program, learned: Sequence[str]) -> tuple[Program, dict[s
         kind = {"kind": "integer", "size": 1, "shared": True, "role": "weight"}
         arrays[switch] = Array(owner=key, name=_LEARNS, **kind)
     return program.changed(connections=connections, arrays=arrays), switches
+
+
+def _check_alone(program: Program, key: str, name: str) -> None:
+    """Check that no other synapses change a variable: they would where nothing learns, too."""
+    for kernel in program.kernels:
+        made = program.connections.get(kernel.owner)
+        if made is None or kernel.owner == key:
+            continue
+        names = {f"{name}_{side}" for side in ("pre", "post") if getattr(made, side) == key}
+        if made.post == key and name not in parsed_unchecked(made.equations):
+            names.add(name)
+        if names & assigned(kernel.code) or f"{key}.{name}" in kernel.targets:
+            got, wanted = f"{key}.{name}, which {made.name} changes", "changed by its own synapses"
+            raise ParameterError(_WHERE, "learned", got, wanted)
 
 
 def _held_fixed(code: str, name: str) -> str:
