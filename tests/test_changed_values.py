@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import attrs
@@ -162,6 +163,8 @@ WRONG = {
     "another unit": ({"c.tau_m": 5 * mV}, "in s"),
     "no number": ({"c.tau_m": "5 ms"}, "a number"),
     "infinity": ({"c.tau_m": np.inf * second}, "finite"),
+    "no time": ({"c.tau_m": 0 * ms}, "equations.v must be .* a division by zero"),
+    "an array": ({"c.tau_m": [5] * ms}, r"values\['c.tau_m'\] must be one number"),
     "several": ({"c.tau_m": [5, 6] * ms}, "number"),
     "the number of samples": ({"protocol.seen": 3}, "keyed by"),
     "no dict": ([("c.tau_m", 5 * ms)], "run.values"),
@@ -173,6 +176,17 @@ def test_wrong_values_are_refused(values: Any, message: str) -> None:
     runnable = simulation.compile(network(), "runtime", changeable=CHANGEABLE)
     with pytest.raises((ParameterError, DataError), match=message):
         runnable.run(DRIVE, values=values, progress=False)
+
+
+def test_parameters_need_brian2_and_a_state_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    runnable = simulation.compile(network(), "runtime", per_sample=("c.v",), changeable=["c.tau_m"])
+    expected, _ = runnable.run(DRIVE, values={"c.tau_m": 5 * ms}, progress=False)
+    monkeypatch.setitem(sys.modules, "biosnn.program.layout", None)
+    with pytest.raises(ParameterError, match=r"no Brian2.*updated\(\{\"c\.tau_m\""):
+        runnable.run(DRIVE, values={"c.tau_m": 0.005}, progress=False)
+    state = runnable.initial_state(0).updated({"c.tau_m": 0.005})
+    found, _ = runnable.run(DRIVE, state, progress=False)
+    np.testing.assert_array_equal(found["c.v"], expected["c.v"])
 
 
 def test_a_state_with_another_value_of_a_constant_is_refused() -> None:

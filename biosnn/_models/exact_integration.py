@@ -20,6 +20,7 @@ from scipy.sparse.csgraph import connected_components
 
 from biosnn._models.equation_text import parsed
 from biosnn._models.identifiers import rename
+from biosnn.errors import ParameterError
 
 
 def has_pole(equations: str | Equations, parameters: Mapping[str, Any]) -> bool:
@@ -34,11 +35,16 @@ def has_pole(equations: str | Equations, parameters: Mapping[str, Any]) -> bool:
         Brian2 equations.
     parameters : mapping
         Their constants; those that are no single number are taken as different from all others.
+
+    Raises
+    ------
+    ParameterError
+        If a time constant is 0.
     """
     values = {
         sympy.Symbol(name, real=True): float(np.asarray(value))
         for name, value in parameters.items()
-        if not attrs.has(type(value)) and np.size(value) == 1
+        if not attrs.has(type(value)) and np.ndim(value) == 0
     }
     rates = []
     known = parsed("", equations) if isinstance(equations, str) else equations
@@ -47,6 +53,10 @@ def has_pole(equations: str | Equations, parameters: Mapping[str, Any]) -> bool:
         rate = sympy.diff(code, symbol)
         value = rate.subs(values)
         if value.is_number:
+            if value.is_finite is False:
+                wanted = "a rate of change that is a number for these parameters"
+                remedy = "Give time constants other than 0"
+                raise ParameterError("equations", name, "a division by zero", wanted, remedy)
             rates.append((symbol, code.free_symbols, rate, float(value)))
     return any(
         (a in of_b or b in of_a) and rate_a != rate_b and np.isclose(x, y, rtol=1e-6, atol=0)

@@ -15,7 +15,7 @@ from biosnn.networks import NetworkModel
 from biosnn.program.passes.changeable import owned_constants
 from biosnn.program.replicas import Replicas
 from biosnn.state import unit_of
-from biosnn.validation import check_value
+from biosnn.validation import check_value, describe
 
 
 def members_of(
@@ -148,6 +148,8 @@ def with_changed(network: NetworkModel, values: Mapping[str, Any]) -> NetworkMod
     known, change = owned_constants(network), dict[str, dict[str, Any]]()
     for name, value in values.items():
         key, _, constant = name.partition(".")
+        if np.ndim(value):
+            raise ParameterError("run", f"values[{name!r}]", describe(value), "one number")
         if isinstance(value, int | float | np.number) and unit_of(value) is None:
             value = Quantity(value, dim=get_dimensions(known[name]))
         change.setdefault(key, {})[constant] = value

@@ -117,9 +117,15 @@ class Runnable:
         begin = self.initial_state(seed) if state is None else state
         checked_state(self._made.defaults, begin)
         if parameters:
-            # Brian2 is needed to know what follows from parameters.
-            from biosnn.program.layout import first_values
-            from biosnn.simulation.ensemble_members import with_changed
+            try:
+                from biosnn.program.layout import first_values
+                from biosnn.simulation.ensemble_members import with_changed
+            except ModuleNotFoundError as error:
+                name = next(iter(parameters))
+                wanted = "variables only where there is no Brian2, which knows what follows"
+                remedy = "Give a state with all that follows: "
+                remedy += f'initial_state(seed).updated({{"{name}": ...}})'
+                raise ParameterError("run", "values", repr(name), wanted, remedy) from error
 
             network = with_changed(self.network, parameters)
             if state is None:
