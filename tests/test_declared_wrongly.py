@@ -773,3 +773,10 @@ def test_what_fits_is_not_refused():
     assert joined(delay=[0.5, 1.0, 1.5, 0.0, 0.5, 0.5] * ms).projections["p"].delayed
     assert leaky(refractory="v > 1*mV or t - lastspike < 2*ms").refractory
     assert leaky(equations="dv/dt = clip(E - v, -1*mV, 1*mV)/tau : volt", method="euler")
+
+
+@pytest.mark.parametrize("names", ["theta", 3, ("v", 3)])
+def test_what_begins_anew_is_named_in_tuples(names) -> None:
+    """A text was read letter by letter."""
+    with pytest.raises(ParameterError, match=r"Presentation\.reset\['exc'\]"):
+        Presentation(duration=20 * ms, reset={"exc": names})

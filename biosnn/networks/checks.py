@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from brian2 import Hz, ms, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
@@ -245,9 +245,6 @@ def check_reset(network: NetworkStructure) -> None:
         owners = {**network.populations, **network.projections}
         check_choice(network.name, "presentation.reset", key, owners)
         field = f"presentation.reset[{key!r}]"
-        if not isinstance(names, Sequence) or isinstance(names, str):
-            remedy = f"Write ({names!r},)" if isinstance(names, str) else ""
-            raise ParameterError(network.name, field, repr(names), "a tuple of names", remedy)
         if key in network.projections:
             known = network.synaptic(key)
         else:

@@ -19,7 +19,8 @@ from biosnn.networks.projection import Projection
 from biosnn.validation import (
     LARGEST,
     check_choice,
-    check_instance,
+    check_mapping,
+    check_members,
     check_steps,
     choice,
     flag,
@@ -153,7 +154,15 @@ class Presentation:
         if isinstance(self.reset, str):
             check_choice("Presentation", "reset", self.reset, ("none", "all"))
         else:
-            check_instance("Presentation", "reset", self.reset, Mapping)
+            check_mapping("Presentation", "reset", self.reset)
+            for key, names in self.reset.items():
+                field = f"reset[{key!r}]"
+                if isinstance(names, str):
+                    remedy = f"Write ({names!r},)"
+                    raise ParameterError(
+                        "Presentation", field, repr(names), "a tuple of names", remedy
+                    )
+                check_members("Presentation", field, names, str)
         if (self.min_spikes > 0) != (self.watch is not None):
             raise ParameterError(
                 "Presentation", "watch", self.watch, "given together with min_spikes"
