@@ -131,7 +131,7 @@ class NetworkEstimator(BaseEstimator):
                 f"{called}: X has {got}, the input {self._port()!r} of the network {expected}"
             )
         self.seed_ = drawn_seed(self)
-        vars(self).pop("state_", None)  # until there is another one, nothing is learned
+        self.__dict__.pop("state_", None)  # until there is another one, nothing is learned
         with self._runnable() as runnable:
             self._begun = runnable.initial_state(self.seed_)
         self._seen, self._passes = 0, 0

@@ -371,7 +371,7 @@ class STDPClassifier(ClassifierMixin, _Unsupervised):
         table, labels = checked_table(self, X, y, reset=True)
         check_classification_targets(labels)
         readout = self._unfitted_readout()
-        vars(self).pop("readout_", None)
+        self.__dict__.pop("readout_", None)
         self._fit_network(table)
         self.readout_ = readout.fit(self._observed(table), labels)
         self.classes_ = self.readout_.classes_
