@@ -171,7 +171,7 @@ def test_compile_and_ensemble_say_which_device_and_why(monkeypatch) -> None:
     monkeypatch.setattr(gpu, "tools", lambda: None)
     assert simulation.compile(population(), "auto", math="strict").device == "cuda"
     assert asked == ["cpp", "cuda"]
-    with pytest.raises(ParameterError, match=r"one of 'runtime', 'cpp', 'cuda', 'auto'"):
+    with pytest.raises(ParameterError, match=r"'runtime' or 'cpp' or 'cuda' or 'auto'"):
         simulation.compile(population(), "abacus")
     with pytest.raises(ParameterError, match=r'must be "cpp", "cuda" or "auto"'):
         simulation.ensemble(population(), 2, "runtime")

@@ -148,7 +148,7 @@ def test_a_reset_of_no_names_is_refused(tmp_path: Path) -> None:
     data["presentation"]["reset"] = {"in": 3}
     path = tmp_path / "model.biosnn"
     path.write_bytes(_hostile.saved(data))
-    with pytest.raises(StorageError, match=r"presentation\.reset\['in'\] must be a tuple of names"):
+    with pytest.raises(StorageError, match=r"Presentation\.reset\['in'\] must be a tuple"):
         storage.load_model(path)
 
 
