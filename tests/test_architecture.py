@@ -38,6 +38,7 @@ LAYERS = (
         "recording",
         "files",
         "progress",
+        "callbacks",
     ),
     ("models", "plasticity", "encoding"),
     ("networks",),
