@@ -106,6 +106,9 @@ if __name__ == "__main__":
     if "--fail" in sys.argv:
         from biosnn.errors import ParameterError
         raise ParameterError("hello", "x", -1, "> 0")
+    if "--module" in sys.argv:
+        name = sys.argv[-1]
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     if "--bug" in sys.argv:
         raise RuntimeError("a bug")
     sys.exit(_shared.STATUS if "--status" in sys.argv else 0)
@@ -160,6 +163,27 @@ def test_errors_of_a_script(scripts: Path) -> None:
     path = scripts / "hello.py"
     assert failed("run", path, "--fail") == "error: hello.x must be > 0, got -1\n"
     assert isinstance(call("run", path, "--bug").exception, RuntimeError), "bugs stay visible"
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [
+        ("torch", "torch"),
+        ("torchvision.models", "torch"),
+        ("nir", "nir"),
+        ("dask_jobqueue", "sweeps"),
+    ],
+)
+def test_a_missing_extra_is_named(module: str, extra: str, scripts: Path) -> None:
+    package = module.partition(".")[0]
+    assert failed("run", scripts / "hello.py", "--module", module) == (
+        f'error: this needs {package}, which is not installed: pip install "biosnn[{extra}]"\n'
+    )
+
+
+def test_a_missing_module_of_no_extra_is_a_bug(scripts: Path) -> None:
+    error = call("run", scripts / "hello.py", "--module", "numpyy").exception
+    assert isinstance(error, ModuleNotFoundError)
 
 
 # --- models

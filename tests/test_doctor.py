@@ -157,6 +157,10 @@ def test_modules_are_imported_in_a_child(tmp_path, monkeypatch):
     assert doctor.import_in_child("doctor_absent") == ("", "doctor_absent is not installed")
     assert doctor.import_in_child("doctor_deep")[1].startswith("import failed: ModuleNotFound")
     assert doctor.import_in_child("doctor_fatal") == ("", "import failed: exit status 7")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "doctor_good.py").write_text("raise RuntimeError('of this folder')")
+    monkeypatch.chdir(tmp_path / "here")
+    assert doctor.import_in_child("doctor_good") == ("doctor_good 1.2", "")
 
 
 def test_missing_python_headers_warn(tmp_path):

@@ -22,13 +22,21 @@ _SILENT = "-1 (silent)"
 
 
 class _Group(TyperGroup):
-    """Commands that print biosnn's errors as one sentence on stderr."""
+    """Commands that print biosnn's errors, and which extra is missing, as one sentence."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except BiosnnError as error:
             typer.echo(f"error: {printable(error)}", err=True)
+            raise typer.Exit(2) from error
+        except ModuleNotFoundError as error:
+            from biosnn.cli.extras import what_is_missing
+
+            said = what_is_missing(error)
+            if said is None:
+                raise
+            typer.echo(f"error: {said}", err=True)
             raise typer.Exit(2) from error
 
 

@@ -173,14 +173,14 @@ def check_torch(probe: Callable[..., tuple[str, str]] | None = None) -> Check:
 
 
 def import_in_child(*modules: str) -> tuple[str, str]:
-    """Import modules in a new interpreter.
+    """Import modules in a new interpreter, and nothing that lies in the current folder.
 
     Returns
     -------
     versions, error : str
         One of them is empty: ``"torch 2.9.0, torchvision 0.24.0"``, or the reason.
     """
-    code, output = call([sys.executable, "-c", IMPORT, *modules], timeout=180)
+    code, output = call([sys.executable, "-P", "-c", IMPORT, *modules], timeout=180)
     last = output.strip().splitlines()[-1] if output.strip() else f"exit status {code}"
     if code == 0:
         return last, ""

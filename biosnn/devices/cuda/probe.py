@@ -114,7 +114,7 @@ def brian2cuda_problem() -> str:
     str
         The last line of what went wrong; empty if nothing did.
     """
-    code, output = call([sys.executable, "-c", "import brian2cuda"], timeout=180)
+    code, output = call([sys.executable, "-P", "-c", "import brian2cuda"], timeout=180)
     if code == 0:
         return ""
     return output.strip().splitlines()[-1] if output.strip() else f"exit status {code}"
