@@ -1,18 +1,17 @@
-"""Datasets of images: the bundled subset of MNIST, MNIST, Fashion-MNIST, and pictures of one's own.
+"""Datasets: the bundled subset of MNIST, MNIST, Fashion-MNIST, folders of pictures.
 
-Every dataset is a `Dataset` of two `Split`s with uint8 images, bright ink on black, and int64
-labels ``[n]``; those below have images ``[n, 28, 28]``, one's own have any size and channels.
-`load_digits` works offline; MNIST and Fashion-MNIST are read from IDX files, which torchvision
-downloads on request.
+Every loader gives a `Dataset` with the parts ``train`` and ``test`` and int64 labels ``[n]``;
+`Dataset.split_validation` gives training, validation and test. A `Split` has uint8 images, bright
+ink on black. `load_digits` works offline; MNIST and Fashion-MNIST are read from IDX files, which
+torchvision downloads on request.
 """
 
+from biosnn.datasets.folder import load_folder
 from biosnn.datasets.loading import (
-    Dataset,
-    Split,
     load_dataset,
     load_digits,
     load_fashion_mnist,
     load_mnist,
-    train_validation_split,
 )
+from biosnn.datasets.parts import Dataset, Split, train_validation_split
 from biosnn.datasets.picture import SIDE, load_image

@@ -8,13 +8,13 @@ import zlib
 from importlib import resources
 from pathlib import Path
 
-import attrs
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from biosnn.datasets.parts import Dataset, Split
 from biosnn.errors import DataError, ParameterError
-from biosnn.validation import check_choice, check_flag, check_instance, check_path, check_whole
+from biosnn.validation import check_choice, check_flag, check_path
 
 _MNIST_SOURCE = (
     "MNIST: LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791; "
@@ -24,164 +24,6 @@ _MOST_BYTES = 2**27  # of an IDX file; MNIST and Fashion-MNIST have 47 million
 _FASHION_SOURCE = (
     "Fashion-MNIST: Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747; Zalando SE, MIT"
 )
-
-
-def _checked_images(images: ArrayLike) -> NDArray[np.uint8]:
-    array = np.asarray(images)
-    if array.dtype != np.uint8 or array.ndim not in (3, 4) or 0 in array.shape:
-        raise DataError(
-            "Split.images must be a uint8 array [n, height, width] or [n, height, width, channels] "
-            f"without an empty axis, got {array.dtype} {list(array.shape)}"
-        )
-    return array
-
-
-def _checked_labels(labels: ArrayLike) -> NDArray[np.int64]:
-    array = np.asarray(labels)
-    if array.dtype.kind not in "iu" or array.ndim != 1:
-        raise DataError(
-            f"Split.labels must be an integer array [n], got {array.dtype} {list(array.shape)}; "
-            "number the classes from 0"
-        )
-    return array.astype(np.int64)
-
-
-@attrs.frozen(eq=False)
-class Split:
-    """Labelled images, in a fixed order.
-
-    Parameters
-    ----------
-    images : uint8 array [n, height, width] or [n, height, width, channels]
-        Bright ink on black, n >= 1.
-    labels : int array [n]
-        Class of each image, kept as int64.
-
-    Raises
-    ------
-    DataError
-        If an array has another type or shape, or if the two lengths differ.
-    """
-
-    images: NDArray[np.uint8] = attrs.field(converter=_checked_images, repr=False)
-    labels: NDArray[np.int64] = attrs.field(converter=_checked_labels, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        if len(self.images) != len(self.labels):
-            raise DataError(
-                f"Split.labels must have one label per image, got {len(self.labels)} labels for "
-                f"{len(self.images)} images; pass arrays of one length"
-            )
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.images)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Height and width of the images, and their channels where they have some."""
-        return self.images.shape[1:]
-
-    def take(self, n: int) -> Split:
-        """Return the first `n` images and labels.
-
-        Raises
-        ------
-        ParameterError
-            If `n` is below 1 or above the number of images.
-        """
-        n = check_whole("Split.take", "n", n, 1, len(self))
-        return Split(self.images[:n], self.labels[:n])
-
-    def flat(self) -> NDArray[np.float32]:
-        """Return the images as float32 rows ``[n, pixels]`` (times channels) in [0, 1]."""
-        return np.divide(self.images.reshape(len(self), -1), 255, dtype=np.float32)
-
-
-@attrs.frozen(eq=False)
-class Dataset:
-    """A training and a test split of one source.
-
-    Parameters
-    ----------
-    name : str
-        The name that `load_dataset` knows it by.
-    train, test : Split
-        Training and test images.
-    n_classes : int
-        Number of classes; labels are 0 to ``n_classes - 1``.
-    source : str
-        Authors, year, identifier and licence.
-
-    Raises
-    ------
-    DataError
-        If a label lies outside the classes, or test images have another shape.
-    """
-
-    name: str
-    train: Split
-    test: Split
-    n_classes: int
-    source: str
-
-    def __attrs_post_init__(self) -> None:
-        if self.train.shape != self.test.shape:
-            raise DataError(
-                f"Dataset {self.name!r} has training images of shape {self.train.shape} and test "
-                f"images of shape {self.test.shape}; take both from the same source"
-            )
-        for part, split in (("train", self.train), ("test", self.test)):
-            low, high = split.labels.min(), split.labels.max()
-            if low < 0 or high >= self.n_classes:
-                raise DataError(
-                    f"Dataset.{part} of {self.name!r} must have labels between 0 and "
-                    f"{self.n_classes - 1}, got {low} to {high}; check its label file"
-                )
-
-    def split_validation(self, n_validation: int, seed: int) -> tuple[Split, Split, Split]:
-        """Return training, validation and test split; see `train_validation_split`."""
-        return *train_validation_split(self.train, n_validation, seed), self.test
-
-
-def train_validation_split(split: Split, n_validation: int, seed: int) -> tuple[Split, Split]:
-    """Set a class-stratified validation split aside.
-
-    The images are shuffled, sorted by class and picked at even spacing, so that every class gives
-    its share of `n_validation`, rounded down or up. Both parts keep the original order.
-
-    Parameters
-    ----------
-    split : Split
-        The images to divide.
-    n_validation : int
-        Number of validation images, at least 1 and less than ``len(split)``.
-    seed : int
-        Seed >= 0; the same seed gives the same division.
-
-    Returns
-    -------
-    train, validation : Split
-        Disjoint, together all of `split`.
-
-    Raises
-    ------
-    ParameterError
-        If `n_validation` or `seed` is out of bounds.
-    """
-    check_instance("train_validation_split", "split", split, Split)
-    n = len(split)
-    check_whole("train_validation_split", "n_validation", n_validation, 1, n - 1)
-    check_whole("train_validation_split", "seed", seed)
-    shuffled = np.random.default_rng(seed).permutation(n)
-    by_class = shuffled[np.argsort(split.labels[shuffled], kind="stable")]
-    evenly_spaced = (2 * np.arange(n_validation) + 1) * n // (2 * n_validation)
-    held_out = np.zeros(n, dtype=bool)
-    held_out[by_class[evenly_spaced]] = True
-    return (
-        Split(split.images[~held_out], split.labels[~held_out]),
-        Split(split.images[held_out], split.labels[held_out]),
-    )
 
 
 def load_digits() -> Dataset:

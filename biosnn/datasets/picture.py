@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from biosnn.errors import DataError, ParameterError
-from biosnn.validation import check_path, check_shape
+from biosnn.validation import check_choice, check_path, check_shape
 
 SIDE = 28
 #: Most pixels of a picture; it is refused by its header, before memory is taken for it.
@@ -27,13 +29,14 @@ def load_image(
     *,
     invert: bool | Literal["auto"] = "auto",
     shape: tuple[int, ...] = (SIDE, SIDE),
+    fit: Literal["ink", "whole"] = "ink",
 ) -> NDArray[np.float32]:
     """Read a picture as a sample, prepared as MNIST's.
 
     A picture of the wanted size is taken as it is. Any other picture in grey is treated as MNIST's
     makers treated theirs: cropped to the ink, scaled to fit 20/28 of the size, its centre of mass
     put at the centre. Paper texture below a fifth of the strongest ink is dropped, and the ink is
-    stretched to 1. A picture in colours is scaled as a whole.
+    stretched to 1. A picture in colours is scaled as a whole, and so are all with ``fit="whole"``.
 
     Parameters
     ----------
@@ -46,6 +49,9 @@ def load_image(
     shape : tuple of int
         Height and width of the sample in pixels: of grey values, or with 3 as a third number of
         colours.
+    fit : {"ink", "whole"}
+        What of a picture of another size is scaled to the wanted one: the ink, as MNIST's, or the
+        whole picture, whose proportions then become those of `shape`.
 
     Returns
     -------
@@ -58,7 +64,7 @@ def load_image(
     DataError
         If the file is missing, is no image, is too large or shows no ink.
     ParameterError
-        If `invert` or `shape` is something else.
+        If `invert`, `shape` or `fit` is something else.
 
     References
     ----------
@@ -67,14 +73,15 @@ def load_image(
     check_path("load_image", "path", path)
     if not isinstance(invert, bool | str) or invert not in (True, False, "auto"):
         raise ParameterError("load_image", "invert", repr(invert), "True, False or 'auto'")
+    check_choice("load_image", "fit", fit, ("ink", "whole"))
     wanted = "(height, width) or (height, width, 3) in pixels"
     shape = check_shape("load_image", "shape", shape, wanted, (2, 3))
     if max(shape) > MAX_PIXELS or shape[2:] not in ((), (3,)):
         raise ParameterError("load_image", "shape", shape, wanted)
     colours = _read(Path(path))
+    if (len(shape) == 3 or fit == "whole") and colours.size != (shape[1], shape[0]):
+        colours = colours.resize((shape[1], shape[0]), Image.Resampling.BOX)
     if len(shape) == 3:
-        if colours.size != (shape[1], shape[0]):
-            colours = colours.resize((shape[1], shape[0]), Image.Resampling.BOX)
         pixels = np.asarray(colours)
         return np.divide(255 - pixels if invert is True else pixels, 255, dtype=np.float32).ravel()
     grey = np.asarray(colours.convert("L"))
@@ -89,8 +96,29 @@ def load_image(
     return (np.divide(ink, 255, dtype=np.float32) if fits else _centred(ink, shape)).ravel()
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    """Height and width of a picture as `load_image` takes it, by its header: upright.
+
+    Raises
+    ------
+    DataError
+        As `load_image`.
+    """
+    with _opened(path) as image:
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        width, height = image.size
+        return (width, height) if turned else (height, width)
+
+
 def _read(path: Path) -> Image.Image:
     """Read a picture in colours, upright, transparency on white; a large one at a lower scale."""
+    with _opened(path) as image:
+        return _on_white(image)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture of a known format and of a size that is read; errors name the file."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we look ourselves
@@ -101,7 +129,7 @@ def _read(path: Path) -> Image.Image:
                         f"{path} has {width} x {height} pixels, more than {MAX_PIXELS}; save it "
                         "at a smaller size"
                     )
-                return _on_white(image)
+                yield image
     except FileNotFoundError as error:
         raise DataError(f"The image {path} does not exist; check the path") from error
     except DataError:
