@@ -128,6 +128,21 @@ class Task:
         return self.losses(weights.detach())
 
 
+def smoothed(task: Task, pairs: int) -> dict[str, Any]:
+    """Two halves of the smoothed loss's gradient, and how long they took."""
+    started = time.perf_counter()
+    halves = torch.stack([task.smoothed_gradient(pairs // 2) for _ in range(2)])
+    return {"halves": halves.numpy(), "seconds": time.perf_counter() - started}
+
+
+def trained(task: Task, layer: SpikingLayer, reference: Tensor, steps: int) -> dict[str, Any]:
+    """Cosine of the layer's gradient with the reference, and the losses after training."""
+    started = time.perf_counter()
+    cosine = cosine_similarity(task.gradient(layer), reference, dim=-1).numpy()
+    after = task.fit(layer, steps).numpy()
+    return {"cosine": cosine, "after": after, "seconds": time.perf_counter() - started}
+
+
 def draw_shapes(functions: dict[str, SurrogateFunction]) -> Figure:
     figure = Figure(figsize=(10.0, 6.6), layout="constrained")
     x = torch.linspace(-2.5, 2.5, 1001, dtype=torch.float64)
@@ -168,27 +183,29 @@ def draw_training(cosine: dict[str, Any], remaining: dict[str, Any], ceiling: fl
 
 
 def run() -> None:
-    args = experiments.parser("surrogate_gallery", __doc__, device="runtime").parse_args()
+    parser = experiments.parser("surrogate_gallery", __doc__, device="runtime")
+    experiments.add_resume_flags(parser)
+    args = parser.parse_args()
     experiments.without_effect(args, ["--device"], "because all of it runs in torch")
+    experiments.begin(args)
     size = SMOKE if args.smoke else FULL
     dtype = torch.float64 if args.precision == "double" else torch.float32
     functions = {name: made() for name, made in SURROGATES.items()}
     task = Task(size["problems"], size["duration_ms"], args.seed, dtype)
 
-    started = time.perf_counter()
-    halves = [task.smoothed_gradient(size["pairs"] // 2) for _ in range(2)]
+    parts = experiments.Parts(args)
+    found = parts("reference", lambda: smoothed(task, size["pairs"]))
+    halves, reference_s = torch.from_numpy(found["halves"]), found["seconds"]
     ceiling = cosine_similarity(*halves, dim=-1)
     reference = (halves[0] + halves[1]) / 2
-    reference_s = time.perf_counter() - started
 
-    started = time.perf_counter()
-    cosine, after = {}, {}
+    cosine, after, fit_s = {}, {}, 0.0
     before = task.losses(task.start).numpy()
     for name, function in {**functions, CONTROL: UserDefined(torch.ones_like)}.items():
         layer = neurons(function)
-        cosine[name] = cosine_similarity(task.gradient(layer), reference, dim=-1).numpy()
-        after[name] = task.fit(layer, size["steps"]).numpy()
-    fit_s = time.perf_counter() - started
+        found = parts(name, lambda layer=layer: trained(task, layer, reference, size["steps"]))
+        cosine[name], after[name] = found["cosine"], found["after"]
+        fit_s += found["seconds"]
     remaining = {name: after[name] / before.mean() for name in after}
 
     with plotting.style():

@@ -133,6 +133,7 @@ except ModuleNotFoundError:  # PyTorch is an extra
 else:
     layers: dict[str, Any] = {"encoding": "direct", "epochs": 20, "learning_rate": 0.05, "T": 6}
     CHECKED.append(LIFClassifier((20,), weight_scale=3.0, batch_size=32, **layers, **SCALED))
+needs_torch = pytest.mark.skipif(LIFClassifier is None, reason="PyTorch is an extra")
 
 
 #: A check that comes in three variants, of which one is enough every day -> why.
@@ -450,3 +451,130 @@ def test_silence_is_told() -> None:
     dark.fit(X, (X[:, 0] > X[:, 1]).astype(int))
     with pytest.warns(UserWarning, match="no decision for 2 of 2 samples"):
         dark.predict(np.zeros((2, 4)))
+
+
+# --- gradients in networks of one's own
+
+GRADIENTS: dict[str, Any] = {"epochs": 4, "batch_size": 8, "learning_rate": 0.05, "random_state": 1}
+LABELS = np.array(["left", "right"])[(X[:, 0] > X[:, 1]).astype(int)]
+
+
+def layered(
+    n_features: int, n_classes: int, hidden_layer_sizes: Any = (), encoding: str = "direct"
+) -> NetworkModel:
+    sizes = (n_features, *hidden_layer_sizes, n_classes)
+    return networks.feedforward(sizes, steps=6, encoding=encoding, weight_scale=3.0)
+
+
+def of_rates(n_features: int, n_classes: int, max_rate: Any = 400 * Hz) -> NetworkModel:
+    """Spikes that the network itself draws, and an output that also hears itself."""
+    recurrent = Projection(pre="out", post="out", weights=0.1, transmit="v_post += w")
+    weights = Uniform(low=-1.0, high=1.0)
+    return NetworkModel(
+        name="of_rates",
+        dt=1 * ms,
+        inputs={"x": Input(features=n_features)},
+        populations={
+            "inp": Population(
+                model=encoding.poisson(max_rate=max_rate), n=n_features, drives={"x": "x"}
+            ),
+            "out": Population(model=networks.threshold_neuron(), n=n_classes),
+        },
+        projections={
+            "inp_out": Projection(pre="inp", post="out", weights=weights, transmit="v_post += w"),
+            "out_out": recurrent,
+        },
+        presentation=Presentation(duration=20 * ms),
+        output="out",
+    )
+
+
+@needs_torch
+@pytest.mark.parametrize("coded", ["direct", "poisson"])
+def test_names_functions_and_declarations_are_one_network(coded: str) -> None:
+    kind = "direct" if coded == "direct" else "events"
+    named = LIFClassifier((5,), T=6, weight_scale=3.0, encoding=coded, **GRADIENTS).fit(X, LABELS)
+    begin = named.network_.initial_state(named.seed_)["hidden1_output.w"]
+    assert np.abs(named.state()["hidden1_output.w"] - begin).max() > 0.05
+    scores = named.decision_function(X)
+    assert np.ptp(scores) >= 2
+    declared = layered(4, 2, (5,), encoding=kind)
+    ways: list[tuple[Any, dict[str, Any]]] = [(declared, {})]
+    if kind == "direct":
+        ways.append((layered, {"hidden_layer_sizes": (5,)}))
+    else:
+        ways.append((layered, {"hidden_layer_sizes": (5,), "network_params": {"encoding": kind}}))
+    for network, more in ways:
+        made = LIFClassifier(network=network, **more, **GRADIENTS).fit(X, LABELS)
+        assert made.state().checksum() == named.state().checksum()
+        np.testing.assert_array_equal(made.decision_function(X), scores)
+
+
+@needs_torch
+def test_the_counts_of_the_output_decide() -> None:
+    import torch
+
+    made = LIFClassifier(network=of_rates, **GRADIENTS | {"epochs": 20}).fit(X, LABELS)
+    shown = torch.from_numpy(np.rint(255 * X).astype(np.float32) / 255)
+    with torch.no_grad():
+        found = [made.module_.counts(part).numpy() for part in shown.split(8)]
+    counts = np.concatenate(found)
+    assert counts.sum() > 50
+    np.testing.assert_array_equal(made.decision_function(X), counts[:, 1] - counts[:, 0])
+    np.testing.assert_array_equal(made.predict(X), made.classes_[counts.argmax(1)])
+    assert made.score(X, LABELS) > 0.7
+    faster = clone(made).set_params(network_params={"max_rate": 40 * Hz}, epochs=1)
+    assert faster.fit(X, LABELS).network_ != made.network_
+    sent = pickle.loads(pickle.dumps(made))
+    np.testing.assert_array_equal(sent.decision_function(X), made.decision_function(X))
+
+
+@needs_torch
+def test_gradients_that_were_stopped_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from biosnn.surrogate.training import classifier
+
+    made = LIFClassifier(network=layered, checkpoint_dir=tmp_path, **GRADIENTS)
+    expected = clone(made).set_params(checkpoint_dir=None).fit(X, LABELS)
+    epochs: list[int] = []
+
+    def interrupting(*given: Any, **options: Any) -> Any:
+        def stop(history: Any, module: Any) -> None:
+            epochs.append(history.epochs)
+            if epochs == [1, 2]:
+                raise KeyboardInterrupt
+
+        return classifier_train(*given, callbacks=(stop,), **options)
+
+    classifier_train = classifier.train
+    monkeypatch.setattr(classifier, "train", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        made.fit(X, LABELS)
+    with pytest.raises(NotFittedError):
+        made.predict(X)
+    assert made.fit(X, LABELS).state().checksum() == expected.state().checksum()
+    assert epochs == [1, 2, 3, 4]
+    assert len(list(tmp_path.iterdir())) == 1
+    for other in ({"surrogate": "sigmoid"}, {"network": layered(4, 2, (3,))}, {"epochs": 1}):
+        clone(made).set_params(**other).fit(X, LABELS)
+    assert len(list(tmp_path.iterdir())) == 4, "another training has another folder"
+
+
+SIX: dict[str, Any] = {"network": networks.feedforward((4, 2), steps=6)}
+GRADIENT: dict[str, tuple[dict[str, Any], str]] = {
+    "name": ({"network": "lsm"}, r"LIFClassifier\.network must be .*'feedforward', got 'lsm'"),
+    "fixed": ({**SIX, "T": 8}, r"LIFClassifier\.T must be None where network is a NetworkModel"),
+    "not taken": ({"network": layered, "tau": 3 * ms}, r"network must be .*tau"),
+    "params": ({"network_params": {"steps": 3}}, r"network must be .*steps"),
+    "features": ({"network": layered(3, 2)}, r"X has 4 features, the input 'values' .* 3"),
+    "classes": ({"network": layered(4, 3)}, r"y has 2 classes, the population 'output' .* 3 neu"),
+    "any seed": ({"random_state": None, "checkpoint_dir": "x"}, r"random_state must be"),
+    "loss": ({"loss": 3}, r"train\.loss must be a loss"),
+}
+
+
+@needs_torch
+@pytest.mark.parametrize("case", GRADIENT)
+def test_wrong_parameters_of_gradients_are_refused_by_name(case: str) -> None:
+    given, message = GRADIENT[case]
+    with pytest.raises((ParameterError, DataError), match=message):
+        LIFClassifier(**{**GRADIENTS, **given}).fit(X, LABELS)

@@ -12,8 +12,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from biosnn._encoding.checks import intensities
-from biosnn.errors import DataError
-from biosnn.validation import LARGEST, check_choice, check_value, check_whole
+from biosnn.errors import DataError, ParameterError
+from biosnn.validation import LARGEST, check_choice, check_path, check_value, check_whole
 
 
 def checked_table(
@@ -61,6 +61,24 @@ def scaled_table(
                 "of each feature in the samples of fit to 0 to 1"
             ) from error
     return shown if norm is None else norm * np.asarray(normalize(shown))
+
+
+def check_checkpoints(estimator: Any) -> None:
+    """Check that an estimator which keeps checkpoints has a seed that another ``fit`` has, too.
+
+    Raises
+    ------
+    ParameterError
+        If ``checkpoint_dir`` is no path, or ``random_state`` no whole number.
+    """
+    if estimator.checkpoint_dir is None:
+        return
+    called = type(estimator).__name__
+    check_path(called, "checkpoint_dir", estimator.checkpoint_dir)
+    if not isinstance(estimator.random_state, Integral):
+        wanted = "a whole number together with checkpoint_dir"
+        remedy = "Another seed is another run, which cannot go on with a checkpoint"
+        raise ParameterError(called, "random_state", estimator.random_state, wanted, remedy)
 
 
 def drawn_seed(estimator: Any) -> int:

@@ -6,7 +6,6 @@ import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from numbers import Integral
 from typing import Any
 
 import attrs
@@ -16,14 +15,14 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from biosnn import simulation
-from biosnn._encoding.tables import drawn_seed, scaled_table
+from biosnn._encoding.tables import check_checkpoints, drawn_seed, scaled_table
 from biosnn.devices import registry
 from biosnn.errors import DataError, ParameterError
 from biosnn.files import locked_folder, run_folder
 from biosnn.networks import NetworkModel
 from biosnn.recording import Recording
 from biosnn.state import State
-from biosnn.validation import check_flag, check_mapping, check_path, check_value, check_whole
+from biosnn.validation import check_flag, check_mapping, check_value, check_whole
 
 #: Number of the random stream of the order of samples.
 _ORDER = 1
@@ -107,12 +106,7 @@ class NetworkEstimator(BaseEstimator):
         check_whole(called, "epochs", self.epochs, 1)
         check_flag(called, "shuffle", self.shuffle)
         check_flag(called, "verbose", self.verbose)
-        if self.checkpoint_dir is not None:
-            check_path(called, "checkpoint_dir", self.checkpoint_dir)
-            if not isinstance(self.random_state, Integral):
-                wanted = "a whole number together with checkpoint_dir"
-                remedy = "Another seed is another run, which cannot go on with a checkpoint"
-                raise ParameterError(called, "random_state", self.random_state, wanted, remedy)
+        check_checkpoints(self)
 
     def _begin(self, network: NetworkModel, read_scale: Mapping[str, float]) -> None:
         """Take a network and its state before the first sample."""

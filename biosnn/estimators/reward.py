@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from biosnn._encoding.tables import checked_table, fitted_scaler, scaled_table
 from biosnn.errors import DataError, ParameterError
 from biosnn.estimators.base import NetworkEstimator
-from biosnn.estimators.declared import REWARDED, declare
+from biosnn.estimators.declared import REWARDED
+from biosnn.networks.parametrised import declare
 from biosnn.validation import describe
 
 

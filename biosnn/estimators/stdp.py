@@ -21,7 +21,8 @@ from sklearn.utils.validation import check_is_fitted
 from biosnn._encoding.tables import checked_table, fitted_scaler, scaled_table
 from biosnn.errors import ParameterError
 from biosnn.estimators.base import NetworkEstimator
-from biosnn.estimators.declared import UNSUPERVISED, declare
+from biosnn.estimators.declared import UNSUPERVISED
+from biosnn.networks.parametrised import declare
 from biosnn.readout import linear_readout
 from biosnn.validation import LARGEST, check_whole, describe
 

@@ -25,13 +25,16 @@ def draw_function(python: Callable[..., Any]) -> Function:
     """A counter-based draw as a function of Brian2; one of whole numbers begins with a mean."""
     whole = python is counter_poisson
     types = [*(["any"] if whole else []), *(["integer"] * 6)]
-    return Function(
+    made = Function(
         python,
         arg_units=[1] * len(types),
         arg_types=types,
         return_unit=1,
         return_type="integer" if whole else "float",
     )
+    # As it is: Brian2's wrapper checks units, of which it has none, and cannot be pickled.
+    made.implementations.add_implementation("numpy", python)
+    return made
 
 
 _FUNCTIONS = {

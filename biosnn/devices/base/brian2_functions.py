@@ -48,7 +48,6 @@ def _function(
     if inner is not None:
         source, dependencies = source.replace("counter_uniform(", f"{_INNER}("), {_INNER: inner}
     add = function.implementations.add_implementation
-    add("numpy", python)
     add("cpp", source, dependencies=dependencies, name=name)
     # A generator of this name exists where brian2cuda was imported.
     add("cuda", f"__host__ __device__ {source}", dependencies=dependencies, name=name)
