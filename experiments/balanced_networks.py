@@ -122,7 +122,7 @@ def draw(
 
 
 def run() -> None:
-    args = experiments.parser("balanced_networks", __doc__).parse_args()
+    args = experiments.parser("balanced_networks", __doc__, seconds=30).parse_args()
     n = N_NEURONS // 4 if args.smoke else N_NEURONS
     duration = SMOKE_DURATION if args.smoke else DURATION
     transient = SMOKE_TRANSIENT if args.smoke else TRANSIENT

@@ -128,7 +128,7 @@ def draw(
 
 
 def run() -> None:
-    args = experiments.parser("firing_patterns", __doc__, device="runtime").parse_args()
+    args = experiments.parser("firing_patterns", __doc__, device="runtime", seconds=10).parse_args()
     adex = list(adex_patterns().values())
     simple = list(izhikevich_patterns().values())
     if args.smoke:

@@ -111,7 +111,7 @@ def draw(found: dict[str, np.ndarray]) -> Figure:
 
 
 def run() -> None:
-    args = experiments.parser("inhibitory_stdp", __doc__).parse_args()
+    args = experiments.parser("inhibitory_stdp", __doc__, seconds=10).parse_args()
     seconds, eta = (SMOKE_SECONDS, SMOKE_ETA) if args.smoke else (SECONDS, ETA)
     found, timing = measure(seconds, eta, args.device, args.precision, args.seed)
     learned, control = late_rates(found["learned"]), late_rates(found["control"])

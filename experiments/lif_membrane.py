@@ -136,7 +136,7 @@ def draw(recording: Recording) -> Figure:
 
 
 def run() -> None:
-    args = experiments.parser("lif_membrane", __doc__, device="runtime").parse_args()
+    args = experiments.parser("lif_membrane", __doc__, device="runtime", seconds=5).parse_args()
     runnable = simulation.compile(
         network(),
         args.device,

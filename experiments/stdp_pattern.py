@@ -104,7 +104,7 @@ def draw(found: dict[str, Any]) -> Figure:
 
 
 def run() -> None:
-    args = experiments.parser("stdp_pattern", __doc__).parse_args()
+    args = experiments.parser("stdp_pattern", __doc__, seconds=10).parse_args()
     n_samples = SMOKE_SAMPLES if args.smoke else N_SAMPLES
     found, timing = measure(n_samples, args.device, args.precision, args.seed)
     with plotting.style():

@@ -128,7 +128,7 @@ def draw(spikes: np.ndarray, found: dict[str, np.ndarray]) -> Figure:
 
 
 def run() -> None:
-    args = experiments.parser("stdp_trace", __doc__, device="runtime").parse_args()
+    args = experiments.parser("stdp_trace", __doc__, device="runtime", seconds=5).parse_args()
     rng = np.random.default_rng(args.seed)
     spikes = (rng.random((N_STEPS, 1)) < PROBABILITY).astype(float)
     found, timing = learn(spikes, args.device, args.precision)

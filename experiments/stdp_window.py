@@ -131,7 +131,7 @@ def draw(changes: dict[str, np.ndarray], fitted: dict[str, dict[str, float]]) ->
 
 
 def run() -> None:
-    args = experiments.parser("stdp_window", __doc__).parse_args()
+    args = experiments.parser("stdp_window", __doc__, seconds=10).parse_args()
     n_pairs = SMOKE_PAIRS if args.smoke else N_PAIRS
     changes, timing = measure(n_pairs, args.device, args.precision)
     fitted = {rule: fit(values) for rule, values in changes.items()}

@@ -181,7 +181,7 @@ def draw(frequencies: Sequence[float], changes: dict[str, np.ndarray]) -> Figure
 
 
 def run() -> None:
-    args = experiments.parser("triplet_frequency", __doc__).parse_args()
+    args = experiments.parser("triplet_frequency", __doc__, seconds=10).parse_args()
     frequencies = SMOKE_FREQUENCIES if args.smoke else FREQUENCIES
     changes, timing = measure(frequencies, args.device, args.precision)
     chosen = parameter_sets()

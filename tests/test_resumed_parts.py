@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +18,15 @@ import numpy as np
 import pytest
 
 from biosnn import experiments, files
+from biosnn.cli.run_script import run_script
 from biosnn.errors import StorageError
+from biosnn.experiments import flags
 from biosnn.state import State
 
-#: Those that run for more than some minutes, or are asked to with more data.
-LONG = {
-    "ann2snn_mnist",
-    "diehl_cook_2015",
-    "mnist_currents",
-    "mnist_stdp",
-    "mnist_surrogate",
-    "rstdp_distal_reward",
-    "rstdp_mnist",
-    "rstdp_xor",
-    "spoken_sequences",
-    "stdp_plus_gradient",
-    "train_adex",
-}
+#: Experiments that are interrupted daily; the others are killed nightly.
+DAILY = {"mnist_currents"}
+#: Flags with which the smoke run keeps more than one thing.
+FLAGS = {"mnist_currents": ("--checkpoint-every", "40")}
 SCRIPT = """
 import numpy as np
 from pathlib import Path
@@ -142,15 +136,52 @@ def test_finished_parts_are_not_done_again(python: Any, tmp_path: Path) -> None:
 
 
 def test_an_experiment_that_keeps_nothing_says_so(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"those of a few minutes keep nothing, start them"):
+    with pytest.raises(StorageError, match=r"those of less than a minute keep nothing, start them"):
         experiments.interrupted_command(tmp_path)
 
 
+def begins(name: str) -> bool:
+    return "experiments.begin(args)" in experiments.find_experiment(name).read_text()
+
+
+def experiment(name: str) -> Path:
+    """The script; skips the test where it needs PyTorch, which is an extra."""
+    script = experiments.find_experiment(name)
+    if "\nimport torch\n" in script.read_text():
+        pytest.importorskip("torch")
+    return script
+
+
+@pytest.fixture
+def parser_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """The parser of an experiment, with all of its flags."""
+    made: list[Any] = []
+
+    def stop(parser: Any, *_: Any) -> None:
+        made.append(parser)
+        raise SystemExit
+
+    def found(name: str) -> Any:
+        monkeypatch.setattr(flags.Parser, "parse_args", stop)
+        with pytest.raises(SystemExit):
+            run_script(experiment(name), ())
+        return made[-1]
+
+    return found
+
+
 @pytest.mark.parametrize("name", experiments.experiment_names())
-def test_the_long_experiments_keep_what_they_have_finished(name: str) -> None:
+def test_experiments_take_a_minute_or_can_be_resumed(
+    name: str, parser_of: Callable[[str], Any]
+) -> None:
     """S13: only two could be resumed with ``biosnn resume``."""
-    text = experiments.find_experiment(name).read_text()
-    assert ("experiments.begin(args)" in text) == (name in LONG)
+    parser = parser_of(name)
+    resumed = parser.get_default("resume") is not None
+    assert resumed == (parser.seconds is None)
+    assert begins(name) == resumed
+    if not resumed:
+        assert 0 < parser.seconds <= 60
+        assert f"It takes about {parser.seconds} s on one core" in parser.format_help()
 
 
 def figures(out: Path) -> Any:
@@ -158,45 +189,57 @@ def figures(out: Path) -> Any:
     report = json.loads((out / "results.json").read_text())
 
     def untimed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [untimed(part) for part in value]
         if not isinstance(value, dict):
             return value
-        timed = ("_s", "_minutes")
-        return {key: untimed(part) for key, part in value.items() if not key.endswith(timed)}
+        return {
+            key: untimed(part)
+            for key, part in value.items()
+            if not key.endswith(("_s", "_minutes")) and not key.startswith("ms_per_")
+        }
 
     return untimed({key: report[key] for key in ("metrics", "controls")})
 
 
+def kept(out: Path) -> set[Path]:
+    return set((out / "checkpoints").rglob("*.biosnn"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "n_files", "flags"),
+    "name",
     [
-        ("mnist_currents", 1, "--checkpoint-every 40"),
-        pytest.param("stdp_plus_gradient", 2, "", marks=pytest.mark.nightly),
-        pytest.param(
-            "mnist_surrogate",
-            2,
-            "--train 500 --test 200 --epochs 3",
-            marks=pytest.mark.nightly,
-        ),
+        pytest.param(name, marks=() if name in DAILY else pytest.mark.nightly)
+        for name in experiments.experiment_names()
+        if begins(name)
     ],
 )
-def test_a_long_experiment_goes_on(
-    name: str, n_files: int, flags: str, python: Any, tmp_path: Path
-) -> None:
-    """Interrupted when it has kept something, it ends with the figures of a whole run."""
-    script, out, whole = experiments.find_experiment(name), tmp_path / "out", tmp_path / "whole"
-    command = [sys.executable, str(script), "--smoke", "--quiet", *flags.split(), "--out"]
-    with subprocess.Popen([*command, str(out)], stderr=subprocess.PIPE, text=True) as child:
-        while child.poll() is None and len(list(out.rglob("*.biosnn"))) < n_files:
+def test_a_long_experiment_goes_on(name: str, python: Any, tmp_path: Path) -> None:
+    """Stopped when it has kept half of what it keeps, it ends with the figures of a whole run."""
+    script, out, whole = experiment(name), tmp_path / "out", tmp_path / "whole"
+    command = [sys.executable, str(script), "--smoke", "--quiet", *FLAGS.get(name, ()), "--out"]
+    assert python(*command[1:], str(whole)).returncode == 0
+    assert kept(whole)
+    seen: set[Path] = set()
+    with subprocess.Popen(
+        [*command, str(out)], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as child:
+        while child.poll() is None and len(seen) < max(len(kept(whole)) // 2, 1):
+            seen |= kept(out)
             time.sleep(0.01)
-        child.send_signal(signal.SIGINT)
+        number = signal.SIGINT if name in DAILY else signal.SIGKILL
+        os.killpg(child.pid, number)
         said = child.communicate()[1]
-    assert child.returncode == 130, said
-    assert f"Go on with: biosnn resume {out}" in said
-    kept = {path: path.stat().st_mtime_ns for path in out.rglob("parts/*.biosnn")}
+    if number == signal.SIGKILL:
+        assert child.returncode == -number
+    else:
+        assert child.returncode == 130, said
+        assert f"Go on with: biosnn resume {out}" in said
+    assert not (out / "results.json").exists()
+    parts = {path: path.stat().st_mtime_ns for path in kept(out) if path.parent.name == "parts"}
     done = python("biosnn", "resume", str(out))
     assert done.returncode == 0, done.stderr
-    assert all(path.stat().st_mtime_ns == then for path, then in kept.items())
-    assert python(*command[1:], str(whole)).returncode == 0
+    assert all(path.stat().st_mtime_ns == then for path, then in parts.items())
     assert figures(out) == figures(whole)
     shutil.rmtree(out)

@@ -114,7 +114,14 @@ class Parser(argparse.ArgumentParser):
     """A parser that also returns the words it was given, as ``command``.
 
     Paths are absolute there, and flags that belong to one call only are left out.
+
+    Attributes
+    ----------
+    seconds : float or None
+        How long a short experiment takes; None of one that can be resumed.
     """
+
+    seconds: float | None = None
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
         """Parse as :class:`argparse.ArgumentParser` does."""

@@ -45,7 +45,9 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
         return super()._get_help_string(action)
 
 
-def parser(name: str, description: str, *, device: str = "cpp") -> argparse.ArgumentParser:
+def parser(
+    name: str, description: str, *, device: str = "cpp", seconds: float | None = None
+) -> argparse.ArgumentParser:
     """Make an argument parser with the flags that all experiments share.
 
     Parameters
@@ -56,6 +58,9 @@ def parser(name: str, description: str, *, device: str = "cpp") -> argparse.Argu
         What ``--help`` says about it.
     device : str
         Default of ``--device``.
+    seconds : float, optional
+        How long an experiment of at most a minute takes on one core, builds included: it keeps
+        nothing while it runs. Longer ones have the flags of :func:`add_resume_flags` instead.
 
     Returns
     -------
@@ -73,6 +78,9 @@ def parser(name: str, description: str, *, device: str = "cpp") -> argparse.Argu
         allow_abbrev=False,
     )
     made.set_defaults(experiment=name)
+    if seconds is not None:
+        made.seconds = seconds
+        made.epilog = f"It takes about {seconds:g} s on one core."
     shared = made.add_argument_group("shared by all experiments")
     shared.add_argument(
         "--device",

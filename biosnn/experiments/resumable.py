@@ -193,8 +193,8 @@ def interrupted_command(folder: Path, script: Path | None = None) -> tuple[Path,
     if not known:
         raise StorageError(
             f"{folder} is not the output folder of an experiment that can be resumed (it has no "
-            f"{_COMMAND}): those of a few minutes keep nothing, start them again. A run of your "
-            "own goes on with the same call and resume=True"
+            f"{_COMMAND}): those of less than a minute keep nothing, start them again. A run of "
+            "your own goes on with the same call and resume=True"
         )
     if known["finished"]:
         raise StorageError(
