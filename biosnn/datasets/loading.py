@@ -12,18 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from biosnn.datasets.catalogue import info
 from biosnn.datasets.parts import Dataset, Split
 from biosnn.errors import DataError, ParameterError
 from biosnn.validation import check_choice, check_flag, check_path
 
-_MNIST_SOURCE = (
-    "MNIST: LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791; "
-    "Y. LeCun, C. Cortes, C. J. C. Burges, CC BY-SA 3.0"
-)
 _MOST_BYTES = 2**27  # of an IDX file; MNIST and Fashion-MNIST have 47 million
-_FASHION_SOURCE = (
-    "Fashion-MNIST: Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747; Zalando SE, MIT"
-)
 
 
 def load_digits() -> Dataset:
@@ -43,7 +37,7 @@ def load_digits() -> Dataset:
             test = Split(arrays["test_images"], arrays["test_labels"])
     except FileNotFoundError as error:
         raise DataError(f"The bundled file {file} is missing; install biosnn again") from error
-    return Dataset("digits", train, test, n_classes=10, source=_MNIST_SOURCE)
+    return Dataset("digits", train, test, n_classes=10, source=info("digits").source)
 
 
 def load_mnist(data_dir: str | Path | None = None, *, download: bool = False) -> Dataset:
@@ -68,7 +62,7 @@ def load_mnist(data_dir: str | Path | None = None, *, download: bool = False) ->
     LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791.
     """
     check_flag("load_mnist", "download", download)
-    return _load_idx_dataset("mnist", "MNIST", _MNIST_SOURCE, data_dir, download)
+    return _load_idx_dataset("mnist", "MNIST", data_dir, download)
 
 
 def load_fashion_mnist(data_dir: str | Path | None = None, *, download: bool = False) -> Dataset:
@@ -94,7 +88,7 @@ def load_fashion_mnist(data_dir: str | Path | None = None, *, download: bool = F
     Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747.
     """
     check_flag("load_fashion_mnist", "download", download)
-    return _load_idx_dataset("fashion-mnist", "FashionMNIST", _FASHION_SOURCE, data_dir, download)
+    return _load_idx_dataset("fashion-mnist", "FashionMNIST", data_dir, download)
 
 
 def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
@@ -124,7 +118,7 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
 
 
 def _load_idx_dataset(
-    name: str, torchvision_name: str, source: str, data_dir: str | Path | None, download: bool
+    name: str, torchvision_name: str, data_dir: str | Path | None, download: bool
 ) -> Dataset:
     if data_dir is not None:
         check_path("datasets", "data_dir", data_dir)
@@ -141,7 +135,7 @@ def _load_idx_dataset(
     raw = root / torchvision_name / "raw"
     folder = raw if raw.is_dir() else root
     train, test = (_read_split(folder, prefix, remedy) for prefix in ("train", "t10k"))
-    return Dataset(name, train, test, n_classes=10, source=source)
+    return Dataset(name, train, test, n_classes=10, source=info(name).source)
 
 
 def _download(torchvision_name: str, root: Path) -> None:

@@ -27,8 +27,8 @@ class Part(Protocol):
         ...
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of a sample."""
+    def shape(self) -> Any:
+        """Shape of a sample, a tuple of int."""
         ...
 
     def __len__(self) -> int: ...
