@@ -6,6 +6,8 @@ would have been accepted and what to do about it.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -64,6 +66,30 @@ class DeviceError(BiosnnError, RuntimeError):
 
 class StorageError(BiosnnError, RuntimeError):
     """A saved file is missing, truncated, foreign or would be overwritten."""
+
+
+class MissingExtraError(BiosnnError, ModuleNotFoundError):
+    """Something needs a package that one of the extras of biosnn brings."""
+
+
+@contextlib.contextmanager
+def needs_extra(what: str, extra: str) -> Iterator[None]:
+    """Say of packages that are imported inside, and are not there, which extra brings them.
+
+    Raises
+    ------
+    MissingExtraError
+        If one is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "biosnn").partition(".")[0] == "biosnn":
+            raise
+        raise MissingExtraError(
+            f'{what} needs {error.name}, which is not installed: pip install "biosnn[{extra}]"',
+            name=error.name,
+        ) from error
 
 
 class Interrupted(KeyboardInterrupt):

@@ -1,223 +1,36 @@
-"""Recordings: spikes, traces and snapshots of a run, as arrays that belong to no device."""
+"""Recordings: spikes, traces and snapshots of a run, as arrays that belong to no device.
+
+Other libraries get them by the methods ``to_neo``, ``to_pandas``, ``to_xarray`` and ``to_nwb``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
-from typing import Any
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import attrs
-import numpy as np
 
-from biosnn.errors import DataError, NotRecordedError
-from biosnn.state import aligned, bytes_of, shape_of
+from biosnn._recording.observed import (
+    COUNT,
+    FIRST_SPIKE,
+    Observed,
+    Recorded,
+    RunClock,
+    Spikes,
+    Trace,
+)
 
-#: What is kept of spikes in each sample, as users name it behind the population: how many there
-#: were, and when the first one came.
-COUNT, FIRST_SPIKE = "count", "t_first"
+if TYPE_CHECKING:
+    import neo
+    import pandas as pd
+    import xarray as xr
 
-
-@attrs.frozen(eq=False, kw_only=True)
-class RunClock:
-    """Times at which the presentations of a run began.
-
-    Parameters
-    ----------
-    dt : float
-        Time step in seconds.
-    steps : int
-        Time steps of a presentation, its rest included.
-    shown : numpy.ndarray of int, shape (n_samples,)
-        How often each sample was presented.
-
-    Attributes
-    ----------
-    first : numpy.ndarray of int, shape (n_samples,)
-        Number of presentations before the first one of each sample.
-    """
-
-    dt: float
-    steps: int
-    shown: np.ndarray
-    first: np.ndarray = attrs.field(
-        init=False,
-        default=attrs.Factory(
-            lambda self: np.cumsum(self.shown, dtype=np.int64) - self.shown, takes_self=True
-        ),
-    )
-
-    @property
-    def slot(self) -> float:
-        """Seconds from one onset to the next."""
-        return self.steps * self.dt
-
-    def onset(self, sample: Any, attempt: Any = 0) -> np.ndarray:
-        """Seconds from the beginning of the run to the onset of presentations."""
-        return self.time(0.0, sample, attempt)
-
-    def time(self, t: Any, sample: Any, attempt: Any) -> np.ndarray:
-        """Seconds since the beginning of the run, of times since an onset."""
-        before = (self.first[sample] + attempt) * self.steps
-        return (before + np.rint(np.asarray(t) / self.dt)) * self.dt
-
-    def position(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Time since the onset, sample and attempt of times since the beginning of the run."""
-        number, step = np.divmod(np.rint(time / self.dt).astype(np.int64), self.steps)
-        sample = np.searchsorted(self.first, number, side="right") - 1
-        return step * self.dt, sample, number - self.first[sample]
-
-
-def _no_clock(what: str) -> DataError:
-    return DataError(
-        f"{what} that belong to no run have no time since its beginning; take them from a run"
-    )
+__all__ = ["COUNT", "FIRST_SPIKE", "Recorded", "Recording", "RunClock", "Spikes", "Trace"]
 
 
 @attrs.frozen(eq=False)
-class Spikes:
-    """Spikes of one population, those of all attempts at a sample.
-
-    Parameters
-    ----------
-    i : numpy.ndarray of int, shape (n_spikes,)
-        Neuron indices.
-    t : numpy.ndarray of float, shape (n_spikes,)
-        Times in seconds since the onset of their presentation.
-    sample : numpy.ndarray of int, shape (n_spikes,)
-        Row of the sample that was shown, in the order of the call.
-    attempt : numpy.ndarray of int, shape (n_spikes,), optional
-        At which attempt it was shown: 0 unless a presentation repeats samples.
-    clock : RunClock, optional
-        When the presentations began.
-    n : int, optional
-        Size of the population.
-    values : dict of str to numpy.ndarray
-        Variable -> its SI value at each spike, where a monitor of Brian2 recorded it.
-    """
-
-    i: np.ndarray
-    t: np.ndarray
-    sample: np.ndarray
-    attempt: np.ndarray = attrs.Factory(
-        lambda self: np.zeros(np.shape(self.sample), np.int32), takes_self=True
-    )
-    clock: RunClock | None = None
-    n: int | None = None
-    values: dict[str, np.ndarray] = attrs.Factory(dict)
-
-    def __repr__(self) -> str:
-        """How many there are."""
-        of = "" if self.n is None else f" of {self.n} neurons"
-        return f"Spikes({len(self.i)} spikes{of})"
-
-    @property
-    def time(self) -> np.ndarray:
-        """Times in seconds since the beginning of the run, presentations one after the other."""
-        if self.clock is None:
-            raise _no_clock("spikes")
-        return self.clock.time(self.t, self.sample, self.attempt)
-
-    def of_sample(self, sample: int, attempt: int | None = None) -> Spikes:
-        """The spikes during one sample; in all attempts at it, or in one (-1: the last)."""
-        mask = _chosen(self.sample, self.attempt, self.clock, sample, attempt)
-        parts = (self.i[mask], self.t[mask], self.sample[mask], self.attempt[mask])
-        values = {name: found[mask] for name, found in self.values.items()}
-        return Spikes(*parts, self.clock, self.n, values)
-
-
-@attrs.frozen(eq=False)
-class Trace:
-    """One variable of some neurons over time.
-
-    Parameters
-    ----------
-    time : numpy.ndarray, shape (n_times,)
-        Beginnings of time steps, in seconds since the beginning of the run.
-    values : numpy.ndarray, shape (n_indices, n_times)
-        SI values at these times: at an onset those that the step starts from, after resets and
-        new inputs, as Brian2's ``StateMonitor`` records them.
-    indices : numpy.ndarray of int, shape (n_indices,)
-        The neurons.
-    unit : str
-        SI unit, e.g. ``"V"``; empty for numbers.
-    clock : RunClock, optional
-        When the presentations began.
-    """
-
-    time: np.ndarray
-    values: np.ndarray
-    indices: np.ndarray
-    unit: str
-    clock: RunClock | None = None
-
-    def __repr__(self) -> str:
-        """Shape, unit and times."""
-        n, points = np.shape(self.values)
-        unit = f" in {self.unit}" if self.unit else ""
-        span = f", {self.time[0]:g} to {self.time[-1]:g} s" if points else ""
-        return f"Trace({n} x {points} values{unit}{span})"
-
-    def _position(self, part: int) -> np.ndarray:
-        if self.clock is None:
-            raise _no_clock("values")
-        return self.clock.position(self.time)[part]
-
-    @property
-    def t(self) -> np.ndarray:
-        """Times in seconds since the onset of their presentation, shape (n_times,)."""
-        return self._position(0)
-
-    @property
-    def sample(self) -> np.ndarray:
-        """Row of the sample that was shown, shape (n_times,)."""
-        return self._position(1)
-
-    @property
-    def attempt(self) -> np.ndarray:
-        """At which attempt it was shown, shape (n_times,)."""
-        return self._position(2)
-
-    def of_sample(self, sample: int, attempt: int | None = None) -> Trace:
-        """The values during one sample; in all attempts at it, or in one (-1: the last)."""
-        mask = _chosen(self.sample, self.attempt, self.clock, sample, attempt)
-        return Trace(self.time[mask], self.values[:, mask], self.indices, self.unit, self.clock)
-
-
-def _chosen(
-    samples: np.ndarray,
-    attempts: np.ndarray,
-    clock: RunClock | None,
-    sample: int,
-    attempt: int | None,
-) -> np.ndarray:
-    """Which entries belong to a sample, and to an attempt at it."""
-    mask = samples == sample
-    if attempt is None:
-        return mask
-    if attempt < 0:
-        if clock is None:
-            raise _no_clock("spikes")
-        attempt += int(clock.shown[sample])
-    return mask & (attempts == attempt)
-
-
-class Recorded(dict[str, Any]):
-    """What was recorded, by name; the error for a missing name lists the others."""
-
-    def __init__(self, kind: str, found: Mapping[str, Any] | None = None):
-        super().__init__(found or {})
-        self._kind = kind
-
-    def __missing__(self, name: str) -> Any:
-        raise NotRecordedError(
-            f"{name!r} is not among the recorded {self._kind}: "
-            f"{', '.join(map(repr, sorted(self))) or 'there are none'}; record it with "
-            f"simulation.compile(..., {self._kind}=...)"
-        )
-
-
-@attrs.frozen(eq=False)
-class Recording:
+class Recording(Observed):
     """What a run observed.
 
     The arrays of a run that was given a folder are memory-mapped files: they are read when they
@@ -242,49 +55,180 @@ class Recording:
     clock : RunClock, optional
         When the presentations began; spikes and traces have the same one.
     units : dict of str to str
-        SI units of ``per_sample`` and ``snapshots`` by name, empty for numbers.
+        SI units of ``per_sample``, ``snapshots`` and values at spikes by name, empty for numbers.
+    about : dict of str to str or int
+        Where it comes from, as far as it is known: ``network``, ``fingerprint``, ``device``,
+        ``precision``, ``seed``, ``epoch`` and ``first_sample`` of its first sample, ``biosnn``
+        (the version) and ``started`` (date and time of the last call that ran it, ISO 8601).
+
+    Notes
+    -----
+    The exports need ``pip install "biosnn[results]"``. ``labels`` of theirs are numbers or texts,
+    one for each sample that was shown, in the order of ``shown``.
     """
 
-    per_sample: dict[str, np.ndarray] = attrs.field(converter=partial(Recorded, "per_sample"))
-    shown: np.ndarray
-    spikes: dict[str, Spikes] = attrs.field(factory=dict, converter=partial(Recorded, "spikes"))
-    traces: dict[str, Trace] = attrs.field(factory=dict, converter=partial(Recorded, "traces"))
-    snapshots: dict[str, np.ndarray] = attrs.field(
-        factory=dict, converter=partial(Recorded, "snapshots")
-    )
-    seconds: float = 0.0
-    clock: RunClock | None = None
-    units: dict[str, str] = attrs.Factory(dict)
+    def to_neo(
+        self,
+        *,
+        segments: str = "presentations",
+        trains: str = "neurons",
+        samples: Any = None,
+        labels: Any = None,
+    ) -> neo.Block:
+        """Spikes and traces as a Block of Neo, which Elephant, Viziphant and Neo's writers take.
 
-    def __repr__(self) -> str:
-        """Names, shapes, units and bytes of what was recorded."""
-        arrays = [("per_sample", name, array) for name, array in self.per_sample.items()]
-        arrays += [("snapshots", name, array) for name, array in self.snapshots.items()]
-        rows = [
-            (kind, name, f"{shape_of(array)}", self.units.get(name, ""), array.nbytes)
-            for kind, name, array in arrays
-        ]
-        for name, spikes in self.spikes.items():
-            parts = (spikes.i, spikes.t, spikes.sample, spikes.attempt)
-            rows.append(
-                ("spikes", name, f"{len(spikes.i)} spikes", "", sum(p.nbytes for p in parts))
-            )
-        for name, trace in self.traces.items():
-            n = trace.time.nbytes + trace.values.nbytes
-            rows.append(("traces", name, shape_of(trace.values), trace.unit, n))
-        n, again = len(self.shown), int((self.shown > 1).sum())
-        total = bytes_of(sum(row[-1] for row in rows) + self.shown.nbytes)
-        repeated = f" ({again} shown again)" if again else ""
-        lines = [(*row[:-1], bytes_of(row[-1])) for row in rows]
-        return "\n".join([f"Recording of {n} samples{repeated}, {total}", *aligned(lines)])
+        Parameters
+        ----------
+        segments : {"presentations", "run"}
+            A segment for each presentation, in which time counts from the onset; or one for the
+            whole run, with an ``Epoch`` for each presentation.
+        trains : {"neurons", "populations"}
+            A spike train for each neuron, silent ones included; or one for each population, whose
+            array annotation ``neuron`` says who fired.
+        samples : int or sequence of int, optional
+            Rows of the samples whose presentations become segments; default: all.
+        labels : array_like, shape (n_samples,), optional
+            Annotations ``label`` of the segments.
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self.per_sample[name]
+        Returns
+        -------
+        neo.Block
+            Annotated with :attr:`about`. Segments have ``sample``, ``attempt`` and ``onset_s``
+            besides their SpikeTrains, in s, and AnalogSignals with the units of the traces. A
+            Group for each population holds its trains. Counts and snapshots are not part of it.
 
-    def counts(self, population: str) -> np.ndarray:
-        """Spike counts of a population, int, shape (n_samples, n_neurons)."""
-        return self[f"{population}.{COUNT}"]
+        Raises
+        ------
+        NotRecordedError
+            If there are neither spikes nor traces.
+        ParameterError
+            If an argument is out of its bound, or there were more than 500,000 spike trains.
+        DataError
+            If there is not one label for each sample.
+        MissingExtraError
+            If Neo is not installed.
 
-    def latencies(self, population: str) -> np.ndarray:
-        """Times of first spikes in s since onset, shape (n_samples, n_neurons); inf if silent."""
-        return self[f"{population}.{FIRST_SPIKE}"]
+        References
+        ----------
+        Garcia S et al. (2014) Neo: an object model for handling electrophysiology data in multiple
+        formats. Front Neuroinform 8:10, doi:10.3389/fninf.2014.00010
+        """
+        from biosnn._recording.blocks import block
+
+        return block(self, segments, trains, samples, labels)
+
+    def to_pandas(self, what: str = "spikes", *, labels: Any = None) -> pd.DataFrame:
+        """One kind of what was recorded as a tidy frame of pandas.
+
+        Parameters
+        ----------
+        what : {"spikes", "per_sample", "traces", "snapshots"}
+            ``"spikes"``: a row for each spike, with ``population``, ``neuron``, ``sample``,
+            ``attempt``, ``t`` since the onset and ``time`` since the beginning of the run, and
+            variables that a monitor recorded at spikes. ``"per_sample"``: a row for each neuron and
+            sample, with a column for each variable, such as ``count``. ``"traces"`` and
+            ``"snapshots"``: a row for each value, with ``object``, ``variable``, ``index``,
+            ``value`` and ``unit``, and the times or the number of the snapshot.
+        labels : array_like, shape (n_samples,), optional
+            Becomes the column ``label``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``frame.attrs`` has ``units`` (column -> SI unit) and :attr:`about`.
+
+        Raises
+        ------
+        NotRecordedError
+            If there is none of it.
+        ParameterError, DataError
+            If an argument is out of its bound, or there is not one label for each sample.
+        MissingExtraError
+            If pandas is not installed.
+        """
+        from biosnn._recording.frames import frame
+
+        return frame(self, what, labels)
+
+    def to_xarray(self, *, labels: Any = None) -> xr.Dataset:
+        """All that was recorded as a Dataset of xarray.
+
+        Parameters
+        ----------
+        labels : array_like, shape (n_samples,), optional
+            Becomes the coordinate ``label`` of ``sample``.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``"population.variable"`` of each sample with the dimensions ``sample`` and
+            ``neuron_<population>``; traces with ``index_<population>_<variable>`` and ``time``
+            (a further ``time_1`` where others were recorded less often), whose coordinates
+            ``sample_at_time``, ``attempt_at_time`` and ``t_at_time`` say what was shown;
+            spikes along ``spike_<population>``; snapshots. ``attrs["units"]`` of each is its SI
+            unit, ``attrs`` of the Dataset are :attr:`about`. No array is copied.
+
+        Raises
+        ------
+        DataError
+            If there is not one label for each sample.
+        MissingExtraError
+            If xarray is not installed.
+        """
+        from biosnn._recording.datasets import dataset
+
+        return dataset(self, labels)
+
+    def to_nwb(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        labels: Any = None,
+        overwrite: bool = False,
+        **fields: Any,
+    ) -> Path:
+        """Write an NWB file.
+
+        It has a table of units (one row for each neuron, silent ones included, with its
+        ``spike_times`` in s since the beginning of the run), a table of trials (one row for each
+        presentation), a TimeSeries for each trace, and in the processing module ``simulation``
+        tables of what belongs to samples and of snapshots.
+
+        Parameters
+        ----------
+        path : path-like
+            A file name ending in ``.nwb``.
+        labels : array_like, shape (n_samples,), optional
+            Becomes the column ``label`` of trials and samples.
+        overwrite : bool
+            Whether a file that is there already may be replaced.
+        **fields
+            Arguments of ``pynwb.NWBFile``, such as ``experimenter``, ``institution``, ``keywords``
+            or ``subject``. By default ``session_start_time`` is when the run was started,
+            ``identifier`` is drawn (UUID), ``session_description`` names the network, and
+            ``notes`` are :attr:`about` as JSON. Nothing is said of a subject, as there was none.
+
+        Returns
+        -------
+        pathlib.Path
+            The file, which is written in one step.
+
+        Raises
+        ------
+        StorageError
+            If the file is there already, has another suffix or cannot be written.
+        ParameterError
+            If a field is none, or nobody knows when the session started.
+        DataError
+            If there is not one label for each sample.
+        MissingExtraError
+            If pynwb is not installed.
+
+        References
+        ----------
+        Rübel O et al. (2022) The Neurodata Without Borders ecosystem for neurophysiological data
+        science. eLife 11:e78362, doi:10.7554/eLife.78362
+        """
+        from biosnn._recording.nwb import write
+
+        return write(self, path, labels, overwrite, fields)

@@ -9,6 +9,7 @@ from biosnn.devices.base.contract import ReplicatingDevice
 from biosnn.errors import DataError, ParameterError
 from biosnn.recording import Recording
 from biosnn.simulation.argument_checks import checked_state
+from biosnn.simulation.provenance import now, with_origin
 from biosnn.simulation.run_loop.options import EPOCHS, Checkpointing, RunOptions
 from biosnn.simulation.run_loop.run import Progress, execute, prepare
 from biosnn.state import State
@@ -198,8 +199,13 @@ class Ensemble:
         keys = self._seeds(seeds)
         starts = self._starts(states, keys)
         run = prepare(self._made, samples, starts, options, seeds=keys, begin=self._made.ensemble)
+        started = now()
         recordings, ends = execute(run, Checkpointing(), progress)
-        return list(zip(recordings, ends, strict=True))
+        known = [
+            with_origin(recording, self.interface, self.device, started, seed, options)
+            for recording, seed in zip(recordings, keys, strict=True)
+        ]
+        return list(zip(known, ends, strict=True))
 
     def _seeds(self, seeds: int | Sequence[int] | None) -> tuple[int, ...]:
         if seeds is None:

@@ -15,6 +15,7 @@ from biosnn.devices.base.free_binary import FreeCompiledNetwork
 from biosnn.devices.base.free_runs import PENDING, TIME, FreeDevice, FreeRun
 from biosnn.errors import DataError, DeviceError, Interrupted, ParameterError
 from biosnn.recording import Recording
+from biosnn.simulation.provenance import now, with_origin
 from biosnn.simulation.run_loop.options import RunOptions
 from biosnn.simulation.run_loop.recorders import size
 from biosnn.simulation.run_loop.signals import SignalStop
@@ -143,7 +144,7 @@ class FreeRunnable:
             seed = check_whole("run", "seed", seed, 0, LARGEST)
         elif self._made.generator not in start:
             seed = 0
-        limit = RunOptions(memory_limit=memory_limit).memory
+        limit, started = RunOptions(memory_limit=memory_limit).memory, now()
         known = self._traced_bytes(seconds)
         if known > limit:
             raise _too_much(f"a recording that needs at least {size(known)}", limit)
@@ -158,7 +159,9 @@ class FreeRunnable:
                 raise _too_much(got, limit) from None
             if found is None or stop.signal:
                 raise Interrupted("stopped; nothing was kept of this run", stop.signal)
-        return found
+        recording, end = found
+        origin = (self.interface, self.device, started, seed)
+        return with_origin(recording, *origin), end
 
     def _traced_bytes(self, seconds: float) -> int:
         """What monitors of variables and rates record in a time."""

@@ -23,6 +23,7 @@ from biosnn.simulation.argument_checks import checked_state
 from biosnn.simulation.jobs.export import export_job
 from biosnn.simulation.jobs.job import Job
 from biosnn.simulation.jobs.targets import Sources
+from biosnn.simulation.provenance import now, with_origin
 from biosnn.simulation.run_loop.chunks import Run
 from biosnn.simulation.run_loop.options import EPOCHS, Checkpointing, RunOptions
 from biosnn.simulation.run_loop.run import Progress, execute, prepare
@@ -387,7 +388,15 @@ class Runnable:
             As :meth:`run`.
         """
         check_whole("run", "n_jobs", n_jobs, 1, LARGEST)
-        run = self._prepared(samples, state, options)
+        run, started = self._prepared(samples, state, options), now()
+        recording, end = self._execute(run, checkpointing, n_jobs, progress)
+        origin = (self.interface, self.device, started, options.seed, options)
+        return with_origin(recording, *origin), end
+
+    def _execute(
+        self, run: Run, checkpointing: Checkpointing, n_jobs: int, progress: Progress
+    ) -> tuple[Recording, State]:
+        """Show the samples of a checked run."""
         if n_jobs == 1:
             return execute(run, checkpointing, progress)
         if self.n_parallel > 1:

@@ -143,7 +143,9 @@ def recording_of(
         Wall-clock time of the simulation.
     """
     steps = max(round(asked.duration / interface.dt), 1)
-    clock = RunClock(dt=interface.dt, steps=steps, shown=np.ones(1, dtype=np.int32))
+    once = np.ones(1, dtype=np.int32)
+    begin = float(asked.state[TIME][0])
+    clock = RunClock(dt=interface.dt, steps=steps, shown=once, begin=begin)
     spikes, traces, counts, units = {}, {}, {}, {}
     for name, made in recorded.items():
         values = dict(found[name])

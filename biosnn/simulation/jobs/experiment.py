@@ -20,6 +20,7 @@ from biosnn.files import short
 from biosnn.recording import Recording
 from biosnn.simulation.jobs.job import Job, collect_job
 from biosnn.simulation.jobs.targets import Sources, sources, target_of
+from biosnn.simulation.provenance import with_origin_of_job
 from biosnn.simulation.run_loop.checkpoints import RunFolder
 from biosnn.simulation.run_loop.chunks import Position, Run
 from biosnn.simulation.run_loop.options import Checkpointing, RunOptions
@@ -169,7 +170,7 @@ class ExperimentJobs:
                     folder.recorder.append(recording)
                 end = Position(position=job.n_samples, epoch=run.options.epochs, finished=True)
                 folder.save_if_due(end, job.state)
-            return folder.recorder.finish(), job.state()
+            return with_origin_of_job(folder.recorder.finish(), job.manifest), job.state()
         finally:
             folder.close()
 

@@ -27,6 +27,7 @@ from biosnn.devices.base.chunk_files import read_recordings
 from biosnn.errors import StorageError
 from biosnn.files import inside, short
 from biosnn.recording import Recording
+from biosnn.simulation.provenance import with_origin_of_job
 from biosnn.simulation.run_loop.options import RunOptions
 from biosnn.simulation.run_loop.recorders import MemoryRecorder, layout
 from biosnn.state import State
@@ -224,7 +225,7 @@ def collect_job(
     recorder = MemoryRecorder(job.network.interface, job.n_samples, limit)
     for recording in job.recordings():
         recorder.append(recording)
-    return recorder.finish(), job.state()
+    return with_origin_of_job(recorder.finish(), job.manifest), job.state()
 
 
 def _check(manifest: Mapping[str, Any]) -> None:

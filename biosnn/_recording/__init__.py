@@ -1,0 +1,1 @@
+"""What is behind a recording: its parts, and how other libraries get it."""

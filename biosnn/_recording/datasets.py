@@ -1,0 +1,65 @@
+"""A recording as a Dataset of xarray: arrays with named dimensions, coordinates and units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from biosnn._recording.observed import Observed
+from biosnn._recording.parts import clock_of, labels_of, named, run_time
+from biosnn.errors import needs_extra
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_WHERE = "Recording.to_xarray"
+_S = {"units": "s"}
+
+
+def dataset(observed: Observed, labels: Any) -> xr.Dataset:
+    """See :meth:`biosnn.recording.Recording.to_xarray`."""
+    with needs_extra(_WHERE, "results"):
+        import xarray as xr
+    clock = clock_of(_WHERE, observed)
+    known = labels_of(_WHERE, observed, labels)
+    coordinates: dict[str, Any] = {"sample": np.arange(len(observed.shown))}
+    if known is not None:
+        coordinates["label"] = ("sample", known)
+    found: dict[str, Any] = {"shown": ("sample", np.asarray(observed.shown))}
+    for name, values in observed.per_sample.items():
+        owner, _ = named(name)
+        neuron = f"neuron_{owner}"
+        coordinates[neuron] = np.arange(values.shape[1])
+        found[name] = (("sample", neuron), values, {"units": observed.units.get(name, "")})
+    for key, spikes in observed.spikes.items():
+        row = f"spike_{key}"
+        parts = {"neuron": spikes.i, "sample": spikes.sample, "attempt": spikes.attempt}
+        found |= {f"{key}.spike_{name}": (row, np.asarray(part)) for name, part in parts.items()}
+        found[f"{key}.spike_t"] = (row, np.asarray(spikes.t), _S)
+        found[f"{key}.spike_time"] = (row, run_time(spikes), _S)
+        for name, values in spikes.values.items():
+            unit = observed.units.get(f"{key}.{name}", "")
+            found[f"{key}.spike_{name}"] = (row, np.asarray(values), {"units": unit})
+    axes: list[np.ndarray] = []
+    for name, trace in observed.traces.items():
+        number = next((k for k, time in enumerate(axes) if np.array_equal(time, trace.time)), None)
+        if number is None:
+            number = len(axes)
+            axes.append(trace.time)
+        ending = f"_{number}" if number else ""
+        time, index = f"time{ending}", f"index_{name.replace('.', '_')}"
+        if time not in coordinates:
+            coordinates[time] = (time, np.asarray(trace.time), _S)
+            coordinates[f"sample_at_{time}"] = (time, trace.sample)
+            coordinates[f"attempt_at_{time}"] = (time, trace.attempt)
+            coordinates[f"t_at_{time}"] = (time, trace.t, _S)
+        coordinates[index] = np.asarray(trace.indices)
+        found[name] = ((index, time), trace.values, {"units": trace.unit})
+    for name, values in observed.snapshots.items():
+        owner = name.replace(".", "_")
+        dims = (f"snapshot_{owner}", f"index_of_{owner}")
+        held = {"units": observed.units.get(name, "")}
+        found[f"{name}.snapshots"] = (dims, values, held)
+    about = {"dt_s": clock.dt, "presentation_s": clock.slot, **observed.about}
+    return xr.Dataset(found, coordinates, about)
