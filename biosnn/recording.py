@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["COUNT", "FIRST_SPIKE", "Recorded", "Recording", "RunClock", "Spikes", "Trace"]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Recording(Observed):
     """What a run observed.
 
@@ -94,8 +94,9 @@ class Recording(Observed):
         -------
         neo.Block
             Annotated with :attr:`about`. Segments have ``sample``, ``attempt`` and ``onset_s``
-            besides their SpikeTrains, in s, and AnalogSignals with the units of the traces. A
-            Group for each population holds its trains. Counts and snapshots are not part of it.
+            besides their SpikeTrains, in s, and AnalogSignals with the units of the traces. Trains
+            have ``population`` and ``neuron``, for ``block.filter``. Counts and snapshots are not
+            part of it.
 
         Raises
         ------

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _WHERE = "Recording.to_neo"
 SEGMENTS, TRAINS = ("presentations", "run"), ("neurons", "populations")
-#: A spike train of Neo takes about 4 kB and 50 us, however few spikes it has.
+#: A spike train of Neo takes about 4 kB and 0.1 ms, however few spikes it has.
 MOST_TRAINS = 500_000
 
 
@@ -53,6 +53,12 @@ class _Windows:
     begin: float
     length: float
     onset: NDArray[np.float64]
+
+    def limits(self) -> dict[str, Any]:
+        """First and last time of a segment."""
+        import quantities as pq
+
+        return {"t_start": self.begin * pq.s, "t_stop": (self.begin + self.length) * pq.s}
 
     def of(self, clock: RunClock, part: Spikes | Trace) -> NDArray[np.int64]:
         """The segment of each spike or point."""
@@ -91,17 +97,15 @@ def block(observed: Observed, segments: str, trains: str, samples: Any, labels: 
         raise ParameterError(_WHERE, "samples", got, wanted, remedy)
     made = neo.Block(name=observed.about.get("network"), **observed.about)
     made.segments.extend(windows.segments)
+    limits = windows.limits()
     for key, spikes in observed.spikes.items():
-        group = neo.Group(name=key, population=key, size=size_of(spikes))
         units = {name: observed.units.get(f"{key}.{name}", "") for name in spikes.values}
         times = run_time(spikes) if segments == "run" else np.asarray(spikes.t)
         pieces = _cut(times, spikes.i, windows.of(clock, spikes), sizes[key], windows)
         for segment, index, rows in pieces:
-            train = _train(key, index if by_neuron else None, spikes, rows, times, windows, units)
+            train = _train(key, index if by_neuron else None, spikes, rows, times, limits, units)
             train.annotate(**segment.annotations)
             segment.spiketrains.append(train)
-            group.spiketrains.append(train)
-        made.groups.append(group)
     for name, trace in observed.traces.items():
         place = windows.of(clock, trace)
         for k, segment in enumerate(windows.segments):
@@ -202,7 +206,7 @@ def _train(
     spikes: Spikes,
     rows: NDArray[np.int64],
     times: NDArray[np.float64],
-    windows: _Windows,
+    limits: dict[str, Any],
     units: dict[str, str],
 ) -> neo.SpikeTrain:
     import neo
@@ -214,9 +218,8 @@ def _train(
     one: dict[str, Any] = {} if neuron is None else {"neuron": neuron}
     return neo.SpikeTrain(
         times[rows],
-        units="s",
-        t_start=windows.begin,
-        t_stop=windows.begin + windows.length,
+        units=pq.s,  # texts are parsed anew for each train
+        **limits,
         name=population if neuron is None else f"{population} {neuron}",
         array_annotations=each,
         population=population,

@@ -66,7 +66,7 @@ def write(
     )
     for table in tables:
         module.add(table)
-    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    part = target.with_name(f".{target.stem}.{uuid4().hex}.part{_SUFFIX}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -173,6 +173,10 @@ def _add_units(file: NWBFile, observed: Observed) -> None:
         unit = _said(observed.units.get(f"{_first(observed.spikes, name)}.{name}", ""))
         columns += _ragged(f"{name}_at_spikes", f"{name} at each spike{unit}", parts, index)
     clock = clock_of(_WHERE, observed)
+    length = clock.presentations * clock.slot
+    watched = np.tile([clock.begin, clock.begin + length], (len(owners), 1))
+    told = "when each was simulated, in s"
+    columns += _ragged("obs_intervals", told, [watched], np.arange(1, len(owners) + 1))
     file.units = Units(
         name="units",
         description="simulated neurons",

@@ -49,7 +49,7 @@ def presentations_of(clock: RunClock) -> Presentations:
     """The presentations that a clock counts."""
     sample = np.repeat(np.arange(len(clock.shown)), clock.shown)
     number = np.arange(len(sample))
-    onset = clock.begin + number * clock.steps * clock.dt
+    onset = np.asarray(clock.begin + number * clock.steps * clock.dt, dtype=np.float64)
     return Presentations(sample, number - clock.first[sample], onset, clock.slot)
 
 
