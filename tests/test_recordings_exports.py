@@ -163,7 +163,7 @@ def test_segments_of_neo_are_presentations(recording: Recording) -> None:
     assert float(block.segments[0].analogsignals[0].sampling_rate.rescale("kHz")) == pytest.approx(
         1
     )
-    found = block.filter(targdict={"population": "exc", "neuron": 2}, objects="SpikeTrain")
+    found = block.filter([{"population": "exc"}, {"neuron": 2}], objects="SpikeTrain")
     assert len(found) == len(block.segments)
 
 
