@@ -36,6 +36,7 @@ _MODULES = (
     "simulation",
     "storage",
     "surrogate",
+    "sweeps",
 )
 __all__ = [*_EXPORTS, *_MODULES, "__version__"]
 

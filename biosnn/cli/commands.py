@@ -8,6 +8,7 @@ status 2; any other exception is a bug and keeps its traceback.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from biosnn.cli.run_script import run_script
-from biosnn.errors import BiosnnError, ParameterError, printable
+from biosnn.errors import BiosnnError, Interrupted, ParameterError, printable
 from biosnn.version import __version__
 
 _SILENT = "-1 (silent)"
@@ -167,6 +168,79 @@ def collect(
     jobs.collect(folder, flags or (), device=device, out=out, script=script, after=after or ())
 
 
+@app.command()
+def sweep(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The experiment, or the path of a script.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables and of all runs.")],
+    flags: Annotated[
+        list[str] | None, typer.Argument(metavar="-- FLAGS", help="The experiment's, of all runs.")
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FLAG=V,V", help="Values of one of its flags; may be repeated."),
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option(metavar="N", help="How many, or which: 5 means 0,1,2,3,4.")
+    ] = "1",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="Processes here, or jobs. 0: one after the other, no Dask."
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of Dask, e.g. tcp://10.0.0.1:8786.")
+    ] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=V",
+            help="Workers are jobs of SLURM: queue, account, memory, walltime, interface, "
+            "directive; may be repeated.",
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="What is shown and drawn. Default: the first.")
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Check all flags, write SLURM's job script; run nothing."),
+    ] = False,
+) -> None:
+    """Run an experiment under many settings and seeds; status 1 if a run failed.
+
+    The same command goes on where it was stopped, and leaves out what is finished.
+    """
+    from biosnn.cli import sweep as sweeping
+
+    _end(
+        lambda: sweeping.run(
+            name,
+            grid or (),
+            flags or (),
+            seeds=seeds,
+            out=out,
+            workers=workers,
+            scheduler=scheduler,
+            slurm=slurm or (),
+            metric=metric,
+            check_only=check,
+        )
+    )
+
+
+def _end(sweeping: Callable[[], bool]) -> None:
+    """Sweep, and end with status 1 if a run failed, or 130 after Ctrl-C."""
+    try:
+        fine = sweeping()
+    except Interrupted as error:
+        typer.echo(printable(error), err=True)
+        raise typer.Exit(130) from error
+    raise typer.Exit(0 if fine else 1)
+
+
 @app.command(context_settings={"ignore_unknown_options": True})
 def resume(
     folder: Annotated[
@@ -178,9 +252,15 @@ def resume(
     ] = None,
     script: _Script = None,
 ) -> None:
-    """Go on with an interrupted experiment, from its newest checkpoint."""
+    """Go on with an interrupted experiment, from its newest checkpoint, or with a sweep."""
     from biosnn import experiments
 
+    if (folder / "sweep.json").is_file():
+        from biosnn.cli import sweep as sweeping
+
+        if flags:
+            raise ParameterError("biosnn resume", "FLAGS", flags, "left out for a sweep")
+        _end(lambda: sweeping.resume(folder, script))
     path, arguments = experiments.interrupted_command(folder, script)
     run_script(path, [*arguments, *(flags or ())])
 

@@ -16,6 +16,7 @@ The report is ``DIR/results.json``, a table for the reader, and with ``--json`` 
 the same object, as the last line of stdout.
 """
 
+from biosnn.experiments.flag_check import FlagCheck
 from biosnn.experiments.flags import UpTo, available, given, whole, without_effect
 from biosnn.experiments.harness import (
     console_for,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from biosnn.errors import ParameterError
+from biosnn.experiments.flag_check import note_flags
 
 
 def whole(least: int) -> Callable[[str], int]:
@@ -128,7 +129,12 @@ class Parser(argparse.ArgumentParser):
         words = sys.argv[1:] if args is None else list(args)
         found = super().parse_args(words, namespace)
         found.command = list(self._with_whole_paths(lasting(words)))
+        note_flags(self, vars(found))
         return found
+
+    def action_of(self, flag: str) -> argparse.Action | None:
+        """What is known of a flag such as ``"--seed"``; None if there is none."""
+        return self._option_string_actions.get(flag)
 
     def _with_whole_paths(self, words: Iterable[str]) -> Iterator[str]:
         is_path = False

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biosnn.errors import BiosnnError, Interrupted, ParameterError, printable
+from biosnn.experiments.flag_check import end_of_check
 from biosnn.experiments.flags import Parser, folder, whole
 from biosnn.experiments.registry import find_experiment
 from biosnn.experiments.resumable import experiment_folder, finish, forget
@@ -163,6 +164,7 @@ def write_report(
     """
     from biosnn import simulation
 
+    end_of_check()
     notes = ("experiment", "command")
     flags = {key: value for key, value in vars(args).items() if key not in notes}
     report = plain_data(

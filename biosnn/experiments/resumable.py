@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from biosnn.errors import StorageError
+from biosnn.experiments.flag_check import end_of_check
 from biosnn.experiments.flags import whole
 from biosnn.experiments.registry import noted_command
 from biosnn.files import replace
@@ -88,6 +89,7 @@ def begin(args: argparse.Namespace) -> None:
         If there is an interrupted run, and neither ``--resume`` nor ``--restart`` was given, or
         one that shall go on would write through a symbolic link.
     """
+    end_of_check()
     command, folder = args.out / _COMMAND, args.out / _FOLDER
     if args.resume:
         _check_links(args.out)

@@ -25,5 +25,6 @@ from biosnn.plotting.activity import (
 from biosnn.plotting.appearance import style, use_fonts
 from biosnn.plotting.canvas import save
 from biosnn.plotting.scores import confusion_matrix, image_pair, learning_curve
+from biosnn.plotting.settings import setting_means
 from biosnn.plotting.synapse import plasticity_traces
 from biosnn.plotting.weights import receptive_fields, weight_heatmap, weight_histogram
