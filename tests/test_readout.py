@@ -80,6 +80,9 @@ def fitted() -> list[Readout]:
         LinearReadout("svc").fit(counts, labels),
         LinearReadout("ridge").fit(counts[two], labels[two]),
         LinearReadout(features="latency", tau_latency=1.0, C=3).fit(counts, labels),
+        LinearReadout.of(linear_readout("logistic").fit(counts, labels)),
+        PopulationReadout(counts.shape[1], reads="latency").fit(counts),
+        PopulationReadout(3, counts.shape[1] // 3, reads="values").fit(counts),
     ]
 
 
@@ -419,6 +422,47 @@ def test_single_samples_survive_the_round_trip_too() -> None:
             assert restored.decision_function([sample]).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("kind", ["logistic", "svc", "ridge"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_readout_of_a_classifier_of_sklearn_says_the_same(kind: Any, n_classes: int) -> None:
+    """Silent samples included, which intercepts decide; its labels are the places of the names."""
+    counts, labels = coded(120, n_classes)
+    names = np.array(["a", "b", "c"])[labels]
+    shown = np.vstack([counts, np.zeros((1, counts.shape[1]))])
+    for fitted in (
+        linear_readout(kind).fit(counts, names),
+        linear_readout(kind)[-1].fit(counts, names),
+    ):
+        readout = LinearReadout.of(fitted)
+        expected = fitted.predict(shown)
+        assert len(set(expected)) == n_classes
+        np.testing.assert_array_equal(np.array(["a", "b", "c"])[readout.predict(shown)], expected)
+        assert LinearReadout(kind).fit(counts, labels).predict(shown)[-1] == SILENT
+    with pytest.raises(ParameterError, match="alone or behind a MaxAbsScaler"):
+        LinearReadout.of(linear_readout(kind))
+
+
+def test_a_population_decides_by_values_or_by_its_first_spike() -> None:
+    values = PopulationReadout(3, reads="values").fit(np.zeros((1, 3)))
+    assert values.predict([[-3.0, -1.0, -2.0], [0.5, 0.5, 0.5], [0, 0, 1e-9]]).tolist() == [
+        1,
+        -1,
+        2,
+    ]
+    times = PopulationReadout(3, reads="latency").fit(np.zeros((1, 3)))
+    inf = np.inf
+    shown = [[4e-3, 3.9e-3, inf], [inf, inf, inf], [inf, inf, 0.0]]
+    assert times.predict(shown).tolist() == [1, SILENT, 2]
+    with pytest.raises(ParameterError, match=">= 0 s everywhere, got -1"):
+        times.predict([[0, 0, -1.0]])
+    with pytest.raises(ParameterError, match="finite everywhere"):
+        values.predict([[0, 0, inf]])
+    with pytest.raises(ParameterError, match='1 with reads="latency"'):
+        PopulationReadout(3, 2, reads="latency").fit(np.zeros((1, 6)))
+    with pytest.raises(ParameterError, match="reads must be one of"):
+        PopulationReadout(3, reads="spikes").fit(np.zeros((1, 3)))
+
+
 def test_parameters_are_stored_as_plain_numbers() -> None:
     times, labels = first_spikes(50)
     readout = LinearReadout(
@@ -433,6 +477,7 @@ def test_parameters_are_stored_as_plain_numbers() -> None:
         "alpha": 1.0,
         "seed": 3,
         "max_iter": 1000,
+        "undecided": True,
     }
     assert meta["n_neurons"] == 12
 
@@ -503,6 +548,9 @@ def test_malformed_counts(readout: Readout, X: Any, got: str, remedy: str) -> No
 def test_values_that_are_no_counts(readout: Readout, value: float) -> None:
     counts = np.ones((2, 12))
     counts[1, 3] = value
+    if getattr(readout, "reads", "counts") == "values":  # of either sign
+        assert np.isnan(value) or readout.predict(counts).shape == (2,)
+        return
     message = rf"must be .*>= 0.* everywhere, got {value}\. Negative values in data"
     for method in (readout.predict, readout.decision_function, readout.silent):
         with pytest.raises(ParameterError, match=message):

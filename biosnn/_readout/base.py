@@ -231,9 +231,9 @@ def check_labels(obj: str, name: str, labels: NDArray, lowest: int, n_classes: i
         raise ParameterError(obj, name, bad[0], wanted, remedy)
 
 
-def _plain(value: Any) -> str | int | float | None:
+def _plain(value: Any) -> str | bool | int | float | None:
     """Give a parameter as JSON knows it: a quantity is a float in SI units."""
-    if value is None or isinstance(value, str):
+    if value is None or isinstance(value, str | bool):
         return value
     return int(value) if isinstance(value, Integral) else float(value)
 

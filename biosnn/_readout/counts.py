@@ -11,7 +11,7 @@ from sklearn.utils import ClassifierTags, Tags
 
 from biosnn._readout.base import SILENT, Readout
 from biosnn.errors import ParameterError
-from biosnn.validation import check_whole, describe
+from biosnn.validation import check_choice, check_whole, describe
 
 
 class _ResponseReadout(Readout):
@@ -140,11 +140,11 @@ class ProportionReadout(_ResponseReadout):
 
 
 class PopulationReadout(Readout):
-    """The class whose own neurons fired most, for a population that has neurons for each class.
+    """The class whose own neurons answered most, for a population that has neurons for each class.
 
-    For a population that a local rule trains inside the network, and whose neurons are in
-    class-major order: the first `neurons_per_class` stand for class 0. There is nothing to learn;
-    `fit` checks shapes. Among equals, the lowest class wins.
+    For a population that was trained inside the network, and whose neurons are in class-major
+    order: the first `neurons_per_class` stand for class 0. There is nothing to learn; `fit` checks
+    shapes. Among equals, the lowest class wins.
 
     Parameters
     ----------
@@ -152,6 +152,11 @@ class PopulationReadout(Readout):
         The labels are 0..n_classes - 1.
     neurons_per_class : int
         Neurons that stand for each class.
+    reads : {"counts", "values", "latency"}
+        What `X` is. Of spike counts the largest wins, and a sample without spikes is silent. Of
+        values such as membrane potentials the largest wins, and a sample whose classes have equal
+        values is silent. Of times of first spikes in s, inf for a silent neuron, the earliest wins;
+        there must be one neuron per class then.
 
     Attributes
     ----------
@@ -160,17 +165,18 @@ class PopulationReadout(Readout):
 
     _learned: ClassVar = {"classes_": "c"}
 
-    def __init__(self, n_classes: int, neurons_per_class: int = 1):
+    def __init__(self, n_classes: int, neurons_per_class: int = 1, *, reads: str = "counts"):
         self.n_classes = n_classes
         self.neurons_per_class = neurons_per_class
+        self.reads = reads
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
-        """Check that the counts are those of such a population.
+        """Check that `X` is of such a population.
 
         Parameters
         ----------
         X : array_like, shape [n_samples, n_classes * neurons_per_class]
-            Spike counts, or rates.
+            Spike counts or rates, values, or times, as `reads` says.
         y : array_like of int, shape [n_samples], optional
             Labels; checked if given.
 
@@ -182,21 +188,45 @@ class PopulationReadout(Readout):
         Raises
         ------
         ParameterError
-            If a parameter, the counts or the labels are malformed.
+            If a parameter, `X` or the labels are malformed.
         """
         check_whole("PopulationReadout", "n_classes", self.n_classes, 1)
         check_whole("PopulationReadout", "neurons_per_class", self.neurons_per_class, 1)
-        counts = self._counts(X, reset=True)
+        if self.reads == "latency" and self.neurons_per_class != 1:
+            got = self.neurons_per_class
+            raise ParameterError(
+                "PopulationReadout", "neurons_per_class", got, '1 with reads="latency"'
+            )
+        features = self._features(X, reset=True)
         n_neurons = self.n_classes * self.neurons_per_class
         if self.n_features_in_ != n_neurons:
             wanted = f"counts [n_samples, n_classes * neurons_per_class = {n_neurons}]"
             remedy = "Give the counts of the output population alone, or correct its parameters."
-            raise ParameterError("PopulationReadout", "X", describe(counts), wanted, remedy)
+            raise ParameterError("PopulationReadout", "X", describe(features), wanted, remedy)
         if y is not None:
-            self._labels(y, len(counts), self.n_classes)
+            self._labels(y, len(features), self.n_classes)
         self.classes_ = np.arange(self.n_classes)
         return self
 
     def _weights(self) -> NDArray[np.floating]:
         n_classes = len(self.classes_)
         return np.repeat(np.eye(n_classes), self.n_features_in_ // n_classes, axis=0)
+
+    def _features(self, X: ArrayLike, *, reset: bool = False) -> NDArray[np.floating]:
+        check_choice("PopulationReadout", "reads", self.reads, ("counts", "values", "latency"))
+        if self.reads == "counts":
+            return self._counts(X, reset=reset)
+        table = self._table(X, reset=reset, dtype=np.float64)
+        late = self.reads == "latency"
+        good = table >= 0 if late else np.isfinite(table)
+        if not good.all():
+            wanted = ">= 0 s everywhere" if late else "finite everywhere"
+            remedy = "Negative values in data, and NaN, are no times of spikes." if late else ""
+            raise ParameterError("PopulationReadout", "X", table[~good][0], wanted, remedy)
+        return 1 / (1 + table) if late else table
+
+    def _silent(self, features: NDArray[np.floating]) -> NDArray[np.bool_]:
+        if self.reads != "values":
+            return super()._silent(features)
+        scores = self._scores(features)
+        return (scores == scores[:, :1]).all(axis=1) & (scores.shape[1] > 1)

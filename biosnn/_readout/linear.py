@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array
 
 from biosnn._readout.base import Readout
 from biosnn.errors import ParameterError
-from biosnn.validation import check_choice, check_value, check_whole, describe
+from biosnn.validation import check_choice, check_flag, check_value, check_whole, describe
 
 Kind = Literal["logistic", "svc", "ridge"]
 Features = Literal["counts", "latency"]
@@ -130,6 +130,9 @@ class LinearReadout(Readout):
         What `X` is: spike counts, or times of first spikes in s with inf for silent neurons.
     tau_latency : float
         `latency_features`' `tau` in s, for "latency".
+    undecided : bool
+        Whether samples in which no neuron fired are predicted -1. Without it the intercepts decide
+        them, as in scikit-learn.
 
     Attributes
     ----------
@@ -159,6 +162,7 @@ class LinearReadout(Readout):
         alpha: float = 1.0,
         seed: int = 0,
         max_iter: int = 1000,
+        undecided: bool = True,
     ):
         self.kind: Kind = kind
         self.features: Features = features
@@ -167,6 +171,7 @@ class LinearReadout(Readout):
         self.alpha = alpha
         self.seed = seed
         self.max_iter = max_iter
+        self.undecided = undecided
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn the weights.
@@ -188,6 +193,7 @@ class LinearReadout(Readout):
         ParameterError
             If a parameter, the features or the labels are malformed.
         """
+        check_flag("LinearReadout", "undecided", self.undecided)
         features = self._features(X, reset=True)
         labels = self._labels(y, len(features), None)
         if (labels == labels[0]).all():
@@ -198,16 +204,65 @@ class LinearReadout(Readout):
             self.kind, C=self.C, alpha=self.alpha, seed=self.seed, max_iter=self.max_iter
         ).fit(features, labels)
         scaler, model = (step for _, step in self.pipeline_.steps)
-        self.classes_ = model.classes_
         self.scale_ = scaler.scale_
-        self.coef_, self.intercept_ = model.coef_, model.intercept_
-        if len(self.classes_) == 2:
+        self._take(model, model.classes_)
+        return self
+
+    @classmethod
+    def of(cls, fitted: Any) -> Self:
+        """Make a readout of a fitted linear classifier of scikit-learn.
+
+        It predicts what the classifier predicts, as numbers 0, 1, ... of its ``classes_``, silent
+        samples included.
+
+        Parameters
+        ----------
+        fitted : LogisticRegression, LinearSVC, RidgeClassifier or Pipeline
+            Alone, or behind a MaxAbsScaler as :func:`linear_readout` makes it.
+
+        Raises
+        ------
+        ParameterError
+            If it is another classifier, or not fitted.
+        """
+        steps = [step for _, step in fitted.steps] if isinstance(fitted, Pipeline) else [fitted]
+        model, before = steps[-1], steps[:-1]
+        kinds: dict[type, Kind] = {
+            LogisticRegression: "logistic",
+            LinearSVC: "svc",
+            RidgeClassifier: "ridge",
+        }
+        scaled = len(before) == 1 and isinstance(before[0], MaxAbsScaler)
+        if type(model) not in kinds or (before and not scaled) or not hasattr(model, "coef_"):
+            wanted = (
+                "a fitted LogisticRegression, LinearSVC or RidgeClassifier, alone or behind a "
+                "MaxAbsScaler"
+            )
+            remedy = "Fit linear_readout() or a readout of biosnn.readout."
+            raise ParameterError("LinearReadout.of", "fitted", repr(fitted), wanted, remedy)
+        readout = cls(kinds[type(model)], undecided=False)
+        readout.n_features_in_ = model.n_features_in_
+        readout.scale_ = before[0].scale_ if scaled else np.ones(model.n_features_in_)
+        readout._take(model, np.arange(len(model.classes_)))
+        return readout
+
+    def _take(self, model: Any, classes: NDArray[np.int64]) -> None:
+        """Take over the weights of a linear classifier."""
+        self.classes_ = classes
+        self.coef_, self.intercept_ = np.atleast_2d(model.coef_), np.ravel(model.intercept_)
+        if self.intercept_.size == 1 and len(self.coef_) > 1:  # without a fitted intercept
+            self.intercept_ = np.repeat(self.intercept_, len(self.coef_))
+        if len(classes) == 2:
             self.coef_ = np.vstack([-self.coef_, self.coef_]) / 2
             self.intercept_ = np.hstack([-self.intercept_, self.intercept_]) / 2
-        return self
 
     def _weights(self) -> NDArray[np.floating]:
         return (self.coef_ / self.scale_).T
+
+    def _silent(self, features: NDArray[np.floating]) -> NDArray[np.bool_]:
+        if not self.undecided:
+            return np.zeros(len(features), dtype=bool)
+        return super()._silent(features)
 
     def _scores(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
         return super()._scores(features) + self.intercept_

@@ -19,8 +19,6 @@ from biosnn.cli.run_script import run_script
 from biosnn.errors import BiosnnError, Interrupted, ParameterError, printable
 from biosnn.version import __version__
 
-_SILENT = "-1 (silent)"
-
 
 class _Group(TyperGroup):
     """Commands that print biosnn's errors, and which extra is missing, as one sentence."""
@@ -337,41 +335,141 @@ def doctor(
 
 
 @app.command()
-def classify(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model, *.biosnn.")],
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE", help="Pictures, of one object each.")
+def train(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="Pictures, in a sub-folder for each class."),
     ],
-    device: Annotated[str, typer.Option(help="Where to simulate: runtime or cpp.")] = "runtime",
-    seed: Annotated[int, typer.Option(help="Of the input spikes.")] = 0,
+    save: Annotated[Path, typer.Option(metavar="FILE", help="The model's file, *.biosnn.")],
+    method: Annotated[
+        str, typer.Option(help="How it learns: stdp, surrogate (gradients) or reward.")
+    ] = "stdp",
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HxW", help="Height and width in pixels. Default: that of all pictures."
+        ),
+    ] = None,
+    channels: Annotated[int, typer.Option(help="1 for grey, 3 for colours.")] = 1,
     invert: Annotated[
         bool | None,
         typer.Option(
             "--invert/--no-invert", help="Dark ink on bright paper, or not. Default: look."
         ),
     ] = None,
+    fit: Annotated[
+        str, typer.Option(help="What is scaled to the size: whole pictures, or ink as in MNIST.")
+    ] = "whole",
+    neurons: Annotated[
+        int | None, typer.Option(help="Default: stdp 100, surrogate 128, reward 400.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Default: stdp 3, surrogate 20, reward 10.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order, spikes and divisions.")] = 0,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where to train. Default: cpp; for surrogate torch's cpu."),
+    ] = None,
+    validation: Annotated[
+        float, typer.Option(help="Share of the training pictures by which settings are chosen.")
+    ] = 0.2,
+    test: Annotated[
+        float,
+        typer.Option(
+            help="Share of the pictures that is tested on, where there is no folder test."
+        ),
+    ] = 0.2,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file if it is there.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Classify pictures; those that cannot be read are reported, and the others classified."""
-    from biosnn.cli.classify import classify_pictures
+    """Train a network on a folder of pictures, test it with its controls, and save it."""
+    from biosnn.cli import train as training
 
-    found, problems = classify_pictures(model, images, device=device, seed=seed, invert=invert)
+    def say(line: str) -> None:
+        typer.echo(printable(line), err=True)
+
+    settings = training.Settings(
+        method=method,
+        size=training.parsed_size(size),
+        channels=channels,
+        invert=invert,
+        fit=fit,
+        neurons=neurons,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        validation=validation,
+        test=test,
+    )
+    report = training.train(folder, save, settings, overwrite=overwrite, say=say)
+    for problem in report["left_out"]:
+        say(f"left out: {problem}")
     if as_json:
-        report = {"model": str(model), "device": device, "seed": seed, "predictions": found}
         typer.echo(json.dumps(report))
     else:
-        for one in (one for one in found if "label" in one):
-            said = _SILENT if one["label"] < 0 else one["label"]
-            typer.echo(f"{printable(one['image'])}: {said}")
-    _report(problems)
+        for line in training.lines(report):
+            typer.echo(printable(line))
 
 
-def _report(problems: list[BiosnnError]) -> None:
-    """Print what went wrong while the rest was done, and end with status 2 if anything did."""
+@app.command()
+def classify(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model, *.biosnn.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH",
+            help="Pictures; folders of them, with all folders inside; .npy and .npz of samples; "
+            "files of address events (.bin, .aedat, .h5, .npz) for models that take them.",
+        ),
+    ],
+    device: Annotated[str, typer.Option(help="Where to simulate: runtime or cpp.")] = "runtime",
+    seed: Annotated[int, typer.Option(help="Of the input spikes.")] = 0,
+    invert: Annotated[
+        bool | None,
+        typer.Option(
+            "--invert/--no-invert",
+            help="Dark ink on bright paper, or not. Default: as in training.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print a table: path, sample, label, class, true, error.")
+    ] = False,
+) -> None:
+    """Classify pictures, arrays or address events with a trained model.
+
+    What cannot be read is reported and the others are classified; the status is 1 then, and 2 if
+    nothing was classified. A picture in a folder that is called as one of the classes is counted
+    for the accuracy.
+    """
+    from biosnn.cli import classify as found_by
+
+    if as_json and as_csv:
+        raise ParameterError("biosnn classify", "--csv", "it", "left out with --json")
+    found = found_by.classify_paths(model, paths, device=device, seed=seed, invert=invert)
+    if as_json:
+        right, n = found.accuracy()
+        report: dict[str, Any] = {"model": str(model), "device": device, "seed": seed}
+        report |= {"predictions": found.rows()}
+        report |= {"accuracy": right / n, "n_labelled": n} if n else {}
+        typer.echo(json.dumps(report))
+    elif as_csv:
+        typer.echo(found_by.as_csv(found), nl=False)
+    else:
+        for line in found_by.lines(found):
+            typer.echo(printable(line))
+    _report(found.problems, found_by.exit_status(found))
+
+
+def _report(problems: list[BiosnnError], status: int = 2) -> None:
+    """Print what went wrong while the rest was done, and end with a status if anything did."""
     for problem in problems:
         typer.echo(f"error: {printable(problem)}", err=True)
     if problems:
-        raise typer.Exit(2)
+        raise typer.Exit(status)
 
 
 @app.command()

@@ -107,6 +107,11 @@ def _of_archive(path: Path) -> Arrays:
 def _of_model(path: Path) -> dict[str, Arrays]:
     """Weights of the projections that learn; only inputs' weights are drawn as images."""
     model = storage.load_model(path)
+    if not isinstance(model, storage.TrainedModel):
+        raise StorageError(
+            f"{path} holds a chain of torch layers, of which nothing is drawn; "
+            "load_model(...).weights has their arrays"
+        )
     network = model.network
     found: dict[str, Arrays] = {}
     for name in network.plastic_projections:

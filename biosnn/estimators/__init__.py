@@ -9,13 +9,14 @@ STDPClassifier(epochs=2, n_neurons=50, random_state=0)
 
 from typing import TYPE_CHECKING, Any
 
+from biosnn.estimators.model_file import trained_model
 from biosnn.estimators.reward import RSTDPClassifier
 from biosnn.estimators.stdp import STDPClassifier, STDPFeatures
 
 if TYPE_CHECKING:
     from biosnn.surrogate import LIFClassifier
 
-__all__ = ["LIFClassifier", "RSTDPClassifier", "STDPClassifier", "STDPFeatures"]
+__all__ = ["LIFClassifier", "RSTDPClassifier", "STDPClassifier", "STDPFeatures", "trained_model"]
 
 
 def __getattr__(name: str) -> Any:

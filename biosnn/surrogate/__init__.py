@@ -28,6 +28,7 @@ _EXPORTS = {
     ),
     "conversion.convert": "accumulator accuracy_over_time convert outputs_over_time rate_neuron",
     "conversion.relu_networks": "fold_batch_norm",
+    "nn.chain_modules": "StrongestChannel chain_module chain_of chain_scores n_outputs",
     "nn.containers": "ForeignStateful Sequential Stateless multi_step_forward seq_to_batch",
     "nn.helpers": "add_learners detach in_step_mode reset set_step_mode stateful_layers",
     "nn.layer": "SpikingLayer",

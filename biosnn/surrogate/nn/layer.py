@@ -125,7 +125,8 @@ class SpikingLayer(Stateful):
         (group,) = program.groups.values()
         self._n = group.n if isinstance(model, NeuronGroup) else None
         self.dt = program.dt
-        name, added = _driven_variable(drive)
+        self.drive = drive
+        name, added = driven_variable(drive)
         self.gain = _gain(program, name, gain)
         parameters = {k: v for k, v in group.constants.items() if not isinstance(v, Function)}
         self.trained = trained_constants(group.name, train, parameters)
@@ -308,7 +309,7 @@ def widths_of(width: Any) -> dict[str, float]:
     return found
 
 
-def _driven_variable(drive: str) -> tuple[str, bool]:
+def driven_variable(drive: str) -> tuple[str, bool]:
     """The variable that the input sets, or adds to in a statement such as ``v += x``."""
     try:
         name, operator, expression, _ = parse_statement(drive)

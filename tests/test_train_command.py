@@ -1,0 +1,235 @@
+"""From a folder of pictures to a model and its answers, without a line of Python."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from typer.testing import CliRunner
+
+from biosnn import datasets, networks, storage
+from biosnn.cli import app
+from biosnn.cli import train as training
+from biosnn.readout import PopulationReadout
+
+CLASSES = ("across", "circle", "cross", "down")
+SIDE, N = 16, 9
+STROKES: dict[str, Callable[[ImageDraw.ImageDraw, int, int], None]] = {
+    "across": lambda draw, x, y: draw.line((2 + x, 8 + y, 13 + x, 8 + y), fill=255, width=3),
+    "circle": lambda draw, x, y: draw.ellipse((3 + x, 3 + y, 12 + x, 12 + y), outline=255, width=2),
+    "cross": lambda draw, x, y: (
+        draw.line((2 + x, 2 + y, 13 + x, 13 + y), fill=255, width=2),
+        draw.line((2 + x, 13 + y, 13 + x, 2 + y), fill=255, width=2),
+    )[0],
+    "down": lambda draw, x, y: draw.line((8 + x, 2 + y, 8 + x, 13 + y), fill=255, width=3),
+}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """16 x 16 drawings of four classes, with noise, and a file that is no picture."""
+    folder = tmp_path_factory.mktemp("drawings")
+    rng = np.random.default_rng(2)
+    for name in CLASSES:
+        (folder / name).mkdir()
+        for k in range(N):
+            image = Image.new("L", (SIDE, SIDE))
+            STROKES[name](ImageDraw.Draw(image), *rng.integers(-1, 2, 2))
+            noisy = np.asarray(image) + rng.normal(0, 20, (SIDE, SIDE))
+            Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(
+                folder / name / f"{k}.png"
+            )
+    (folder / "cross" / "broken.png").write_text("no picture")
+    return folder
+
+
+def call(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(part) for part in arguments])
+
+
+def failed(*arguments: object) -> str:
+    """The one sentence of a command that went wrong."""
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return result.stderr.splitlines()[-1]
+
+
+#: What is quick enough for a test, and learns these drawings.
+QUICK = {
+    "stdp": ("--neurons", 16, "--epochs", 1, "--device", "runtime"),
+    "surrogate": ("--neurons", 16, "--epochs", 12),
+    "reward": ("--neurons", 60, "--epochs", 8, "--device", "runtime"),
+}
+
+
+@pytest.mark.parametrize("method", QUICK)
+def test_train_save_and_classify(
+    method: str,
+    pictures: Path,
+    tmp_path: Path,
+    python: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if method == "reward":  # the others choose
+        monkeypatch.setitem(training.CANDIDATES, "reward", (1.2,))
+    path = tmp_path / "drawings.biosnn"
+    result = call("train", pictures, "--save", path, "--method", method, *QUICK[method], "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["classes"] == list(CLASSES)
+    assert report["samples"] == {"train": 22, "validation": 6, "test": 8}
+    assert "broken.png" in report["left_out"][0]
+    assert "broken.png" in result.stderr
+    assert "right of 6 validation pictures" in result.stderr
+    (chosen,) = report["chosen_on_validation"].values()
+    controls = report["controls"]
+    assert report["accuracy"] >= controls["most_frequent_class"] + 0.25 == 0.5
+    assert set(controls) == {"frozen_weights", "pixels_linear", "most_frequent_class"}
+    if method != "stdp":  # whose units answer differently before they have learned, too
+        assert report["accuracy"] > controls["frozen_weights"] + 0.2
+
+    model = storage.load_model(path)
+    assert model.classes == CLASSES
+    assert model.image_shape == (SIDE, SIDE)
+    assert model.picture == {"invert": "auto", "fit": "whole"}
+    assert model.provenance["chosen_on_validation"] == report["chosen_on_validation"]
+    assert model.provenance["training"]["method"] == method
+    assert chosen > 0
+
+    command = ("classify", str(path), str(pictures), "--json")
+    fresh = python("biosnn", *command)
+    assert fresh.returncode == 1, fresh.stderr
+    assert fresh.stderr.splitlines()[-1].startswith("error: ")
+    assert "cross/broken.png cannot be read as an image" in fresh.stderr
+    found = json.loads(fresh.stdout)
+    rows = [one for one in found["predictions"] if "label" in one]
+    assert len(rows) == found["n_labelled"] == 4 * N
+    assert len(found["predictions"]) == 4 * N + 1
+    assert {one["class"] for one in rows} <= {*CLASSES, "silent"}
+    right = [one["class"] == one["true"] == Path(one["image"]).parent.name for one in rows]
+    assert found["accuracy"] == np.mean(right) > 0.5
+    if method == "surrogate":
+        return
+    # What is no drawn spike is the same from arrays as from pictures.
+    images = [datasets.load_image(one["image"], shape=(SIDE, SIDE)) for one in rows[::7]]
+    labels = model.classify(np.stack(images), progress=False)
+    assert labels.tolist() == [one["label"] for one in rows[::7]]
+
+
+def test_the_report_is_printed_in_words(pictures: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.biosnn"
+    options = ("--method", "surrogate", "--neurons", 8, "--epochs", 2, "--size", "8x8")
+    result = call("train", pictures, "--save", path, *options, "--test", 0.4, "--no-invert")
+    assert result.exit_code == 0, result.output
+    first, second, *controls, last = result.stdout.splitlines()
+    assert first.startswith("16 pictures to learn from, 4 to choose by (chosen: learning rate")
+    assert first.endswith("16 to test")
+    assert second.startswith("test accuracy: 0.")
+    assert [line.split(":")[0] for line in controls] == [
+        f"control, {name}" for name in ("frozen weights", "pixels linear", "most frequent class")
+    ]
+    assert last == f"saved: {path}"
+    model = storage.load_model(path)
+    assert model.image_shape == (8, 8)
+    assert model.picture == {"invert": False, "fit": "whole"}
+    assert "exists" in failed("train", pictures, "--save", path, *options)
+
+
+def test_what_train_refuses(pictures: Path, tmp_path: Path) -> None:
+    save = ("--save", tmp_path / "m.biosnn")
+    assert "must end in .biosnn" in failed("train", pictures, "--save", tmp_path / "m.pt")
+    assert "--method must be one of 'stdp'" in failed(
+        "train", pictures, *save, "--method", "backprop"
+    )
+    assert "cannot be read" in failed("train", tmp_path / "nowhere", *save)
+    assert "--size must be such as 28x28" in failed("train", pictures, *save, "--size", "big")
+    assert "--neurons must be a whole number >= 1" in failed(
+        "train", pictures, *save, "--neurons", 0
+    )
+    assert "--validation must be in (0, 1)" in failed("train", pictures, *save, "--validation", 1.5)
+    assert "which leaves none of" in failed("train", pictures, *save, "--validation", 0.97)
+    assert "two or more classes" in failed("train", pictures / "cross", *save)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- classify: folders, arrays and events
+
+
+def test_classify_takes_arrays_and_prints_tables(tmp_path: Path) -> None:
+    network = networks.feedforward((4, 2), encoding="direct", steps=10)
+    weights = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    state = network.initial_state().updated({"input_output.w": weights})
+    model = storage.TrainedModel(
+        network=network,
+        state=state,
+        readout=PopulationReadout(2).fit(np.zeros((1, 2))),
+        observed="output.count",
+        classes=("left", "right"),
+        shape=(2, 2),
+    )
+    path = storage.save_model(model, tmp_path / "m.biosnn")
+    samples = np.array([[1.0, 0.9, 0, 0], [0, 0, 1.0, 0.8], [0, 0, 0, 0]])
+    np.save(tmp_path / "three.npy", samples)
+    np.save(tmp_path / "one.npy", np.uint8(255 * samples[1].reshape(2, 2)))
+    np.savez(tmp_path / "labelled.npz", samples=samples, labels=[0, 0, 1])
+    np.savez(tmp_path / "two.npz", a=samples, b=samples)
+    (tmp_path / "object.npy").write_bytes(b"\x93NUMPY no array")
+
+    result = call("classify", path, tmp_path / "three.npy", tmp_path / "one.npy")
+    assert result.exit_code == 0, result.output
+    assert [line.rpartition("/")[2] for line in result.stdout.splitlines()] == [
+        "three.npy[0]: left", "three.npy[1]: right", "three.npy[2]: -1 (silent)",
+        "one.npy[0]: right",
+    ]  # fmt: skip
+    names = ("labelled.npz", "two.npz", "object.npy")
+    result = call("classify", path, *(tmp_path / name for name in names), "--csv")
+    assert result.exit_code == 1
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["class"] for row in rows] == ["left", "right", "silent", "", ""]
+    assert [row["true"] for row in rows] == ["left", "left", "right", "", ""]
+    assert "must hold an array 'samples'" in rows[3]["error"]
+    assert "cannot be read as an array" in rows[4]["error"]
+    result = call("classify", path, tmp_path / "labelled.npz")
+    assert result.stdout.splitlines()[-1] == "accuracy: 0.3333 (1 of 3 whose class is known)"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "holds no file" in failed("classify", path, empty)
+    assert "takes none; give arrays" in failed("classify", path, tmp_path / "x.bin")
+    assert "left out with --json" in failed("classify", path, empty, "--json", "--csv")
+
+
+def test_classify_reads_files_of_address_events(tmp_path: Path) -> None:
+    """N-MNIST's format: five bytes an event; 34 x 34 pixels with two polarities."""
+    network = networks.feedforward((4, 2), steps=30)
+    weights = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    model = storage.TrainedModel(
+        network=network,
+        state=network.initial_state().updated({"input_output.w": weights}),
+        readout=PopulationReadout(2).fit(np.zeros((1, 2))),
+        observed="output.count",
+        classes=("left", "right"),
+        preprocessing={"select_polarity": "on", "pool": 17, "crop_time": network.dt * 30},
+    )
+    path = storage.save_model(model, tmp_path / "m.biosnn")
+    for name, x in (("left", 3), ("right", 30)):
+        (tmp_path / name).mkdir()
+        events = [
+            [x, y, *int(1 << 23 | 1000 * t).to_bytes(3, "big")]
+            for t, y in ((2, 1), (9, 25), (15, 8), (200, 8))
+        ]
+        (tmp_path / name / "0.bin").write_bytes(bytes(np.ravel(events).astype(np.uint8)))
+    picture = tmp_path / "left" / "0.png"
+    Image.new("L", (2, 2), "white").save(picture)
+    result = call("classify", path, tmp_path / "left", tmp_path / "right")
+    assert result.exit_code == 1, result.output
+    shown = [line.rpartition("/")[2] for line in result.stdout.splitlines()]
+    assert shown == ["0.bin[0]: left", "0.bin[0]: right"]
+    assert "it takes address events" in result.stderr
