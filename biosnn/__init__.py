@@ -30,6 +30,7 @@ _MODULES = (
     "estimators",
     "models",
     "networks",
+    "nir",
     "plasticity",
     "plotting",
     "readout",
