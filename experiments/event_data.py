@@ -91,7 +91,7 @@ def files(args: argparse.Namespace) -> Path:
     """Folder of the event files; without --data-dir they are made now."""
     if args.data_dir is not None:
         return args.data_dir
-    folder = args.out / "files"
+    folder = args.out / f"files-{args.train}-{args.test}-{args.seed}"
     if "n-mnist" in args.dataset:
         write_nmnist(folder / "NMNIST", args.train, args.test, args.seed)
     if "shd" in args.dataset:
@@ -272,9 +272,9 @@ def draw(
                 ax.set(xlabel="time (ms)", ylabel="pixel", title=f"events of a digit {word}")
                 ax.legend(markerscale=8, loc="upper right")
             else:
-                frame = events.counts().reshape(events.shape)
-                most = frame.max()
-                image = ax.imshow(frame[1] - frame[0], cmap="RdBu_r", vmin=-most, vmax=most)
+                off, on = events.counts().reshape(events.shape)
+                most = np.abs(on - off).max()
+                image = ax.imshow(on - off, cmap="RdBu_r", vmin=-most, vmax=most)
                 figure.colorbar(image, ax=ax, label="ON - OFF events")
                 ax.set(title="the same, summed over time", xlabel="column", ylabel="row")
         elif shown is events:
@@ -302,7 +302,7 @@ def draw(
             title="weights of 12 units by STDP", xlabel="channel (pooled)", ylabel="unit"
         )
     panels[1, 0].plot(np.arange(1, len(curve) + 1), 100 * np.array(curve), ".-")
-    panels[1, 0].set(xlabel="epoch", ylabel="training accuracy (%)", title="by gradients")
+    panels[1, 0].set(xlabel="epoch", ylabel="training accuracy (%)", title="training by gradients")
     bars = panels[1, 1]
     drawn = bars.barh(range(len(found)), [100 * value for value in found.values()])
     for bar, key in zip(drawn, found, strict=True):
@@ -311,7 +311,11 @@ def draw(
     bars.axvline(100 / len(parts.classes), linestyle=":", color="k")
     bars.set_yticks(range(len(found)), [key.replace("_", " ") for key in found])
     bars.invert_yaxis()
-    bars.set(xlabel="accuracy (%); dotted: chance", xlim=(0, 112), title="and its controls (grey)")
+    bars.set(
+        xlabel="scored accuracy (%); dotted: chance",
+        xlim=(0, 112),
+        title="accuracy, and controls (grey)",
+    )
     counts = parts.scored.n_events
     panels[1, 2].hist(counts, bins=20)
     panels[1, 2].set(xlabel="events per sample", ylabel="samples", title="scored samples")

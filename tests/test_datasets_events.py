@@ -1,6 +1,7 @@
 """Address events: files in the published formats, what they become, and what is refused."""
 
 import os
+import re
 import runpy
 import struct
 from pathlib import Path
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import tonic
 from brian2 import ms, mV, second, us
+from typer.testing import CliRunner
 
 from biosnn import datasets, encoding, simulation
+from biosnn.cli.commands import app
 from biosnn.datasets import (
     EventSplit,
     crop_time,
@@ -519,3 +522,22 @@ def test_the_catalogue_names_what_loaders_give(files: Path, tmp_path: Path) -> N
         known["shd"].check_files(tmp_path)
     with pytest.raises(ParameterError, match="name must be one of 'digits', 'mnist'"):
         datasets.info("cifar")
+
+
+def test_the_guide_to_data_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    guide = SCRIPT.parents[1] / "docs" / "datasets.md"
+    names: dict = {}
+    for code in re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL):
+        exec(compile(code, str(guide), "exec"), names)
+    assert names["recording"].counts("inp").sum() > 500
+    assert names["pictures"].classes == ("one", "zero")
+    assert names["gestures"].train.frames().shape == (24, 12, 5)
+
+
+def test_the_command_lists_published_sets() -> None:
+    found = CliRunner().invoke(app, ["datasets"])
+    assert found.exit_code == 0
+    for entry in datasets.catalogue():
+        assert entry.name in found.output
+        assert entry.licence in found.output

@@ -297,6 +297,19 @@ def adopt(
 
 
 @app.command()
+def datasets() -> None:
+    """List published datasets: shape, classes, samples, licence, and how to load them."""
+    from biosnn.datasets import catalogue
+
+    for entry in catalogue():
+        shape = " x ".join(map(str, entry.shape))
+        numbers = " + ".join(str(n) for n in (entry.n_train, entry.n_validation, entry.n_test) if n)
+        typer.echo(f"{entry.name:15}{entry.kind}, {shape}, {entry.n_classes} classes, {numbers}")
+        for line in (entry.source, f"datasets.{entry.loader}", entry.where):
+            typer.echo(f"{'':15}{line}")
+
+
+@app.command()
 def models(
     name: Annotated[
         str | None,
