@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-STEPS, EPOCHS, BATCH, TEST = 20, 3, 100, 2000
+STEPS, EPOCHS, BATCH, TEST = 20, 5, 100, 2000
 
 
 def images(digits: Path, part: str) -> tuple[np.ndarray, np.ndarray]:

@@ -103,7 +103,10 @@ def train(digits: Path, folder: Path) -> None:
 
     def layer(n: int) -> nn.Module:
         p = LIFBoxParameters(
-            tau_mem_inv=torch.full((n,), 100.0), v_leak=torch.zeros(n), v_th=torch.ones(n)
+            tau_mem_inv=torch.full((n,), 100.0),
+            v_leak=torch.zeros(n),
+            v_th=torch.ones(n),
+            alpha=torch.tensor(10.0),
         )
         return norse.LIFBoxCell(p, dt=DT)
 
