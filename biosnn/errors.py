@@ -68,6 +68,10 @@ class StorageError(BiosnnError, RuntimeError):
     """A saved file is missing, truncated, foreign or would be overwritten."""
 
 
+class CallbackError(BiosnnError, RuntimeError):
+    """A callback of a training raised an exception, which is the cause of this one."""
+
+
 class MissingExtraError(BiosnnError, ModuleNotFoundError):
     """Something needs a package that one of the extras of biosnn brings."""
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import attrs
+
+from biosnn.callbacks import Callback, checked_callbacks
 from biosnn.devices.base.contract import ReplicatingDevice
 from biosnn.errors import DataError, ParameterError
 from biosnn.recording import Recording
 from biosnn.simulation.argument_checks import checked_state
 from biosnn.simulation.provenance import now, with_origin
+from biosnn.simulation.run_loop.metrics import schedules_of
 from biosnn.simulation.run_loop.options import EPOCHS, Checkpointing, RunOptions
 from biosnn.simulation.run_loop.run import Progress, execute, prepare
 from biosnn.state import State
@@ -79,13 +83,14 @@ class Ensemble:
         horizon: int | None = None,
         chunk_size: int | None = None,
         memory_limit: int | None = None,
+        callbacks: Iterable[Callback] = (),
         progress: Progress = True,
     ) -> list[tuple[Recording, State]]:
         """Show the same samples, in the same order, to every member.
 
         Parameters
         ----------
-        samples, learn, epoch, first_sample, horizon, chunk_size, progress
+        samples, learn, epoch, first_sample, horizon, chunk_size, callbacks, progress
             As in :meth:`biosnn.simulation.Runnable.run`.
         states : sequence of State, optional
             State of each member to start from; default: the initial ones for ``seeds``.
@@ -121,7 +126,8 @@ class Ensemble:
             chunk_size=chunk_size,
             memory_limit=memory_limit,
         )
-        return self.execute(samples, states, options, seeds=seeds, progress=progress)
+        others: dict[str, Any] = {"callbacks": callbacks, "progress": progress}
+        return self.execute(samples, states, options, seeds=seeds, **others)
 
     def fit(
         self,
@@ -135,13 +141,14 @@ class Ensemble:
         horizon: int | None = None,
         chunk_size: int | None = None,
         memory_limit: int | None = None,
+        callbacks: Iterable[Callback] = (),
         progress: Progress = True,
     ) -> list[tuple[Recording, State]]:
         """Let every member learn from the same samples, several times over.
 
         Parameters
         ----------
-        samples, states, learn, seeds, horizon, chunk_size, memory_limit, progress
+        samples, states, learn, seeds, horizon, chunk_size, memory_limit, callbacks, progress
             As in :meth:`run`; plasticity is on. An iterable must begin anew for each epoch.
         epochs : int
             How often all samples are shown.
@@ -155,7 +162,7 @@ class Ensemble:
 
         Raises
         ------
-        DataError, ParameterError, DeviceError, Interrupted
+        DataError, ParameterError, DeviceError, CallbackError, Interrupted
             As :meth:`run`.
         """
         options = RunOptions(
@@ -166,7 +173,8 @@ class Ensemble:
             chunk_size=chunk_size,
             memory_limit=memory_limit,
         )
-        return self.execute(samples, states, options, seeds=seeds, progress=progress)
+        others: dict[str, Any] = {"callbacks": callbacks, "progress": progress}
+        return self.execute(samples, states, options, seeds=seeds, **others)
 
     def execute(
         self,
@@ -175,13 +183,14 @@ class Ensemble:
         options: RunOptions,
         *,
         seeds: int | Sequence[int] | None = None,
+        callbacks: Iterable[Callback] = (),
         progress: Progress = True,
     ) -> list[tuple[Recording, State]]:
         """Show samples as options say; :meth:`run` and :meth:`fit` are this with keywords.
 
         Parameters
         ----------
-        samples, states, seeds, progress
+        samples, states, seeds, callbacks, progress
             As in :meth:`run`.
         options : RunOptions
             All else, but for the seed.
@@ -193,14 +202,17 @@ class Ensemble:
 
         Raises
         ------
-        DataError, ParameterError, DeviceError, Interrupted
+        DataError, ParameterError, DeviceError, CallbackError, Interrupted
             As :meth:`run`.
         """
         keys = self._seeds(seeds)
         starts = self._starts(states, keys)
         run = prepare(self._made, samples, starts, options, seeds=keys, begin=self._made.ensemble)
         started = now()
-        recordings, ends = execute(run, Checkpointing(), progress)
+        calls = checked_callbacks("run", callbacks)
+        if calls and self.interface.scheduled:
+            run = attrs.evolve(run, schedules=tuple(map(schedules_of, self.members)))
+        recordings, ends = execute(run, Checkpointing(), progress, calls)
         known = [
             with_origin(recording, self.interface, self.device, started, seed, options)
             for recording, seed in zip(recordings, keys, strict=True)

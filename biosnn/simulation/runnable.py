@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from biosnn.callbacks import Callback, Calls, checked_callbacks
 from biosnn.devices import registry
 from biosnn.devices.base.artifact import export
 from biosnn.devices.base.binary import CompiledNetwork
@@ -25,6 +27,7 @@ from biosnn.simulation.jobs.job import Job
 from biosnn.simulation.jobs.targets import Sources
 from biosnn.simulation.provenance import now, with_origin
 from biosnn.simulation.run_loop.chunks import Run
+from biosnn.simulation.run_loop.metrics import schedules_of
 from biosnn.simulation.run_loop.options import EPOCHS, Checkpointing, RunOptions
 from biosnn.simulation.run_loop.run import Progress, execute, prepare
 from biosnn.state import SEEN, State
@@ -205,6 +208,7 @@ class Runnable:
         keep: int = 2,
         resume: bool = False,
         memory_limit: int | None = None,
+        callbacks: Iterable[Callback] = (),
         progress: Progress = True,
     ) -> tuple[Recording, State]:
         """Show samples to the network.
@@ -254,6 +258,9 @@ class Runnable:
             to the bit.
         memory_limit : int, optional
             Bytes of memory that the recording may take; default: a quarter of all memory.
+        callbacks : iterable of Callback
+            Are told after each chunk how it goes (:mod:`biosnn.callbacks`): give ``chunk_size`` for
+            more of it. Not with ``n_jobs`` > 1.
         progress : bool or callable
             Show progress when it takes longer than two seconds, or call ``progress(done,
             total)``.
@@ -276,6 +283,8 @@ class Runnable:
             If the run fails or a state variable becomes NaN or infinite.
         StorageError
             If the folder cannot be written, holds another run, or is damaged.
+        CallbackError
+            If a callback raised an exception.
         Interrupted
             If Ctrl-C or SIGTERM stopped it; the message says how to go on.
         """
@@ -293,9 +302,8 @@ class Runnable:
         checkpointing = Checkpointing(
             folder=folder, every=checkpoint_every, keep=keep, resume=resume
         )
-        return self.execute(
-            samples, state, options, checkpointing, n_jobs=n_jobs, progress=progress
-        )
+        others: dict[str, Any] = {"callbacks": callbacks, "progress": progress}
+        return self.execute(samples, state, options, checkpointing, n_jobs=n_jobs, **others)
 
     def fit(
         self,
@@ -314,6 +322,7 @@ class Runnable:
         keep: int = 2,
         resume: bool = False,
         memory_limit: int | None = None,
+        callbacks: Iterable[Callback] = (),
         progress: Progress = True,
     ) -> tuple[Recording, State]:
         """Learn from samples, several times over.
@@ -326,7 +335,7 @@ class Runnable:
             How often all samples are shown.
         first_epoch : int
             Number of the first of them in the key of the counter-based draws.
-        folder, checkpoint_every, keep, resume, memory_limit, progress
+        folder, checkpoint_every, keep, resume, memory_limit, callbacks, progress
             As in :meth:`run`. Checkpoints are counted over all epochs.
 
         Returns
@@ -338,7 +347,7 @@ class Runnable:
 
         Raises
         ------
-        DataError, ParameterError, DeviceError, StorageError, Interrupted
+        DataError, ParameterError, DeviceError, StorageError, CallbackError, Interrupted
             As :meth:`run`.
         """
         state = self.changed(values, state, seed)
@@ -354,7 +363,8 @@ class Runnable:
         checkpointing = Checkpointing(
             folder=folder, every=checkpoint_every, keep=keep, resume=resume
         )
-        return self.execute(samples, state, options, checkpointing, progress=progress)
+        others: dict[str, Any] = {"callbacks": callbacks, "progress": progress}
+        return self.execute(samples, state, options, checkpointing, **others)
 
     def execute(
         self,
@@ -364,13 +374,14 @@ class Runnable:
         checkpointing: Checkpointing = _NOTHING_KEPT,
         *,
         n_jobs: int = 1,
+        callbacks: Iterable[Callback] = (),
         progress: Progress = True,
     ) -> tuple[Recording, State]:
         """Show samples as options say; :meth:`run` and :meth:`fit` are this with keywords.
 
         Parameters
         ----------
-        samples, state, n_jobs, progress
+        samples, state, n_jobs, callbacks, progress
             As in :meth:`run`.
         options : RunOptions
             Seed, epochs, what learns, and the size of chunks.
@@ -384,27 +395,40 @@ class Runnable:
 
         Raises
         ------
-        DataError, ParameterError, DeviceError, StorageError, Interrupted
+        DataError, ParameterError, DeviceError, StorageError, CallbackError, Interrupted
             As :meth:`run`.
         """
         check_whole("run", "n_jobs", n_jobs, 1, LARGEST)
         run, started = self._prepared(samples, state, options), now()
-        recording, end = self._execute(run, checkpointing, n_jobs, progress)
+        calls = checked_callbacks("run", callbacks)
+        if calls and self.interface.scheduled:
+            with contextlib.suppress(ModuleNotFoundError):  # without Brian2 nobody knows them
+                run = attrs.evolve(run, schedules=(schedules_of(self.network),))
+        recording, end = self._execute(run, checkpointing, n_jobs, progress, calls)
         origin = (self.interface, self.device, started, options.seed, options)
         return with_origin(recording, *origin), end
 
     def _execute(
-        self, run: Run, checkpointing: Checkpointing, n_jobs: int, progress: Progress
+        self,
+        run: Run,
+        checkpointing: Checkpointing,
+        n_jobs: int,
+        progress: Progress,
+        calls: Calls,
     ) -> tuple[Recording, State]:
         """Show the samples of a checked run."""
         if n_jobs == 1:
-            return execute(run, checkpointing, progress)
+            return execute(run, checkpointing, progress, calls)
         if self.n_parallel > 1:
             raise ParameterError("run", "n_jobs", n_jobs, f"1 with n_parallel={self.n_parallel}")
         if not registry.devices()[self.device].compiled:
             wanted = f'1 on the device "{self.device}"'
             raise ParameterError("run", "n_jobs", n_jobs, wanted, 'Use device="cpp"')
-        for name, refused in (("learn", run.learning), ("folder", checkpointing.folder)):
+        for name, refused in (
+            ("learn", run.learning),
+            ("folder", checkpointing.folder),
+            ("callbacks", calls),
+        ):
             if refused:
                 raise ParameterError("run", "n_jobs", n_jobs, f"1 together with {name}")
         return parallel.execute(run, n_jobs, progress)

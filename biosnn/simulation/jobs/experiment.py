@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from biosnn.callbacks import Callback
 from biosnn.devices.base.contract import Device
-from biosnn.errors import DeviceError, StorageError
+from biosnn.errors import DeviceError, ParameterError, StorageError
 from biosnn.files import short
 from biosnn.recording import Recording
 from biosnn.simulation.jobs.job import Job, collect_job
@@ -27,6 +28,7 @@ from biosnn.simulation.run_loop.options import Checkpointing, RunOptions
 from biosnn.simulation.run_loop.run import Progress, identity_of
 from biosnn.simulation.runnable import Runnable
 from biosnn.state import State
+from biosnn.validation import describe
 
 if TYPE_CHECKING:
     from biosnn.networks import NetworkModel
@@ -198,10 +200,14 @@ class _WithJobs(Runnable):
         checkpointing: Checkpointing = Checkpointing(),  # noqa: B008 (frozen)
         *,
         n_jobs: int = 1,
+        callbacks: Iterable[Callback] = (),
         progress: Progress = True,
     ) -> tuple[Recording, State]:
         """As :meth:`Runnable.execute`."""
-        jobs = self._jobs
+        jobs, callbacks = self._jobs, tuple(callbacks)
+        if callbacks and (jobs.left or jobs.export is not None):
+            wanted = "left out of a run that is a job: nobody is there to be told"
+            raise ParameterError("run", "callbacks", describe(callbacks), wanted)
         if jobs.left:
             return jobs.take(self._prepared(samples, state, options), self._key, checkpointing)
         if jobs.export is not None:
@@ -211,6 +217,5 @@ class _WithJobs(Runnable):
             raise JobWritten(job)
         if isinstance(self._made, Sources):
             self._made, self.device = self._build(jobs.rest), jobs.rest
-        return super().execute(
-            samples, state, options, checkpointing, n_jobs=n_jobs, progress=progress
-        )
+        others: dict[str, Any] = {"callbacks": callbacks, "progress": progress}
+        return super().execute(samples, state, options, checkpointing, n_jobs=n_jobs, **others)

@@ -77,6 +77,11 @@ class RunFolder:
         """Samples between two checkpoints."""
         return self._where.every
 
+    @property
+    def resume(self) -> bool:
+        """Whether the run was asked to go on from a checkpoint."""
+        return self._where.resume
+
     def close(self) -> None:
         """Release the lock."""
         shutil.rmtree(self.folder / _WORK, ignore_errors=True)

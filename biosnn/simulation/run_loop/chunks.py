@@ -77,6 +77,9 @@ class Run:
         Projections that learn.
     members : int
         Of the ensemble; 0 if it is one network. Starts, recordings and ends are then sequences.
+    schedules : tuple of dict
+        For callbacks: of each member, ``"owner.parameter"`` -> its
+        :class:`~biosnn.models.Schedule`. Empty where nobody asks.
     """
 
     interface: Interface
@@ -89,6 +92,7 @@ class Run:
     horizon: int | tuple[int, ...]
     learning: tuple[str, ...]
     members: int = 0
+    schedules: tuple[dict[str, Any], ...] = ()
 
     @property
     def total(self) -> int | None:

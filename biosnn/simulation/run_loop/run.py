@@ -12,12 +12,14 @@ from typing import Any
 import attrs
 
 from biosnn.devices.base.contract import Device, Stop
-from biosnn.errors import Interrupted, ParameterError
+from biosnn.callbacks import Calls
+from biosnn.errors import CallbackError, Interrupted, ParameterError
 from biosnn.progress import ProgressBar
 from biosnn.simulation.argument_checks import learning_of
 from biosnn.simulation.inputs import ArraySource, source_of
 from biosnn.simulation.run_loop.checkpoints import RunFolder
 from biosnn.simulation.run_loop.chunks import Position, Run, shown_chunks
+from biosnn.simulation.run_loop.metrics import ChunkMetrics
 from biosnn.simulation.run_loop.options import Checkpointing, RunOptions
 from biosnn.simulation.run_loop.recorders import MemberRecorders, MemoryRecorder, Recorder
 from biosnn.simulation.run_loop.signals import SignalStop
@@ -118,18 +120,21 @@ def identity_of(run: Run) -> dict[str, Any]:
     }
 
 
-def execute(run: Run, checkpointing: Checkpointing, progress: Progress) -> tuple[Any, Any]:
+def execute(
+    run: Run, checkpointing: Checkpointing, progress: Progress, calls: Calls | None = None
+) -> tuple[Any, Any]:
     """Show all samples; what was recorded, and the state after them.
 
     Raises
     ------
-    DataError, ParameterError, DeviceError, StorageError, Interrupted
+    DataError, ParameterError, DeviceError, StorageError, CallbackError, Interrupted
         As :meth:`biosnn.simulation.Runnable.run`.
     """
+    calls = Calls() if calls is None else calls
     if checkpointing.folder is None:
         check_samples(run)
         with watched(run, progress) as (bar, stop):
-            found = run_in_memory(run, stop, bar.update)
+            found = run_in_memory(run, stop, bar.update, calls)
         if stop.signal:
             raise _too_late(run, stop, None)
         return found
@@ -143,7 +148,7 @@ def execute(run: Run, checkpointing: Checkpointing, progress: Progress) -> tuple
             folder.check_space(None if run.total is None else run.total - at.position)
             with watched(run, progress, at.position) as (bar, stop):
                 work = folder.work()
-                end = _show(run, folder.recorder, work, stop, bar.update, folder, at)
+                end = _show(run, folder.recorder, work, stop, bar.update, calls, folder, at)
             if stop.signal:
                 raise _too_late(run, stop, folder)
         return folder.recorder.finish(), end
@@ -175,7 +180,9 @@ def watched(
             yield bar, stop
 
 
-def run_in_memory(run: Run, stop: Stop, update: _Update) -> tuple[Any, Any]:
+def run_in_memory(
+    run: Run, stop: Stop, update: _Update, calls: Calls | None = None
+) -> tuple[Any, Any]:
     """Show checked samples from the first one on; recordings are kept in memory."""
     limit = run.options.memory
     recorder: Recorder = (
@@ -184,7 +191,7 @@ def run_in_memory(run: Run, stop: Stop, update: _Update) -> tuple[Any, Any]:
         else MemoryRecorder(run.interface, run.total, limit)
     )
     with tempfile.TemporaryDirectory(prefix="biosnn-run-") as work:
-        end = _show(run, recorder, Path(work), stop, update)
+        end = _show(run, recorder, Path(work), stop, update, calls or Calls())
     return recorder.finish(), end
 
 
@@ -194,19 +201,28 @@ def _show(
     work: Path,
     stop: Stop,
     update: _Update,
+    calls: Calls,
     folder: RunFolder | None = None,
     at: Position | None = None,
 ) -> Any:
-    """Show all samples from a position on; the state after them."""
+    """Show all samples from a position on, and tell callbacks; the state after them."""
     at = at or Position()
+    metrics = ChunkMetrics(run, calls)
+    resume = folder is not None and folder.resume
     tally = _Tally(update, at.position, figures=not run.members)
     every = None if folder is None else folder.every
-    with run.begin(run.start, work) as session:
+    with metrics.told(at, resume), run.begin(run.start, work) as session:
         for shown in shown_chunks(run, session, recorder, stop, tally.report, at=at, every=every):
             at = shown.at
             if shown.chunk is not None:
                 recorder.append(shown.recording)
                 tally.next_chunk(at.position)
+                try:
+                    metrics.chunk(at, shown.recording, session.state)
+                except CallbackError:
+                    if folder is not None:
+                        folder.save_if_due(at, session.state, stopped=True)
+                    raise
             if folder is not None:
                 folder.save_if_due(at, session.state)
         if not at.finished:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from biosnn.errors import DataError, Interrupted, ParameterError
+from biosnn.callbacks import Callback, Context, RunInfo, checked_callbacks
+from biosnn.errors import CallbackError, DataError, Interrupted, ParameterError
 from biosnn.progress import ProgressBar
 from biosnn.surrogate.nn.helpers import reset
 from biosnn.surrogate.nn.network import SurrogateNetwork
@@ -96,7 +97,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     settings: Mapping[str, Any] | None = None,
-    callbacks: Iterable[Callable[[History, nn.Module], object]] = (),
+    callbacks: Iterable[Callback] = (),
     progress: bool = True,
 ) -> History:
     """Train a module by gradient descent.
@@ -139,9 +140,9 @@ def train(
         Throw a training away that the folder holds.
     settings : mapping, optional
         More plain data that must be the same when a run is resumed.
-    callbacks : iterable of callable
-        Called as ``callback(history, module)`` after every epoch, for logs such as those of
-        ``torch.utils.tensorboard.SummaryWriter``.
+    callbacks : iterable of Callback
+        Are told the figures of every epoch (:mod:`biosnn.callbacks`), such as
+        :class:`~biosnn.callbacks.TensorBoard`.
     progress : bool
         Show a bar on stderr.
 
@@ -160,6 +161,8 @@ def train(
     StorageError
         If a checkpoint cannot be written or read, or the folder is in use, or holds a training that
         shall be neither resumed nor overwritten.
+    CallbackError
+        If a callback raised an exception; the epoch is in the folder.
     Interrupted
         On Ctrl-C; the epochs before are in the folder.
     """
@@ -172,11 +175,7 @@ def train(
         wanted = "a loss such as surrogate.RateCrossEntropy()"
         raise ParameterError("train", "loss", describe(loss), wanted)
     check_instance("train", "settings", settings, Mapping, optional=True)
-    check_instance("train", "callbacks", callbacks, Iterable)
-    callbacks = tuple(callbacks)
-    for number, callback in enumerate(callbacks):
-        if not callable(callback):
-            raise ParameterError("train", f"callbacks[{number}]", describe(callback), "a function")
+    calls = checked_callbacks("train", callbacks)
     held = {"validation": validation, "test": test}
     for name, given in held.items():
         check_instance("train", name, given, Iterable, optional=True)
@@ -227,8 +226,14 @@ def train(
                 _move_cosine(training, epochs * len(batches), history.epochs * len(batches))
         total, begun = epochs * len(batches), history.epochs * len(batches)
         drawn = time.perf_counter()
+        known = module.state if isinstance(module, SurrogateNetwork) else None
+        context = Context(state=known, module=module)
+        name = known.__self__.network.name if known else type(module).__name__
+        about = RunInfo(
+            network=name, unit="epochs", start=history.epochs, total=epochs, resume=resume
+        )
         try:
-            with ProgressBar(total, progress, start=begun, unit="batches") as bar:
+            with calls.told(about), ProgressBar(total, progress, start=begun, unit="batches") as bar:
                 while history.epochs < epochs:
                     started = time.perf_counter()
                     figures = _epoch(training, batches, history.epochs, loss, amp, bar)
@@ -237,6 +242,12 @@ def train(
                     for name, given in held.items():
                         for figure, value in evaluate(module, given, loss).items():
                             history.add(**{f"{name}_{figure}": value})
+                    try:
+                        calls.metrics(history.epochs, history.last(), context)
+                    except CallbackError:
+                        if place is not None:
+                            place.save(training, epochs, history)
+                        raise
                     if place is not None:
                         place.save(training, epochs, history)
                         now = time.perf_counter()
@@ -244,8 +255,6 @@ def train(
                             draw_curves(history, place.folder / CURVES)
                             drawn = now
                     bar.note(epoch_line(history, epochs))
-                    for callback in callbacks:
-                        callback(history, module)
         except KeyboardInterrupt as error:
             kept = f"; the epochs before are in {folder}" if folder is not None else ""
             said = f"stopped in epoch {history.epochs + 1}{kept}"
