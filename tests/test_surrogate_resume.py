@@ -16,6 +16,7 @@ import pytest
 from brian2 import ms
 
 from biosnn import files
+from biosnn.callbacks import Callback
 from biosnn.errors import DataError, ParameterError, StorageError
 
 torch = pytest.importorskip("torch")
@@ -187,12 +188,13 @@ def test_the_fingerprint_of_a_network_is_the_same_in_every_process() -> None:
 def test_one_process_at_a_time_has_the_folder(done: Path) -> None:
     seen = []
 
-    def callback(history: Any, module: Any) -> None:
-        with pytest.raises(StorageError, match="in use by another process"):
-            run(done, epochs=3, resume=True)
-        seen.append(history.epochs)
+    class Rival(Callback):
+        def on_metrics(self, step: int, metrics: Any, context: Any) -> None:
+            with pytest.raises(StorageError, match="in use by another process"):
+                run(done, epochs=3, resume=True)
+            seen.append(step)
 
-    run(done, epochs=4, resume=True, callbacks=[callback])
+    run(done, epochs=4, resume=True, callbacks=[Rival()])
     assert seen == [3, 4]
     assert run(done, epochs=4, resume=True)[1].epochs == 4, "released"
 
@@ -257,9 +259,10 @@ def test_inputs_that_are_not_finite_stop_a_training(bad: float, tmp_path: Path) 
     damaged[2, 3, 1] = bad
     before = None
 
-    def note(history: Any, module: Any) -> None:
-        nonlocal before
-        before = module[0].weight.detach().clone()
+    class Note(Callback):
+        def on_metrics(self, step: int, metrics: Any, context: Any) -> None:
+            nonlocal before
+            before = context.module[0].weight.detach().clone()
 
     class Late(list):
         """Good in the first epoch; the second batch of the second one is damaged."""
@@ -272,7 +275,7 @@ def test_inputs_that_are_not_finite_stop_a_training(bad: float, tmp_path: Path) 
 
     message = r"train: batch 2 of epoch 2: inputs must be finite, got (nan|inf) at \(2, 3, 1\)"
     with pytest.raises(DataError, match=message):
-        run(tmp_path, module, Late([1, 2]), epochs=3, callbacks=[note])
+        run(tmp_path, module, Late([1, 2]), epochs=3, callbacks=[Note()])
     assert torch.isfinite(module[0].weight).all()
     again = torch.nn.Sequential(torch.nn.Linear(6, 2), torch.nn.ReLU())
     surrogate.load_module(tmp_path / LAST, again)

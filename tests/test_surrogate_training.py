@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from biosnn.errors import DataError, ParameterError, StorageError
+from biosnn.callbacks import Callback
+from biosnn.errors import CallbackError, DataError, ParameterError, StorageError
 
 torch = pytest.importorskip("torch")
 
@@ -185,9 +186,10 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(digits, tmp_path):
         module = module or torch.nn.Sequential(Thinned(0.2), small_network())
         torch.manual_seed(5)
 
-        def callback(history, _):
-            if history.epochs == stop_after:
-                raise StopError
+        class Stopper(Callback):
+            def on_metrics(self, step, metrics, context):
+                if step == stop_after:
+                    raise StopError
 
         history = train(
             module,
@@ -196,7 +198,7 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(digits, tmp_path):
             lr=0.02,
             folder=tmp_path / folder,
             resume=resume,
-            callbacks=[callback],
+            callbacks=[Stopper()],
             progress=False,
         )
         return module, history
@@ -205,7 +207,7 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(digits, tmp_path):
     begin = small_network().weight("input_output")
     moved = whole[1].weight("input_output") - begin
     assert moved.abs().max() > 0.01, "the weights moved"
-    with pytest.raises(StopError):
+    with pytest.raises(CallbackError, match=r"Stopper.* raised StopError in on_metrics at step 2"):
         run("parts", stop_after=2)
     again, resumed = run("parts", resume=True)
     assert resumed.epochs == 4

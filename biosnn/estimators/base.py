@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 
 from biosnn import simulation
 from biosnn._encoding.tables import check_checkpoints, drawn_seed, scaled_table
+from biosnn.callbacks import Callback
 from biosnn.devices import registry
 from biosnn.errors import DataError, ParameterError
 from biosnn.files import locked_folder, run_folder
@@ -148,7 +149,7 @@ class NetworkEstimator(BaseEstimator):
             return np.arange(n)
         return np.random.default_rng([self.seed_, _ORDER]).permutation(n)
 
-    def _learn(self, samples: dict[str, NDArray[Any]]) -> Recording:
+    def _learn(self, samples: dict[str, NDArray[Any]], callbacks: Iterable[Callback]) -> Recording:
         """Show the samples of ``fit`` with plasticity on."""
         order = self._ordered(len(samples[self._port()]))
         shown = {name: values[order] for name, values in samples.items()}
@@ -167,6 +168,7 @@ class NetworkEstimator(BaseEstimator):
                 self._begun,
                 epochs=self.epochs,
                 seed=self.seed_,
+                callbacks=callbacks,
                 progress=self.verbose,
                 **options,
             )

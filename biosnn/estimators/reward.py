@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from biosnn._encoding.tables import checked_table, fitted_scaler, scaled_table
+from biosnn.callbacks import Callback
 from biosnn.errors import DataError, ParameterError
 from biosnn.estimators.base import NetworkEstimator
 from biosnn.estimators.declared import REWARDED
@@ -129,7 +131,7 @@ class RSTDPClassifier(ClassifierMixin, NetworkEstimator):
         self.checkpoint_dir = checkpoint_dir
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, *, callbacks: Iterable[Callback] = ()) -> Self:
         """Learn from samples with a new network; labels are known to its environment only.
 
         Parameters
@@ -138,6 +140,8 @@ class RSTDPClassifier(ClassifierMixin, NetworkEstimator):
             Samples, as ``scaling`` says.
         y : array_like, shape (n_samples,)
             Labels of any type.
+        callbacks : iterable of Callback
+            As of :meth:`STDPFeatures.fit`.
         """
         table, labels = checked_table(self, X, y, reset=True)
         check_classification_targets(labels)
@@ -163,7 +167,8 @@ class RSTDPClassifier(ClassifierMixin, NetworkEstimator):
         self.scaler_ = fitted_scaler(self, table)
         self._begin(network, read_scale)
         shown = scaled_table(self, table, self.scaler_, self.norm)
-        self._learn({self._port(): shown, self.label_input: index[:, np.newaxis] + 1.0})
+        answers = index[:, np.newaxis] + 1.0
+        self._learn({self._port(): shown, self.label_input: answers}, callbacks)
         return self
 
     def _variable(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from biosnn._encoding.tables import checked_table, fitted_scaler, scaled_table
+from biosnn.callbacks import Callback
 from biosnn.errors import ParameterError
 from biosnn.estimators.base import NetworkEstimator
 from biosnn.estimators.declared import UNSUPERVISED
@@ -51,10 +53,10 @@ class _Unsupervised(NetworkEstimator):
         self.scaler_ = fitted_scaler(self, table)
         self._begin(network, read_scale)
 
-    def _fit_network(self, table: NDArray[Any]) -> None:
+    def _fit_network(self, table: NDArray[Any], callbacks: Iterable[Callback]) -> None:
         self._new(table)
         shown = scaled_table(self, table, self.scaler_, self.norm)
-        counts = self._learn({self._port(): shown})[self._variable()]
+        counts = self._learn({self._port(): shown}, callbacks)[self._variable()]
         if not counts.any():
             warnings.warn(
                 f"{type(self).__name__}: no neuron of {self.network_.output!r} fired for any of "
@@ -195,7 +197,7 @@ class STDPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Unsupervi
         self.checkpoint_dir = checkpoint_dir
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, *, callbacks: Iterable[Callback] = ()) -> Self:
         """Learn from samples with a new network.
 
         Parameters
@@ -204,9 +206,12 @@ class STDPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Unsupervi
             Samples, as ``scaling`` says.
         y : None
             Not used.
+        callbacks : iterable of Callback
+            Are told how it goes (:mod:`biosnn.callbacks`); in a pipeline
+            ``fit(X, y, stdpfeatures__callbacks=[...])``.
         """
         table, _ = checked_table(self, X, reset=True)
-        self._fit_network(table)
+        self._fit_network(table, callbacks)
         return self
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
@@ -359,7 +364,7 @@ class STDPClassifier(ClassifierMixin, _Unsupervised):
         self.checkpoint_dir = checkpoint_dir
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, *, callbacks: Iterable[Callback] = ()) -> Self:
         """Learn from samples with a new network, then fit the readout to their labels.
 
         Parameters
@@ -368,12 +373,14 @@ class STDPClassifier(ClassifierMixin, _Unsupervised):
             Samples, as ``scaling`` says.
         y : array_like, shape (n_samples,)
             Labels of any type.
+        callbacks : iterable of Callback
+            As of :meth:`STDPFeatures.fit`.
         """
         table, labels = checked_table(self, X, y, reset=True)
         check_classification_targets(labels)
         readout = self._unfitted_readout()
         self.__dict__.pop("readout_", None)
-        self._fit_network(table)
+        self._fit_network(table, callbacks)
         self.readout_ = readout.fit(self._observed(table), labels)
         self.classes_ = self.readout_.classes_
         return self

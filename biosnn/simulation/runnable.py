@@ -419,16 +419,14 @@ class Runnable:
         """Show the samples of a checked run."""
         if n_jobs == 1:
             return execute(run, checkpointing, progress, calls)
+        if calls:
+            raise ParameterError("run", "n_jobs", n_jobs, "1 together with callbacks")
         if self.n_parallel > 1:
             raise ParameterError("run", "n_jobs", n_jobs, f"1 with n_parallel={self.n_parallel}")
         if not registry.devices()[self.device].compiled:
             wanted = f'1 on the device "{self.device}"'
             raise ParameterError("run", "n_jobs", n_jobs, wanted, 'Use device="cpp"')
-        for name, refused in (
-            ("learn", run.learning),
-            ("folder", checkpointing.folder),
-            ("callbacks", calls),
-        ):
+        for name, refused in (("learn", run.learning), ("folder", checkpointing.folder)):
             if refused:
                 raise ParameterError("run", "n_jobs", n_jobs, f"1 together with {name}")
         return parallel.execute(run, n_jobs, progress)

@@ -11,8 +11,8 @@ from typing import Any
 
 import attrs
 
-from biosnn.devices.base.contract import Device, Stop
 from biosnn.callbacks import Calls
+from biosnn.devices.base.contract import Device, Stop
 from biosnn.errors import CallbackError, Interrupted, ParameterError
 from biosnn.progress import ProgressBar
 from biosnn.simulation.argument_checks import learning_of

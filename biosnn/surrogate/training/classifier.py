@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from biosnn._encoding.tables import (
     fitted_scaler,
     scaled_table,
 )
+from biosnn.callbacks import Callback
 from biosnn.errors import DataError, ParameterError
 from biosnn.files import locked_folder, run_folder
 from biosnn.models import NeuronModel
@@ -261,7 +262,9 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
             raise ParameterError("LIFClassifier", "loss", got, wanted, remedy)
         return module.to(self.device)
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> LIFClassifier:
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, *, callbacks: Iterable[Callback] = ()
+    ) -> LIFClassifier:
         """Train a new network.
 
         Parameters
@@ -270,6 +273,8 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
             Samples, as `scaling` says.
         y : array_like, shape (n_samples,)
             Labels of any type.
+        callbacks : iterable of Callback
+            Are told the figures of every epoch (:mod:`biosnn.callbacks`).
         """
         table, labels = checked_table(self, X, y, reset=True)
         check_classification_targets(labels)
@@ -301,6 +306,7 @@ class LIFClassifier(ClassifierMixin, BaseEstimator):
                 optimiser=self.optimiser,
                 lr=self.learning_rate,
                 amp=self.amp,
+                callbacks=callbacks,
                 progress=self.verbose,
                 **options,
             )

@@ -39,6 +39,10 @@ class History:
         for name, value in figures.items():
             getattr(self, name).append(float(value))
 
+    def last(self) -> dict[str, float]:
+        """The figures of the last epoch, by name."""
+        return {name: values[-1] for name, values in attrs.asdict(self).items() if values}
+
     @property
     def epochs(self) -> int:
         """Epochs that are done."""

@@ -226,14 +226,18 @@ def train(
                 _move_cosine(training, epochs * len(batches), history.epochs * len(batches))
         total, begun = epochs * len(batches), history.epochs * len(batches)
         drawn = time.perf_counter()
-        known = module.state if isinstance(module, SurrogateNetwork) else None
-        context = Context(state=known, module=module)
-        name = known.__self__.network.name if known else type(module).__name__
+        name, state = type(module).__name__, None
+        if isinstance(module, SurrogateNetwork):
+            name, state = module.network.name, module.state
+        context = Context(state=state, module=module)
         about = RunInfo(
             network=name, unit="epochs", start=history.epochs, total=epochs, resume=resume
         )
         try:
-            with calls.told(about), ProgressBar(total, progress, start=begun, unit="batches") as bar:
+            with (
+                calls.told(about),
+                ProgressBar(total, progress, start=begun, unit="batches") as bar,
+            ):
                 while history.epochs < epochs:
                     started = time.perf_counter()
                     figures = _epoch(training, batches, history.epochs, loss, amp, bar)
