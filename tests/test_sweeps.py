@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -383,6 +385,7 @@ def test_a_search_on_workers_loses_nothing_to_a_killed_one(tmp_path: Path, clien
     from sklearn.preprocessing import FunctionTransformer
 
     from biosnn.estimators import STDPClassifier
+    from biosnn.estimators.base import processes
 
     rng = np.random.default_rng(0)
     y = np.arange(16) % 2
@@ -391,7 +394,7 @@ def test_a_search_on_workers_loses_nothing_to_a_killed_one(tmp_path: Path, clien
         FunctionTransformer(passed_on, kw_args={"notes": str(tmp_path)}),
         STDPClassifier(norm=9.2, device="runtime", random_state=0),
     )
-    grid = {"stdpclassifier__n_neurons": [2, 4], "stdpclassifier__learning_rate": [0.05, 0.2]}
+    grid = {"stdpclassifier__n_neurons": [2, 4], "stdpclassifier__learning_rate": [0.2]}
 
     def searched() -> GridSearchCV:
         parts = [(np.arange(8), np.arange(8, 16))]
@@ -401,8 +404,11 @@ def test_a_search_on_workers_loses_nothing_to_a_killed_one(tmp_path: Path, clien
     assert not calls(tmp_path)
     with joblib.parallel_config("dask"):
         there = searched()
+        asked = (None, 1, 3, -1, -joblib.cpu_count())
+        meant = joblib.Parallel()(joblib.delayed(processes)(n_jobs) for n_jobs in asked)
+    assert meant == [1, 1, 3, joblib.cpu_count(), 1], "workers do not count each other"
     pids = calls(tmp_path)
-    assert len(pids) > 4 * 2, "what the worker that died had done is done again"
+    assert len(pids) > 2 * 2, "what the worker that died had done is done again"
     with pytest.raises(ProcessLookupError):
         os.kill(int(pids[2]), 0)
     scores = alone.cv_results_["mean_test_score"]
@@ -537,3 +543,23 @@ def test_an_experiment_ends_with_its_worker_and_is_resumed(tmp_path: Path, coin:
     run = command.ExperimentRun(script=str(coin), words=("--validation=0",))
     assert run({"sides": 2}, 5, folder)["score"] == 25
     assert (folder / "output" / "began").read_text() == "new resumed "
+
+
+# --- the guide
+
+
+def test_the_guide_to_sweeps_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a script, because the source code of a function is part of what a run is."""
+    pytest.importorskip("optuna")
+    guide = Path(__file__).resolve().parents[1] / "docs" / "sweeps.md"
+    blocks = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
+    script = tmp_path / "guide.py"
+    script.write_text("\n".join(blocks))
+    monkeypatch.chdir(tmp_path)
+    names = runpy.run_path(str(script), run_name="__main__")
+    means = names["found"].summary.set_index("learning_rate")["mean"]
+    assert means[0.1] > means[0.0] > 0.3
+    assert names["axes"].get_ylabel() == "accuracy"
+    assert len(names["study"].trials) == 3
+    assert 0.01 <= names["chosen"] <= 0.5
+    assert names["study"].best_value > means[0.0]

@@ -108,3 +108,7 @@ def test_an_installed_biosnn_runs_experiments_in_any_folder(
     assert report["metrics"]["spikes"] >= 70
     assert report["environment"]["commit"] == "unknown", "it is not this checkout's"
     assert (tmp_path / "runs" / "lif_membrane" / "results.json").exists()
+    said = biosnn("sweep", "lif_membrane", "--workers", "0", "--out", "many", "--", "--smoke")
+    assert "1 of 1 runs finished" in said
+    (result,) = (tmp_path / "many").glob("runs/*/output/results.json")
+    assert json.loads(result.read_text())["metrics"] == report["metrics"]

@@ -10,7 +10,8 @@ from typing import Any
 
 import attrs
 import numpy as np
-from joblib import effective_n_jobs
+from joblib import cpu_count
+from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
@@ -58,6 +59,18 @@ def _compiled(key: _Compiled) -> tuple[simulation.Runnable, threading.Lock]:
         progress=False,
     )
     return made, threading.Lock()
+
+
+def processes(n_jobs: int | None) -> int:
+    """How many processes of this machine are meant; None: one, or what joblib's context says.
+
+    joblib's own answer counts the workers of the active backend, which with Dask are other
+    machines, also inside one of them.
+    """
+    asked = get_active_backend()[1] if n_jobs is None else n_jobs
+    if asked is None:
+        return 1
+    return asked if asked >= 0 else max(cpu_count() + 1 + asked, 1)
 
 
 class NetworkEstimator(BaseEstimator):
@@ -184,7 +197,7 @@ class NetworkEstimator(BaseEstimator):
         with self._runnable() as runnable:
             # Where joblib's context says how many, it means those who can.
             alone = not registry.devices()[runnable.device].compiled or runnable.interface.carried
-            n_jobs = 1 if self.n_jobs is None and alone else effective_n_jobs(self.n_jobs)
+            n_jobs = 1 if self.n_jobs is None and alone else processes(self.n_jobs)
             recording, _ = runnable.run(
                 {self._port(): scaled_table(self, table, self.scaler_, self.norm)},
                 state,
