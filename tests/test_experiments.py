@@ -36,7 +36,10 @@ KEYS = {
 SHARED = {"device", "precision", "seed", "out", "smoke", "json", "quiet"}
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = {"lif_membrane"}  # the others compile, and are slow
-FLAGS = {"firing_patterns": ("--device", "runtime")}  # it would build four networks
+FLAGS = {
+    "firing_patterns": ("--device", "runtime"),  # it would build four networks
+    "event_data": ("--dataset", "shd"),  # the other one takes as long
+}
 
 
 def strict(text: str) -> Any:
@@ -128,6 +131,22 @@ def test_a_script_keeps_the_contract_and_draws(name, run_script):
         assert pixels.std() > 10, f"{path.name} is blank"
         assert len(np.unique(pixels)) > 10, path.name
     assert not list(done.out.glob(".*")), "unfinished files were left behind"
+
+
+@pytest.mark.slow
+def test_events_of_files_are_learned_by_stdp_and_by_gradients(run_script):
+    done = run_script("event_data", "--smoke", "--json", *FLAGS["event_data"])
+    assert done.status == 0, done.stderr
+    report = done.report
+    metrics, controls = report["metrics"]["shd"], report["controls"]["shd"]
+    assert report["parameters"]["synthetic"] is True
+    assert report["parameters"]["sizes"]["shd"]["events_per_sample"] > 1000
+    assert metrics["stdp_weight_change"] > 0.1
+    assert metrics["stdp_spikes_per_sample"] > 3
+    assert metrics["stdp_linear"] > controls["random_linear"] + 0.05
+    assert metrics["gradients"] > controls["shuffled_labels"] + 0.1
+    assert metrics["brian2_spikes"] > 50
+    assert metrics["brian2_equal_counts"] == 1
 
 
 @pytest.mark.parametrize("device", ["runtime", pytest.param("cpp", marks=pytest.mark.slow)])

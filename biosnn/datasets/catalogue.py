@@ -22,7 +22,7 @@ class DatasetInfo:
     Parameters
     ----------
     name : str
-        As `info` and `load_dataset` know it.
+        As `info` knows it.
     kind : {"images", "events"}
         What its samples are.
     shape : tuple of int
