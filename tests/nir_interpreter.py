@@ -91,7 +91,7 @@ def run(graph: nir.NIRGraph, x: np.ndarray, dt: float, how: Any) -> dict[str, np
     sent: dict[str, np.ndarray] = {}
     state: dict[str, dict[str, np.ndarray]] = {}
     for name, node in graph.nodes.items():
-        shape = tuple(np.atleast_1d(next(iter(node.output_type.values()))))
+        shape = tuple(int(k) for k in np.atleast_1d(next(iter(node.output_type.values()))))
         sent[name] = np.zeros(shape)
         if isinstance(node, nir.Delay):
             steps = np.rint(node.delay / dt).astype(int)

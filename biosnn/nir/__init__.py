@@ -9,7 +9,8 @@ The package ``nir`` is an extra: ``pip install "biosnn[nir]"``.
 """
 
 from biosnn.nir.conventions import CONVENTIONS, Convention
+from biosnn.nir.exporting import to_nir
 from biosnn.nir.files import read, write
 from biosnn.nir.importing import from_nir, population_names
 
-__all__ = ["CONVENTIONS", "Convention", "from_nir", "population_names", "read", "write"]
+__all__ = ["CONVENTIONS", "Convention", "from_nir", "population_names", "read", "to_nir", "write"]

@@ -43,6 +43,9 @@ class Convention:
         that of the last one. With ``integration="exact"`` both are solved together.
     start : {"v_leak", "zero", "v_reset"}
         Potential at the beginning of a sample; IF and I begin at 0, or at ``v_reset``.
+    gain : {"any", "one", "r"}
+        What the framework can read: any ``r``; only such that an input of 1 adds 1 to ``v``
+        (``r = tau/dt``); or only ``r = 1``. :func:`biosnn.nir.to_nir` scales weights accordingly.
     """
 
     name: str = "own"
@@ -56,6 +59,8 @@ class Convention:
     synapse: str = attrs.field(default="filter", validator=choice("filter", "jump"))
     current: str = attrs.field(default="updated", validator=choice("updated", "previous"))
     start: str = attrs.field(default="v_leak", validator=choice("v_leak", "zero", "v_reset"))
+
+    gain: str = attrs.field(default="any", validator=choice("any", "one", "r"))
 
     def __attrs_post_init__(self) -> None:
         if self.synapse == "jump" and self.integration == "exact":
@@ -93,13 +98,19 @@ CONVENTIONS: dict[str, Convention] = {
             reset=None,
             reset_delay=True,
             start="zero",
+            gain="one",
         ),
         # Its exporter multiplies time constants by 1e-3, so that a step of 1 ms becomes 1 us.
-        Convention(name="norse", dt=1 * us, integration="euler", synapse="jump"),
+        Convention(name="norse", dt=1 * us, integration="euler", synapse="jump", gain="r"),
         # It has no time but steps; 1 s stands for one.
-        Convention(name="sinabs", dt=1 * second, fires=">=", reset=None, start="zero"),
+        Convention(name="sinabs", dt=1 * second, fires=">=", reset=None, start="zero", gain="r"),
         Convention(
-            name="spikingjelly", dt=0.1 * ms, integration="euler", fires=">=", start="v_reset"
+            name="spikingjelly",
+            dt=0.1 * ms,
+            integration="euler",
+            fires=">=",
+            start="v_reset",
+            gain="one",
         ),
     )
 }

@@ -193,7 +193,7 @@ def _current_based(
         return "\n".join((*both, "I_syn = 0"))
     left_s, left_m = np.exp(-dt / tau_s), np.exp(-dt / tau_m)
     lost_s, lost_m = -np.expm1(-dt / tau_s), -np.expm1(-dt / tau_m)
-    passed = r * _passed(tau_s, tau_m, dt)
+    passed = r * current_passed(tau_s, tau_m, dt)
     code = [
         f"x = {text.input(bias)}",
         f"v = {text.constant('decay', left_m)}*v + {text.constant('passed', passed)}*syn"
@@ -207,7 +207,7 @@ def _current_based(
     return "\n".join(code)
 
 
-def _passed(tau_s: np.ndarray, tau_m: np.ndarray, dt: float) -> np.ndarray:
+def current_passed(tau_s: np.ndarray, tau_m: np.ndarray, dt: float) -> np.ndarray:
     """What a current of 1 that decays with ``tau_s`` adds to a membrane within a time step.
 
     ``(exp(-dt/tau_s) - exp(-dt/tau_m))/(1 - tau_m/tau_s)``, and its limit for equal time constants.
