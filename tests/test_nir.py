@@ -222,7 +222,7 @@ def test_subgraphs_are_flattened_and_files_hold_what_was_written(tmp_path: Path)
         },
         edges=[("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output")],
     )
-    weight = rng.normal(size=(3, 2)) * 8
+    weight = rng.uniform(2, 8, size=(3, 2))
     outer = {"input": ir.Input(np.array([2])), "0": ir.Linear(weight)}
     nodes = {**outer, "1": recurrent, "output": ir.Output(np.array([3]))}
     graph = ir.NIRGraph(nodes=nodes, edges=[("input", "0"), ("0", "1"), ("1", "output")])

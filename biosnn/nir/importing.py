@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -183,7 +184,7 @@ def population_names(graph: Any) -> dict[str, str]:
 
 
 def _graph(graph: Any) -> FlatGraph:
-    return flat(read(graph) if isinstance(graph, str | os.PathLike) else graph)
+    return flat(read(Path(graph)) if isinstance(graph, str | os.PathLike) else graph)
 
 
 def _kinds_of_inputs(graph: FlatGraph, given: Any) -> dict[str, str]:
@@ -194,7 +195,7 @@ def _kinds_of_inputs(graph: FlatGraph, given: Any) -> dict[str, str]:
     for path, kind in given.items():
         check_choice("from_nir", "inputs", path, paths)
         check_choice("from_nir", f"inputs[{path!r}]", kind, _KINDS)
-    return {path: given.get(path, "sequence") for path in paths}
+    return {path: str(given.get(path, "sequence")) for path in paths}
 
 
 def _input_shape(path: str, node: Any) -> tuple[int, ...]:

@@ -233,7 +233,7 @@ def source_model(kind: str) -> NeuronModel:
     kind : {"static", "sequence", "events"}
         Kind of the input.
     """
-    spiking = {"threshold": "x > 0", "reset": ""} if kind == "events" else {}
+    spiking: dict[str, Any] = {"threshold": "x > 0", "reset": ""} if kind == "events" else {}
     return NeuronModel(
         name="NIRInput",
         equations="x : 1",
