@@ -47,6 +47,7 @@ def learn(
     read: dict,
     digits: Path,
     folder: Path,
+    rate: float = 2e-3,
 ) -> None:
     """Train, test, export; write ``FRAMEWORK.nir``, ``FRAMEWORK.npz`` and ``FRAMEWORK.json``."""
     import nir
@@ -54,7 +55,7 @@ def learn(
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     values, labels = images(digits, "train")
-    optimizer = torch.optim.Adam(module.parameters(), lr=2e-3)
+    optimizer = torch.optim.Adam(module.parameters(), lr=rate)
     rng = np.random.default_rng(0)
     for epoch in range(EPOCHS):
         order, losses = rng.permutation(len(values)), []
@@ -81,6 +82,7 @@ def learn(
         "test_images": len(values),
         "steps": STEPS,
         "epochs": EPOCHS,
+        "learning_rate": rate,
         "read": read,
         "versions": {name: importlib.metadata.version(name) for name in names},
         "seconds": round(time.perf_counter() - started, 1),

@@ -123,7 +123,7 @@ def train(digits: Path, folder: Path) -> None:
         return torch.stack(found, 1)
 
     read = {"convention": "norse", "dt": DT}
-    learn("norse", module, run, lambda x: export(module, x), read, digits, folder)
+    learn("norse", module, run, lambda x: export(module, x), read, digits, folder, 1e-2)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def train(digits: Path, folder: Path) -> None:
         return module(values.flatten(0, 1)).unflatten(0, values.shape[:2])
 
     read = {"convention": "sinabs", "reset": "v_reset"}
-    learn("sinabs", module, run, lambda x: export(module, x), read, digits, folder)
+    learn("sinabs", module, run, lambda x: export(module, x), read, digits, folder, 1e-2)
 
 
 if __name__ == "__main__":
