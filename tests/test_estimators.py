@@ -26,6 +26,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from biosnn import datasets, encoding, networks, plasticity, simulation
+from biosnn.callbacks import Callback
 from biosnn.devices import register, unregister
 from biosnn.errors import DataError, ParameterError, StorageError
 from biosnn.estimators import RSTDPClassifier, STDPClassifier, STDPFeatures, base
@@ -530,29 +531,23 @@ def test_the_counts_of_the_output_decide() -> None:
 
 
 @needs_torch
-def test_gradients_that_were_stopped_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from biosnn.surrogate.training import classifier
-
+def test_gradients_that_were_stopped_go_on(tmp_path: Path) -> None:
     made = LIFClassifier(network=layered, checkpoint_dir=tmp_path, **GRADIENTS)
     expected = clone(made).set_params(checkpoint_dir=None).fit(X, LABELS)
     epochs: list[int] = []
 
-    def interrupting(*given: Any, **options: Any) -> Any:
-        def stop(history: Any, module: Any) -> None:
-            epochs.append(history.epochs)
+    class Stop(Callback):
+        def on_metrics(self, step: int, metrics: Any, context: Any) -> None:
+            epochs.append(step)
             if epochs == [1, 2]:
                 raise KeyboardInterrupt
 
-        return classifier_train(*given, callbacks=(stop,), **options)
-
-    classifier_train = classifier.train
-    monkeypatch.setattr(classifier, "train", interrupting)
     with pytest.raises(KeyboardInterrupt):
-        made.fit(X, LABELS)
+        made.fit(X, LABELS, callbacks=[Stop()])
     with pytest.raises(NotFittedError):
         made.predict(X)
-    assert made.fit(X, LABELS).state().checksum() == expected.state().checksum()
-    assert epochs == [1, 2, 3, 4]
+    assert made.fit(X, LABELS, callbacks=[Stop()]).state().checksum() == expected.state().checksum()
+    assert epochs == [1, 2, 2, 3, 4], "the checkpoint of an epoch follows its callbacks"
     assert len(list(tmp_path.iterdir())) == 1
     for other in ({"surrogate": "sigmoid"}, {"network": layered(4, 2, (3,))}, {"epochs": 1}):
         clone(made).set_params(**other).fit(X, LABELS)
