@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from brian2 import ms
 
-from biosnn import encoding, models, networks, nir, simulation
+from biosnn import encoding, models, networks, nir, simulation, surrogate
 from biosnn.errors import ParameterError, StorageError
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
 
@@ -276,36 +276,61 @@ def attrs_of(node: Any) -> list[str]:
     return [k for k in vars(node) if k not in ("input_type", "output_type", "metadata")]
 
 
-def test_neurons_that_look_back_at_their_spikes_are_refused() -> None:
-    """Neurons of snnTorch know from ``v`` whether they have fired: no affine step."""
-    rng = np.random.default_rng(0)
-    cells = {
-        "one": models.discrete_leaky(beta=0.8, reset_delay=False, reset="zero"),
-        "two": models.discrete_synaptic(alpha=0.6, beta=0.7, reset_delay=False, reset="zero"),
-    }
-    for name, cell in cells.items():
-        network = NetworkModel(
-            name="layer",
-            dt=1 * ms,
-            inputs={"x": Input(features=4, kind="events")},
-            populations={
-                "inp": Population(model=encoding.address_events(), n=4, drives={"x": "x"}),
-                "cell": Population(model=cell, n=3),
-            },
-            projections={
-                "w": Projection(
-                    pre="inp", post="cell", transmit="I_syn_post += w", weights=rng.random((4, 3))
-                )
-            },
-            presentation=Presentation(duration=T * ms),
-            output="cell",
-        )
-        x = (rng.random((T - 1, 4)) < 0.3).astype(float)
-        time, unit = np.nonzero(x)
-        found = spikes_of(network, (0 * unit, unit, time * 1e-3), ["cell"])["cell"]
-        with pytest.raises(ParameterError, match="must be an affine map"):
-            nir.to_nir(network, convention="snntorch")
-        assert found.sum() > 5, name
+def layer_of(cell: models.NeuronModel) -> NetworkModel:
+    """Four inputs and three neurons that add to what synapses send."""
+    return NetworkModel(
+        name="layer",
+        dt=1 * ms,
+        inputs={"x": Input(features=4, kind="events")},
+        populations={
+            "inp": Population(model=encoding.address_events(), n=4, drives={"x": "x"}),
+            "cell": Population(model=cell, n=3),
+        },
+        projections={
+            "w": Projection(
+                pre="inp",
+                post="cell",
+                transmit="I_syn_post += w",
+                weights=np.random.default_rng(0).random((4, 3)),
+            )
+        },
+        presentation=Presentation(duration=T * ms),
+        output="cell",
+    )
+
+
+def test_discrete_neurons_keep_their_spikes() -> None:
+    """SpikingJelly's neuron, written for it and read as it reads: one step earlier."""
+    network = layer_of(models.discrete_lif(tau=3.0, decay_input=False, V_r=-0.2))
+    graph = nir.to_nir(network, convention="spikingjelly")
+    np.testing.assert_allclose(graph.nodes["cell"].tau, 3e-4)
+    np.testing.assert_allclose(graph.nodes["w"].weight.T.ravel(), network.initial_state()["w.w"])
+    x = np.random.default_rng(1).random((T - 1, 4)) < 0.3
+    time, unit = np.nonzero(x)
+    found = spikes_of(network, (0 * unit, unit, time * 1e-3), ["cell"])["cell"]
+    again = nir.from_nir(graph, steps=T, convention="spikingjelly", inputs="events")
+    read = spikes_of(again, (0 * unit, unit, time * 1e-4), ["cell"])["cell"]
+    assert found.sum() > 10
+    np.testing.assert_array_equal(found[1:], read[:-1])
+    late = layer_of(models.discrete_leaky())  # it sees at ``v`` whether it has fired
+    with pytest.raises(ParameterError, match="must be an affine map"):
+        nir.to_nir(late)
+
+
+def test_a_graph_can_be_trained() -> None:
+    """An imported network as a torch module has the network's spikes, and gradients."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(5)
+    graph = random_graph(rng)
+    x = 2 * rng.random((1, T, graph.nodes["input"].input_type["input"][0]))
+    network = nir.from_nir(graph, dt=1 * ms, steps=T)
+    expected = spikes_of(network, x, [network.output])[network.output]
+    module = surrogate.to_torch(network).double()
+    spikes = module(torch.tensor(x))
+    assert expected.sum() > 3
+    np.testing.assert_array_equal(spikes[:, 0].detach().numpy(), expected)
+    spikes.sum().backward()
+    assert all(p.grad.abs().max() > 0 for p in module.weights.values())
 
 
 def test_trained_weights_and_thresholds_are_written() -> None:

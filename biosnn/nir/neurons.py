@@ -130,7 +130,7 @@ def neuron_model(
         if at.event == SENT:
             more["events"] = {SENT: Event(condition=more["threshold"], when=at.slot)}
     else:
-        more["events"] = {SENT: Event(condition="v != 0", when=at.slot)}
+        more["events"] = {SENT: Event(condition="v > 0 or v < 0", when=at.slot)}
     begins = {"v_leak": given.get("v_leak"), "v_reset": given.get("v_reset")}.get(how.start)
     if begins is None and how.start == "v_reset":
         begins = given.get("v_leak")
@@ -237,7 +237,7 @@ def source_model(kind: str) -> NeuronModel:
     return NeuronModel(
         name="NIRInput",
         equations="x : 1",
-        events={SENT: Event(condition="x != 0", when="start")},
+        events={SENT: Event(condition="x > 0 or x < 0", when="start")},
         reference=_REFERENCE,
         **spiking,
     )
