@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -341,13 +342,17 @@ def test_trained_weights_and_thresholds_are_written() -> None:
     state = state.updated({"exc.theta": theta, "inp_exc.w": w})
     with pytest.raises(ParameterError, match=r"'exc'\]\.operations must be .*leave_out"):
         nir.to_nir(network, state)
-    graph = nir.to_nir(network, state, leave_out=["pool"])
+    with pytest.warns(UserWarning, match=r"'inp_exc'\] adds to v between the threshold and the"):
+        graph = nir.to_nir(network, state, leave_out=["pool"])
     decay = np.exp(-1 / 1000)
     np.testing.assert_array_equal(graph.nodes["exc"].v_threshold, theta)
     np.testing.assert_allclose(graph.nodes["exc"].tau, 1.0)
     gain = graph.nodes["exc"].r * (1 - decay)
     np.testing.assert_allclose(gain[:, None] * graph.nodes["inp_exc"].weight, decay * w.T)
-    one = nir.to_nir(network, state, leave_out=["pool"], convention="snntorch")
+    late = attrs.evolve(network.projections["inp_exc"], when="after_resets")
+    later = attrs.evolve(network, projections={**network.projections, "inp_exc": late})
+    with warnings.catch_warnings(action="error"):
+        one = nir.to_nir(later, state, leave_out=["pool"], convention="snntorch")
     np.testing.assert_allclose(one.nodes["exc"].r, one.nodes["exc"].tau / 0.1e-3)
     np.testing.assert_allclose(one.nodes["inp_exc"].weight, decay * w.T)
     argmax = networks.winner_take_all(20, 5)

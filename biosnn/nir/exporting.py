@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -72,6 +73,12 @@ def to_nir(
     ParameterError
         Naming the population or projection that NIR cannot express, why, and a remedy.
 
+    Warns
+    -----
+    UserWarning
+        Naming a projection that adds to ``v`` before a reset that sets ``v``: what arrives in the
+        step of a spike is lost in the network and counts in the reader.
+
     Notes
     -----
     Pedersen et al. 2024, doi:10.1038/s41467-024-52259-9. A projection of the usual slots acts one
@@ -107,6 +114,7 @@ class _Export:
         self._reset, self._left_out, self._dt = reset, left_out, dt
         self._bias: dict[str, np.ndarray] = {}
         self._scale: dict[str, np.ndarray] = {}
+        self._overwritten: set[str] = set()  # populations whose reset sets v
         self._projections = {
             key: p
             for key, p in network.projections.items()
@@ -287,8 +295,27 @@ class _Export:
         self._bias[key] = bias * self._scale[key]
         spiking = self._spikes(numbers, given)
         self._check_begin(numbers, given)
+        if target == "v" and key in self._overwritten:
+            self._warn_of_lost_spikes(key)
         kind = ("CubaLI" if "tau_syn" in given else "LI" if "tau" in given else "I") + spiking
         return getattr(nir, kind)(**{name: np.array(value) for name, value in given.items()})
+
+    def _warn_of_lost_spikes(self, key: str) -> None:
+        """Warn that what arrives in the step of a spike is lost here, and counts in the reader."""
+        tested = SLOTS.index(self._network.populations[key].model.spike_when)
+        lost = [
+            name
+            for name, p in self._projections.items()
+            if p.post == key and tested <= SLOTS.index(p.when) <= SLOTS.index("resets")
+        ]
+        if lost:
+            warnings.warn(
+                f"to_nir: projections[{lost[0]!r}] adds to v between the threshold and the reset "
+                f"of {key!r}: what arrives in the step in which a neuron fires is lost here, and "
+                "counts in whoever reads the graph, so spikes will differ. They are equal with "
+                'when="after_resets", or with synapses that add to a current',
+                stacklevel=4,
+            )
 
     def _check_begin(self, numbers: Numbers, given: Mapping[str, np.ndarray]) -> None:
         """Check that potentials begin where the reader has them begin."""
@@ -443,6 +470,7 @@ class _Export:
             match statement:
                 case ast.Assign(targets=[ast.Name(id="v")], value=value):
                     found = self._constant(numbers, value)
+                    self._overwritten.add(numbers.key)
                 case ast.AugAssign(target=ast.Name(id="v"), op=ast.Sub(), value=value):
                     lost = self._constant(numbers, value)
                     if not np.allclose(lost, threshold):
