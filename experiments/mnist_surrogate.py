@@ -103,6 +103,7 @@ def parse() -> argparse.Namespace:
         help="test images that the trained network is shown in Brian2, on --device",
     )
     experiments.add_resume_flags(parser)
+    experiments.add_tensorboard_flag(parser)
     chosen = parser.parse_known_args()[0]
     parser.set_defaults(**PRESETS[chosen.net])
     args = parser.parse_args()
@@ -244,6 +245,7 @@ def fit(
         folder=args.out / "checkpoints" / folder,
         resume=args.resume,
         settings={k: getattr(args, k) for k in ("net", "T", "tau", "batch", "lr", "seed", "train")},
+        callbacks=experiments.callbacks(args, folder),
         progress=not args.quiet,
         **held,
     )

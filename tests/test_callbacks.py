@@ -22,6 +22,7 @@ from biosnn.errors import CallbackError, ParameterError
 from biosnn.estimators import STDPClassifier, STDPFeatures
 from biosnn.models import Schedule
 from biosnn.networks import NetworkModel
+from biosnn.simulation.jobs.experiment import _WithJobs
 
 pytestmark = pytest.mark.usefixtures("numpy_target")
 
@@ -202,6 +203,7 @@ def test_a_run_that_went_away_continues_its_log(
     check_continued(runnable, tmp_path, whole, start=16)
 
 
+@pytest.mark.nightly
 def test_a_killed_run_continues_its_log(
     runnable: simulation.Runnable, whole: Any, tmp_path: Path
 ) -> None:
@@ -305,11 +307,10 @@ def test_several_processes_tell_nothing(runnable: simulation.Runnable) -> None:
         runnable.run(SAMPLES, n_jobs=2, callbacks=[Log()])
 
 
-def test_runs_that_are_jobs_tell_nothing(tmp_path: Path) -> None:
+def test_runs_that_are_jobs_tell_nothing(runnable: simulation.Runnable, tmp_path: Path) -> None:
     export = {"folder": tmp_path / "job", "arch": None, "about": {}}
     jobs = simulation.ExperimentJobs("cpp", [], export)
-    with jobs.active():
-        made = simulation.compile(learner(), "cpp", per_sample=("exc.count",))
+    made = _WithJobs(jobs, runnable._made, learner, "key", lambda device: runnable._made)
     with pytest.raises(ParameterError, match=r"run\.callbacks must be left out of a run that is a"):
         made.fit(SAMPLES, callbacks=[Log()])
 

@@ -37,7 +37,9 @@ from biosnn.experiments.registry import (
 from biosnn.experiments.resumable import (
     add_resume_flags,
     add_run_flags,
+    add_tensorboard_flag,
     begin,
+    callbacks,
     fit_settings,
     interrupted_command,
 )

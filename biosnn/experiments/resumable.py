@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from biosnn.callbacks import Callback, TensorBoard
 from biosnn.errors import StorageError
 from biosnn.experiments.flag_check import end_of_check
 from biosnn.experiments.flags import whole
@@ -16,6 +17,8 @@ from biosnn.experiments.registry import noted_command
 from biosnn.files import replace
 
 _COMMAND = "command.json"
+#: Samples between two points of a log; each chunk costs about 40 ms on compiled devices.
+_LOGGED_EVERY = 500
 _LONGEST = 2**20  # bytes of a noted command
 _FOLDER = "checkpoints"
 _BEGUN: list[Path] = []  # output folder of the experiment that this process has begun
@@ -38,6 +41,35 @@ def add_resume_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_tensorboard_flag(parser: argparse.ArgumentParser) -> None:
+    """Add ``--tensorboard``, for an experiment whose trainings take :func:`callbacks`.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        From :func:`biosnn.experiments.parser`.
+    """
+    parser.add_argument(
+        "--tensorboard",
+        type=Path,
+        metavar="DIR",
+        help="log trainings here for TensorBoard, each in a folder of its own",
+    )
+
+
+def callbacks(args: argparse.Namespace, name: str = "training") -> tuple[Callback, ...]:
+    """Who is told how a training goes, as the flags ask.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        With the flag of :func:`add_tensorboard_flag`.
+    name : str
+        Of this training, where an experiment has several.
+    """
+    return () if args.tensorboard is None else (TensorBoard(args.tensorboard / name),)
+
+
 def add_run_flags(
     parser: argparse.ArgumentParser, checkpoint_every: int = 5000, *, evaluates: bool = True
 ) -> None:
@@ -53,6 +85,7 @@ def add_run_flags(
         Whether there are ``--jobs`` and ``--portable``, too.
     """
     add_resume_flags(parser)
+    add_tensorboard_flag(parser)
     group = parser.add_argument_group("checkpoints of long runs")
     group.add_argument(
         "--checkpoint-every",
@@ -137,7 +170,10 @@ def fit_settings(args: argparse.Namespace, name: str = "training") -> dict[str, 
     name : str
         Of this fit, where an experiment has several.
     """
+    told = callbacks(args, name)
+    logged = {"callbacks": told, "chunk_size": _LOGGED_EVERY} if told else {}
     return {
+        **logged,
         "folder": args.out / _FOLDER / name,
         "checkpoint_every": args.checkpoint_every,
         "keep": args.keep,

@@ -18,7 +18,7 @@ _ARRAY, _STATE = "$array", "$state"
 #: Flags on which no result depends.
 _OF_THE_RUN = (
     "out", "resume", "restart", "quiet", "json", "command", "checkpoint_every", "keep", "jobs",
-    "save", "overwrite", "threads", "workers",
+    "save", "overwrite", "threads", "workers", "tensorboard",
 )  # fmt: skip
 
 
