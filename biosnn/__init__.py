@@ -24,6 +24,7 @@ _EXPORTS = {
     "save_model": "biosnn.storage",
 }
 _MODULES = (
+    "callbacks",
     "datasets",
     "encoding",
     "errors",

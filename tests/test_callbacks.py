@@ -16,7 +16,7 @@ from brian2 import Hz, ms
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from biosnn import networks, simulation
+from biosnn import experiments, networks, simulation
 from biosnn.callbacks import Callback, Context, RunInfo, TensorBoard
 from biosnn.errors import CallbackError, ParameterError
 from biosnn.estimators import STDPClassifier, STDPFeatures
@@ -402,3 +402,21 @@ def test_features_are_frames_where_they_are_asked_for() -> None:
         transform="pandas"
     )
     assert list(pipe.fit(table).transform(table).columns) == list(frame.columns)
+
+
+# --- experiments
+
+
+def test_experiments_log_each_training_where_they_are_told(tmp_path: Path) -> None:
+    parser = experiments.parser("tiny", "A test.")
+    experiments.add_run_flags(parser)
+    out = ["--out", str(tmp_path / "out")]
+    plain = parser.parse_args(out)
+    assert experiments.callbacks(plain) == ()
+    assert not {"callbacks", "chunk_size"} & experiments.fit_settings(plain).keys()
+    args = parser.parse_args([*out, "--tensorboard", "log"])
+    assert args.command == ["--tensorboard", str(Path("log").absolute())], "for biosnn resume"
+    settings = experiments.fit_settings(args, "second")
+    (board,) = settings["callbacks"]
+    assert board.folder == Path("log/second")
+    assert settings["chunk_size"] == 500
