@@ -191,7 +191,7 @@ def _kinds_of_inputs(graph: FlatGraph, given: Any) -> dict[str, str]:
     paths = graph.of("Input")
     if not isinstance(given, Mapping):
         check_choice("from_nir", "inputs", given, _KINDS)
-        return dict.fromkeys(paths, given)
+        return {path: str(given) for path in paths}
     for path, kind in given.items():
         check_choice("from_nir", "inputs", path, paths)
         check_choice("from_nir", f"inputs[{path!r}]", kind, _KINDS)
