@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from biosnn import datasets, encoding, experiments, plotting, simulation
+from biosnn import datasets, encoding, experiments, plotting, simulation, storage
 from biosnn.datasets import SIDE
 from biosnn.errors import DataError
 from biosnn.networks import NetworkModel
@@ -45,6 +45,27 @@ def add_data_flags(parser: argparse.ArgumentParser, train: int, test: int) -> No
         metavar="N",
         help="score on N images split off the training set; the test set stays shut",
     )
+
+
+def add_save_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of the file of the trained model, which ``biosnn classify`` reads."""
+    saved = parser.add_argument_group("files")
+    saved.add_argument("--save", type=Path, metavar="FILE", help="save the trained model")
+    saved.add_argument("--overwrite", action="store_true", help="let --save replace a file")
+
+
+def check_save(args: argparse.Namespace) -> None:
+    """Check before anything long begins that the model can be saved."""
+    if args.save:
+        storage.check_target(args.save, overwrite=args.overwrite)
+    else:
+        experiments.without_effect(args, ["--overwrite"], "without --save")
+
+
+def save(args: argparse.Namespace, model: storage.TrainedModel | storage.LayeredModel) -> None:
+    """Save the trained model, if the flags say so."""
+    if args.save:
+        storage.save_model(model, args.save, overwrite=args.overwrite)
 
 
 @attrs.frozen(eq=False)

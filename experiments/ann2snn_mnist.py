@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from _mnist import Data, add_data_flags, load, pixels_control
+from _mnist import Data, add_data_flags, add_save_flags, check_save, load, pixels_control, save
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from biosnn import experiments, plotting, surrogate
+from biosnn import experiments, plotting, storage, surrogate
 
 SIDE = 28
 CHANNELS, HIDDEN = (16, 32), 128
@@ -143,8 +143,10 @@ def run() -> None:
         metavar="N",
         help="training images whose activations give the scales",
     )
+    add_save_flags(parser)
     experiments.add_resume_flags(parser)
     args = parser.parse_args()
+    check_save(args)
     why = "because all of it runs in torch, on --torch-device"
     experiments.without_effect(args, ["--device"], why)
     if args.smoke:
@@ -196,6 +198,9 @@ def run() -> None:
 
     sample = x_test[: min(200, len(x_test))]
     snn = surrogate.convert(ann, chosen, **WAYS[RESULT])
+    chain, weights = surrogate.chain_of(snn, (1, SIDE, SIDE), steps=args.steps, reads="last")
+    facts = {"experiment": "ann2snn_mnist", "seed": args.seed, "dataset": data.name}
+    save(args, storage.LayeredModel(chain=chain, weights=weights, provenance=facts))
     experiments.write_report(
         args,
         metrics={

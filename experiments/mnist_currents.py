@@ -13,11 +13,12 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from _mnist import add_save_flags, check_save, save
 from brian2 import Mohm, ms, mV, nA
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from biosnn import experiments, models, plotting, simulation
+from biosnn import experiments, models, plotting, simulation, storage
 from biosnn.datasets import Dataset, load_dataset
 from biosnn.networks import Input, NetworkModel, Population, Presentation
 from biosnn.readout import LinearReadout
@@ -186,8 +187,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--image", type=experiments.whole(0), default=0, metavar="K", help="test image to draw"
     )
+    add_save_flags(parser)
     experiments.add_run_flags(parser, checkpoint_every=1000, evaluates=False)
     args = parser.parse_args()
+    check_save(args)
     args.dataset = args.dataset or ("mnist" if args.data_dir else "digits")
     if args.smoke:
         args.train, args.test = min(args.train, 150), min(args.test, 50)
@@ -229,6 +232,16 @@ def run() -> None:
     readout = LinearReadout(seed=args.seed).fit(counts["train"], train.labels)
     control = LinearReadout(seed=args.seed).fit(pixels["train"], train.labels)
     predicted = readout.predict(counts["test"])
+    model = storage.TrainedModel(
+        network=network(),
+        state=runnable.initial_state(args.seed),
+        readout=readout,
+        observed="lif.count",
+        precision=args.precision,
+        preprocessing={"scale": I_MAX},
+        provenance={"experiment": "mnist_currents", "seed": args.seed, "source": data.source},
+    )
+    save(args, model)
 
     with plotting.style():
         experiments.save_figure(args, draw_image(observed, image), "membrane_raster")

@@ -24,11 +24,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from _mnist import add_data_flags, loaded
+from _mnist import add_data_flags, add_save_flags, check_save, loaded, save
 from brian2 import ms
 from torch import Tensor, nn
 
-from biosnn import datasets, experiments, networks, plotting, simulation
+from biosnn import datasets, experiments, networks, plotting, simulation, storage
+from biosnn.errors import ParameterError
 from biosnn.surrogate import (
     LOSSES,
     Batches,
@@ -38,6 +39,7 @@ from biosnn.surrogate import (
     SpikingLayer,
     SurrogateNetwork,
     address_events,
+    chain_of,
     evaluate,
     load_module,
     train,
@@ -102,17 +104,23 @@ def parse() -> argparse.Namespace:
         metavar="N",
         help="test images that the trained network is shown in Brian2, on --device",
     )
+    add_save_flags(parser)
     experiments.add_resume_flags(parser)
     experiments.add_tensorboard_flag(parser)
     chosen = parser.parse_known_args()[0]
     parser.set_defaults(**PRESETS[chosen.net])
     args = parser.parse_args()
+    check_save(args)
     for name in ("tau", "lr", "scale"):
         check_value("mnist_surrogate", f"--{name}", getattr(args, name), 1.0, "> 0")
     why = "because the network is trained in torch, in float32"
     experiments.without_effect(args, ["--precision"], why)
     if args.net == "conv":
         experiments.without_effect(args, ["--deploy"], "with --net conv, which has no declaration")
+    if args.save and (args.loss == "membrane" or (args.net == "conv" and args.loss not in READS)):
+        wanted = "a loss that a file can decide by: cross-entropy, mse or first-spike"
+        wanted += ", and for conv the first two"
+        raise ParameterError("mnist_surrogate", "--save with --loss", args.loss, wanted)
     if args.loss not in ("cross-entropy", "membrane"):
         experiments.without_effect(args, ["--scale"], f"with --loss {args.loss}, which has none")
     if args.smoke:
@@ -252,6 +260,23 @@ def fit(
     return module, history
 
 
+#: What scores the classes of ``conv``, by the loss.
+READS = {"cross-entropy": "sum", "mse": "sum"}
+
+
+def trained_model(
+    args: argparse.Namespace, module: nn.Module
+) -> storage.TrainedModel | storage.LayeredModel:
+    """The trained network as a file has it."""
+    facts: dict[str, Any] = {"experiment": "mnist_surrogate", "net": args.net, "seed": args.seed}
+    if isinstance(module, SurrogateNetwork):
+        return storage.surrogate_model(module, make_loss(args), provenance=facts)
+    assert isinstance(module, ConvolutionalNet)
+    layers = [*module.stem, *module.body]
+    chain, weights = chain_of(layers, (1, SIDE, SIDE), steps=args.T, reads=READS[args.loss])
+    return storage.LayeredModel(chain=chain, weights=weights, provenance=facts)
+
+
 def deploy(
     args: argparse.Namespace, module: SurrogateNetwork, images: np.ndarray
 ) -> dict[str, Any]:
@@ -323,6 +348,8 @@ def run() -> None:
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     started = time.perf_counter()
     last = evaluate(module, test, loss)
+    if args.save:
+        save(args, trained_model(args, module))
     timing = {
         "train_s": sum(history.seconds),
         "test_s": time.perf_counter() - started,

@@ -28,11 +28,11 @@ import numpy as np
 from _mnist import Data, Timer
 from brian2 import ms
 
-from biosnn import experiments, networks, plotting, simulation
+from biosnn import experiments, networks, plotting, simulation, storage
 from biosnn.errors import ParameterError
 from biosnn.models import Schedule
 from biosnn.networks import NetworkModel
-from biosnn.readout import score_report
+from biosnn.readout import PopulationReadout, score_report
 from biosnn.state import State
 from biosnn.validation import check_value
 
@@ -83,10 +83,12 @@ def parse() -> argparse.Namespace:
     model.add_argument(
         "--controls", nargs="*", choices=CONTROLS, default=CONTROLS, help="which ones to run"
     )
+    _mnist.add_save_flags(parser)
     experiments.add_resume_flags(parser)
     if parser.parse_known_args()[0].full:
         parser.set_defaults(**FULL)
     args = parser.parse_args()
+    _mnist.check_save(args)
     check_value("rstdp_mnist", "--eta", args.eta, 1.0, "> 0")
     if not args.controls:
         experiments.without_effect(args, ["--control-epochs"], "without --controls")
@@ -369,6 +371,15 @@ def run() -> None:
     courses = {"reward": trainer.learn("reward", filters.learned, args.epochs, [])}
     reward = courses["reward"]
     console.print(f"reward: {', '.join(f'{value:.4f}' for value in reward.accuracy)}")
+    model = storage.TrainedModel(
+        network=network,
+        state=reward.state,
+        readout=PopulationReadout(N_CLASSES).fit(np.zeros((1, N_CLASSES))),
+        observed="decision.count",
+        precision=args.precision,
+        provenance={"experiment": "rstdp_mnist", "seed": args.seed, "dataset": data.name},
+    )
+    _mnist.save(args, model)
     received = [reward.rewards[k % args.epochs] for k in range(args.control_epochs)]
     for name in args.controls:
         courses[name] = trainer.learn(

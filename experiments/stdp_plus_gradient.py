@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from _mnist import add_save_flags, check_save, save
 from brian2 import ms
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from biosnn import datasets, experiments, models, plasticity, plotting, surrogate
+from biosnn import datasets, experiments, models, plasticity, plotting, storage, surrogate
 
 DT = 1 * ms
 KERNEL, POOL = 5, 4
@@ -33,13 +34,6 @@ LR_STDP, LR_GRADIENT = 0.002, 0.003
 FULL = {"train": 5_000, "test": 5_000, "epochs": 2, "steps": 8, "channels": 8, "batch": 50}
 SMOKE = {"train": 200, "test": 200, "epochs": 1, "steps": 4, "channels": 4, "batch": 50}
 VARIANTS = ("stdp", "frozen", "shuffled", "gradient")
-
-
-class Strongest(nn.Module):
-    """Lets the drive of the strongest channel at every place through."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.where(x == x.amax(1, keepdim=True), x, 0.0)
 
 
 def cells() -> surrogate.SpikingLayer:
@@ -64,7 +58,7 @@ class Hybrid:
         self.net = surrogate.Sequential(
             nn.Conv2d(1, size["channels"], KERNEL, bias=False),
             nn.BatchNorm2d(size["channels"], affine=False),
-            surrogate.Stateless(Strongest()),
+            surrogate.Stateless(surrogate.StrongestChannel()),
             cells(),
             nn.MaxPool2d(POOL),
             nn.Flatten(),
@@ -154,8 +148,14 @@ def measure(variant: str, size: dict[str, int], seed: int, dtype: torch.dtype) -
         "accuracy": course,
         "start": hybrid.start[:, 0].numpy(),
         "filters": hybrid.weights.detach()[:, 0].numpy(),
+        "weights": chain_of(hybrid)[1],
         "seconds": time.perf_counter() - began,
     }
+
+
+def chain_of(hybrid: Hybrid) -> tuple[Any, dict[str, np.ndarray]]:
+    """The layers and their weights, as a file has them."""
+    return surrogate.chain_of(hybrid.net, (1, 28, 28), steps=hybrid.steps)
 
 
 def similarity(filters: np.ndarray) -> float:
@@ -189,8 +189,10 @@ def draw(found: dict[str, Any]) -> Figure:
 def run() -> None:
     parser = experiments.parser("stdp_plus_gradient", __doc__, device="runtime")
     parser.set_defaults(precision="single")
+    add_save_flags(parser)
     experiments.add_resume_flags(parser)
     args = parser.parse_args()
+    check_save(args)
     experiments.without_effect(args, ["--device"], "because all of it runs in torch")
     size = SMOKE if args.smoke else FULL
     dtype = torch.float64 if args.precision == "double" else torch.float32
@@ -202,6 +204,13 @@ def run() -> None:
         found[variant] = parts(variant, lambda v=variant: measure(v, size, args.seed, dtype))
     with plotting.style():
         experiments.save_figure(args, draw(found), "filters")
+    model = storage.LayeredModel(
+        chain=chain_of(Hybrid("stdp", size, args.seed, dtype))[0],
+        weights=found["stdp"]["weights"],
+        encoding="bernoulli",
+        provenance={"experiment": "stdp_plus_gradient", "seed": args.seed},
+    )
+    save(args, model)
     accuracy = {name: run["accuracy"][-1] for name, run in found.items()}
     moved = {name: float(np.abs(r["filters"] - r["start"]).max()) for name, r in found.items()}
     experiments.write_report(

@@ -59,6 +59,18 @@ def test_the_guide_to_estimators_runs() -> None:
     assert own.fit(x).network_.populations["exc"].n == 10
 
 
+def test_the_guide_to_models_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    guide = ROOT / "docs" / "models.md"
+    (code,) = blocks(guide)
+    names: dict = {}
+    exec(compile(code, str(guide), "exec"), names)
+    assert names["same"] > 0.9
+    assert names["accuracy"] > 0.6
+    assert names["path"].exists()
+
+
 def test_the_guide_to_gpus_runs(capsys) -> None:
     guide = ROOT / "docs" / "gpu.md"
     names: dict = {}

@@ -230,6 +230,10 @@ def test_classify_reads_files_of_address_events(tmp_path: Path) -> None:
     Image.new("L", (2, 2), "white").save(picture)
     result = call("classify", path, tmp_path / "left", tmp_path / "right")
     assert result.exit_code == 1, result.output
+    (tmp_path / "x.aedat").write_bytes(b"#!AER-DAT2.0\r\n")
+    assert "x.aedat cannot be read: read_events.camera" in failed(
+        "classify", path, tmp_path / "x.aedat"
+    )
     shown = [line.rpartition("/")[2] for line in result.stdout.splitlines()]
     assert shown == ["0.bin[0]: left", "0.bin[0]: right"]
     assert "it takes address events" in result.stderr

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from biosnn import datasets, storage
 from biosnn.datasets.numpy_files import read_npy, read_npz
-from biosnn.errors import BiosnnError, DataError
+from biosnn.errors import BiosnnError, DataError, ParameterError
 
 Model = storage.TrainedModel | storage.LayeredModel
 #: Endings of files that hold samples, and not a picture.
@@ -68,6 +68,7 @@ def classify_paths(
         Whether ink is dark on bright paper; default: as in training.
     """
     model = storage.load_model(path)
+    known = [] if model.labels is None else model.names(model.labels)
     found = Found()
     pictures: list[tuple[dict[str, Any], NDArray[np.float32]]] = []
     for file in _files(paths, found):
@@ -86,7 +87,7 @@ def classify_paths(
             found.problems.append(error)
             row["error"] = str(error)
             continue
-        if model.classes is not None and file.parent.name in model.classes:
+        if file.parent.name in known:
             row["true"] = file.parent.name
     if pictures:
         samples = np.stack([sample for _, sample in pictures])
@@ -128,7 +129,10 @@ def _classify_file(model: Model, file: Path, device: str, seed: int, found: Foun
     """
     true: NDArray[Any] | None
     if _takes_events(model):
-        events = datasets.read_events(file)
+        try:
+            events = datasets.read_events(file)
+        except ParameterError as error:  # such as a camera that the file does not name
+            raise DataError(f"{file} cannot be read: {error}") from error
         samples, true = events, events.labels
     else:
         if file.suffix.lower() not in _ARRAYS:
@@ -216,9 +220,9 @@ def as_csv(found: Found) -> str:
     """A table of the predictions, with a row for what cannot be read as well."""
     text = io.StringIO()
     columns = ("image", "sample", "label", "class", "true", "error")
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(found.rows())
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows([row.get(name, "") for name in columns] for row in found.rows())
     return text.getvalue()
 
 

@@ -14,12 +14,9 @@ from biosnn.estimators.base import NetworkEstimator
 from biosnn.estimators.reward import RSTDPClassifier
 from biosnn.estimators.stdp import STDPClassifier, STDPFeatures
 from biosnn.readout import LinearReadout, PopulationReadout, Readout
-from biosnn.storage import TrainedModel
+from biosnn.storage import TrainedModel, surrogate_model
 from biosnn.storage.preprocessing import takes_of
 from biosnn.validation import describe
-
-#: What a byte of the estimator's Poisson spikes is: ``pixel/256`` per step.
-_BYTE = 255 / 256
 
 
 def trained_model(
@@ -78,14 +75,23 @@ def trained_model(
         wanted = "a fitted STDPClassifier, STDPFeatures, RSTDPClassifier or LIFClassifier"
         raise ParameterError("trained_model", "estimator", describe(estimator), wanted)
     check_is_fitted(estimator)
-    found = _of_lif(estimator) if lif else _of_network(estimator)
     known = getattr(estimator, "classes_", None)
     if classes is None and known is not None:
         classes = tuple(map(str, known.tolist()))
     facts = {"estimator": repr(estimator), "seed": estimator.seed_, **(provenance or {})}
-    return TrainedModel(
-        **found, shape=shape, classes=classes, picture=dict(picture or {}), provenance=facts
-    )
+    said: dict[str, Any] = {
+        "shape": shape,
+        "classes": classes,
+        "picture": dict(picture or {}),
+        "provenance": facts,
+        **_scaling(estimator),
+    }
+    if not lif:
+        return TrainedModel(**_of_network(estimator), **said)
+    model = surrogate_model(estimator.module_, estimator.loss, **said)
+    assert model.readout is not None
+    _labelled(model.readout, estimator.classes_)
+    return model
 
 
 def _is_lif(estimator: Any) -> bool:
@@ -137,48 +143,4 @@ def _of_network(estimator: NetworkEstimator) -> dict[str, Any]:
         "readout": readout,
         "observed": estimator._variable(),
         "precision": estimator.precision,
-        **_scaling(estimator),
-    }
-
-
-def _of_lif(estimator: Any) -> dict[str, Any]:
-    """A network that was trained in torch; its loss says how the output decides."""
-    from biosnn.surrogate import (
-        FirstSpikeCrossEntropy,
-        MembraneCrossEntropy,
-        RateCrossEntropy,
-        RateMSE,
-    )
-
-    loss = RateCrossEntropy() if estimator.loss is None else estimator.loss
-    if type(loss) in (RateCrossEntropy, RateMSE):
-        variable, reads = "count", "counts"
-    elif type(loss) is FirstSpikeCrossEntropy:
-        variable, reads = "t_first", "latency"
-    elif type(loss) is MembraneCrossEntropy and loss.over == "last":
-        variable, reads = "v", "values"
-    else:
-        wanted = (
-            "one whose scores are read at the end of a sample: RateCrossEntropy, RateMSE, "
-            "FirstSpikeCrossEntropy, or MembraneCrossEntropy with over='last'"
-        )
-        raise ParameterError("trained_model", "estimator.loss", repr(loss), wanted)
-    n = len(estimator.classes_)
-    start = np.zeros((1, n))
-    found = _scaling(estimator)
-    network = estimator.network_
-    if network.presentation.reset != "all":
-        got, wanted = f"one with reset={network.presentation.reset!r}", 'one with reset="all"'
-        remedy = "In torch each sample begins anew; on other devices the presentation says so"
-        raise ParameterError("trained_model", "estimator.network", got, wanted, remedy)
-    poisson = takes_of(network).kind == "events"
-    if poisson:
-        found["preprocessing"]["scale"] = _BYTE
-    return {
-        "network": network,
-        "state": estimator.state(),
-        "readout": _labelled(PopulationReadout(n, reads=reads).fit(start), estimator.classes_),
-        "observed": f"{network.output}.{variable}",
-        "encoding": "bernoulli" if poisson else None,
-        **found,
     }

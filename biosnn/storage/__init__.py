@@ -12,6 +12,7 @@ array([7, 2, 1, -1])
 """
 
 from biosnn.files import SUFFIX, check_target
+from biosnn.storage.from_surrogate import surrogate_model
 from biosnn.storage.layered_model import LayeredModel
 from biosnn.storage.model import provenance
 from biosnn.storage.saving import load_model, load_state, save_model, save_state

@@ -19,13 +19,15 @@ from biosnn.state import State
 from biosnn.storage import preprocessing as shown
 from biosnn.storage.compatibility import difference, misfit
 from biosnn.storage.layered_model import LayeredModel
-from biosnn.storage.model import Model, provenance
+from biosnn.storage.model import provenance
 from biosnn.storage.trained_model import TrainedModel
 from biosnn.surrogate.layer_chain import LayerChain
 from biosnn.validation import check_flag, check_instance, check_path
 
 
-def save_model(model: Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+def save_model(
+    model: TrainedModel | LayeredModel, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Path:
     """Write a model to one file, in one step.
 
     Parameters
