@@ -70,7 +70,9 @@ QUICK = {
 }
 
 
-@pytest.mark.parametrize("method", QUICK)
+@pytest.mark.parametrize(
+    "method", [pytest.param("stdp", marks=pytest.mark.slow), "surrogate", "reward"]
+)
 def test_train_save_and_classify(
     method: str,
     pictures: Path,
