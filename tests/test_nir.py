@@ -377,7 +377,7 @@ def changed(graph: ir.NIRGraph, path: str, **fields: Any) -> ir.NIRGraph:
     return graph
 
 
-def changed_edges(graph: ir.NIRGraph, *edges: tuple[str, str]) -> ir.NIRGraph:
+def changed_edges(graph: ir.NIRGraph, *edges: Any) -> ir.NIRGraph:
     graph.edges = list(edges)
     return graph
 
@@ -424,6 +424,11 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "unconnected": (
         lambda: changed_edges(io(lif()), ("n0", "n2")),
         r"'n1'\]\.edges must be connected",
+    ),
+    "edges": (lambda: changed_edges(io(lif()), (["n0"], "n1")), "edges must be pairs of names"),
+    "unread": (
+        lambda: changed_edges(io(lif(), lif()), ("n1", "n2"), ("n2", "n1"), ("n2", "n3")),
+        r"'n0'\]\.edges must be connected, got no edge from it",
     ),
     "no output": (lambda: chain(ir.Input(np.array([1])), lif()), "no Output node"),
     "delay": (
@@ -491,6 +496,8 @@ def test_what_only_the_user_knows_is_asked_for(tmp_path: Path) -> None:
         with pytest.raises(ParameterError, match=r'reset must be given.*reset="subtract"'):
             nir.from_nir(graph, steps=5, convention=convention)
     assert float(nir.from_nir(graph, steps=5, convention="spikingjelly").dt) == 1e-4
+    with pytest.raises(ParameterError, match=r"LIF\.tau must be >= 0\.5 s.*Is dt that of the"):
+        nir.from_nir(graph, steps=5, dt=1000 * ms, convention="norse")
     with pytest.raises(ParameterError, match="convention"):
         nir.from_nir(graph, steps=5, convention="lava")
     with pytest.raises(StorageError, match="there is no file"):

@@ -60,6 +60,8 @@ def numbers(path: str, node: Any, field: str) -> np.ndarray:
     if array.size > MAX_ELEMENTS:
         got = f"shape {array.shape}"
         raise refusal(path, kind, got, f"at most {MAX_ELEMENTS} numbers")
+    if not array.size:
+        raise refusal(path, kind, f"shape {array.shape}", "one number or more")
     array = array.astype(np.float64)
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
@@ -207,6 +209,8 @@ def flat(graph: Any) -> FlatGraph:
             ports[str(key)] = [path], [path]
             if len(nodes) > MAX_NODES:
                 raise ParameterError("from_nir", "graph", len(nodes), f"of <= {MAX_NODES} nodes")
+        if not isinstance(part.edges, list | tuple):
+            raise refusal(prefix or "graph", "edges", describe(part.edges), "a list")
         for edge in part.edges:
             edges.append(_edge(edge, ports, prefix))
         names = {role: [f"{prefix}{k}" for k, n in part.nodes.items() if type(n) is cls]
@@ -224,7 +228,8 @@ def flat(graph: Any) -> FlatGraph:
 
 def _edge(edge: Any, ports: Mapping[str, Any], prefix: str) -> tuple[str, str]:
     where = f"graph {printable(prefix.rstrip('.'))!r}" if prefix else "from_nir"
-    if not isinstance(edge, tuple | list) or len(edge) != 2:
+    pair = isinstance(edge, tuple | list) and len(edge) == 2
+    if not pair or not all(isinstance(name, str) for name in edge):
         raise ParameterError(where, "edges", describe(edge), "pairs of names of nodes")
     ends = []
     for name, side, role in ((edge[0], 1, "output"), (edge[1], 0, "input")):
@@ -248,6 +253,8 @@ def _check_connected(graph: FlatGraph) -> None:
     for path, kind in graph.kinds.items():
         if kind != "Input" and not graph.into[path]:
             raise refusal(path, "edges", "no edge to it", "connected", "Add the edge, or drop it")
+        if kind == "Input" and not graph.out_of[path]:
+            raise refusal(path, "edges", "no edge from it", "connected", "Add the edge, or drop it")
         if kind == "Input" and graph.into[path]:
             raise refusal(path, "edges", f"from {graph.into[path][0]!r}", "none into an Input")
         if kind == "Output" and graph.out_of[path]:

@@ -115,6 +115,7 @@ def from_nir(
         size, kind = len(signal.constant), given.kinds[path]
         if kind in STATEFUL:
             values = _values(path, given.nodes[path], kind, signal.shape)
+            _check_stable(path, kind, values, step, how)
             to_itself = any(source == path for source, _ in signal.terms)
             model = neuron_model(
                 kind, values, signal.constant, float(step), how, places[path], to_itself
@@ -218,6 +219,18 @@ def _values(path: str, node: Any, kind: str, shape: tuple[int, ...]) -> dict[str
             raise refusal(path, f"{kind}.{field}", got, "> 0 s", "A layer without leak is IF or I")
         found[field] = whole.ravel()
     return found
+
+
+def _check_stable(
+    path: str, kind: str, values: Mapping[str, np.ndarray], step: Any, how: Convention
+) -> None:
+    """Refuse time constants that the time step cannot follow, most likely for a wrong ``dt``."""
+    least = 0.5 * float(step) if how.integration == "euler" else 1e-6 * float(step)
+    for field, array in values.items():
+        if field.startswith("tau") and (array < least).any():
+            got = f"{array[array < least][0]:g} s with dt {step}"
+            wanted = f">= {least:g} s, as {how.integration} integration needs it"
+            raise refusal(path, f"{kind}.{field}", got, wanted, "Is dt that of the exporter?")
 
 
 class _Flow:

@@ -303,7 +303,7 @@ def _whole(path: str, node: Any, field: str, n: int, least: int) -> tuple[int, .
         wanted = "a whole number" if n == 1 else f"{n} whole numbers"
         raise refusal(path, name, repr(given)[:80], wanted)
     if (array < least).any() or (array > 2**31).any():
-        raise refusal(path, name, repr(given)[:80], f">= {least}")
+        raise refusal(path, name, repr(given)[:80], f"from {least} to 2**31")
     return tuple(int(k) for k in np.broadcast_to(array, (n,)))
 
 
