@@ -156,7 +156,7 @@ def write_shd(folder: Path, n_train: int, n_test: int, seed: int) -> Path:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--train", type=int, default=1000, metavar="N")
     parser.add_argument("--test", type=int, default=500, metavar="N")

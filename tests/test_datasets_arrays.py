@@ -174,6 +174,22 @@ def test_large_archives_are_refused_before_they_are_read(tmp_path: Path, monkeyp
         load_arrays(npz(tmp_path / "some.npz", **rows()))
 
 
+@pytest.mark.parametrize("byte", [b"\0", b"(", b"'"])
+def test_damaged_headers_are_refused(tmp_path: Path, byte: bytes) -> None:
+    """NumPy reads them by Python's tokenizer, which raised a TokenError."""
+    np.save(tmp_path / "labels.npy", np.arange(4))
+    stream = io.BytesIO()
+    np.save(stream, np.zeros((4, 2)))
+    content = stream.getvalue()
+    (tmp_path / "bad.npy").write_bytes(content[:12] + byte + content[13:])
+    with pytest.raises(DataError, match=r"bad\.npy cannot be read as an array"):
+        load_arrays(tmp_path / "bad.npy", tmp_path / "labels.npy")
+    with zipfile.ZipFile(tmp_path / "bad.npz", "w") as made:
+        made.write(tmp_path / "bad.npy", "samples.npy")
+    with pytest.raises(DataError, match=r"bad\.npz cannot be read as arrays"):
+        load_arrays(tmp_path / "bad.npz")
+
+
 class Evil:
     """Writes a file when it is unpickled."""
 

@@ -383,6 +383,25 @@ def test_hdf5_that_leads_elsewhere_or_is_damaged_is_refused(tmp_path: Path) -> N
         read_events(tmp_path / "text.h5")
 
 
+@pytest.mark.parametrize("chunks", [None, (1,), (2,)])
+def test_lengths_that_a_file_cannot_hold_take_no_memory(tmp_path: Path, chunks) -> None:
+    """HDF5 took 8 GB for a promised length before it looked for the numbers."""
+    file = write_h5(tmp_path / "huge.h5", **{"spikes/units": None})
+    with h5py.File(file, "a") as content:
+        units = content.create_dataset("spikes/units", (2,), WHOLE, chunks=chunks)
+        units[0], units[1] = [3, 699], [0]
+    assert read_events(file).n_events.tolist() == [2, 1]
+    with h5py.File(file) as content:
+        units = content["spikes/units"].id
+        start = units.get_chunk_info(0).byte_offset if chunks else units.get_offset()
+    content = bytearray(file.read_bytes())
+    assert content[start : start + 4] == (2).to_bytes(4, "little")
+    content[start : start + 4] = b"\xff" * 4
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"spikes/units promises 429496729\d numbers, more than"):
+        read_events(file)
+
+
 def test_labels_without_a_class_are_refused(tmp_path: Path) -> None:
     for part in ("train", "test"):
         write_h5(tmp_path / f"shd_{part}.h5", labels=([0, 2], np.uint16))

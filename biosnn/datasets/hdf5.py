@@ -46,6 +46,8 @@ def read_hdf5(
             labels = _inside(file, content, "labels")
             times, units = (_inside(file, content, f"spikes/{name}") for name in ("times", "units"))
             _check_layout(file, h5py, labels, times, units)
+            for array in (times, units):
+                _check_lengths(file, h5py, array)
             keys = _inside(file, content, "extra/keys", optional=True)
             if keys is not None:
                 if keys.ndim != 1 or len(keys) > 2**16:
@@ -113,6 +115,40 @@ def _check_layout(file: Path, h5py: Any, labels: Any, times: Any, units: Any) ->
         raise DataError(
             f"{file}: labels, spikes/times and spikes/units must have one length from 1 to "
             f"{_MOST_SAMPLES}, got {lengths}"
+        )
+
+
+def _check_lengths(file: Path, h5py: Any, array: Any) -> None:
+    """Check that the file can hold what the lengths of its arrays promise.
+
+    HDF5 takes memory for a promised length before it looks whether so much is there. On disk each
+    array is a reference that begins with its length, 4 bytes. References that are compressed are
+    not looked at.
+    """
+    held = file.stat().st_size
+    item = np.dtype(h5py.check_vlen_dtype(array.dtype)).itemsize
+    raw = []
+    if array.chunks is None:
+        start, size = array.id.get_offset(), array.id.get_storage_size()
+        if start is not None and size <= held:
+            with file.open("rb") as stream:
+                stream.seek(start)
+                raw.append((stream.read(size), len(array)))
+    elif not array.id.get_create_plist().get_nfilters():
+        for number in range(array.id.get_num_chunks()):
+            chunk = array.id.get_chunk_info(number)
+            if chunk.size <= held:
+                content = array.id.read_direct_chunk(chunk.chunk_offset)[1]
+                raw.append((content, array.chunks[0]))
+    promised = 0
+    for content, n in raw:
+        if len(content) % n == 0 and len(content) >= 4 * n:
+            rows = np.frombuffer(content, np.uint8).reshape(n, -1)[:, :4]
+            promised += int(np.ascontiguousarray(rows).view("<u4").sum(dtype=np.int64))
+    if promised * item > held:
+        raise DataError(
+            f"{file}: {array.name} promises {promised} numbers, more than the file's {held} bytes "
+            "can hold; unpack the archive again"
         )
 
 

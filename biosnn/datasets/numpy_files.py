@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,11 @@ _PARTS = ("train", "test", "validation")
 _EVENTS = ("sample", "unit", "time")
 _KEYS = ("samples", "labels", *_EVENTS, "shape")
 _WHERE = "load_arrays"
+#: What NumPy and zipfile raise on damaged files; NumPy reads headers by Python's tokenizer.
+_UNREADABLE = (
+    OSError, ValueError, TypeError, EOFError, OverflowError, MemoryError, RecursionError,
+    SyntaxError, RuntimeError, tokenize.TokenError, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 def load_arrays(
@@ -134,7 +140,7 @@ def read_npy(file: Path) -> NDArray:
         return np.load(file, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise DataError(f"{file} does not exist; check the path") from error
-    except (OSError, ValueError, EOFError, OverflowError, SyntaxError) as error:
+    except _UNREADABLE as error:
         raise DataError(
             f"{file} cannot be read as an array ({_said(error)}); save it again by numpy.save"
         ) from error
@@ -167,10 +173,7 @@ def read_npz(file: Path) -> dict[str, NDArray]:
                     arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
     except FileNotFoundError as error:
         raise DataError(f"{file} does not exist; check the path") from error
-    except (
-        OSError, ValueError, EOFError, OverflowError, SyntaxError, RuntimeError,
-        NotImplementedError, zlib.error, zipfile.BadZipFile,
-    ) as error:  # fmt: skip
+    except _UNREADABLE as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
