@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from brian2 import ms
+from brian2 import Mohm, ms, mV
 
 from biosnn import encoding, models, networks, nir, simulation, surrogate
 from biosnn.errors import ParameterError, StorageError
@@ -316,6 +316,29 @@ def test_discrete_neurons_keep_their_spikes() -> None:
     late = layer_of(models.discrete_leaky())  # it sees at ``v`` whether it has fired
     with pytest.raises(ParameterError, match="must be an affine map"):
         nir.to_nir(late)
+
+
+def test_synaptic_currents_become_current_based_neurons() -> None:
+    """A jump of an exponential current: the step of an Euler reader, one step earlier."""
+    cell = models.lif(E_L=0 * mV, V_r=0 * mV, V_th=10 * mV, R=10 * Mohm)
+    cell = cell.with_synapses(exc=models.exponential_current(tau_syn=5 * ms))
+    given = layer_of(models.discrete_if())
+    link = attrs.evolve(given.projections["w"], transmit="", synapse="exc", weights=2.0)
+    one = Population(model=cell, n=3)
+    network = attrs.evolve(
+        given, populations={**given.populations, "cell": one}, projections={"w": link}
+    )
+    graph = nir.to_nir(network, convention="norse", dt=1 * ms)
+    node = graph.nodes["cell"]
+    assert isinstance(node, ir.CubaLIF)
+    np.testing.assert_allclose(node.tau_syn, 1e-3 / (1 - np.exp(-1 / 5)))
+    x = np.random.default_rng(1).random((T - 1, 4)) < 0.3
+    time, unit = np.nonzero(x)
+    events = 0 * unit, unit, time * 1e-3
+    again = nir.from_nir(graph, steps=T, dt=1 * ms, convention="norse", inputs="events")
+    found, read = (spikes_of(one, events, ["cell"])["cell"] for one in (network, again))
+    assert found.sum() > 10
+    np.testing.assert_array_equal(found[1:], read[:-1])
 
 
 def test_a_graph_can_be_trained() -> None:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import attrs
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -115,11 +116,14 @@ class _Export:
         self._bias: dict[str, np.ndarray] = {}
         self._scale: dict[str, np.ndarray] = {}
         self._overwritten: set[str] = set()  # populations whose reset sets v
-        self._projections = {
-            key: p
-            for key, p in network.projections.items()
-            if not {p.pre, p.post} & set(left_out) and p.transmit
-        }
+        self._projections: dict[str, Projection] = {}
+        for key, given in network.projections.items():
+            if {given.pre, given.post} & set(left_out):
+                continue
+            model = network.populations[given.post].model
+            whole = attrs.evolve(given, delay=0 * network.dt).resolved(key, model, network.dt)
+            if whole.transmit or whole.equations:
+                self._projections[key] = attrs.evolve(whole, delay=given.delay)
         self._sources = {
             key
             for key, population in network.populations.items()

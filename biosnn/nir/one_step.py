@@ -82,10 +82,12 @@ class Numbers:
             and operation.on not in ("onset", "input")
             and not names_in(operation.code) & absent
         ]
-        for field in ("refractory", "series"):
-            found = getattr(model, field)
-            if found is not None and found != {}:
-                raise self.refused(f"model.{field}", found, "absent: NIR has nothing for it")
+        if model.series:
+            raise self.refused("model.series", sorted(model.series)[0], "absent: NIR has no time")
+        period = model.constants.get(str(model.refractory), model.refractory)
+        if period is not None and (isinstance(period, str) or np.any(np.asarray(period) > 0)):
+            wanted = "None or 0 s: NIR has no refractory period"
+            raise self.refused("model.refractory", period, wanted, "Train without one")
         if self.equations.stochastic_variables:
             raise self.refused("equations", "noise", "without noise: NIR has none")
 
