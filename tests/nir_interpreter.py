@@ -107,7 +107,7 @@ def run(graph: nir.NIRGraph, x: np.ndarray, dt: float, how: Any) -> dict[str, np
     for values in x:
         for name, node in graph.nodes.items():
             into = [sent[a] for a, b in graph.edges if b == name]
-            arrives = sum(into) if into else values
+            arrives = np.sum(into, axis=0) if into else values
             if isinstance(node, nir.Delay):
                 past = state[name]["past"] = np.concatenate(
                     [arrives[None], state[name]["past"][:-1]]
