@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -528,3 +529,9 @@ def test_what_only_the_user_knows_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "text.nir").write_text("print(1)")
     with pytest.raises(StorageError, match="is no graph that NIR"):
         nir.from_nir(tmp_path / "text.nir", dt=1 * ms, steps=5)
+
+
+def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nir", None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "biosnn\[nir\]"'):
+        nir.from_nir(one_to_one(lif()), dt=1 * ms, steps=5)
