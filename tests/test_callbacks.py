@@ -389,10 +389,10 @@ def test_features_are_frames_where_they_are_asked_for() -> None:
     pd = pytest.importorskip("pandas")
     options: dict[str, Any] = {"norm": 3.0, "device": "runtime", "random_state": 0}
     options |= {"n_neurons": 4, "duration": 20 * ms}
-    table = pd.DataFrame(SAMPLES, columns=[f"pixel{k}" for k in range(9)])
+    table = pd.DataFrame(SAMPLES[:8], columns=[f"pixel{k}" for k in range(9)])
     features = STDPFeatures(**options).fit(table)
     expected = features.transform(table)
-    assert expected.sum() > 5
+    assert expected.sum() > 2
     frame = features.set_output(transform="pandas").transform(table)
     assert isinstance(frame, pd.DataFrame)
     assert list(frame.columns) == [f"stdpfeatures{k}" for k in range(4)]
