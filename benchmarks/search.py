@@ -29,7 +29,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from biosnn import datasets, experiments
+from biosnn import datasets, experiments, sweeps
 from biosnn.errors import DeviceError, StorageError
 from biosnn.estimators import STDPClassifier
 
@@ -74,7 +74,7 @@ def cluster(workers: int) -> Iterator[Any]:
         ) as made,
         Client(made) as client,
     ):
-        yield client
+        yield sweeps.with_copies(client)
 
 
 def timed(name: str, action: Callable[[], GridSearchCV], found: dict[str, Any]) -> None:
@@ -127,7 +127,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", help="of the record")
-    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--images", type=int, default=6000)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     target = RECORDS / f"{args.name}.json"

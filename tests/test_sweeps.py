@@ -389,7 +389,8 @@ def test_a_search_on_workers_loses_nothing_to_a_killed_one(tmp_path: Path, clien
 
     rng = np.random.default_rng(0)
     y = np.arange(16) % 2
-    X = np.clip(0.8 * (np.arange(6) // 3 == y[:, None]) + 0.2 * rng.random((16, 6)), 0, 1)
+    X = np.clip(0.8 * (np.arange(12) // 6 == y[:, None]) + 0.2 * rng.random((16, 12)), 0, 1)
+    assert X.nbytes > 1000, "joblib sends it to one worker only"
     pipeline = make_pipeline(
         FunctionTransformer(passed_on, kw_args={"notes": str(tmp_path)}),
         STDPClassifier(norm=9.2, device="runtime", random_state=0),
@@ -402,7 +403,7 @@ def test_a_search_on_workers_loses_nothing_to_a_killed_one(tmp_path: Path, clien
 
     alone = searched()
     assert not calls(tmp_path)
-    with joblib.parallel_config("dask"):
+    with joblib.parallel_config("dask", client=sweeps.with_copies(client)):
         there = searched()
         asked = (None, 1, 3, -1, -joblib.cpu_count())
         meant = joblib.Parallel()(joblib.delayed(processes)(n_jobs) for n_jobs in asked)

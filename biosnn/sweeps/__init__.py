@@ -23,6 +23,7 @@ _EXPORTS = {
     "planned_runs": "plan",
     "slurm_cluster": "clusters",
     "sweep": "run_sweep",
+    "with_copies": "clusters",
 }
 __all__ = sorted(_EXPORTS)
 

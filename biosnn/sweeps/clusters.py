@@ -7,6 +7,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from joblib import cpu_count
@@ -79,6 +80,7 @@ def _local(workers: int) -> Iterator[Any]:
             dashboard_address=_NO_ADDRESS,
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # any port, from here only
             local_directory=scratch,
+            preload=["biosnn.sweeps.worker"],
             silence_logs=logging.CRITICAL,
         ) as cluster,
         distributed.Client(cluster) as client,
@@ -115,6 +117,27 @@ def _check_threads(client: Any) -> None:
         wanted = "one whose workers have one thread each"
         remedy = "Start them with `dask worker ADDRESS --nworkers auto --nthreads 1`"
         raise ParameterError(_WHERE, "scheduler", f"workers of {most} threads", wanted, remedy)
+
+
+def with_copies(client: Any) -> Any:
+    """Let a Dask client put data on all workers, for searches with joblib that outlive some.
+
+    joblib sends arrays of more than 1 kB to one worker, from where the others fetch them. If that
+    worker is killed before, Dask cannot make them again, and the search ends with a
+    ``FutureCancelledError``.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The client, which is changed.
+
+    Returns
+    -------
+    distributed.Client
+        The same.
+    """
+    client.scatter = partial(client.scatter, broadcast=True)
+    return client
 
 
 def slurm_cluster(jobs: int, **options: Any) -> Any:
