@@ -127,7 +127,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", help="of the record")
-    parser.add_argument("--images", type=int, default=6000)
+    parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     target = RECORDS / f"{args.name}.json"

@@ -129,13 +129,14 @@ def with_copies(client: Any) -> Any:
     Parameters
     ----------
     client : distributed.Client
-        The client, which is changed.
+        The client, which is changed; its scheduler no longer removes copies of data.
 
     Returns
     -------
     distributed.Client
         The same.
     """
+    client.amm.stop()  # the scheduler's active memory manager removes copies after two seconds
     client.scatter = partial(client.scatter, broadcast=True)
     return client
 
