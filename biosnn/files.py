@@ -163,13 +163,18 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     Raises
     ------
     StorageError
-        If it has another suffix, or is there already and may not be replaced.
+        If it has another suffix, is there already and may not be replaced, is a folder, or lies in
+        one that cannot be written.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
         raise StorageError(f"{path} must end in {SUFFIX}; choose such a name")
     if path.exists() and not overwrite:
         raise StorageError(f"{path} exists; choose another name, or allow it with overwrite=True")
+    folder = next((k for k in path.absolute().parents if k.exists()), path.absolute().parent)
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        what = "it is a folder" if path.is_dir() else f"{folder} is no folder that you may write to"
+        raise StorageError(f"{path} cannot be written: {what}; choose another name")
     return path
 
 

@@ -230,6 +230,18 @@ def test_files_and_settings_that_do_not_go_together(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("no archive")
     with pytest.raises(DataError, match=r"text\.npz cannot be read as arrays"):
         load_arrays(tmp_path / "text.npz")
+    np.save(tmp_path / "y.npy", np.zeros(2, int))
+    (tmp_path / "archive.npy").write_bytes(npz(tmp_path / "a.npz", **rows()).read_bytes())
+    for first, second in (("x.npy", "archive.npy"), ("archive.npy", "y.npy")):
+        with pytest.raises(DataError, match=r"archive\.npy cannot be read as an array"):
+            load_arrays(tmp_path / first, tmp_path / second)
+    with pytest.raises(ParameterError, match=r"classes\[0\] must be .* got 1"):
+        load_arrays(tmp_path / "a.npz", classes=[1, 2])
+    alone = {f"validation_{key}": value for key, value in rows().items()}
+    with pytest.raises(DataError, match="has validation without train and test"):
+        load_arrays(npz(tmp_path / "alone.npz", **alone, **rows()))
+    with pytest.raises(DataError, match="has samples and events in one part"):
+        load_arrays(npz(tmp_path / "mixed.npz", **rows(), sample=[0], unit=[0], time=[0.0]))
     both = {f"train_{key}": value for key, value in rows().items()} | rows()
     with pytest.raises(DataError, match="has parts, and samples, labels beside them"):
         load_arrays(npz(tmp_path / "both.npz", **both))

@@ -155,6 +155,11 @@ def test_time_is_cropped_and_counted_anew() -> None:
     assert 0 < kept.sum() < len(kept)
     assert np.array_equal(found.time, events.time[kept] - 0.01)
     assert len(found) == 4
+    # 9 * 0.001 is more than 0.009; what is kept must lie within the presentation.
+    late = EventSplit([0, 0], [0, 0], [0.008, 0.009], [0], (1,))
+    assert crop_time(late, 9 * ms).time.tolist() == [0.008]
+    assert to_frames(crop_time(late, 9 * ms), 1 * ms, duration=9 * ms).samples.sum() == 1
+    assert crop_time(late, 1 * second, start=9 * ms).time.tolist() == [0.0]
     with pytest.raises(ParameterError, match=r"crop_time\.stop must be > start, 10\. ms, got 5\."):
         crop_time(events, 5 * ms, start=10 * ms)
     with pytest.raises(ParameterError, match=r"crop_time\.stop must be a quantity in s"):
@@ -239,6 +244,8 @@ def test_overflow_events_shift_the_times_after_them(tmp_path: Path) -> None:
     theirs = tonic.io.read_mnist_file(str(file), tonic.datasets.NMNIST.dtype)
     assert np.allclose(events.time, theirs["t"] / 1e6, rtol=0, atol=1e-12)
     assert events.unit.tolist() == [2 * 34 + 1, 34 * 34 + 4 * 34 + 3, 33 * 34 + 33]
+    with pytest.raises(ParameterError, match="at most 240 rows"):
+        read_events(file, sensor=(250, 34))
 
 
 def test_bad_files_of_nmnist_are_named(files: Path, tmp_path: Path) -> None:
@@ -426,6 +433,11 @@ def test_any_structured_array_becomes_events() -> None:
     assert (events.unit.tolist(), events.time.tolist()) == ([3, 12 + 9], [0.001, 0.002])
     slow = from_tonic([one, one[:0]], [4, 5], sensor_size=(4, 3, 2), tick=1 * ms)
     assert (slow.time.tolist(), slow.n_events.tolist()) == ([1.0, 2.0], [2, 0])
+    assert from_tonic([one] * 3, [6, 7, 8], sensor_size=(4, 3, 2), n=2).labels.tolist() == [6, 7]
+    wide = one.astype([("t", np.uint64), ("x", np.uint64), ("y", np.uint8), ("p", np.uint8)])
+    assert from_tonic(wide, sensor_size=(4, 3, 2)).unit.tolist() == events.unit.tolist()
+    with pytest.raises(ParameterError, match="labels must be 1, one a sample, got 2 labels"):
+        from_tonic(one, [4, 5], sensor_size=(4, 3, 2))
     dataset = SimpleNamespace(sensor_size=(4, 3, 2))
     with pytest.raises(ParameterError, match="samples must be a dataset of tonic"):
         from_tonic(dataset)

@@ -149,6 +149,18 @@ def test_every_bad_file_is_reported_and_none_is_fatal(tmp_path: Path) -> None:
     assert not any("hidden" in text for text in data.problems)
 
 
+def test_numbers_without_a_white_are_reported(tmp_path: Path) -> None:
+    """16 bits go from black to white; floats, and more bits, go nowhere in particular."""
+    grey = np.arange(256, dtype=np.int32).reshape(16, 16)
+    Image.fromarray(257 * grey).save(tmp_path / "16.tiff")
+    found = load_image(tmp_path / "16.tiff", shape=(16, 16), invert=False)
+    np.testing.assert_allclose(255 * found, grey.ravel(), atol=1e-4)
+    for name, values in (("float", np.float32(grey / 255)), ("32", 2**23 * grey)):
+        Image.fromarray(values).save(tmp_path / f"{name}.tiff")
+        with pytest.raises(DataError, match=rf"{name}\.tiff holds .* what is white; save it again"):
+            load_image(tmp_path / f"{name}.tiff", shape=(16, 16), invert=False)
+
+
 def test_folders_without_what_is_needed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot be read .* one sub-folder per class"):
         load_folder(tmp_path / "none")

@@ -271,12 +271,22 @@ def test_a_model_says_what_the_estimator_says(made: dict[str, tuple[Any, Any]]) 
         assert (labels[-1] == -1) == (name == "reward")  # scikit-learn's intercepts decide
 
 
+def test_floats_are_rounded_to_bytes_as_the_estimator_rounds_them() -> None:
+    """Between two bytes, a spike more or less decides."""
+    estimator = lif(encoding="direct")
+    model = estimators.trained_model(estimator)
+    shown = np.random.default_rng(1).random((400, X.shape[1]))
+    counts = model.responses(shown, progress=False)
+    assert len(np.unique(counts, axis=0)) > 5
+    np.testing.assert_array_equal(counts, estimator.decision_function(shown))
+
+
 def test_gradients_go_on_in_brian2_with_the_same_spikes(made: dict[str, tuple[Any, Any]]) -> None:
     """What a file draws outside is what the library's encoder draws; torch counts the same."""
     model, _ = made["gradients_and_drawn_spikes"]
     shown = 0.3 * X
     spikes = encoding.bernoulli_spikes(
-        shown * 255 / 256, max_rate=1 / (1 * ms), duration=8 * ms, dt=1 * ms, seed=3
+        np.rint(255 * shown) / 256, max_rate=1 / (1 * ms), duration=8 * ms, dt=1 * ms, seed=3
     )
     module = surrogate.SurrogateNetwork(model.network, state=model.state).double()
     with torch.no_grad():
@@ -416,6 +426,19 @@ def test_samples_that_do_not_fit_are_refused(made: dict[str, tuple[Any, Any]]) -
         made["events"][0].classify(([0], [1], [0.001]))
     with pytest.raises(ParameterError, match="these layers run in torch"):
         made["converted"][0].classify(X, device="cpp")
+    with pytest.raises(DataError, match="must be an array of numbers"):
+        made["stdp"][0].classify([[0.5] * 16, [0.5]])
+
+
+def test_images_of_another_shape_are_not_taken_for_rows() -> None:
+    estimator = by_stdp()
+    model = estimators.trained_model(estimator, shape=(2, 8))
+    labels = model.classify(X, progress=False)
+    for shape in ((2, 8), (2, 8, 1)):
+        images = X.reshape(-1, *shape)
+        np.testing.assert_array_equal(model.classify(images, progress=False), labels)
+    with pytest.raises(DataError, match=r"shape \(2, 8\), got \(8, 2\)"):
+        model.classify(X.reshape(-1, 8, 2))
 
 
 def test_estimators_without_a_form_in_a_file_are_refused() -> None:
@@ -448,6 +471,11 @@ def test_a_chain_is_taken_apart_and_put_together(made: dict[str, tuple[Any, Any]
         surrogate.chain_of([odd, torch.nn.Flatten()], (1, 4, 4), steps=1)
     with pytest.raises(ParameterError, match="layers that fit together"):
         surrogate.chain_of([torch.nn.Linear(3, 2)], (4,), steps=1)
+    # torch takes [n, features] for n channels of one sample, and Flatten may join samples.
+    joined = [torch.nn.Flatten(0, 1), torch.nn.Flatten(1, 2)]
+    for layers, shape in (([torch.nn.Conv1d(1, 4, 3)], (9,)), (joined, (3, 4, 4))):
+        with pytest.raises(ParameterError, match="layers"):
+            surrogate.chain_of(layers, shape, steps=1)
 
 
 def hostile() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -464,6 +492,7 @@ def hostile() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     yield "in_shape", {"in_shape": [2**40, 4, 4]}, {}
     yield "drive", {"layers.1.settings.drive": "v += __import__('os').system('touch MARK')"}, {}
     yield "output", {"layers.1.settings.output": "__class__"}, {}
+    yield "gain of NaN", {"layers.1.settings.gain": float("nan")}, {}
     yield "gain", {"layers.1.settings.gain": "1"}, {}
     yield "reset", {"layers.1.model.reset": "__import__('os').system('touch MARK')"}, {}
     yield (

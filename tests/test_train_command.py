@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
-from biosnn import datasets, networks, storage
+from biosnn import datasets, networks, storage, surrogate
 from biosnn.cli import app
 from biosnn.cli import train as training
 from biosnn.readout import PopulationReadout
@@ -159,7 +159,61 @@ def test_what_train_refuses(pictures: Path, tmp_path: Path) -> None:
     assert "--validation must be in (0, 1)" in failed("train", pictures, *save, "--validation", 1.5)
     assert "which leaves none of" in failed("train", pictures, *save, "--validation", 0.97)
     assert "two or more classes" in failed("train", pictures / "cross", *save)
+    assert "--channels must be one of 1, 3" in failed("train", pictures, *save, "--channels", 2)
+    assert "--seed must be a whole number" in failed("train", pictures, *save, "--seed", -1)
+    assert "--size must be a whole number" in failed("train", pictures, *save, "--size", "0x8")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_shares_of_folders_that_are_divided_are_refused(tmp_path: Path) -> None:
+    save = ("--save", tmp_path / "m.biosnn", "--method", "surrogate")
+    for part in ("train", "test", "val"):
+        for name in ("a", "b"):
+            (tmp_path / "set" / part / name).mkdir(parents=True)
+            image = Image.fromarray(np.eye(4, dtype=np.uint8) * 200)
+            image.save(tmp_path / "set" / part / name / "0.png")
+    assert "has its own test part" in failed("train", tmp_path / "set", *save, "--test", 0.2)
+    assert "has its own validation part" in failed(
+        "train", tmp_path / "set", *save, "--validation", 0.2
+    )
+    # Two classes may be called so; then they are no parts, and are divided as it is said.
+    for name in ("train", "test"):
+        (tmp_path / "cars" / name).mkdir(parents=True)
+        for k in range(10):
+            Image.fromarray(np.uint8(np.eye(4) * (20 * k + 9))).save(
+                tmp_path / "cars" / name / f"{k}.png"
+            )
+    settings = training.Settings(method="surrogate", test=0.5)
+    data, part, held = training._loaded(tmp_path / "cars", settings, lambda line: None)
+    assert (len(data.test), len(part), len(held)) == (10, 8, 2)
+
+
+def test_a_place_that_cannot_be_written_is_found_before_training(
+    pictures: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "m.biosnn").mkdir()
+    (tmp_path / "file").touch()
+    said = failed("train", pictures, "--save", tmp_path / "m.biosnn", "--overwrite")
+    assert "cannot be written: it is a folder" in said
+    said = failed("train", pictures, "--save", tmp_path / "file" / "m.biosnn")
+    assert "is no folder that you may write to" in said
+
+
+def test_silent_samples_are_right_for_no_class(pictures: Path, tmp_path: Path) -> None:
+    """Neither where settings are chosen, nor where a class is called silent."""
+    x = np.random.default_rng(3).random((40, 16)).astype(np.float32)
+    x[::2] = 0
+    fitted = surrogate.LIFClassifier((4,), T=5, epochs=1, encoding="direct", random_state=0)
+    found = training._of_estimator(fitted.fit(x, np.arange(40) % 2), 1e-3)
+    model = found.model(shape=(4, 4), classes=("silent", "b"))
+    labels = found.predict(x)
+    assert (labels[::2] == -1).all()
+    np.testing.assert_array_equal(labels, model.classify(x, progress=False))
+    path = storage.save_model(model, tmp_path / "m.biosnn")
+    np.savez(tmp_path / "x.npz", samples=x[:1], labels=[0])
+    said = call("classify", path, tmp_path / "x.npz").stdout
+    assert "-1 (silent)" in said
+    assert "(0 of 1 whose" in said
 
 
 # --- classify: folders, arrays and events
@@ -201,6 +255,13 @@ def test_classify_takes_arrays_and_prints_tables(tmp_path: Path) -> None:
     assert "cannot be read as an array" in rows[4]["error"]
     result = call("classify", path, tmp_path / "labelled.npz")
     assert result.stdout.splitlines()[-1] == "accuracy: 0.3333 (1 of 3 whose class is known)"
+    np.savez(tmp_path / "named.npz", samples=samples, labels=["left", "right", "up"])
+    result = call("classify", path, tmp_path / "named.npz")
+    assert result.stdout.splitlines()[-1] == "accuracy: 1.0000 (2 of 2 whose class is known)"
+    np.savez(tmp_path / "column.npz", samples=samples, labels=[[0], [0], [1]])
+    assert "labels must be whole numbers or names" in failed(
+        "classify", path, tmp_path / "column.npz"
+    )
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "holds no file" in failed("classify", path, empty)

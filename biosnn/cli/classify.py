@@ -42,7 +42,9 @@ class Found:
     def accuracy(self) -> tuple[int, int]:
         """How many samples were given their right class, and of how many it is known."""
         known = [one for one in self.predictions if "true" in one and "label" in one]
-        return sum(one["said"] == one["true"] for one in known), len(known)
+        # A class may be called as what is said of silent samples.
+        right = [one["label"] >= 0 and one["said"] == one["true"] for one in known]
+        return sum(right), len(known)
 
     def rows(self) -> list[dict[str, Any]]:
         """The predictions without what is kept for counting."""
@@ -68,7 +70,7 @@ def classify_paths(
         Whether ink is dark on bright paper; default: as in training.
     """
     model = storage.load_model(path)
-    known = [] if model.labels is None else model.names(model.labels)
+    _, known = _known(model)
     found = Found()
     pictures: list[tuple[dict[str, Any], NDArray[np.float32]]] = []
     for file in _files(paths, found):
@@ -119,6 +121,12 @@ def _takes_events(model: Model) -> bool:
     return model.takes.kind == "events" and model.encoding is None
 
 
+def _known(model: Model) -> tuple[list[int], list[str]]:
+    """The labels that the model may give, and their names."""
+    labels = np.zeros(0, np.int64) if model.labels is None else model.labels
+    return labels.tolist(), model.names(labels)
+
+
 def _classify_file(model: Model, file: Path, device: str, seed: int, found: Found) -> None:
     """Classify the samples of a file of arrays or events.
 
@@ -138,15 +146,22 @@ def _classify_file(model: Model, file: Path, device: str, seed: int, found: Foun
         if file.suffix.lower() not in _ARRAYS:
             raise DataError(f"{file} holds address events, and this model takes none; give arrays")
         samples, true = _arrays(model, file)
+    known = dict(zip(*_known(model), strict=True))
+    if true is not None:
+        if true.ndim != 1 or true.dtype.kind not in "iuU":
+            raise DataError(
+                f"{file}: labels must be whole numbers or names of classes [n], got {true.dtype} "
+                f"{list(true.shape)}"
+            )
+        known = {name: name for name in known.values()} if true.dtype.kind == "U" else known
     labels = model.classify(samples, device=device, seed=seed)
     if true is not None and len(true) != len(labels):
         raise DataError(f"{file} holds {len(true)} labels for {len(labels)} samples")
     rows: list[dict[str, Any]] = [{"image": str(file), "sample": k} for k in range(len(labels))]
     _note(model, rows, labels)
-    known = [] if model.labels is None else model.labels.tolist()
     for row, label in zip(rows, [] if true is None else true.tolist(), strict=False):
         if label in known:
-            row["true"] = model.names(np.array([label]))[0]
+            row["true"] = known[label]
     found.predictions += rows
 
 

@@ -385,14 +385,19 @@ def train(
         typer.Option(help="Where to train. Default: cpp; for surrogate torch's cpu."),
     ] = None,
     validation: Annotated[
-        float, typer.Option(help="Share of the training pictures by which settings are chosen.")
-    ] = 0.2,
-    test: Annotated[
-        float,
+        float | None,
         typer.Option(
-            help="Share of the pictures that is tested on, where there is no folder test."
+            help="Share of the training pictures by which settings are chosen, where there is no "
+            "folder validation. Default: 0.2."
         ),
-    ] = 0.2,
+    ] = None,
+    test: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the pictures that is tested on, where there is no folder test. "
+            "Default: 0.2."
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the file if it is there.")
     ] = False,

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from biosnn import datasets, estimators, storage
 from biosnn.datasets import Dataset, Split
+from biosnn.datasets.folder import is_divided
 from biosnn.errors import ParameterError
 from biosnn.models import Schedule
 from biosnn.readout import LinearReadout, linear_readout
-from biosnn.validation import check_choice, check_value, check_whole
+from biosnn.validation import LARGEST, check_choice, check_value, check_whole
 
 #: Euclidean norm of samples for which the thresholds of ``winner_take_all`` are made, and one for
 #: which random features of ``reward_network`` fire about half of the time.
@@ -39,6 +40,8 @@ DEFAULTS = {
     "surrogate": {"neurons": 128, "epochs": 20},
     "reward": {"neurons": 400, "epochs": 10},
 }
+#: Of the pictures that are tested on, and of the others by which settings are chosen.
+SHARE = 0.2
 #: Test pictures that are simulated without building the network once more.
 _FEW = 500
 Say = Callable[[str], None]
@@ -57,13 +60,17 @@ class Settings:
     epochs: int | None = None
     seed: int = 0
     device: str | None = None
-    validation: float = 0.2
-    test: float = 0.2
+    validation: float | None = None
+    test: float | None = None
 
     def __attrs_post_init__(self) -> None:
         check_choice("biosnn train", "--method", self.method, DEFAULTS)
-        check_value("biosnn train", "--validation", self.validation, 1.0, "in (0, 1)")
-        check_value("biosnn train", "--test", self.test, 1.0, "in (0, 1)")
+        check_choice("biosnn train", "--channels", self.channels, (1, 3))
+        check_choice("biosnn train", "--fit", self.fit, ("whole", "ink"))
+        check_whole("biosnn train", "--seed", self.seed, 0, LARGEST)
+        for name in ("validation", "test"):
+            if getattr(self, name) is not None:
+                check_value("biosnn train", f"--{name}", getattr(self, name), 1.0, "in (0, 1)")
         for name in ("neurons", "epochs"):
             if getattr(self, name) is not None:
                 check_whole("biosnn train", f"--{name}", getattr(self, name), 1)
@@ -76,7 +83,7 @@ def parsed_size(text: str | None) -> tuple[int, int] | None:
     words = text.lower().split("x")
     if len(words) > 2 or not all(word.isascii() and word.isdigit() for word in words):
         raise ParameterError("biosnn train", "--size", repr(text), "such as 28x28, in pixels")
-    sides = [int(word) for word in words]
+    sides = [check_whole("biosnn train", "--size", int(word), 1, 2**15) for word in words]
     return sides[0], sides[-1]
 
 
@@ -124,7 +131,7 @@ def train(
     controls = {
         "frozen_weights": float(np.mean(frozen.predict(x) == y)),
         "pixels_linear": float(_pixels(settings, part, held).score(x, y)),
-        "most_frequent_class": float(np.bincount(y).max() / len(y)),
+        "most_frequent_class": float(np.mean(y == np.bincount(part.labels).argmax())),
     }
     report = {
         "method": settings.method,
@@ -154,21 +161,29 @@ def _loaded(folder: Path, settings: Settings, say: Say) -> tuple[Dataset[Split],
         "invert": _invert(settings),
         "fit": settings.fit,
     }
-    if not all((folder / part).is_dir() for part in ("train", "test")):
-        how |= {"test_share": settings.test, "seed": settings.seed}
+    if not is_divided(folder):
+        test = SHARE if settings.test is None else settings.test
+        how |= {"test_share": test, "seed": settings.seed}
+    elif settings.test is not None:
+        wanted = f"left out: {folder} has its own test part"
+        raise ParameterError("biosnn train", "--test", settings.test, wanted)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the problems are reported one by one
         data = datasets.load_folder(folder, **how)
     if data.validation is not None:
+        if settings.validation is not None:
+            wanted = f"left out: {folder} has its own validation part"
+            raise ParameterError("biosnn train", "--validation", settings.validation, wanted)
         return data, data.train, data.validation
-    n = max(data.n_classes, round(settings.validation * len(data.train)))
+    share = SHARE if settings.validation is None else settings.validation
+    n = max(data.n_classes, round(share * len(data.train)))
     if n >= len(data.train):
         wanted = f"less than all of the {len(data.train)} pictures that are left to learn from"
-        raise ParameterError("biosnn train", "--validation", settings.validation, wanted)
+        raise ParameterError("biosnn train", "--validation", share, wanted)
     part, held, _ = data.split_validation(n, settings.seed)
     if missing := sorted(set(range(data.n_classes)) - set(part.labels.tolist())):
         wanted = "such that a picture of each class is left to learn from"
-        got = f"{settings.validation}, which leaves none of {data.classes[missing[0]]!r}"
+        got = f"{share}, which leaves none of {data.classes[missing[0]]!r}"
         raise ParameterError("biosnn train", "--validation", got, wanted, "Add pictures")
     return data, part, held
 
@@ -233,7 +248,14 @@ def _trained(
 
 def _of_estimator(fitted: Any, value: float) -> _Candidate:
     model = partial(estimators.trained_model, fitted)
-    return _Candidate(value=value, predict=fitted.predict, model=model)
+
+    def predict(x: NDArray[np.float32]) -> NDArray[np.int64]:
+        """As the model decides it: silent samples are none of the first class."""
+        readout = model().readout
+        assert readout is not None
+        return readout.predict(fitted._scores(x))
+
+    return _Candidate(value=value, predict=predict, model=model)
 
 
 class _Responses:

@@ -40,7 +40,7 @@ def units_of(
                 f"{bad.argmax()}; check the size of the sensor (height, width), or unpack the file "
                 "again"
             )
-    place = y.astype(np.int64) * width + x
+    place = y.astype(np.int64) * width + x.astype(np.int64)
     return place + polarity.astype(np.int64) * (height * width)
 
 

@@ -31,12 +31,17 @@ def read_bin(file: Path, sensor: tuple[int, int]) -> tuple[NDArray[np.int64], ND
     ------
     DataError
         If the file is missing, ends within an event, or has an address outside of the sensor.
+    ParameterError
+        If the sensor has more than 240 rows.
 
     References
     ----------
     Orchard, Jayawant, Cohen and Thakor (2015), doi:10.3389/fnins.2015.00437; overflows: the
     authors' eventvision.py, as tonic.io.read_mnist_file has them.
     """
+    if sensor[0] > _OVERFLOW:
+        wanted = f"at most {_OVERFLOW} rows: y = {_OVERFLOW} in a .bin is no row"
+        raise ParameterError("read_events", "sensor", sensor, wanted)
     content = content_of(file)
     if len(content) % 5:
         raise DataError(

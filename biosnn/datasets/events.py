@@ -30,6 +30,7 @@ from biosnn.validation import (
 #: Most bytes of the frames that `to_frames` makes.
 MOST_BYTES = 2**31
 _SLACK = 1e-6  # of a frame, by which times on the border of two count to the later one
+_NEAR = 1e-9  # of the end of a cut, within which times lie on its borders: rounding makes it less
 
 
 def _integers(name: str) -> Callable[[ArrayLike], NDArray[np.int32]]:
@@ -274,6 +275,8 @@ def select_polarity(events: EventSplit, keep: str) -> EventSplit:
 def crop_time(events: EventSplit, stop: Any, start: Any = None) -> EventSplit:
     """Keep the events from `start` to before `stop`, times counted from `start`.
 
+    Times that differ from a border by less than a billionth of `stop` lie on it.
+
     Parameters
     ----------
     events : EventSplit
@@ -297,8 +300,9 @@ def crop_time(events: EventSplit, stop: Any, start: Any = None) -> EventSplit:
     first, last = float(start), float(stop)
     if last <= first:
         raise ParameterError("crop_time", "stop", stop, f"> start, {start}")
-    mask = (events.time >= first) & (events.time < last)
-    return _kept(events, mask, time=events.time[mask] - first)
+    near = _NEAR * last
+    mask = (events.time >= first - near) & (events.time < last - near)
+    return _kept(events, mask, time=np.maximum(events.time[mask] - first, 0.0))
 
 
 def to_frames(events: EventSplit, frame: Any, *, duration: Any, binary: bool = False) -> ArraySplit:

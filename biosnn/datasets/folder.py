@@ -100,7 +100,7 @@ def load_folder(
         size = check_shape(_WHERE, "size", size, "(height, width) in pixels")
     root = Path(path).expanduser()
     parts = _parts(root)
-    divided = list(parts) != [""]
+    divided = "" not in parts
     if divided and (test_share, seed) != (0.2, 0):
         remedy = f"{root} has folders train and test already"
         raise ParameterError(_WHERE, "test_share, seed", (test_share, seed), "left out", remedy)
@@ -153,6 +153,17 @@ def load_folder(
         classes=classes,
         problems=problems,
     )
+
+
+def is_divided(path: str | Path) -> bool:
+    """Whether a folder has its own training and test parts, as `load_folder` sees it.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder, or something else lies beside the parts.
+    """
+    return "" not in _parts(Path(path).expanduser())
 
 
 def _entries(folder: Path) -> list[Path]:

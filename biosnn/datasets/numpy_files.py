@@ -20,6 +20,7 @@ from biosnn.errors import DataError, ParameterError
 from biosnn.validation import (
     check_instance,
     check_mapping,
+    check_members,
     check_path,
     check_value,
     check_whole,
@@ -90,8 +91,9 @@ def load_arrays(
     check_value(_WHERE, "test_share", test_share, 1.0, "in (0, 1)")
     check_whole(_WHERE, "seed", seed)
     check_instance(_WHERE, "classes", classes, (list, tuple), optional=True)
+    check_members(_WHERE, "classes", classes or (), str)
     file = Path(path).expanduser()
-    if file.suffix == ".npy":
+    if file.suffix.lower() == ".npy":
         if labels is None:
             remedy = "Give the .npy of labels, or put both into an .npz"
             raise ParameterError(_WHERE, "labels", None, "the path of the labels", remedy)
@@ -137,6 +139,8 @@ def read_npy(file: Path) -> NDArray:
         If the file is missing, no array, shorter than its header promises, or holds objects.
     """
     try:
+        with file.open("rb") as stream:
+            np.lib.format.read_magic(stream)  # an archive is opened by numpy.load as well
         return np.load(file, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise DataError(f"{file} does not exist; check the path") from error
@@ -223,9 +227,14 @@ def _named(
             raise DataError(f"{file} has parts, and {', '.join(common)} beside them; take one out")
         found = {part: common | those for part, those in found.items()}
         missing = [part for part in ("train", "test") if part not in found]
+    elif found:
+        raise DataError(f"{file} has {', '.join(found)} without train and test; add those parts")
     else:
         found, missing = {"": common}, []
     for part, those in found.items():
+        if "samples" in those and set(those) & set(_EVENTS):
+            both = ", ".join(those)
+            raise DataError(f"{file} has samples and events in one part ({both}); take one out")
         wanted = (*_EVENTS, "shape", "labels") if set(those) & set(_EVENTS) else _KEYS[:2]
         before = f"{part}_" if part else ""
         missing += [before + key for key in wanted if key not in those]

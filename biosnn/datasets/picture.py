@@ -42,7 +42,7 @@ def load_image(
     ----------
     path : path
         A PNG, JPEG, BMP, GIF, TIFF, WebP or PPM file of at most 33.5 million pixels; transparency
-        becomes white.
+        becomes white. Of several pictures in a file, such as an animation, it is the first.
     invert : bool or "auto"
         Whether the ink is dark on bright paper. "auto" looks whether the border is bright; colours
         stay as they are.
@@ -62,7 +62,8 @@ def load_image(
     Raises
     ------
     DataError
-        If the file is missing, is no image, is too large or shows no ink.
+        If the file is missing, is no image, is too large, shows no ink, or holds numbers of which
+        it does not say what is white: floats, or more than 16 bits.
     ParameterError
         If `invert`, `shape` or `fit` is something else.
 
@@ -113,7 +114,18 @@ def size_of(path: Path) -> tuple[int, int]:
 def _read(path: Path) -> Image.Image:
     """Read a picture in colours, upright, transparency on white; a large one at a lower scale."""
     with _opened(path) as image:
+        if image.mode == "F" or (image.mode == "I" and not _has_16_bits(image)):
+            kind = "floating-point numbers" if image.mode == "F" else "numbers beyond 16 bits"
+            raise DataError(
+                f"{path} holds {kind}, of which it does not say what is white; save it again with "
+                "8 or 16 bits, or give the numbers as an array"
+            )
         return _on_white(image)
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    low, high = image.getextrema()
+    return float(low) >= 0 and float(high) < 2**16  # pyright: ignore
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from biosnn.datasets.addresses import check_number, units_of
 from biosnn.datasets.events import EventSplit, joined
 from biosnn.errors import DataError, ParameterError
-from biosnn.validation import check_shape, check_value
+from biosnn.validation import check_shape, check_value, check_whole
 
 
 def from_tonic(
@@ -75,10 +75,16 @@ def from_tonic(
         wanted = "a dataset of tonic, or structured arrays of events"
         raise ParameterError(where, "samples", type(samples).__name__, wanted)
     most = len(samples)
-    if n is not None and not (isinstance(n, int) and 1 <= n <= most):
-        raise ParameterError(where, "n", n, f"a whole number from 1 to {most}")
+    if not most:
+        raise ParameterError(where, "samples", "none", "one sample or more")
+    n = most if n is None else check_whole(where, "n", n, 1, most)
+    if labels is not None:
+        given = np.atleast_1d(labels)
+        if len(given) != most:
+            raise ParameterError(where, "labels", f"{len(given)} labels", f"{most}, one a sample")
+        labels = given[:n]
     arrays, found, n_events = [], [], 0
-    for number in range(most if n is None else n):
+    for number in range(n):
         item = samples[number]
         if isinstance(item, tuple) and len(item) == 2:
             item, label = item

@@ -70,8 +70,8 @@ def trained_model(
     >>> storage.save_model(model, "leaves.biosnn")  # doctest: +SKIP
     """
     kinds = (STDPClassifier, STDPFeatures, RSTDPClassifier)
-    lif = type(estimator).__name__ == "LIFClassifier"
-    if not (isinstance(estimator, kinds) or (lif and _is_lif(estimator))):
+    lif = _is_lif(estimator)
+    if not (lif or isinstance(estimator, kinds)):
         wanted = "a fitted STDPClassifier, STDPFeatures, RSTDPClassifier or LIFClassifier"
         raise ParameterError("trained_model", "estimator", describe(estimator), wanted)
     check_is_fitted(estimator)
@@ -95,6 +95,8 @@ def trained_model(
 
 
 def _is_lif(estimator: Any) -> bool:
+    if type(estimator).__name__ != "LIFClassifier":  # torch is imported for it alone
+        return False
     from biosnn.surrogate import LIFClassifier
 
     return isinstance(estimator, LIFClassifier)
@@ -113,6 +115,8 @@ def _scaling(estimator: Any) -> dict[str, Any]:
     steps: dict[str, Any] = {}
     if scaler is not None:
         steps["minmax"] = {"scale": scaler.scale_, "min": scaler.min_}
+    if _is_lif(estimator):
+        steps["levels"] = 255  # bytes are encoded
     if getattr(estimator, "norm", None) is not None:
         steps["norm"] = estimator.norm
     if not unit.is_dimensionless:

@@ -93,7 +93,8 @@ class LayeredModel(Model):
         Parameters, and errors, are those of :meth:`classify`.
         """
         takes = self.takes
-        table = shown.prepared(takes, self.preprocessing, self.values, samples)
+        shape = self.image_shape if len(self.chain.in_shape) == 3 else self.shape
+        table = shown.prepared(takes, self.preprocessing, self.values, samples, shape)
         run = surrogate.chain_scores
         device = "cpu" if device == "runtime" else device
         if self.encoding is None:

@@ -22,7 +22,7 @@ from biosnn.validation import check_choice, check_mapping, choice, describe
 from biosnn.version import __version__
 
 #: Longest name of a class.
-_LONGEST = 200
+_LONGEST = 255  # as of folders
 SILENT = "silent"
 #: What may be said of pictures, in words; ``invert`` may also be True or False.
 _PICTURE = {"invert": ("auto",), "fit": ("ink", "whole")}
@@ -75,6 +75,7 @@ class Model(ABC):
     preprocessing : dict
         What the values of a sample become before they are shown, in this order: ``"minmax"``, a
         dict of ``"scale"`` and ``"min"`` for each feature, as of scikit-learn's MinMaxScaler;
+        ``"levels"``, a whole number: values are rounded to steps of 1/levels (255: to bytes);
         ``"scale_norm"`` or ``"norm"``, the Euclidean norm that each sample gets (the former
         rounds to single precision); and ``"scale"``, the factor on every value. An input with a
         unit needs the latter, in that unit: ``{"scale": 150*nA}``. Of address events instead

@@ -19,7 +19,7 @@ from biosnn.models import parsed
 from biosnn.networks import NetworkModel
 from biosnn.validation import check_choice, check_mapping, check_value, check_whole
 
-_STEPS = ("minmax", "scale_norm", "norm", "scale")
+_STEPS = ("minmax", "levels", "scale_norm", "norm", "scale")
 #: Steps of address events, as functions of :mod:`biosnn.datasets` have them.
 _EVENT_STEPS = ("select_polarity", "pool", "crop_time")
 _WHERE = "TrainedModel"
@@ -126,6 +126,9 @@ def check_steps(takes: Takes, steps: Mapping[str, Any], values: str, encoding: A
                 wanted = 'first, and together with values="numbers": it is given plain numbers'
                 raise ParameterError(_WHERE, named, f"after {[*steps]}, {values}", wanted)
             continue
+        if step == "levels":
+            check_whole(_WHERE, named, value, 1)
+            continue
         if step in ("scale_norm", "norm") and takes.kind == "sequence":
             raise ParameterError(_WHERE, named, value, "left out for sequences")
         check_value(_WHERE, named, value, takes.unit if step == "scale" else 1.0, "> 0")
@@ -208,12 +211,31 @@ def image_shape(takes: Takes, shape: tuple[int, ...] | None) -> tuple[int, ...]:
 
 
 def prepared(
-    takes: Takes, steps: Mapping[str, Any], values: str, samples: ArrayLike
+    takes: Takes,
+    steps: Mapping[str, Any],
+    values: str,
+    samples: ArrayLike,
+    shape: tuple[int, ...] | None = None,
 ) -> NDArray[np.floating[Any]]:
-    """Check samples and preprocess them: (n, features), or (n, frames, features) of sequences."""
+    """Check samples and preprocess them: (n, features), or (n, frames, features) of sequences.
+
+    Images (n, height, width), perhaps with channels behind, must have the `shape` where there is
+    one.
+    """
     check_scale(takes, steps)
     sequence = takes.kind == "sequence"
-    array = np.asarray(samples)
+    try:
+        array = np.asarray(samples)
+    except ValueError as error:
+        raise DataError(f"classify: samples must be an array of numbers: {error}") from error
+    if shape is not None and array.ndim > 2 and not sequence:
+        one = (array.shape[1:], tuple(shape))
+        found, wanted = (k[:2] if k[2:] == (1,) else k for k in one)
+        if found != wanted:
+            raise DataError(
+                f"classify: {takes.title} is shown images of the shape {wanted}, got {found}; give "
+                "images of this size, or rows of their pixels"
+            )
     axes = ("n", "frames", "features") if sequence else ("n", "features", "width", "channels")
     axes = axes[: max(array.ndim, 3 if sequence else 2)]
     if values == "intensities":
@@ -233,6 +255,8 @@ def prepared(
             table = scale_norm(table, value)
         elif step == "norm":
             table = value * np.asarray(normalize(table))
+        elif step == "levels":
+            table = np.divide(np.rint(value * table), value, dtype=np.float32)
         elif step == "minmax":
             # In the order in which scikit-learn's MinMaxScaler computes.
             table = np.clip(table * np.asarray(value["scale"]) + np.asarray(value["min"]), 0, 1)

@@ -110,7 +110,8 @@ class TrainedModel(Model):
         if takes.kind == "events" and self.encoding is None:
             given = shown.given_events(takes, self.preprocessing, samples)
         else:
-            given = shown.prepared(takes, self.preprocessing, self.values, samples)
+            steps = self.preprocessing
+            given = shown.prepared(takes, steps, self.values, samples, self.shape)
             if self.encoding is not None:
                 given = shown.drawn_events(takes, given, seed)
         runnable = simulation.compile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,7 +12,16 @@ from brian2 import ms
 from biosnn.declaration import declared
 from biosnn.errors import ParameterError
 from biosnn.models import NeuronModel
-from biosnn.validation import check_choice, check_shape, describe, instance, mapping, number, whole
+from biosnn.validation import (
+    check_choice,
+    check_shape,
+    check_value,
+    describe,
+    instance,
+    mapping,
+    number,
+    whole,
+)
 
 _POOL = ("kernel_size", "stride", "padding", "ceil_mode")
 _CONV = (
@@ -54,7 +64,7 @@ def _plain_setting(value: Any) -> bool:
         return len(value) <= 3 and all(isinstance(k, Integral) and _plain_setting(k) for k in value)
     if isinstance(value, Integral):
         return abs(int(value)) <= LARGEST_SIZE
-    return isinstance(value, Real)
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 @declared
@@ -93,8 +103,10 @@ class Layer:
             raise ParameterError("Layer", "settings", got, f"{wanted}: {KINDS[self.kind]}")
         for name, value in self.settings.items():
             if not _plain_setting(value):
-                wanted = f"a short text, or numbers of at most {LARGEST_SIZE}"
+                wanted = f"a short text, or finite numbers of at most {LARGEST_SIZE}"
                 raise ParameterError("Layer", f"settings[{name!r}]", describe(value), wanted)
+        if "eps" in self.settings:
+            check_value("Layer", "settings['eps']", self.settings["eps"], 1.0, ">= 0")
 
 
 @declared

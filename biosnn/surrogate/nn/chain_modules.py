@@ -21,6 +21,7 @@ from biosnn.surrogate.nn.layer import SpikingLayer, driven_variable
 _LEFT_OUT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 _WHERE = "LayerChain"
 _BATCH = 200  # samples that are run at once
+_BATCHES = (1, 2, 3)  # for which shapes are followed: one may be a layer's number of channels
 
 
 class StrongestChannel(nn.Module):
@@ -138,7 +139,8 @@ def chain_module(chain: LayerChain, weights: Mapping[str, NDArray[Any]]) -> Sequ
     left = dict(weights)
     try:
         made = [_without_weights(layer) for layer in chain.layers]
-        _check_sizes(chain, made)
+        for n in _BATCHES:
+            _check_sizes(chain, made, n)
         for k, module in enumerate(made):
             if not isinstance(module, SpikingLayer):
                 module.load_state_dict(_arrays(k, module, left), assign=True)
@@ -193,15 +195,18 @@ def _arrays(k: int, module: nn.Module, left: dict[str, NDArray[Any]]) -> dict[st
     return found
 
 
-def _check_sizes(chain: LayerChain, made: Sequence[nn.Module]) -> None:
-    """Follow the shape of a sample through the layers, without values."""
-    x = torch.empty((1, *chain.in_shape), device="meta")
+def _check_sizes(chain: LayerChain, made: Sequence[nn.Module], n: int) -> None:
+    """Follow the shape of `n` samples through the layers, without values."""
+    x = torch.empty((n, *chain.in_shape), device="meta")
     for layer in made:
         if isinstance(layer, SpikingLayer):
             continue
         x = layer(x)
-        if x.numel() > MOST_VALUES:
-            got = f"{x.numel()} values of a sample behind {type(layer).__name__}"
+        if not x.dim() or len(x) != n:  # torch took the samples for the channels of one
+            got = f"{type(layer).__name__}, which makes {tuple(x.shape)} of {n} samples"
+            raise ParameterError(_WHERE, "layers", got, "layers that keep the axis of samples")
+        if x.numel() > n * MOST_VALUES:
+            got = f"{x.numel() // n} values of a sample behind {type(layer).__name__}"
             raise ParameterError(_WHERE, "layers", got, f"at most {MOST_VALUES}")
     if x.dim() != 2:
         got = f"an output of shape {tuple(x.shape)}"
