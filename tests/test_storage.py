@@ -292,7 +292,10 @@ def test_what_an_intensity_is_has_to_be_said(
         ({"preprocessing": {"scale": 1 * mV}}, r"preprocessing\['scale'\] must be a quantity"),
         ({"preprocessing": {"scale": -1 * nA}}, "> 0"),
         ({"preprocessing": {"scale_norm": 1 * mV}}, "scale_norm"),
-        ({"preprocessing": {"blur": 1.0}}, "made of the steps minmax, levels, scale_norm, norm, scale"),
+        (
+            {"preprocessing": {"blur": 1.0}},
+            "made of the steps minmax, levels, scale_norm, norm, scale",
+        ),
         ({"shape": (2, 2)}, r"with 6 numbers, got \(2, 2\)"),
         ({"shape": 6}, "with 6 numbers, got 6"),
     ],
