@@ -153,22 +153,27 @@ class _Export:
             nodes[name] = nir.Affine(matrix, bias) if biased else nir.Linear(matrix)
             delay = self._delay(name, projection, cycles)
             if delay:
-                n = network.populations[projection.pre].n
-                nodes[f"{name}_delay"] = nir.Delay(np.full(n, delay * self._dt))
-                edges.append((last, f"{name}_delay"))
-                last = f"{name}_delay"
+                n, late = network.populations[projection.pre].n, self._free(f"{name}_delay", nodes)
+                nodes[late] = nir.Delay(np.full(n, delay * self._dt))
+                edges.append((last, late))
+                last = late
             edges += [(last, name), (name, projection.post)]
         unread = sorted(self._sources - {source for source, _ in edges})
         if unread:
             remedy = f"leave_out=({unread[0]!r},)"
             raise ParameterError("to_nir", "network", f"{unread[0]!r}, unread", "read", remedy)
-        nodes["output" if "output" not in nodes else "network_output"] = nir.Output(
-            np.array([network.populations[network.output].n])
-        )
-        edges.append((network.output, list(nodes)[-1]))
+        output = self._free("output", nodes)
+        nodes[output] = nir.Output(np.array([network.populations[network.output].n]))
+        edges.append((network.output, output))
         says = {"dt": self._dt, "convention": self._how.name, "writer": "biosnn"}
         # Types are checked on reading: graphs may have populations that nothing reads.
         return nir.NIRGraph(nodes=nodes, edges=edges, metadata=says, type_check=False)
+
+    def _free(self, name: str, nodes: Collection[str]) -> str:
+        """A name like this one that no population, projection or node has."""
+        while name in {*self._network.populations, *self._network.projections, *nodes}:
+            name = f"network_{name}"
+        return name
 
     def _cycles(self, kept: list[str]) -> dict[str, int]:
         """Population -> number of its strongly connected part."""
@@ -219,9 +224,12 @@ class _Export:
             w = np.ravel(np.asarray(self._values[f"{name}.w"]))
         known = {k: float(np.asarray(v)) for k, v in projection.parameters.items()}
         added = [self._added(name, text, {**known, "w": value, **dict.fromkeys(sent, one)})
-                 for value, one in ((w, 1.0), (2 * w, 1.0), (w, 2.0))]  # fmt: skip
-        linear = np.allclose(added[1], 2 * added[0]) or projection.weights is None
-        if not linear or (sent and not np.allclose(added[2], 2 * added[0])):
+                 for value, one in ((w, 1.0), (2 * w, 1.0), (w, 2.0), (w, -1.0))]  # fmt: skip
+        factors = [1, 1 if projection.weights is None else 2, *((2, -1) if sent else (1, 1))]
+        if not all(
+            np.allclose(found, factor * added[0], atol=0)
+            for found, factor in zip(added, factors, strict=True)
+        ):
             wanted = "linear in w and in what is sent"
             raise self._refused(name, "transmit", repr(projection.transmit), wanted)
         shape = network.populations[projection.post].n, network.populations[projection.pre].n
@@ -281,7 +289,11 @@ class _Export:
     # --- populations
 
     def _node(self, nir: Any, key: str, arriving: Any) -> Any:
-        numbers = self._numbers(key)
+        numbers, driven = self._numbers(key), self._network.populations[key].drives
+        if driven:
+            got = f"an input to {sorted(driven)[0]!r} besides projections"
+            remedy = "Let a population of its own play the input, and project to this one"
+            raise numbers.refused("drives", got, "absent, as nodes have one input", remedy)
         targets = {self._target(name, p)[0] for name, p in self._projections.items()
                    if p.post == key}  # fmt: skip
         if "v" not in numbers.model.variables:
@@ -298,7 +310,7 @@ class _Export:
         self._scale[key] = self._scaled(given)
         self._bias[key] = bias * self._scale[key]
         spiking = self._spikes(numbers, given)
-        self._check_begin(numbers, given)
+        self._check_begin(numbers, given, step)
         if target == "v" and key in self._overwritten:
             self._warn_of_lost_spikes(key)
         kind = ("CubaLI" if "tau_syn" in given else "LI" if "tau" in given else "I") + spiking
@@ -321,9 +333,17 @@ class _Export:
                 stacklevel=4,
             )
 
-    def _check_begin(self, numbers: Numbers, given: Mapping[str, np.ndarray]) -> None:
-        """Check that potentials begin where the reader has them begin."""
-        begin, rest = self._begin(numbers.key), given.get("v_leak", np.zeros(1))
+    def _check_begin(
+        self, numbers: Numbers, given: Mapping[str, np.ndarray], step: AffineStep
+    ) -> None:
+        """Check that potentials begin where the reader has them begin, and currents at 0."""
+        for name in step.variables:
+            first = self._begin(numbers, name)
+            if name != "v" and step.of("v", name).any() and first.any():
+                got = f"{name} begins at {np.ravel(first)[0]:g}"
+                remedy = f"Leave it out of the population's initial values, or set {name} to 0"
+                raise numbers.refused("initial", got, "0, where currents of nodes begin", remedy)
+        begin, rest = self._begin(numbers, "v"), given.get("v_leak", np.zeros(1))
         starts = {"v_leak": rest, "zero": np.zeros(1), "v_reset": given.get("v_reset", rest)}
         expected = starts[self._how.start]
         if not np.allclose(begin, expected, rtol=_CLOSE, atol=_CLOSE):
@@ -394,13 +414,15 @@ class _Export:
             return {"r": gain / self._dt, "bias": shift / gain if shift.any() else 0 * shift}
         given = {"tau": self._tau(numbers, decay, "v"), "r": gain / (1 - decay)}
         if self._how.start == "v_leak":  # the reader begins where v rests without input
-            rest = np.broadcast_to(self._begin(numbers.key), (numbers.n,))
+            rest = np.broadcast_to(self._begin(numbers, "v"), (numbers.n,))
             return {**given, "v_leak": rest, "bias": _close_to_0(shift / gain - rest / given["r"])}
         return {**given, "v_leak": shift / (1 - decay), "bias": np.zeros(numbers.n)}
 
-    def _begin(self, key: str) -> np.ndarray:
-        """Potential before the first sample."""
-        return np.asarray(self._network.initial_state()[f"{key}.v"], dtype=float)
+    def _begin(self, numbers: Numbers, name: str) -> np.ndarray:
+        """Value of a variable at the beginning of the first sample."""
+        first = self._network.initial_state()
+        known = {key: first[f"{numbers.key}.{key}"] for key in numbers.model.variables}
+        return numbers.begun(known)[name]
 
     def _current_based(
         self,
@@ -451,9 +473,9 @@ class _Export:
                 remedy = "Competition needs a network without it, with the same state"
                 wanted = '"v > V_th" or "v >= V_th"'
                 raise numbers.refused("model.threshold", repr(model.threshold), wanted, remedy)
-        moving = names_in(ast.unparse(limit)) & set(numbers.driven)
+        moving = numbers.changing_in(ast.unparse(limit))
         if moving:
-            got = f"{model.threshold!r}, of which {sorted(moving)[0]} changes"
+            got = f"{model.threshold!r}, of which {moving[0]} changes"
             raise numbers.refused("model.threshold", got, "a constant of each neuron")
         threshold = numbers.value(ast.unparse(limit), "model.threshold", {})
         given["v_threshold"] = threshold
@@ -475,6 +497,10 @@ class _Export:
                 case ast.Assign(targets=[ast.Name(id="v")], value=value):
                     found = self._constant(numbers, value)
                     self._overwritten.add(numbers.key)
+                    if self._reset == "subtract":
+                        remedy = "Leave reset out"
+                        wanted = f"None for populations[{numbers.key!r}], which sets v"
+                        raise ParameterError("to_nir", "reset", "'subtract'", wanted, remedy)
                 case ast.AugAssign(target=ast.Name(id="v"), op=ast.Sub(), value=value):
                     lost = self._constant(numbers, value)
                     if not np.allclose(lost, threshold):
@@ -492,7 +518,12 @@ class _Export:
 
     @staticmethod
     def _constant(numbers: Numbers, value: ast.expr) -> np.ndarray:
-        return numbers.value(ast.unparse(value), "model.reset", {})
+        text = ast.unparse(value)
+        moving = numbers.changing_in(text)
+        if moving:
+            got = f"{text!r}, of which {moving[0]} changes"
+            raise numbers.refused("model.reset", got, "to a constant of each neuron")
+        return numbers.value(text, "model.reset", {})
 
 
 def _close_to_0(values: np.ndarray) -> np.ndarray:

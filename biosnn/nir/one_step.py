@@ -20,6 +20,8 @@ from biosnn.networks.conditions import evaluated
 
 #: How far a map may be from an affine one, for rounding.
 _ROUNDING = 1e-9
+#: Multiples of values near 1 (in SI units) at which it is looked at; bounds may be on either side.
+_PROBED = (1.0, -1.0, 1e-3, -1e-3, 1e3, -1e3)
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -75,13 +77,13 @@ class Numbers:
         self.equations = parsed(key, model.equations)
         self._values = values
         absent = {v for v, t in model.links.items() if t.partition(".")[0] in left_out}
-        self.operations = [
-            operation
-            for operation in model.operations
-            if not operation.plastic
-            and operation.on not in ("onset", "input")
-            and not names_in(operation.code) & absent
-        ]
+        kept = [o for o in model.operations if not (o.plastic or names_in(o.code) & absent)]
+        self._onset = [o for o in kept if o.on == "onset"]
+        self.operations = [o for o in kept if o.on not in ("onset", "input")]
+        for operation in self.operations:
+            if operation.every is not None:
+                wanted = "left out: nodes of NIR do the same in every time step"
+                raise self.refused("operations", f"every={operation.every}", wanted)
         if model.series:
             raise self.refused("model.series", sorted(model.series)[0], "absent: NIR has no time")
         period = model.constants.get(str(model.refractory), model.refractory)
@@ -106,6 +108,24 @@ class Numbers:
     def _steps(self) -> list[Any]:
         steps = [o for o in self.operations if o.on == "step"]
         return sorted(steps, key=lambda o: (SLOTS.index(o.when), o.order))
+
+    def changing_in(self, text: str) -> list[str]:
+        """Variables that an expression reads and that do not keep their value in a sample."""
+        codes = [self.model.reset or "", *(o.code for o in self.operations)]
+        changing = {*self.equations.diff_eq_names}.union(*map(stored_in, codes))
+        found, read = set(), names_in(text)
+        while read - found:
+            found |= read
+            below = (read & set(self.equations.subexpr_names)) - changing
+            read = set().union(*(names_in(self.equations[name].expr.code) for name in below))
+        return sorted(found & changing)
+
+    def begun(self, initial: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Values at the beginning of a sample: initial ones, and what is done at its onset."""
+        now = {name: np.asarray(value, dtype=float) for name, value in initial.items()}
+        for operation in self._onset:
+            self._execute(operation.code, now)
+        return now
 
     def value(self, text: str, field: str, names: Mapping[str, Any]) -> np.ndarray:
         """Value of an expression for each neuron.
@@ -156,25 +176,28 @@ class Numbers:
         """
         variables = tuple(sorted({*self.driven, *more}))
         k = len(variables)
-        rng = np.random.default_rng(0)
-        probe = rng.uniform(0.5, 1.5, (k, self.n))
-        zero = self._stepped(variables, np.zeros((k, self.n)))
-        matrix = np.stack(
-            [
+        with np.errstate(all="ignore"):  # of functions that are refused below
+            zero = self._stepped(variables, np.zeros((k, self.n)))
+            columns = [
                 self._stepped(variables, np.eye(k)[i][:, None] * np.ones((1, self.n))) - zero
                 for i in range(k)
             ]
-        )  # (old, new, n)
-        expected = np.einsum("ijn,in->jn", matrix, probe) + zero
-        found = self._stepped(variables, probe)
-        scale = 1 + np.abs(expected)
-        for i, name in enumerate(variables):
-            if (np.abs(found - expected)[i] > _ROUNDING * scale[i]).any():
-                wanted = "an affine map of its variables in each time step, as all nodes of NIR are"
-                raise self.refused("model", f"{self.model.name!r}, whose {name} is not", wanted)
+            matrix = np.stack(columns)  # (old, new, n)
+            probes = np.random.default_rng(0).uniform(0.5, 1.5, (k, self.n))
+            for factor in _PROBED:
+                expected = np.einsum("ijn,in->jn", matrix, factor * probes) + zero
+                found = self._stepped(variables, factor * probes)
+                close = np.abs(found - expected) <= _ROUNDING * (1 + np.abs(expected))
+                self._check_affine(variables, close)
         return AffineStep(
             variables=variables, matrix=matrix.transpose(2, 1, 0), constant=zero.T.copy()
         )
+
+    def _check_affine(self, variables: tuple[str, ...], close: np.ndarray) -> None:
+        for name, as_expected in zip(variables, close, strict=True):
+            if not as_expected.all():
+                wanted = "an affine map of its variables in each time step, as all nodes of NIR are"
+                raise self.refused("model", f"{self.model.name!r}, whose {name} is not", wanted)
 
     def _stepped(self, variables: tuple[str, ...], values: np.ndarray) -> np.ndarray:
         now = dict(zip(variables, values, strict=True))
