@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -535,3 +536,195 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "nir", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "biosnn\[nir\]"'):
         nir.from_nir(one_to_one(lif()), dt=1 * ms, steps=5)
+
+
+SENDER = models.neuron(
+    name="Sender", equations="x : 1", threshold="x > 0", reset="", initial={"x": 0.0}
+)
+LEAKY = "dv/dt = -v/(10*ms) : 1"
+
+
+def exported(
+    equations: str = LEAKY,
+    *,
+    threshold: str = "v > 1",
+    reset: str = "v = 0",
+    transmit: str = "v_post += w",
+    weight: float = 1.0,
+    delay: Any = 0 * ms,
+    how: dict[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
+    drives: dict[str, str] | None = None,
+    **cell: Any,
+) -> Any:
+    """The graph of inputs that reach neurons ``c``, of which two may be others' names."""
+    model = models.neuron(
+        name="Cell", equations=equations, threshold=threshold, reset=reset, **cell
+    )
+    populations = {
+        "units": Population(model=SENDER, n=3, drives={"x": "x"}),
+        "c": Population(model=model, n=2, drives=drives or {}),
+    }
+    projections = {
+        "p": Projection(
+            pre="units",
+            post="c",
+            transmit=transmit,
+            weights=np.full((3, 2), weight),
+            delay=delay,
+            when="after_resets",
+        )
+    }
+    for key, pre in (more or {}).items():
+        populations[key] = Population(model=model, n=2)
+        projections[f"to_{key}"] = Projection(
+            pre=pre, post=key, transmit=transmit, weights=np.eye(2), when="after_resets"
+        )
+    inputs = {"x": Input(features=3, kind="events")}
+    inputs |= {port: Input(features=2, kind="static") for port in (drives or {}).values()}
+    network = NetworkModel(
+        name="small",
+        dt=1 * ms,
+        inputs=inputs,
+        populations=populations,
+        projections=projections,
+        presentation=Presentation(duration=20 * ms),
+        output="c",
+    )
+    return nir.to_nir(network, **(how or {}))
+
+
+NOT_EXPORTED: dict[str, tuple[dict[str, Any], str]] = {
+    "bound below": (
+        {"operations": (models.Operation(code="v = clip(v, 0, 1e9)", on="step", when="end"),)},
+        r"\['c'\]\.model must be an affine map.*whose v is not",
+    ),
+    "bent below": (
+        {"equations": "dv/dt = -v*int(v > -0.3)/(10*ms) : 1", "method": "euler"},
+        r"\['c'\]\.model must be an affine map.*whose v is not",
+    ),
+    "input beside projections": (
+        {"equations": "dv/dt = (-v + I)/(10*ms) : 1\nI : 1", "drives": {"I": "current"}},
+        r"\['c'\]\.drives must be absent.*got an input to 'I' besides projections",
+    ),
+    "reset to what changes": (
+        {"reset": "v = v*0.5"},
+        r"\['c'\]\.model\.reset must be to a constant.*'v \* 0\.5', of which v changes",
+    ),
+    "threshold that spikes move": (
+        {"equations": f"{LEAKY}\nh : 1", "threshold": "v > 1 + h", "reset": "v = 0\nh += 0.1"},
+        r"\['c'\]\.model\.threshold must be a constant.*of which h changes",
+    ),
+    "threshold of a subexpression": (
+        {
+            "equations": f"{LEAKY}\ndu/dt = -u/(5*ms) : 1\nlimit = 1 + u : 1",
+            "threshold": "v > limit",
+            "reset": "v = 0\nu += 0.1",
+        },
+        r"\['c'\]\.model\.threshold must be a constant.*of which u changes",
+    ),
+    "subtraction where v is set": (
+        {"how": {"reset": "subtract"}},
+        r"reset must be None for populations\['c'\], which sets v.*Leave reset out",
+    ),
+    "now and then": (
+        {"operations": (models.Operation(code="v = v*0.5", on="step", every=5 * ms),)},
+        r"\['c'\]\.operations must be left out.*every=5\. ms",
+    ),
+    "set at the onset": (
+        {
+            "operations": (models.Operation(code="v = 0.5", on="onset"),),
+            "how": {"convention": "snntorch"},
+        },
+        r"\['c'\]\.initial must be 0, where 'snntorch' begins, got v begins at 0\.5",
+    ),
+    "current at the beginning": (
+        {
+            "equations": "dv/dt = (-v + s)/(10*ms) : 1\nds/dt = (I - s)/(5*ms) : 1\nI : 1",
+            "operations": (models.Operation(code="I = 0", on="step", when="after_groups"),),
+            "transmit": "I_post += w",
+            "initial": {"s": 1.0},
+            "method": "exact",
+        },
+        r"\['c'\]\.initial must be 0, where currents of nodes begin, got s begins at 1",
+    ),
+    "small weights squared": (
+        {"transmit": "v_post += w*w", "weight": 1e-5},
+        r"\['p'\]\.transmit must be linear in w",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_EXPORTED)
+def test_what_nir_cannot_say_is_refused_by_name(case: str) -> None:
+    given, message = NOT_EXPORTED[case]
+    with pytest.raises(ParameterError, match=message):
+        exported(**given)
+
+
+def test_names_that_nodes_would_take_stay_those_of_populations() -> None:
+    graph = exported(delay=2 * ms, more={"p_delay": "c", "output": "c", "network_output": "c"})
+    kinds = {name: type(node).__name__ for name, node in graph.nodes.items()}
+    assert [kinds[name] for name in ("p_delay", "output", "network_output")] == ["LIF"] * 3
+    assert kinds["network_p_delay"] == "Delay"
+    assert ("network_p_delay", "p") in graph.edges
+    assert ("c", "network_network_output") in graph.edges
+    network = nir.from_nir(graph, dt=1 * ms, steps=20, inputs="events")
+    assert network.output == "c"
+    assert {"p_delay", "output", "network_output"} <= set(network.populations)
+
+
+def test_parameters_may_have_a_batch_of_one() -> None:
+    given = {"tau": 0.01, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.5}
+    plain = {name: value * np.array([1.0, 1.1, 1.2]) for name, value in given.items()}
+    x = np.random.default_rng(0).random((1, T, 3)) * 3
+    found = [
+        spikes_of(
+            nir.from_nir(
+                chain(ir.Input(np.array([3])), ir.LIF(**parameters), ir.Output(np.array([3]))),
+                dt=1 * ms,
+                steps=T,
+            ),
+            x,
+            ["n1"],
+        )["n1"]
+        for parameters in (plain, {name: value[None] for name, value in plain.items()})
+    ]
+    assert found[0].sum() > 10
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+HOSTILE = {
+    "cycle": "is a link, or lies in another file",
+    "doubled": "is a link, or lies in another file",
+    "link": "is a link, or lies in another file",
+    "other file": "is a link, or lies in another file",
+    "huge": "may take 4294967296 bytes, not",
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_small_files_neither_grow_nor_reach_out(case: str, tmp_path: Path) -> None:
+    import h5py
+
+    path = tmp_path / "graph.nir"
+    nir.write(path, io(lif()))
+    assert len(nir.read(path).nodes) == 3
+    secret = tmp_path / "secret"
+    secret.write_bytes(np.ones(1).tobytes())
+    with h5py.File(path, "a") as file:
+        node = file["node/nodes/n1"]
+        if case == "cycle":
+            file["node/nodes/again"] = file["node"]
+        elif case == "doubled":
+            file["node/nodes/again"] = node
+        else:
+            del node["tau"]
+        if case == "link":
+            node["tau"] = h5py.ExternalLink(str(secret), "/tau")
+        elif case == "other file":
+            node.create_dataset("tau", (1,), "f8", external=[(str(secret), 0, 8)])
+        elif case == "huge":
+            node.create_dataset("tau", (2**32,), "f8", chunks=(2**10,), compression="gzip")
+    with pytest.raises(StorageError, match=HOSTILE[case]):
+        nir.read(path)

@@ -9,7 +9,7 @@ from typing import Any
 from biosnn.errors import ParameterError, StorageError, printable
 from biosnn.validation import check_path
 
-#: Largest file that is read, in bytes.
+#: Largest file that is read, and most that its arrays may take, in bytes.
 MAX_FILE = 4 * 2**30
 
 
@@ -49,7 +49,8 @@ def read(path: str | Path) -> Any:
     Raises
     ------
     StorageError
-        If the file is missing, too large, or holds no graph that the package ``nir`` can read.
+        If the file is missing, too large, reads other files, or holds no graph that the package
+        ``nir`` can read.
     """
     nir = library()
     check_path("nir.read", "path", path)
@@ -59,13 +60,59 @@ def read(path: str | Path) -> Any:
     if path.stat().st_size > MAX_FILE:
         raise StorageError(f"{path} has more than {MAX_FILE} bytes")
     try:
+        _check_contents(path)
         graph = nir.read(path, type_check=False)
+    except StorageError:
+        raise
     except Exception as error:  # whatever a damaged file makes h5py and nir raise
         why = printable(f"{type(error).__name__}: {error}")[:300]
         raise StorageError(f"{path} is no graph that NIR {nir.version} can read ({why})") from error
     if not isinstance(graph, nir.NIRGraph):
         raise StorageError(f"{path} holds a single {type(graph).__name__}, not a graph")
     return graph
+
+
+def _check_contents(path: Path) -> None:
+    """Check what a small file may make of itself: groups in themselves, huge arrays, other files.
+
+    Raises
+    ------
+    StorageError
+        Naming the object.
+    """
+    import h5py
+
+    seen: set[int] = set()
+    n_bytes = 0
+    with h5py.File(path, "r") as file:
+        left = [("", file)]
+        while left:
+            above, group = left.pop()
+            for key in group:
+                name = f"{above}/{key}"
+                if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                    raise _reaching_out(path, name)
+                found = group[key]
+                address = h5py.h5o.get_info(found.id).addr
+                if address in seen:  # which may make of some bytes as many nodes as there are
+                    raise _reaching_out(path, name)
+                seen.add(address)
+                if isinstance(found, h5py.Group):
+                    left.append((name, found))
+                elif isinstance(found, h5py.Dataset):
+                    if found.external or found.is_virtual:
+                        raise _reaching_out(path, name)
+                    n_bytes += found.nbytes
+                    if n_bytes > MAX_FILE:
+                        got = f"{n_bytes} bytes with {printable(name)}"
+                        raise StorageError(f"arrays of {path} may take {MAX_FILE} bytes, not {got}")
+
+
+def _reaching_out(path: Path, name: str) -> StorageError:
+    return StorageError(
+        f"{path}: {printable(name)} is a link, or lies in another file; graphs of NIR have "
+        "neither: copy what it stands for"
+    )
 
 
 def write(path: str | Path, graph: Any) -> None:

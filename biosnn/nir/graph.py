@@ -98,6 +98,21 @@ def without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
+def spread(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A parameter as one value for each element of a signal, flat.
+
+    A single one stands for all, and a batch of 1 is dropped, as some exporters leave both.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape.
+    """
+    while values.ndim > len(shape) and values.shape[0] == 1:
+        values = values[0]
+    return np.broadcast_to(values, shape).ravel()
+
+
 @attrs.frozen(eq=False, kw_only=True)
 class FlatGraph:
     """A graph without subgraphs.

@@ -26,6 +26,7 @@ from biosnn.nir.graph import (
     numbers,
     refusal,
     shape_of,
+    spread,
     units_of,
     without_batch,
 )
@@ -210,14 +211,14 @@ def _values(path: str, node: Any, kind: str, shape: tuple[int, ...]) -> dict[str
     for field in STATEFUL[kind]:
         values = numbers(path, node, field)
         try:
-            whole = np.broadcast_to(values if values.size > 1 else values.ravel(), shape)
+            whole = spread(values, shape)
         except ValueError:
             got = f"shape {values.shape} for a signal of shape {shape}"
             raise refusal(path, f"{kind}.{field}", got, "of the signal's shape") from None
         if field.startswith("tau") and (whole <= 0).any():
             got = f"{whole[whole <= 0][0]:g}"
             raise refusal(path, f"{kind}.{field}", got, "> 0 s", "A layer without leak is IF or I")
-        found[field] = whole.ravel()
+        found[field] = whole
     return found
 
 

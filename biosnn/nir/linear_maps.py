@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from scipy.sparse import coo_array, csr_array, diags_array, eye_array, kron
 
-from biosnn.nir.graph import numbers, refusal, shape_of
+from biosnn.nir.graph import numbers, refusal, shape_of, spread
 
 #: Most entries of a matrix, and so most synapses of a projection.
 MAX_ENTRIES = 100_000_000
@@ -322,7 +322,7 @@ def _check_entries(path: str, kind: str, n: int) -> None:
 def _broadcast(path: str, kind: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """One value per element of a signal, flat; a single one stands for all."""
     try:
-        return np.broadcast_to(values if values.size > 1 else values.ravel(), shape).ravel()
+        return spread(values, shape)
     except ValueError:
         wanted = f"of the signal's shape {shape}, or one value"
         raise refusal(path, kind, f"shape {values.shape}", wanted) from None
