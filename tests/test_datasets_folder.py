@@ -97,10 +97,11 @@ def test_pictures_are_those_of_load_image(tmp_path: Path, channels: int, fit: st
     data = quiet(tmp_path, size=(5, 4), channels=channels, fit=fit, invert=False)
     shape = (5, 4) if channels == 1 else (5, 4, 3)
     assert data.train.shape == shape
+    assert data.picture == {"invert": False, "fit": fit}
     for part in (data.train, data.test):
         for image, label in zip(part.images, part.labels, strict=True):
             found = [
-                np.rint(255 * load_image(file, shape=shape, fit=fit, invert=False))
+                np.rint(255 * load_image(file, shape=shape, **data.picture))
                 for file in (tmp_path / "ab"[label]).iterdir()
             ]
             assert any(np.array_equal(image.ravel(), one) for one in found)

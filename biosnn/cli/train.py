@@ -124,7 +124,7 @@ def train(
     model = best.model(
         shape=part.shape,
         classes=data.classes,
-        picture={"invert": _invert(settings), "fit": settings.fit},
+        picture=data.picture,
     )
     # As `biosnn classify` will do it: silent samples are wrong.
     labels = model.classify(x, device="runtime" if len(x) <= _FEW else "auto")
@@ -148,17 +148,13 @@ def train(
     return {"model": str(path), **report, "left_out": list(data.problems)}
 
 
-def _invert(settings: Settings) -> Any:
-    return "auto" if settings.invert is None else settings.invert
-
-
 def _loaded(folder: Path, settings: Settings, say: Say) -> tuple[Dataset[Split], Split, Split]:
     """All pictures, and the training and validation parts."""
     say(f"Reading {folder} ...")
     how: dict[str, Any] = {
         "size": settings.size,
         "channels": settings.channels,
-        "invert": _invert(settings),
+        "invert": "auto" if settings.invert is None else settings.invert,
         "fit": settings.fit,
     }
     if not is_divided(folder):

@@ -152,6 +152,7 @@ def load_folder(
         source=f"pictures of the folder {root}",
         classes=classes,
         problems=problems,
+        picture={"invert": invert, "fit": fit},
     )
 
 

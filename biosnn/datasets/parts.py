@@ -169,6 +169,9 @@ class Dataset[P: Part]:
         The validation part, where the source comes with one.
     problems : tuple of str
         One sentence for each file that was left out, with its reason.
+    picture : dict
+        How pictures of a folder were prepared, ``"invert"`` and ``"fit"`` of `load_image`: the
+        `picture` of a model that learns from them. Empty for other data.
 
     Raises
     ------
@@ -189,6 +192,7 @@ class Dataset[P: Part]:
     )
     validation: P | None = None
     problems: tuple[str, ...] = attrs.field(default=(), converter=tuple, repr=False)
+    picture: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if len(set(self.classes)) != self.n_classes or len(self.classes) != self.n_classes:
