@@ -26,6 +26,7 @@ from biosnn import experiments, plotting, sweeps
 from biosnn.cli import app
 from biosnn.cli import sweep as command
 from biosnn.errors import DataError, DeviceError, Interrupted, MissingExtraError, ParameterError
+from biosnn.files import locked_folder
 from biosnn.sweeps import clusters
 
 pandas = pytest.importorskip("pandas")
@@ -71,6 +72,7 @@ def test_a_grid_is_a_product_and_all_settings_come_before_the_next_seed() -> Non
         ({"a": [1, 1]}, 1, "settings that differ"),
         ({"seed": [1]}, 1, "column of this name"),
         ({1: [1]}, 1, "named by texts"),
+        ({"a": ["\ud800"]}, 1, "must be a number, a text"),
         ({"a": [print]}, 1, "make the object of it in the function"),
         ({"a": [1]}, 0, "seeds must be a whole number"),
         ({"a": [1]}, (), "at least one seed"),
@@ -126,7 +128,9 @@ def test_runs_are_kept_reported_and_not_repeated(tmp_path: Path) -> None:
     assert len(calls(tmp_path)) == 38 + 3, "another version is another run"
 
 
-@pytest.mark.parametrize("damage", ["", "{", '{"format": 2}', '{"format": 1}', "[]"])
+@pytest.mark.parametrize(
+    "damage", ["", "{", '{"format": 2}', '{"format": 1}', '{"format": 1, "status": ""}', "[]"]
+)
 def test_only_whole_results_count(tmp_path: Path, damage: str) -> None:
     found = swept(tmp_path, tmp_path / "s", {"a": [1], "b": ["x"]}, seeds=2)
     path = tmp_path / "s" / "runs" / found.runs["run"][0] / "result.json"
@@ -207,6 +211,61 @@ def test_the_figure_shows_means_and_spreads(tmp_path: Path) -> None:
         nothing.plot()
 
 
+def test_settings_are_told_apart_and_metrics_of_any_size_have_a_table(tmp_path: Path) -> None:
+    def function(setting: dict[str, Any], seed: int) -> dict[str, Any]:
+        if setting["a"] == "1":
+            return {"right": 0.5, "large": np.uint64(2**63 + 1), "seed": 5, "metric.seed": 6}
+        return {"right": True, "large": 2**70}
+
+    grid = {"a": [1, 1.0, "1", True]}
+    found = sweeps.sweep(function, grid, folder=tmp_path, workers=0, progress=False)
+    assert list(found.runs["a"]) == ["1", "1.0", '"1"', "true"]
+    assert list(found.runs["right"]) == [1, 1, 0.5, 1]
+    assert list(found.runs["large"]) == [2.0**70, 2.0**70, 2.0**63, 2.0**70]
+    assert found.runs.loc[2, ["seed", "metric.metric.seed", "metric.seed"]].tolist() == [0, 5, 6]
+    assert sorted(found.metrics) == ["large", "metric.metric.seed", "metric.seed", "right"]
+    assert pandas.read_parquet(tmp_path / "summary.parquet")["mean"].notna().sum() == 10
+    line = found.plot("right").lines[0].get_xydata()
+    np.testing.assert_array_equal(line[:, 1], [1, 1, 0.5, 1])
+
+
+def test_columns_of_units_take_no_other_setting_and_gaps_are_drawn(tmp_path: Path) -> None:
+    settings = [{"tau": 5 * ms, "tau (s)": 1}, {"tau": 6 * ms}]
+    found = sweeps.sweep(lambda setting, seed: {"m": 1.0}, settings, folder=tmp_path, workers=0,
+                         progress=False)  # fmt: skip
+    assert list(found.runs["tau"]) == ["5. ms", "6. ms"]
+    assert found.runs["tau (s)"].tolist() == [1, pandas.NA]
+    assert len(found.plot("m", "tau (s)").get_xticks()) == 2
+    alone = sweeps.sweep(lambda setting, seed: {"m": 1.0}, [{}], folder=tmp_path, workers=0,
+                         progress=False)  # fmt: skip
+    with pytest.raises(DataError, match="no setting to be drawn against"):
+        alone.plot("m")
+
+
+def test_a_function_that_ends_the_process_or_changes_its_setting_spoils_no_other_run(
+    tmp_path: Path,
+) -> None:
+    def function(setting: dict[str, Any], seed: int) -> dict[str, Any]:
+        setting["a"].append(0)
+        if seed == 1:
+            sys.exit("no data")
+        if seed == 2:
+            raise OSError("no file \udcff")
+        return {"length": len(setting["a"]), "text": "\ud800"}
+
+    found = sweeps.sweep(function, {"a": [[7]]}, seeds=4, folder=tmp_path, workers=0,
+                         progress=False)  # fmt: skip
+    assert list(found.runs["length"].dropna()) == [2, 2]
+    assert list(found.runs["a"]) == ["[7]"] * 4
+    assert list(found.failed["error"]) == ["SystemExit: no data", "OSError: no file \\udcff"]
+    assert found.runs["text"][0] == "\\ud800"
+    starts = tmp_path / "runs" / found.failed["run"][1] / "starts"
+    starts.write_bytes(b"\xff")
+    again = sweeps.sweep(function, {"a": [[7]]}, seeds=4, folder=tmp_path, workers=0,
+                         progress=False)  # fmt: skip
+    assert len(again.failed) == 2
+
+
 @pytest.mark.parametrize(
     ("returned", "part"),
     [
@@ -214,6 +273,8 @@ def test_the_figure_shows_means_and_spreads(tmp_path: Path) -> None:
         ({"a": 5 * ms}, "divide quantities by their unit"),
         ({"a": object()}, "the metric 'a' must be"),
         ({1: 2}, "names of metrics must be texts"),
+        ({"a": 10**400}, "the metric 'a' must be a number"),
+        ({"a": {"b": 1}, "a.b": 2}, "there are two metrics 'a.b'"),
     ],
 )
 def test_what_is_no_metric_fails_the_run(tmp_path: Path, returned: Any, part: str) -> None:
@@ -527,6 +588,18 @@ def test_an_experiment_is_swept_and_resumed(tmp_path: Path, coin: Path) -> None:
     assert "1 of 2 runs finished" in again.stdout
     began = sorted(path.read_text() for path in out.rglob("began"))
     assert began == ["new ", "new resumed "], "only the run that failed is started again"
+
+
+def test_the_command_of_a_sweep_that_is_running_stays_in_its_folder(
+    tmp_path: Path, coin: Path
+) -> None:
+    out = tmp_path / "s"
+    lock = locked_folder(out, "command.lock")
+    done = called("sweep", coin, "--grid", "sides=3", "--out", out, "--workers", 0)
+    lock.release()
+    assert done.exit_code != 0, done.output
+    assert "is in use by another process" in done.stderr
+    assert not (out / command.COMMAND).exists()
 
 
 def test_an_experiment_ends_with_its_worker_and_is_resumed(tmp_path: Path, coin: Path) -> None:

@@ -24,7 +24,7 @@ from biosnn.cli.run_script import run_script
 from biosnn.cli.sweep_child import OUTPUT
 from biosnn.errors import DeviceError, ParameterError, StorageError, printable
 from biosnn.experiments.flags import Parser
-from biosnn.files import replace
+from biosnn.files import locked_folder, replace
 from biosnn.validation import check_choice
 from biosnn.version import __version__
 
@@ -291,6 +291,8 @@ def run(
     if slurm and scheduler is not None:
         raise ParameterError(_WHERE, "--scheduler", scheduler, "left out together with --slurm")
     with contextlib.ExitStack() as stack:
+        if not check_only:  # before jobs are submitted, and the note of another sweep is replaced
+            stack.callback(locked_folder(out, "command.lock").release)
         where: Any = scheduler
         if slurm:
             jobs = 0 if check_only else min(workers or len(plan), len(plan))

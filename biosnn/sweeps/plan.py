@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -127,8 +128,8 @@ def _check_names(names: Iterable[Any]) -> None:
 
 def _check_value(name: str, value: Any) -> None:
     try:
-        to_data(value)
-    except StorageError as error:
+        json.dumps([name, to_data(value)], ensure_ascii=False).encode()
+    except (StorageError, UnicodeEncodeError) as error:
         wanted = "a number, a text, a quantity, a list of them or a spec of biosnn"
         remedy = "Give a name, and make the object of it in the function"
         raise ParameterError(_WHERE, f"grid[{name!r}]", describe(value), wanted, remedy) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import logging
@@ -106,11 +107,11 @@ def execute(task: Task) -> Outcome:
         own = {"folder": folder} if _takes_folder(task.function) else {}
         metrics, error = {}, ""
         try:
-            metrics = checked_metrics(task.function(dict(task.setting), task.seed, **own))
+            metrics = checked_metrics(task.function(copy.deepcopy(task.setting), task.seed, **own))
             (folder / _TRACEBACK).unlink(missing_ok=True)  # of an earlier attempt
-        except Exception as problem:
+        except (Exception, SystemExit) as problem:
             error = one_line(problem)
-            replace(folder / _TRACEBACK, traceback.format_exc().encode())
+            replace(folder / _TRACEBACK, _writable(traceback.format_exc()).encode())
         outcome = Outcome(
             status="failed" if error else "finished",
             metrics=metrics,
@@ -160,7 +161,7 @@ def _import_brian2() -> None:
 def _count_start(folder: Path, mark: str) -> int:
     """How often a call of `sweep` has started the run, with this time."""
     path = folder / _STARTS
-    before = path.read_text("utf-8").split() if path.exists() else []
+    before = path.read_text("utf-8", "replace").split() if path.exists() else []
     starts = [*(word for word in before if word == mark), mark]
     replace(path, " ".join(starts).encode())
     return len(starts)
@@ -181,8 +182,13 @@ def _takes_folder(function: Callable[..., Any]) -> bool:
 
 def one_line(error: BaseException) -> str:
     """An exception as one line for a table."""
-    text = " ".join(str(error).split())
+    text = _writable(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _writable(text: str) -> str:
+    """A text in which bytes that are no text, as in names of files, are written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 # --- files
@@ -211,6 +217,8 @@ def kept(folder: Path) -> Outcome | None:
         data = json.loads(path.read_text("utf-8"))
         if data["format"] != _FORMAT:
             raise ValueError(f"format {data['format']!r}")
+        if data["status"] not in ("finished", "failed"):
+            raise ValueError(f"status {data['status']!r}")
         outcome = Outcome(
             status=data["status"],
             metrics=checked_metrics(data["metrics"]),
@@ -232,26 +240,36 @@ def checked_metrics(found: Any) -> dict[str, Any]:
     Raises
     ------
     TypeError
-        If it is no dict of numbers, texts, and lists and dicts of them.
+        If it is no dict of numbers, texts, and lists and dicts of them, or two have one name.
     """
     if not isinstance(found, Mapping):
         raise TypeError(f"the function must return a dict of metrics, not {describe(found)}")
-    return {_name(key): _plain(key, value) for key, value in found.items()}
+    metrics = {_name(key): _plain(key, value) for key, value in found.items()}
+    names: set[str] = set()
+    for name, _ in scalars(metrics):
+        if name in names:
+            raise TypeError(
+                f"there are two metrics {name!r}: the dots in it stand for a dict in one"
+            )
+        names.add(name)
+    return metrics
 
 
 def _name(key: Any) -> str:
     if not isinstance(key, str) or not key:
         raise TypeError(f"the names of metrics must be texts, got {describe(key)}")
-    return key
+    return _writable(key)
 
 
 def _plain(name: str, value: Any) -> Any:
     match value:
-        case None | str() | bool():
+        case None | bool():
             return value
+        case str():
+            return _writable(value)
         case np.generic():
             return _plain(name, value.item())
-        case int():
+        case int() if abs(value) <= sys.float_info.max:
             return int(value)
         case float():
             return float(value) if math.isfinite(value) else None

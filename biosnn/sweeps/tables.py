@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -47,9 +48,9 @@ class Sweep:
         numbers or texts; those in dicts have dotted names. A metric whose name is taken is called
         ``metric.NAME``. Quantities are in SI units, which the column's name states.
     summary : pandas.DataFrame
-        A row per setting and metric of numbers: ``n`` finished runs, their ``mean`` and
-        ``std_ddof1`` (the standard deviation with n - 1 degrees of freedom; none for one run), and
-        how many runs of the setting ``failed``.
+        A row per setting and metric of numbers: ``n`` finished runs that have a finite value,
+        their ``mean`` and ``std_ddof1`` (the standard deviation with n - 1 degrees of freedom; none
+        for one run), and how many runs of the setting ``failed``.
     settings : tuple of str
         The columns that hold settings.
     metrics : tuple of str
@@ -72,7 +73,7 @@ class Sweep:
             _run_cells(run, outcomes.get(run.key), taken={*RESERVED, *settings}) for run in plan
         ]
         own, found = zip(*rows, strict=True)
-        metrics = _columns(found)
+        metrics = {name: _of_one_kind(values) for name, values in _columns(found).items()}
         columns = {**settings, **_columns(own), **metrics}
         runs = pandas.DataFrame({name: _uniform(values) for name, values in columns.items()})
         numeric = tuple(name for name, values in metrics.items() if _are_numbers(values))
@@ -134,18 +135,21 @@ class Sweep:
             raise DataError(f"no run of the sweep in {self.folder} has a metric: see its errors")
         metric = self.metrics[0] if metric is None else metric
         check_choice("plot", "metric", metric, self.metrics)
-        x = self.settings[0] if x is None and self.settings else x
+        if not self.settings:
+            raise DataError(f"the sweep in {self.folder} has no setting to be drawn against")
+        x = self.settings[0] if x is None else x
         check_choice("plot", "x", x, self.settings)
         others = [name for name in self.settings if name != x]
         part = self.summary[self.summary["metric"] == metric]
         numbers = part[["mean", "std_ddof1"]].astype(float).to_numpy(na_value=np.nan)
-        places = list(dict.fromkeys(part[x]))
+        rows = part[list(self.settings)].astype(object).where(part.notna(), "none")
+        places = list(dict.fromkeys(rows[x]))
         lines: dict[str, Any] = {}
-        for (_, row), values in zip(part.iterrows(), numbers, strict=True):
+        for (_, row), values in zip(rows.iterrows(), numbers, strict=True):
             label = ", ".join(f"{name} {row[name]}" for name in others)
             line = lines.setdefault(label, np.full((2, len(places)), np.nan))
             line[:, places.index(row[x])] = values
-        return setting_means(places, lines, xlabel=x or "", ylabel=metric, ax=ax)
+        return setting_means(places, lines, xlabel=x, ylabel=metric, ax=ax)
 
 
 def _run_cells(
@@ -159,9 +163,17 @@ def _run_cells(
     own: dict[str, Any] = {"run": run.key, "seed": run.seed}
     own |= dict(zip(("status", "error", "seconds"), ended, strict=True))
     metrics = {} if outcome is None else outcome.metrics
-    return own, {
-        f"metric.{name}" if name in taken else name: value for name, value in scalars(metrics)
-    }
+    found: dict[str, Any] = dict(scalars(metrics))
+    return own, {_free(name, taken, found): value for name, value in found.items()}
+
+
+def _free(name: str, taken: set[str], metrics: Mapping[str, Any]) -> str:
+    """The column of a metric: its name, or one that no setting, column or metric has."""
+    if name not in taken:
+        return name
+    while name in taken or name in metrics:
+        name = f"metric.{name}"
+    return name
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -171,15 +183,25 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 def _setting_columns(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Column -> a number or a text for each run."""
-    columns = {}
-    for name, values in _columns(settings).items():
+    columns, found = {}, _columns(settings)
+    for name, values in found.items():
         units = {_unit(value) for value in values if value is not None}
-        if len(units) == 1 and (unit := units.pop()):
+        unit = units.pop() if len(units) == 1 else ""
+        if unit and f"{name} ({unit})" not in found:
             numbers = [None if value is None else float(value) for value in values]
             columns[f"{name} ({unit})"] = numbers
         else:
-            columns[name] = [_cell(value) for value in values]
+            columns[name] = _told_apart(values)
     return columns
+
+
+def _told_apart(values: Sequence[Any]) -> list[Any]:
+    """Cells of settings; as JSON where 1, 1.0, True and "1" would look the same."""
+    cells = [_cell(value) for value in values]
+    different = {(type(cell), cell) for cell in cells}
+    if len({str(cell) for cell in cells}) < len(different) or len(set(cells)) < len(different):
+        return [None if value is None else json.dumps(to_data(value)) for value in values]
+    return cells
 
 
 def _unit(value: Any) -> str:
@@ -203,6 +225,14 @@ def _are_numbers(values: Sequence[Any]) -> bool:
     return bool(present) and all(isinstance(value, bool | int | float) for value in present)
 
 
+def _of_one_kind(values: list[Any]) -> list[Any]:
+    """A metric's values; flags among numbers are 0 and 1."""
+    flags = [isinstance(value, bool) for value in values if value is not None]
+    if not _are_numbers(values) or all(flags) or not any(flags):
+        return values
+    return [int(value) if isinstance(value, bool) else value for value in values]
+
+
 def _uniform(values: Sequence[Any]) -> Any:
     """A column of one type: whole numbers, numbers, flags or texts, each with gaps."""
     import pandas
@@ -213,7 +243,8 @@ def _uniform(values: Sequence[Any]) -> Any:
             isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
             for value in present
         ):
-            return pandas.array(values, dtype=name)
+            with contextlib.suppress(OverflowError, TypeError):  # of integers beyond 64 bits
+                return pandas.array(values, dtype=name)
     texts = [None if value is None else str(value) for value in values]
     return pandas.array(texts, dtype="string")
 
