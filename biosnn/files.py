@@ -173,8 +173,10 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
         raise StorageError(f"{path} exists; choose another name, or allow it with overwrite=True")
     folder = next((k for k in path.absolute().parents if k.exists()), path.absolute().parent)
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        what = "it is a folder" if path.is_dir() else f"{folder} is no folder that you may write to"
-        raise StorageError(f"{path} cannot be written: {what}; choose another name")
+        what = "it is a folder" if path.is_dir() else f"{folder} is closed, or no folder"
+        raise StorageError(
+            f"{path} cannot be written: {what}; choose a folder that you may write to, and a new name"
+        )
     return path
 
 
@@ -230,6 +232,8 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray]]:
         If it is missing, too large, damaged, foreign, or of another format or kind.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise StorageError(f"{path} cannot be read: it is no plain file")
         if path.stat().st_size > MAX_FILE:
             raise StorageError(f"{path} is larger than {MAX_FILE} bytes: no {SUFFIX} file is")
         with path.open("rb") as file:

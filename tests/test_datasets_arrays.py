@@ -1,6 +1,7 @@
 """Files of NumPy as datasets: static samples, sequences, address events, and what is refused."""
 
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from biosnn.datasets import ArraySplit, EventSplit, load_arrays, read_events
-from biosnn.errors import DataError, ParameterError
+from biosnn.errors import DataError, ParameterError, StorageError
+from biosnn.storage import load_model
 
 
 def rows(n: int = 20, shape: tuple[int, ...] = (6,)) -> dict[str, np.ndarray]:
@@ -230,6 +232,14 @@ def test_files_and_settings_that_do_not_go_together(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("no archive")
     with pytest.raises(DataError, match=r"text\.npz cannot be read as arrays"):
         load_arrays(tmp_path / "text.npz")
+    for name in ("pipe.npy", "pipe.npz", "pipe.biosnn"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=r"pipe\.npy cannot be read: it is no plain file"):
+        load_arrays(tmp_path / "pipe.npy", tmp_path / "x.npy")
+    with pytest.raises(DataError, match=r"pipe\.npz cannot be read: it is no plain file"):
+        load_arrays(tmp_path / "pipe.npz")
+    with pytest.raises(StorageError, match=r"pipe\.biosnn cannot be read: it is no plain file"):
+        load_model(tmp_path / "pipe.biosnn")
     np.save(tmp_path / "y.npy", np.zeros(2, int))
     (tmp_path / "archive.npy").write_bytes(npz(tmp_path / "a.npz", **rows()).read_bytes())
     for first, second in (("x.npy", "archive.npy"), ("archive.npy", "y.npy")):

@@ -138,6 +138,7 @@ def read_npy(file: Path) -> NDArray:
     DataError
         If the file is missing, no array, shorter than its header promises, or holds objects.
     """
+    _check_plain(file)
     try:
         with file.open("rb") as stream:
             np.lib.format.read_magic(stream)  # an archive is opened by numpy.load as well
@@ -161,6 +162,7 @@ def read_npz(file: Path) -> dict[str, NDArray]:
         If the file is missing, no such archive, damaged, too large, or holds objects.
     """
     arrays: dict[str, NDArray] = {}
+    _check_plain(file)
     try:
         with zipfile.ZipFile(file) as archive:
             members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
@@ -184,6 +186,12 @@ def read_npz(file: Path) -> dict[str, NDArray]:
             f"{file} cannot be read as arrays ({_said(error)}); save it again by numpy.savez"
         ) from error
     return arrays
+
+
+def _check_plain(file: Path) -> None:
+    """A pipe would be waited for."""
+    if file.exists() and not file.is_file():
+        raise DataError(f"{file} cannot be read: it is no plain file")
 
 
 def _check_header(stream: Any, size: int) -> None:
