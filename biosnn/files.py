@@ -172,10 +172,15 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     if path.exists() and not overwrite:
         raise StorageError(f"{path} exists; choose another name, or allow it with overwrite=True")
     folder = next((k for k in path.absolute().parents if k.exists()), path.absolute().parent)
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        what = "it is a folder" if path.is_dir() else f"{folder} is closed, or no folder"
+    reasons = {
+        "Is a directory": path.is_dir(),
+        f"{folder} is no folder": not folder.is_dir(),
+        f"{folder}: Permission denied": not os.access(folder, os.W_OK | os.X_OK),
+    }
+    if found := [reason for reason, holds in reasons.items() if holds]:
         raise StorageError(
-            f"{path} cannot be written: {what}; choose a folder that you may write to, and a new name"
+            f"{path} cannot be written: {found[0]}; choose a folder that you may write to, and a "
+            "new name"
         )
     return path
 

@@ -194,9 +194,9 @@ def test_a_place_that_cannot_be_written_is_found_before_training(
     (tmp_path / "m.biosnn").mkdir()
     (tmp_path / "file").touch()
     said = failed("train", pictures, "--save", tmp_path / "m.biosnn", "--overwrite")
-    assert "cannot be written: it is a folder" in said
+    assert "cannot be written: Is a directory" in said
     said = failed("train", pictures, "--save", tmp_path / "file" / "m.biosnn")
-    assert "is closed, or no folder; choose a folder" in said
+    assert "is no folder; choose a folder" in said
 
 
 def test_silent_samples_are_right_for_no_class(pictures: Path, tmp_path: Path) -> None:
