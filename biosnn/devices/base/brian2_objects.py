@@ -230,12 +230,15 @@ class _Builder:
         }
         if group.refractory is not None:
             dtype["lastspike"] = np.float64
+        threshold = tests.pop("spike", None)
+        # Brian2 takes a threshold without reset for a slip, and warns.
+        no_reset = None if threshold is None else ""
         made = NeuronGroup(
             group.n,
             group.equations,
             method=method_of(group),
-            threshold=tests.pop("spike", None),
-            reset=None if reset is None else reset.code,
+            threshold=threshold,
+            reset=no_reset if reset is None else reset.code,
             refractory=False if group.refractory is None else group.refractory,
             events=tests or None,
             namespace={**group.constants, **draw_functions()},
@@ -243,6 +246,9 @@ class _Builder:
             clock=self._ticking(STEP, 1),
             name=group.name,
         )
+        if reset is None and threshold is not None:
+            made.contained_objects.remove(made.resetter.pop("spike"))
+            del made.event_codes["spike"]
         close_subexpressions(made)
         for name, values in group.fixed.items():
             setattr(made, name, values)
