@@ -10,6 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +183,16 @@ class Calls:
     ----------
     callbacks : sequence of Callback
         In the order in which they are called.
+    apart : callable
+        Makes a context in which each is called, so that the training does not notice.
     """
 
-    def __init__(self, callbacks: Iterable[Callback] = ()):
-        self._callbacks = tuple(callbacks)
+    def __init__(
+        self,
+        callbacks: Iterable[Callback] = (),
+        apart: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
+    ):
+        self._callbacks, self._apart = tuple(callbacks), apart
         self._begun: list[Callback] = []
 
     def __bool__(self) -> bool:
@@ -224,14 +231,19 @@ class Calls:
 
     def _call(self, callback: Callback, name: str, where: str, *arguments: Any) -> None:
         try:
-            getattr(callback, name)(*arguments)
+            with self._apart():
+                getattr(callback, name)(*arguments)
         except Exception as error:
             told = f"callback {describe(callback)} raised {type(error).__name__} in {name}{where}"
             raise CallbackError(f"{told}: {error}") from error
 
 
-def checked_callbacks(where: str, callbacks: Any) -> Calls:
-    """Callbacks as they are called.
+def checked_callbacks(
+    where: str,
+    callbacks: Any,
+    apart: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
+) -> Calls:
+    """Callbacks as they are called, each in a context of its own.
 
     Raises
     ------
@@ -247,4 +259,4 @@ def checked_callbacks(where: str, callbacks: Any) -> Calls:
             got = f"{describe(callback)} at place {number}"
             remedy = "Derive it from biosnn.callbacks.Callback"
             raise ParameterError(where, "callbacks", got, wanted, remedy)
-    return Calls(found)
+    return Calls(found, apart)

@@ -136,7 +136,8 @@ class Recording(Observed):
         Returns
         -------
         pandas.DataFrame
-            ``frame.attrs`` has ``units`` (column -> SI unit) and :attr:`about`.
+            ``frame.attrs`` has ``units`` (column -> SI unit) and :attr:`about`. Variables of one
+            name and several units have columns of their own, ``"population.variable"``.
 
         Raises
         ------
@@ -164,7 +165,9 @@ class Recording(Observed):
         xarray.Dataset
             ``"population.variable"`` of each sample with the dimensions ``sample`` and
             ``neuron_<population>``; traces with ``index_<population>_<variable>`` and ``time``
-            (a further ``time_1`` where others were recorded less often), whose coordinates
+            (a further ``time_1`` where others were recorded less often), named
+            ``"population.variable.trace"`` where the variable is there of each sample, too; their
+            coordinates
             ``sample_at_time``, ``attempt_at_time`` and ``t_at_time`` say what was shown;
             spikes along ``spike_<population>``; snapshots. ``attrs["units"]`` of each is its SI
             unit, ``attrs`` of the Dataset are :attr:`about`. No array is copied.

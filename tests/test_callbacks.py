@@ -370,6 +370,34 @@ def test_a_training_by_gradients_tells_its_history(tmp_path: Path) -> None:
     assert last.steps == [5], "the epoch of the exception was kept"
 
 
+def test_what_a_callback_draws_changes_no_training() -> None:
+    import torch
+
+    from biosnn import surrogate
+
+    class Draws(Callback):
+        def on_start(self, info: RunInfo) -> None:
+            self.drawn = [torch.rand(3)]
+
+        def on_metrics(self, step: int, metrics: Mapping[str, float], context: Context) -> None:
+            self.drawn.append(torch.rand(3))
+
+    def trained(*callbacks: Callback) -> list[Any]:
+        torch.manual_seed(1)
+        module = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Dropout(0.5))
+        batch = torch.rand(5, 8, 4), torch.arange(8) % 3
+        surrogate.train(module, [batch], epochs=3, lr=0.1, callbacks=callbacks, progress=False)
+        return [*module.parameters()]
+
+    draws = Draws()
+    alone, watched = trained(), trained(draws)
+    assert len(draws.drawn) == 4
+    for one, other in zip(alone, watched, strict=True):
+        assert torch.equal(one, other)
+    torch.manual_seed(1)
+    assert not torch.equal(alone[0], torch.nn.Linear(4, 3).weight), "it was trained"
+
+
 def test_estimators_hand_callbacks_on() -> None:
     log, options = Log(), {"norm": 3.0, "device": "runtime", "random_state": 0}
     options |= {"network_params": {"weight_norm": 3.0, "theta": 1.0}, "n_neurons": 4}

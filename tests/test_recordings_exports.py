@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from biosnn.errors import (
     StorageError,
 )
 from biosnn.networks import Input, NetworkModel, Population, Presentation, Projection
-from biosnn.recording import Recording
+from biosnn.recording import Recording, RunClock, Spikes, Trace
 
 neo = pytest.importorskip("neo")
 pd = pytest.importorskip("pandas")
@@ -412,6 +413,73 @@ def test_bad_arguments_are_named(recording: Recording) -> None:
     loose = attrs.evolve(recording, clock=None)
     with pytest.raises(DataError, match="belong to no run"):
         loose.to_neo()
+
+
+def made(**parts: Any) -> Recording:
+    """A recording of one sample of 4 time steps."""
+    clock = RunClock(dt=1e-3, steps=4, shown=np.array([1]))
+    return Recording(**{"per_sample": {}, "shown": np.array([1]), "clock": clock, **parts})
+
+
+def trace(n: int) -> Trace:
+    clock = RunClock(dt=1e-3, steps=4, shown=np.array([1]))
+    return Trace(np.arange(4) * 1e-3, np.full((n, 4), n), np.arange(n), "V", clock)
+
+
+def test_names_that_would_be_one_have_dimensions_and_columns_of_their_own(tmp_path: Path) -> None:
+    traces = {"a.b_c": trace(2), "a_b.c": trace(1), "a.v": trace(3)}
+    snapshots = {"a.b_c": np.zeros((2, 3)), "a_b.c": np.ones((4, 1))}
+    given = made(
+        per_sample={"a.v": np.full((1, 3), 7.0)},
+        traces=traces,
+        snapshots=snapshots,
+        units={"a.v": "V"},
+    ).to_xarray()
+    for name, part in traces.items():
+        found = given[f"{name}.trace" if name == "a.v" else name]
+        np.testing.assert_array_equal(found, part.values)
+    assert given["a.v"].dims == ("sample", "neuron_a")
+    assert given["a.v"].values.tolist() == [[7, 7, 7]]
+    for name, values in snapshots.items():
+        np.testing.assert_array_equal(given[f"{name}.snapshots"], values)
+    given.to_netcdf(tmp_path / "all.nc", engine="scipy")
+
+
+def test_columns_have_one_unit_and_none_replaces_another(tmp_path: Path) -> None:
+    units = {"a.x": "V", "b.x": "A", "a.y": "V", "b.y": "V", "a.sample": ""}
+    ones = {name: np.full((1, 2), k) for k, name in enumerate(units)}
+    frame = made(per_sample=ones, units=units).to_pandas("per_sample")
+    assert frame.attrs["units"] == {"a.x": "V", "b.x": "A", "y": "V", "a.sample": ""}
+    assert frame["sample"].tolist() == [0] * 4
+    assert frame["a.x"].dropna().tolist() == [0, 0]
+    assert frame["y"].tolist() == [2, 2, 3, 3]
+    assert frame["a.sample"].dropna().tolist() == [4, 4]
+
+    def spikes(**values: np.ndarray) -> Spikes:
+        clock = RunClock(dt=1e-3, steps=4, shown=np.array([1]))
+        zero = np.zeros(1, int)
+        return Spikes(zero, np.array([1e-3]), zero, clock=clock, n=1, values=values)
+
+    k = np.array([5.0])
+    given = made(
+        spikes={"a": spikes(x=k, y=k, sample=k), "b": spikes(x=2 * k, y=3 * k)}, units=units
+    )
+    frame = given.to_pandas("spikes")
+    assert frame["sample"].tolist() == [0, 0]
+    assert frame["y"].tolist() == [5, 15]
+    np.testing.assert_array_equal(frame["b.x"], [np.nan, 10])
+    assert frame["a.sample"].dropna().tolist() == [5]
+    path = given.to_nwb(
+        tmp_path / "two.nwb", session_start_time=datetime.datetime.now(datetime.UTC)
+    )
+    assert not pynwb.validate(path=str(path))
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        table = io.read().units
+        assert table["a.x_at_spikes"].target.description.endswith("in V")
+        assert table["b.x_at_spikes"].target.description.endswith("in A")
+        assert table["b.x_at_spikes"][1].tolist() == [10]
+    with pytest.raises(DataError, match=r"texts that can be written, got '\\ud800'"):
+        given.to_pandas("spikes", labels=["\ud800"])
 
 
 def test_too_many_spike_trains_are_refused(recording: Recording) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 _WHERE = "Recording.to_xarray"
 _S = {"units": "s"}
+
+
+def _dimension(role: str, name: str, taken: Collection[str]) -> str:
+    """The dimension of ``"owner.variable"``, such as ``index_owner_variable``."""
+    found = role + name.replace(".", "_")
+    while found in taken:  # as "a.b_c" and "a_b.c" would have one
+        found += "_"
+    return found
 
 
 def dataset(observed: Observed, labels: Any) -> xr.Dataset:
@@ -48,17 +57,19 @@ def dataset(observed: Observed, labels: Any) -> xr.Dataset:
             number = len(axes)
             axes.append(trace.time)
         ending = f"_{number}" if number else ""
-        time, index = f"time{ending}", f"index_{name.replace('.', '_')}"
+        time, index = f"time{ending}", _dimension("index_", name, coordinates)
         if time not in coordinates:
             coordinates[time] = (time, np.asarray(trace.time), _S)
             coordinates[f"sample_at_{time}"] = (time, trace.sample)
             coordinates[f"attempt_at_{time}"] = (time, trace.attempt)
             coordinates[f"t_at_{time}"] = (time, trace.t, _S)
         coordinates[index] = np.asarray(trace.indices)
-        found[name] = ((index, time), trace.values, {"units": trace.unit})
+        called = f"{name}.trace" if name in found else name  # of each sample it is there, too
+        found[called] = ((index, time), trace.values, {"units": trace.unit})
+    used = set(coordinates)
     for name, values in observed.snapshots.items():
-        owner = name.replace(".", "_")
-        dims = (f"snapshot_{owner}", f"index_of_{owner}")
+        dims = tuple(_dimension(role, name, used) for role in ("snapshot_", "index_of_"))
+        used |= set(dims)
         held = {"units": observed.units.get(name, "")}
         found[f"{name}.snapshots"] = (dims, values, held)
     about = {"dt_s": clock.dt, "presentation_s": clock.slot, **observed.about}

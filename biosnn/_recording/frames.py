@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biosnn._recording.observed import Observed
-from biosnn._recording.parts import clock_of, labels_of, named, run_time
+from biosnn._recording.parts import clock_of, columns_of, labels_of, named, run_time
 from biosnn.errors import NotRecordedError, needs_extra
 from biosnn.validation import check_choice
 
@@ -73,11 +73,16 @@ def _spikes(observed: Observed) -> tuple[pd.DataFrame, dict[str, str]]:
         "time": _joined([run_time(part) for part in found]),
     }
     units = dict(_SECONDS)
-    for name in dict.fromkeys(name for part in found for name in part.values):
-        pieces = [part.values.get(name, np.full(len(part.i), np.nan)) for part in found]
-        columns[name] = _joined(pieces)
-        keys = (f"{key}.{name}" for key, part in observed.spikes.items() if name in part.values)
-        units[name] = observed.units.get(next(keys), "")
+    names = [f"{key}.{name}" for key, part in observed.spikes.items() for name in part.values]
+    own = columns_of(names, observed.units, {*columns, "label"})
+    values: dict[str, dict[str, NDArray[Any]]] = {}
+    for name, column in own.items():
+        key, variable = named(name)
+        values.setdefault(column, {})[key] = observed.spikes[key].values[variable]
+        units[column] = observed.units.get(name, "")
+    for column, present in values.items():
+        silent = ((key, np.full(len(part.i), np.nan)) for key, part in observed.spikes.items())
+        columns[column] = _joined([present.get(key, nothing) for key, nothing in silent])
     return pd.DataFrame(columns), units
 
 
@@ -86,10 +91,11 @@ def _per_sample(observed: Observed) -> tuple[pd.DataFrame, dict[str, str]]:
 
     owners: dict[str, dict[str, NDArray[Any]]] = {}
     units: dict[str, str] = {}
+    taken = ("population", "neuron", "sample", "shown", "label")
+    own = columns_of(observed.per_sample, observed.units, taken)
     for key, values in observed.per_sample.items():
-        owner, variable = named(key)
-        owners.setdefault(owner, {})[variable] = values
-        units[variable] = observed.units.get(key, "")
+        owners.setdefault(named(key)[0], {})[own[key]] = values
+        units[own[key]] = observed.units.get(key, "")
     parts = []
     for variables in owners.values():
         n, size = next(iter(variables.values())).shape

@@ -12,9 +12,10 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from biosnn._recording.observed import Observed, Spikes, Trace
+from biosnn._recording.observed import Observed, Trace
 from biosnn._recording.parts import (
     clock_of,
+    columns_of,
     labels_of,
     named,
     presentations_of,
@@ -150,7 +151,9 @@ def _add_units(file: NWBFile, observed: Observed) -> None:
     owners: list[str] = []
     neurons, times, ends = [], [], [np.zeros(0, np.int64)]
     values: dict[str, list[NDArray[Any]]] = {}
-    names = dict.fromkeys(name for spikes in observed.spikes.values() for name in spikes.values)
+    keys = [f"{key}.{name}" for key, spikes in observed.spikes.items() for name in spikes.values]
+    own = columns_of(keys, observed.units, ())
+    units = {own[key]: observed.units.get(key, "") for key in keys}
     before = 0
     for key, spikes in observed.spikes.items():
         n, t = size_of(spikes), run_time(spikes)
@@ -160,9 +163,10 @@ def _add_units(file: NWBFile, observed: Observed) -> None:
         times.append(t[order])
         ends.append(before + np.cumsum(np.bincount(spikes.i, minlength=n)))
         before += len(t)
-        for name in names:
+        present = {own[f"{key}.{name}"]: array for name, array in spikes.values.items()}
+        for column in units:
             silent = np.full(len(t), np.nan)
-            values.setdefault(name, []).append(spikes.values.get(name, silent)[order])
+            values.setdefault(column, []).append(present.get(column, silent)[order])
     index = np.concatenate(ends)
     columns: list[VectorData] = [
         *_ragged("spike_times", "in s since the beginning of the run", times, index),
@@ -170,8 +174,8 @@ def _add_units(file: NWBFile, observed: Observed) -> None:
         _column("neuron", "index of the neuron in its population", np.concatenate(neurons)),
     ]
     for name, parts in values.items():
-        unit = _said(observed.units.get(f"{_first(observed.spikes, name)}.{name}", ""))
-        columns += _ragged(f"{name}_at_spikes", f"{name} at each spike{unit}", parts, index)
+        told = f"{name} at each spike{_said(units[name])}"
+        columns += _ragged(f"{name}_at_spikes", told, parts, index)
     clock = clock_of(_WHERE, observed)
     length = clock.presentations * clock.slot
     watched = np.tile([clock.begin, clock.begin + length], (len(owners), 1))
@@ -184,10 +188,6 @@ def _add_units(file: NWBFile, observed: Observed) -> None:
         id=np.arange(len(owners)),
         resolution=clock.dt,
     )
-
-
-def _first(spikes: dict[str, Spikes], variable: str) -> str:
-    return next(key for key, part in spikes.items() if variable in part.values)
 
 
 def _series(name: str, trace: Trace) -> TimeSeries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -81,7 +82,29 @@ def labels_of(where: str, observed: Observed, labels: Any) -> NDArray[Any] | Non
             f"{where}: labels must be numbers or texts of shape ({n},), one for each sample that "
             f"was shown, got {got}; for several epochs, repeat them (numpy.tile)"
         )
-    return found.astype(str) if found.dtype.kind in "US" else found
+    if found.dtype.kind not in "US":
+        return found
+    texts = found.astype(str)
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        bad = ascii(error.object[error.start])
+        raise DataError(f"{where}: labels must be texts that can be written, got {bad}") from None
+    return texts
+
+
+def columns_of(
+    names: Iterable[str], units: Mapping[str, str], taken: Collection[str]
+) -> dict[str, str]:
+    """Columns for ``"owner.variable"``: the variable, if all that are called so have one unit.
+
+    Those of several units, or whose name another column has, keep their whole name.
+    """
+    found: dict[str, set[str]] = {}
+    for name in names:
+        found.setdefault(named(name)[1], set()).add(units.get(name, ""))
+    shared = {variable for variable, said in found.items() if len(said) == 1} - set(taken)
+    return {name: named(name)[1] if named(name)[1] in shared else name for name in names}
 
 
 def named(name: str) -> tuple[str, str]:

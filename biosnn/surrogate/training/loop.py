@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,7 @@ def train(
         wanted = "a loss such as surrogate.RateCrossEntropy()"
         raise ParameterError("train", "loss", describe(loss), wanted)
     check_instance("train", "settings", settings, Mapping, optional=True)
-    calls = checked_callbacks("train", callbacks)
+    calls = checked_callbacks("train", callbacks, lambda: _random_state_kept(module))
     held = {"validation": validation, "test": test}
     for name, given in held.items():
         check_instance("train", name, given, Iterable, optional=True)
@@ -302,6 +302,14 @@ def _move_cosine(training: Training, steps: int, done: int) -> None:
     scheduler._last_lr = [base * factor for base in scheduler.base_lrs]
     for group, lr in zip(training.optimiser.param_groups, scheduler._last_lr, strict=True):
         group["lr"] = lr
+
+
+@contextmanager
+def _random_state_kept(module: nn.Module) -> Iterator[None]:
+    """Dropout and the order of samples go on as if nothing had been drawn in between."""
+    gpus = {p.device for p in module.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(sorted(device.index or 0 for device in gpus)):
+        yield
 
 
 def _plain(settings: Mapping[str, Any] | None) -> dict[str, Any]:
