@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 import pytest
 from brian2 import Hz, Network, NetworkOperation, NeuronGroup, Synapses, kHz, ms
+from brian2.utils.logger import catch_logs
 
 from biosnn import models, simulation
 from biosnn.errors import DataError, ParameterError
@@ -533,3 +534,10 @@ def test_where_nothing_can_be_shared_it_is_refused() -> None:
 
     with pytest.raises(ParameterError, match=r"a variable of each neuron or synapse, got G"):
         surrogate.to_torch(sharing())
+
+
+def test_a_reset_that_is_meant_to_be_absent_is_no_slip() -> None:
+    """Brian2 warns of a threshold without reset; an empty one was asked for here."""
+    with catch_logs() as logged:
+        shown(network())
+    assert not [message for _, name, message in logged if name.endswith("only_threshold")]
