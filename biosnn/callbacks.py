@@ -217,17 +217,18 @@ class Calls:
             self._call(callback, "on_metrics", f" at step {step}", step, dict(metrics), context)
 
     def _end(self, error: BaseException | None) -> None:
-        failed = None
+        failed: BaseException | None = None
         while self._begun:
             try:
                 self._call(self._begun.pop(0), "on_end", "", error)
-            except CallbackError as found:
+            except BaseException as found:  # such as SystemExit: the others are told all the same
                 failed = failed or found
         if failed is None:
             return
         if error is None:
             raise failed
-        error.add_note(f"Also, the {failed}")
+        of_callback = isinstance(failed, CallbackError)
+        error.add_note(f"Also, {'the' if of_callback else type(failed).__name__ + ':'} {failed}")
 
     def _call(self, callback: Callback, name: str, where: str, *arguments: Any) -> None:
         try:

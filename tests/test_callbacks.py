@@ -85,6 +85,13 @@ class Raises(Callback):
             raise KeyError("no end")
 
 
+class Exits(Callback):
+    """Ends the process when all is over."""
+
+    def on_end(self, error: BaseException | None) -> None:
+        raise SystemExit("enough")
+
+
 def fitted(runnable: simulation.Runnable, *callbacks: Callback, **options: Any) -> Any:
     recording, state = runnable.fit(
         SAMPLES, epochs=2, seed=4, chunk_size=10, progress=False, callbacks=callbacks, **options
@@ -286,6 +293,9 @@ def test_exceptions_at_the_start_and_in_the_end(runnable: simulation.Runnable) -
     with pytest.raises(CallbackError, match="raised KeyError in on_end: 'no end'"):
         fitted(runnable, Raises("on_end"), log)
     assert log.ends[1:] == [None]
+    with pytest.raises(SystemExit, match="enough"):
+        fitted(runnable, Exits(), log)
+    assert log.ends[2:] == [None], "who ends the process keeps nobody from closing a log"
     with pytest.raises(CallbackError, match="on_metrics at step 10") as caught:
         fitted(runnable, Raises("on_metrics"), Raises("on_end"))
     assert "raised KeyError in on_end" in caught.value.__notes__[0]
@@ -371,8 +381,7 @@ def test_a_training_by_gradients_tells_its_history(tmp_path: Path) -> None:
 
 
 def test_what_a_callback_draws_changes_no_training() -> None:
-    import torch
-
+    torch = pytest.importorskip("torch")
     from biosnn import surrogate
 
     class Draws(Callback):

@@ -445,6 +445,26 @@ def test_names_that_would_be_one_have_dimensions_and_columns_of_their_own(tmp_pa
     given.to_netcdf(tmp_path / "all.nc", engine="scipy")
 
 
+def test_traces_of_names_that_differ_by_a_dot_are_recorded() -> None:
+    populations = {}
+    for key, variable, rate in (("a", "b_c", 1), ("a_b", "c", 2)):
+        cell = models.neuron(name="Cell", equations=f"d{variable}/dt = {rate}/ms : 1",
+                             threshold=f"{variable} > 100", reset="", method="euler")  # fmt: skip
+        populations[key] = Population(model=cell, n=2)
+    both = NetworkModel(
+        name="alike",
+        inputs={},
+        dt=1 * ms,
+        populations=populations,
+        presentation=Presentation(duration=3 * ms),
+        output="a",
+    )
+    runnable = simulation.compile(both, "runtime", traces={"a.b_c": [0, 1], "a_b.c": [1]})
+    recording, _ = runnable.run({"n_samples": 1}, progress=False)
+    np.testing.assert_allclose(recording.traces["a.b_c"].values, [[0, 1, 2]] * 2)
+    np.testing.assert_allclose(recording.traces["a_b.c"].values, [[0, 2, 4]])
+
+
 def test_columns_have_one_unit_and_none_replaces_another(tmp_path: Path) -> None:
     units = {"a.x": "V", "b.x": "A", "a.y": "V", "b.y": "V", "a.sample": ""}
     ones = {name: np.full((1, 2), k) for k, name in enumerate(units)}

@@ -377,7 +377,10 @@ class _Builder:
         return monitor
 
     def _state_monitor(self, name: str) -> StateMonitor:
-        array, trace = self.program.arrays[name], self.program.record.traces[name]
+        array, traces = self.program.arrays[name], self.program.record.traces
+        trace, text = traces[name], name.replace(".", "_")
+        # Brian2 takes a name once, and "a.b_c" and "a_b.c" would have one.
+        alike = [other for other in traces if other.replace(".", "_") == text].index(name)
         return StateMonitor(
             (self.groups | self.synapses)[array.owner],
             array.name,
@@ -385,7 +388,7 @@ class _Builder:
             clock=self._ticking(STEP, trace.steps(self.program.dt)),
             when="start",
             order=TRACE,
-            name=f"{name.replace('.', '_')}_state_monitor",
+            name=f"{text}_state_monitor" + (f"_{alike}" if alike else ""),
         )
 
 
