@@ -229,33 +229,7 @@ class Recorded(dict[str, Any]):
 
 @attrs.frozen(eq=False)
 class Observed:
-    """The arrays of a :class:`biosnn.recording.Recording`.
-
-    Parameters
-    ----------
-    per_sample : dict of str to numpy.ndarray
-        ``"population.variable"`` -> array of shape (n_samples, n_neurons), as it was at the end
-        of each sample's last presentation.
-    shown : numpy.ndarray of int, shape (n_samples,)
-        How often each sample was presented.
-    spikes : dict of str to Spikes
-        Population -> its spikes, where they were recorded.
-    traces : dict of str to Trace
-        ``"population.variable"`` -> its values over time, where it was recorded.
-    snapshots : dict of str to numpy.ndarray
-        ``"population.variable"`` or ``"projection.w"`` -> array of shape (n_snapshots, size): its
-        values after every so many samples.
-    seconds : float
-        Wall-clock time of the simulation, without compilation.
-    clock : RunClock, optional
-        When the presentations began; spikes and traces have the same one.
-    units : dict of str to str
-        SI units of ``per_sample``, ``snapshots`` and values at spikes by name, empty for numbers.
-    about : dict of str to str or int
-        Where it comes from, as far as it is known: ``network``, ``fingerprint``, ``device``,
-        ``precision``, ``seed``, ``epoch`` and ``first_sample`` of its first sample, ``biosnn``
-        (the version) and ``started`` (date and time of the last call that ran it, ISO 8601).
-    """
+    """The arrays of a :class:`biosnn.recording.Recording`, which documents them."""
 
     per_sample: dict[str, np.ndarray] = attrs.field(converter=partial(Recorded, "per_sample"))
     shown: np.ndarray
