@@ -70,6 +70,15 @@ QUICK = {
 }
 
 
+def test_few_pictures_are_shown_often_enough_for_stdp() -> None:
+    """100 neurons on 64 drawings stay half silent after 3 epochs, and learn them in 200."""
+    settings = training.Settings(method="stdp")
+    assert [settings.epochs_for(n) for n in (64, 1000, 10_000)] == [200, 13, 3]
+    assert training.Settings(method="stdp", neurons=20).epochs_for(64) == 40
+    assert training.Settings(method="stdp", epochs=5).epochs_for(64) == 5
+    assert training.Settings(method="reward").epochs_for(64) == 10
+
+
 @pytest.mark.parametrize(
     "method", [pytest.param("stdp", marks=pytest.mark.slow), "surrogate", "reward"]
 )
@@ -91,6 +100,10 @@ def test_train_save_and_classify(
     assert "broken.png" in report["left_out"][0]
     assert "broken.png" in result.stderr
     assert "right of 6 validation pictures" in result.stderr
+    words = list(map(str, QUICK[method]))
+    assert {k: report[k] for k in ("neurons", "epochs")} == {
+        k: int(words[words.index(f"--{k}") + 1]) for k in ("neurons", "epochs")
+    }
     (chosen,) = report["chosen_on_validation"].values()
     controls = report["controls"]
     assert report["accuracy"] >= controls["most_frequent_class"] + 0.25 == 0.5
@@ -133,7 +146,7 @@ def test_the_report_is_printed_in_words(pictures: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     first, second, *controls, last = result.stdout.splitlines()
     assert first.startswith("16 pictures to learn from, 4 to choose by (chosen: learning rate")
-    assert first.endswith("16 to test")
+    assert first.endswith("16 to test; 8 neurons, 2 epochs")
     assert second.startswith("test accuracy: 0.")
     assert [line.split(":")[0] for line in controls] == [
         f"control, {name}" for name in ("frozen weights", "pixels linear", "most frequent class")

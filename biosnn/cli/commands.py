@@ -377,7 +377,10 @@ def train(
         int | None, typer.Option(help="Default: stdp 100, surrogate 128, reward 400.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Default: stdp 3, surrogate 20, reward 10.")
+        int | None,
+        typer.Option(
+            help="Default: surrogate 20, reward 10, stdp 3, and more if there are few pictures."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order, spikes and divisions.")] = 0,
     device: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -35,11 +36,15 @@ CHOSEN = {
     "surrogate": "learning rate at the beginning",
     "reward": "learning rate at the beginning, times the number of neurons",
 }
+#: Neurons and epochs; those of STDP follow from the presentations that a neuron needs.
 DEFAULTS = {
     "stdp": {"neurons": 100, "epochs": 3},
     "surrogate": {"neurons": 128, "epochs": 20},
     "reward": {"neurons": 400, "epochs": 10},
 }
+#: Presentations per neuron until the thresholds of ``winner_take_all`` have adapted: with fewer, a
+#: few neurons win all, and samples are silent.
+PRESENTATIONS = 128
 #: Of the pictures that are tested on, and of the others by which settings are chosen.
 SHARE = 0.2
 #: Test pictures that are simulated without building the network once more.
@@ -74,6 +79,20 @@ class Settings:
         for name in ("neurons", "epochs"):
             if getattr(self, name) is not None:
                 check_whole("biosnn train", f"--{name}", getattr(self, name), 1)
+
+    @property
+    def n_neurons(self) -> int:
+        """Neurons that learn."""
+        return DEFAULTS[self.method]["neurons"] if self.neurons is None else self.neurons
+
+    def epochs_for(self, n_samples: int) -> int:
+        """How often each of so many pictures is shown."""
+        if self.epochs is not None:
+            return self.epochs
+        least = DEFAULTS[self.method]["epochs"]
+        if self.method != "stdp":
+            return least
+        return max(least, math.ceil(PRESENTATIONS * self.n_neurons / n_samples))
 
 
 def parsed_size(text: str | None) -> tuple[int, int] | None:
@@ -137,6 +156,8 @@ def train(
         "method": settings.method,
         "classes": list(data.classes),
         "samples": samples,
+        "neurons": settings.n_neurons,
+        "epochs": settings.epochs_for(len(part)),
         "chosen_on_validation": {CHOSEN[settings.method]: best.value},
         "accuracy": float(np.mean(labels == y)),
         "silent": int((labels < 0).sum()),
@@ -211,10 +232,9 @@ def _trained(
     settings: Settings, part: Split, values: Iterable[float], *, learns: bool = True
 ) -> Iterator[_Candidate]:
     """Train with each of the values; without `learns` weights stay as they were drawn."""
-    defaults = DEFAULTS[settings.method]
-    n = defaults["neurons"] if settings.neurons is None else settings.neurons
+    n = settings.n_neurons
     shared: dict[str, Any] = {
-        "epochs": defaults["epochs"] if settings.epochs is None else settings.epochs,
+        "epochs": settings.epochs_for(len(part)),
         "random_state": settings.seed,
         "verbose": True,
     }
@@ -288,7 +308,8 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
     )
     yield (
         f"{samples['train']} pictures to learn from, {samples['validation']} to choose by "
-        f"(chosen: {chosen}), {samples['test']} to test"
+        f"(chosen: {chosen}), {samples['test']} to test; {report['neurons']} neurons, "
+        f"{report['epochs']} epochs"
     )
     yield f"test accuracy: {report['accuracy']:.4f} ({report['silent']} silent)"
     for name, accuracy in report["controls"].items():
