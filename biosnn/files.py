@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -200,14 +201,33 @@ def replace(path: Path, data: bytes) -> None:
     StorageError
         If it cannot be written. What was there before is still there.
     """
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    with replacement(path) as part, part.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def replacement(path: Path, ending: str = "") -> Iterator[Path]:
+    """Give a file to write, which takes the place of another when that is done, or never.
+
+    Parameters
+    ----------
+    path : Path
+        The file to replace; missing folders are created.
+    ending : str
+        What the name of the file that is written must end with.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written. What was there before is still there.
+    """
+    part = path.with_name(f".{path.name}.{uuid4().hex}.part{ending}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with part.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            yield part
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)

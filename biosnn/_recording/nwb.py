@@ -23,7 +23,7 @@ from biosnn._recording.parts import (
     size_of,
 )
 from biosnn.errors import ParameterError, StorageError, needs_extra
-from biosnn.files import sync_folder
+from biosnn.files import replacement
 from biosnn.validation import check_flag, check_instance, check_path
 from biosnn.version import __version__
 
@@ -67,21 +67,8 @@ def write(
     )
     for table in tables:
         module.add(table)
-    part = target.with_name(f".{target.stem}.{uuid4().hex}.part{_SUFFIX}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with NWBHDF5IO(str(part), "w") as io:
-                io.write(file)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-        sync_folder(target.parent)
-    except OSError as error:
-        raise StorageError(
-            f"{target} cannot be written: {error.strerror or error}; free some space there, or "
-            "choose a folder that you may write to"
-        ) from error
+    with replacement(target, _SUFFIX) as part, NWBHDF5IO(str(part), "w") as io:
+        io.write(file)
     return target
 
 

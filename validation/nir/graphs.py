@@ -228,6 +228,40 @@ def outputs_of(
     return found
 
 
+def modules_of(
+    case: dict, neuron: Callable[[dict, dict, tuple[int, ...]], Any], library: Any, pool: Any = None
+) -> tuple[list[Any], list[Any]]:
+    """Modules of a network without recurrent layers, one behind the other, and those of neurons.
+
+    Parameters
+    ----------
+    case : dict
+        The network.
+    neuron : callable
+        Makes the neurons of a layer, of a case, the layer and the shape of its signal.
+    library : module
+        Has ``Conv2d``, ``Linear`` and ``Flatten``.
+    pool : callable, optional
+        Makes a layer that pools, of its width.
+    """
+    modules: list[Any] = []
+    layers: list[Any] = []
+    shape = tuple(case["shape"])
+    for layer in case["layers"]:
+        if layer["map"] == "conv":
+            modules.append(library.Conv2d(shape[0], layer["size"], 3))
+            shape = (layer["size"], shape[1] - 2, shape[2] - 2)
+        else:
+            modules.append(library.Linear(shape[0], layer["size"], bias=layer["map"] == "affine"))
+            shape = (layer["size"],)
+        layers.append(neuron(case, layer, shape))
+        modules.append(layers[-1])
+        if pool is not None and layer["pool"]:
+            modules += [pool(2), library.Flatten()]
+            shape = (shape[0] * (shape[1] // 2) * (shape[2] // 2),)
+    return modules, layers
+
+
 def scaled(
     case: dict,
     module: Any,

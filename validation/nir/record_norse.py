@@ -17,7 +17,7 @@ from typing import Any
 import norse.torch as norse
 import numpy as np
 import torch
-from graphs import draw, main, record, spread
+from graphs import draw, main, modules_of, record, spread
 from mnist import learn
 from norse.torch.functional.iaf import IAFParameters
 from norse.torch.functional.leaky_integrator_box import LIBoxParameters
@@ -52,18 +52,7 @@ def neuron(case: dict, layer: dict, shape: tuple[int, ...]) -> nn.Module:
 
 def build(case: dict) -> tuple[nn.Module, list[nn.Module]]:
     """The network of a case, and its layers of neurons."""
-    modules: list[nn.Module] = []
-    layers: list[nn.Module] = []
-    shape = tuple(case["shape"])
-    for layer in case["layers"]:
-        if layer["map"] == "conv":
-            modules.append(nn.Conv2d(shape[0], layer["size"], 3))
-            shape = (layer["size"], shape[1] - 2, shape[2] - 2)
-        else:
-            modules.append(nn.Linear(shape[0], layer["size"], bias=layer["map"] == "affine"))
-            shape = (layer["size"],)
-        layers.append(neuron(case, layer, shape))
-        modules.append(layers[-1])
+    modules, layers = modules_of(case, neuron, nn)
     return norse.SequentialState(*modules), layers
 
 

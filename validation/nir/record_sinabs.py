@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import sinabs.layers as sl
 import torch
-from graphs import draw, main, record, spread
+from graphs import draw, main, modules_of, record, spread
 from mnist import learn
 from sinabs.activation import MembraneReset, MembraneSubtract, SingleSpike
 from sinabs.nir import to_nir
@@ -41,21 +41,7 @@ def neuron(case: dict, layer: dict, shape: tuple[int, ...]) -> nn.Module:
 
 def build(case: dict) -> tuple[nn.Sequential, list[nn.Module]]:
     """The network of a case, and its layers of neurons."""
-    modules: list[nn.Module] = []
-    layers: list[nn.Module] = []
-    shape = tuple(case["shape"])
-    for layer in case["layers"]:
-        if layer["map"] == "conv":
-            modules.append(nn.Conv2d(shape[0], layer["size"], 3))
-            shape = (layer["size"], shape[1] - 2, shape[2] - 2)
-        else:
-            modules.append(nn.Linear(shape[0], layer["size"], bias=layer["map"] == "affine"))
-            shape = (layer["size"],)
-        layers.append(neuron(case, layer, shape))
-        modules.append(layers[-1])
-        if layer["pool"]:
-            modules += [sl.SumPool2d(2), nn.Flatten()]
-            shape = (shape[0] * (shape[1] // 2) * (shape[2] // 2),)
+    modules, layers = modules_of(case, neuron, nn, sl.SumPool2d)
     return nn.Sequential(*modules), layers
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import nir
 import numpy as np
 import torch
-from graphs import draw, main, record
+from graphs import draw, main, modules_of, record
 from mnist import learn
 from spikingjelly.activation_based import functional, layer, neuron
 from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
@@ -27,7 +27,7 @@ RECURRENT = ("rlif", "rcubalif")
 DT = 1e-4
 
 
-def neurons(part: dict) -> nn.Module:
+def neurons(case: dict, part: dict, shape: tuple[int, ...]) -> nn.Module:
     """A layer of neurons as SpikingJelly's own modules; the reset is to a value, as NIR's."""
     if part["kind"] == "lif":
         return neuron.LIFNode(
@@ -45,21 +45,7 @@ def neurons(part: dict) -> nn.Module:
 
 def built(case: dict) -> tuple[nn.Module, list[nn.Module]]:
     """The network of a case without recurrent layers, and its layers of neurons."""
-    modules: list[nn.Module] = []
-    layers: list[nn.Module] = []
-    shape = tuple(case["shape"])
-    for part in case["layers"]:
-        if part["map"] == "conv":
-            modules.append(layer.Conv2d(shape[0], part["size"], 3))
-            shape = (part["size"], shape[1] - 2, shape[2] - 2)
-        else:
-            modules.append(layer.Linear(shape[0], part["size"], bias=part["map"] == "affine"))
-            shape = (part["size"],)
-        layers.append(neurons(part))
-        modules.append(layers[-1])
-        if part["pool"]:
-            modules += [layer.AvgPool2d(2), layer.Flatten()]
-            shape = (shape[0] * (shape[1] // 2) * (shape[2] // 2),)
+    modules, layers = modules_of(case, neurons, layer, layer.AvgPool2d)
     return nn.Sequential(*modules), layers
 
 
